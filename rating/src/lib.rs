@@ -1,0 +1,7 @@
+//! Money, prefixes, tariffs, rating, wallets and credit control.
+//!
+//! No I/O, no async, no clock of its own: everything a rule needs is passed in.
+
+pub mod money;
+
+pub use money::Money;

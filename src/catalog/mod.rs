@@ -1,0 +1,1 @@
+//! Tariffs, plans and trunks: import, validate, compile, publish.

@@ -1,0 +1,1 @@
+//! Accounts' money: entries, group commit, audit.

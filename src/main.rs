@@ -1,0 +1,3 @@
+//! Tollgate: a telephony control plane for Asterisk with a real-time rating engine.
+
+fn main() {}
