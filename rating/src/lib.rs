@@ -3,5 +3,6 @@
 //! No I/O, no async, no clock of its own: everything a rule needs is passed in.
 
 pub mod money;
+pub mod prefix;
 
 pub use money::Money;
