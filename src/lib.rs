@@ -1,5 +1,10 @@
 //! The Tollgate service: what ties calls, money, peers and people together.
 
+pub mod accounts;
+pub mod calls;
 pub mod catalog;
+pub mod clock;
+pub mod config;
 pub mod ledger;
+pub mod secrets;
 pub mod store;

@@ -1,0 +1,1 @@
+//! Accounts, their place in the tree, their limits and wallets in memory.

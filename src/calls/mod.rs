@@ -1,0 +1,3 @@
+//! Authorise, settle and recover calls.
+
+pub mod ticket;

@@ -1,0 +1,437 @@
+//! The one typed configuration: a TOML file, each key overridable by `TOLLGATE_SECTION__KEY`.
+//!
+//! A key nobody knows is refused, in the file and in the environment, because a misspelt limit that is silently
+//! ignored costs money. Every key has a default that lets `tollgate serve` start on a fresh machine.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+/// Everything an operator can set.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where the book is.
+    pub database: Database,
+    /// The deployment's money.
+    pub money: Money,
+    /// The FastAGI server the dialplan calls.
+    pub fastagi: FastAgi,
+    /// The public HTTP APIs.
+    pub http: Http,
+    /// SIP-wide settings.
+    pub sip: Sip,
+    /// The internal listener: health, metrics, the command line's way to the running owner.
+    pub internal: Internal,
+    /// The key file.
+    pub secrets: Secrets,
+    /// How credit is held and limited.
+    pub credit: Credit,
+    /// How calls are routed.
+    pub routing: Routing,
+    /// What is logged.
+    pub log: Log,
+    /// The Asterisk servers.
+    pub asterisk: Vec<Asterisk>,
+}
+
+/// `[database]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Database {
+    /// `sqlite://FILE` or `postgres://…`.
+    pub url: String,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self { url: "sqlite://tollgate.db".to_owned() }
+    }
+}
+
+/// `[money]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Money {
+    /// The currency of every wallet, ISO 4217.
+    pub currency: String,
+}
+
+impl Default for Money {
+    fn default() -> Self {
+        Self { currency: "EUR".to_owned() }
+    }
+}
+
+/// `[fastagi]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FastAgi {
+    /// Address and port to listen on.
+    pub listen: SocketAddr,
+    /// Networks whose Asterisk servers may ask.
+    pub allow: Vec<IpNet>,
+    /// Connections served at once; one more waits.
+    pub max_connections: usize,
+}
+
+impl Default for FastAgi {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 4573)),
+            allow: vec![IpNet::V4(ipnet::Ipv4Net::new_assert(std::net::Ipv4Addr::new(127, 0, 0, 0), 8))],
+            max_connections: 4096,
+        }
+    }
+}
+
+/// `[http]`: read by the public HTTP APIs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// Address and port to listen on.
+    pub listen: SocketAddr,
+    /// PEM certificate chain; TLS is spoken when both paths are given.
+    pub tls_cert: Option<PathBuf>,
+    /// PEM private key.
+    pub tls_key: Option<PathBuf>,
+    /// The address people reach the API by, for links in answers.
+    pub public_url: Option<String>,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            tls_cert: None,
+            tls_key: None,
+            public_url: None,
+        }
+    }
+}
+
+/// `[sip]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sip {
+    /// The digest realm; fixed at the first start because digests hold it.
+    pub realm: String,
+}
+
+impl Default for Sip {
+    fn default() -> Self {
+        Self { realm: "asterisk".to_owned() }
+    }
+}
+
+/// `[internal]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Internal {
+    /// Address and port to listen on.
+    pub listen: SocketAddr,
+    /// The token callers show; derived from the key file when not set.
+    pub token: Option<String>,
+}
+
+impl Default for Internal {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8081)), token: None }
+    }
+}
+
+/// `[secrets]`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Secrets {
+    /// The key file, mode 0600; beside the SQLite database, or `tollgate.key`, when not set.
+    pub key_file: Option<PathBuf>,
+}
+
+/// How much of a grant is set aside when a call starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reserve {
+    /// A slice at a time, renewed while the call lives.
+    Slice,
+    /// The whole grant at once.
+    Full,
+}
+
+/// What a call may use when the control link is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnLinkLoss {
+    /// It may run to what is held.
+    Cut,
+    /// It may run to its whole grant.
+    RunToGrant,
+}
+
+/// What happens to new calls while the database is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenDatabaseDown {
+    /// New calls are refused.
+    Refuse,
+    /// New calls are admitted on the balances in memory.
+    Admit,
+}
+
+/// `[credit]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Credit {
+    /// Seconds of talk held at a time with `reserve = "slice"`.
+    pub slice_seconds: u32,
+    /// Slice or full; the whole grant is held either way until calls are metered live.
+    pub reserve: Reserve,
+    /// Read by live metering.
+    pub on_link_loss: OnLinkLoss,
+    /// Whether new calls are admitted while the database is away.
+    pub when_database_down: WhenDatabaseDown,
+    /// No call runs longer than this.
+    pub max_call_seconds: u32,
+}
+
+impl Default for Credit {
+    fn default() -> Self {
+        Self {
+            slice_seconds: 120,
+            reserve: Reserve::Slice,
+            on_link_loss: OnLinkLoss::Cut,
+            when_database_down: WhenDatabaseDown::Refuse,
+            max_call_seconds: 14_400,
+        }
+    }
+}
+
+/// `[routing]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Routing {
+    /// Carriers offered to one call, cheapest first.
+    pub max_routes: usize,
+    /// Seconds a call may ring, all carriers together.
+    pub ring_seconds: u32,
+}
+
+impl Default for Routing {
+    fn default() -> Self {
+        Self { max_routes: 3, ring_seconds: 90 }
+    }
+}
+
+/// `[log]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// A `tracing` filter, for example `info` or `tollgate=debug`.
+    pub filter: String,
+    /// One JSON object a line instead of text.
+    pub json: bool,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { filter: "info".to_owned(), json: false }
+    }
+}
+
+/// `[[asterisk]]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asterisk {
+    /// Its `systemname`.
+    pub name: String,
+    /// Where its manager interface listens.
+    pub host: String,
+    /// The manager interface's port.
+    #[serde(default = "default_ami_port")]
+    pub port: u16,
+    /// The manager user.
+    pub username: String,
+    /// The manager user's secret.
+    pub secret: String,
+}
+
+const fn default_ami_port() -> u16 {
+    5038
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("the configuration file {file} cannot be read: {source}")]
+    Unreadable {
+        /// The file asked for.
+        file: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is not TOML, or a key is unknown or of the wrong type.
+    #[error("the configuration is not right: {0}")]
+    Invalid(String),
+    /// An environment variable names no key.
+    #[error("{variable} names no configuration key")]
+    UnknownVariable {
+        /// The variable.
+        variable: String,
+    },
+}
+
+impl Config {
+    /// Reads `file` (or the defaults), then lays the environment over it.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let text = match file {
+            Some(file) => std::fs::read_to_string(file)
+                .map_err(|source| ConfigError::Unreadable { file: file.to_owned(), source })?,
+            None => String::new(),
+        };
+        Self::from_text(&text, std::env::vars())
+    }
+
+    /// As [`Config::load`], with the text and the environment given.
+    pub fn from_text(
+        text: &str,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut table: toml::Table = text.parse().map_err(|e| ConfigError::Invalid(format!("{e}")))?;
+        let defaults =
+            toml::Table::try_from(Self::default()).map_err(|e| ConfigError::Invalid(e.to_string()))?;
+        for (variable, value) in environment {
+            let Some(path) = variable.strip_prefix("TOLLGATE_") else { continue };
+            let Some((section, key)) = path.split_once("__") else { continue };
+            let (section, key) = (section.to_ascii_lowercase(), key.to_ascii_lowercase());
+            let Some(known) = defaults.get(&section).and_then(toml::Value::as_table) else {
+                return Err(ConfigError::UnknownVariable { variable });
+            };
+            let value = environment_value(known.get(&key), value)
+                .map_err(|reason| ConfigError::Invalid(format!("{variable}: {reason}")))?;
+            let entry = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+            let Some(entry) = entry.as_table_mut() else {
+                return Err(ConfigError::UnknownVariable { variable });
+            };
+            entry.insert(key, value);
+        }
+        let config: Self = table.try_into().map_err(|e| ConfigError::Invalid(format!("{e}")))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |text: &str| Err(ConfigError::Invalid(text.to_owned()));
+        if self.money.currency.len() != 3 || !self.money.currency.bytes().all(|b| b.is_ascii_uppercase()) {
+            return wrong("money.currency must be three capital letters, for example EUR");
+        }
+        if self.credit.max_call_seconds == 0 || self.credit.max_call_seconds > 86_400 {
+            return wrong("credit.max_call_seconds must be 1 to 86400");
+        }
+        if self.credit.slice_seconds == 0 {
+            return wrong("credit.slice_seconds must be at least 1");
+        }
+        if self.routing.max_routes == 0 || self.routing.max_routes > 9 {
+            return wrong("routing.max_routes must be 1 to 9");
+        }
+        if self.routing.ring_seconds == 0 || self.routing.ring_seconds > 600 {
+            return wrong("routing.ring_seconds must be 1 to 600");
+        }
+        if self.fastagi.max_connections == 0 {
+            return wrong("fastagi.max_connections must be at least 1");
+        }
+        if self.http.tls_cert.is_some() != self.http.tls_key.is_some() {
+            return wrong("http.tls_cert and http.tls_key go together");
+        }
+        Ok(())
+    }
+
+    /// Where the key file is: as configured, else beside the SQLite database, else in the working directory.
+    pub fn key_file(&self) -> PathBuf {
+        if let Some(file) = &self.secrets.key_file {
+            return file.clone();
+        }
+        match self.database.url.strip_prefix("sqlite://") {
+            Some(path) => {
+                let path = path.split('?').next().unwrap_or(path);
+                PathBuf::from(format!("{}.key", path.strip_suffix(".db").unwrap_or(path)))
+            }
+            None => PathBuf::from("tollgate.key"),
+        }
+    }
+}
+
+/// An environment variable's text as the type its key has: text as it is, all else as TOML.
+fn environment_value(known: Option<&toml::Value>, text: String) -> Result<toml::Value, String> {
+    match known {
+        None | Some(toml::Value::String(_)) => Ok(toml::Value::String(text)),
+        Some(_) => {
+            let parsed: toml::Table =
+                format!("value = {text}").parse().map_err(|_| format!("{text:?} is not a value for it"))?;
+            parsed.get("value").cloned().ok_or_else(|| "no value".to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    #[test]
+    fn the_defaults_start_on_a_fresh_machine() {
+        let config = Config::from_text("", []).unwrap();
+        assert_eq!(config.database.url, "sqlite://tollgate.db");
+        assert_eq!(config.fastagi.listen.to_string(), "127.0.0.1:4573");
+        assert_eq!(config.internal.listen.to_string(), "127.0.0.1:8081");
+        assert_eq!(config.credit.max_call_seconds, 14_400);
+        assert_eq!(config.key_file(), PathBuf::from("tollgate.key"));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        let error = Config::from_text("[credit]\nslice_second = 5\n", []).unwrap_err().to_string();
+        assert!(error.contains("slice_second"), "{error}");
+        let error =
+            Config::from_text("", env(&[("TOLLGATE_CREDIT__SLICE_SECOND", "5")])).unwrap_err().to_string();
+        assert!(error.contains("slice_second"), "{error}");
+        assert!(Config::from_text("", env(&[("TOLLGATE_NOWHERE__KEY", "5")])).is_err());
+    }
+
+    #[test]
+    fn the_environment_overrides_the_file() {
+        let config = Config::from_text(
+            "[credit]\nmax_call_seconds = 60\n[internal]\ntoken = 'a'\n",
+            env(&[
+                ("TOLLGATE_CREDIT__MAX_CALL_SECONDS", "120"),
+                ("TOLLGATE_INTERNAL__TOKEN", "b"),
+                ("TOLLGATE_FASTAGI__ALLOW", r#"["10.0.0.0/8"]"#),
+                ("TOLLGATE_DATABASE__URL", "sqlite://other.db"),
+                ("TOLLGATE_TEST_POSTGRES", "not a key"),
+            ]),
+        )
+        .unwrap();
+        assert_eq!(config.credit.max_call_seconds, 120);
+        assert_eq!(config.internal.token.as_deref(), Some("b"));
+        assert_eq!(config.fastagi.allow.len(), 1);
+        assert_eq!(config.key_file(), PathBuf::from("other.key"));
+    }
+
+    #[test]
+    fn limits_are_checked() {
+        for text in [
+            "[credit]\nmax_call_seconds = 0\n",
+            "[money]\ncurrency = 'euro'\n",
+            "[routing]\nmax_routes = 0\n",
+            "[http]\ntls_cert = 'a.pem'\n",
+            "[credit]\nreserve = 'half'\n",
+        ] {
+            assert!(Config::from_text(text, []).is_err(), "{text}");
+        }
+    }
+}

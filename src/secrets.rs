@@ -1,0 +1,286 @@
+//! The key file, and the keys derived from it for each purpose.
+//!
+//! One line a key, `<id> <64 hex digits>`, the last one current. Every ticket names the key it was made with, so a
+//! call that was granted before `secrets rotate` still settles after it.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use hkdf::Hkdf;
+use rand::RngExt as _;
+use sha2::Sha256;
+
+/// Keys kept in the file; a rotation beyond this drops the oldest.
+const MAX_KEYS: usize = 16;
+
+/// Why the key file is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretsError {
+    /// It cannot be read or written.
+    #[error("the key file {file} cannot be used: {source}")]
+    Io {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Others can read it.
+    #[error("the key file {file} can be read by others (mode {mode:o}): it must have mode 600")]
+    Open {
+        /// The file.
+        file: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// A line is not `<id> <64 hex digits>`.
+    #[error("line {line} of the key file {file} is not a key")]
+    Malformed {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// There is none and none may be made.
+    #[error("the key file {file} is missing")]
+    Missing {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+#[derive(Clone)]
+struct MasterKey {
+    id: u16,
+    bytes: [u8; 32],
+}
+
+/// The keys of the deployment. Never printed.
+#[derive(Clone)]
+pub struct Secrets {
+    keys: Vec<MasterKey>,
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Secrets({} keys)", self.keys.len())
+    }
+}
+
+/// What a derived key is for; one purpose's key tells nothing of another's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Signing tickets.
+    Ticket,
+    /// The internal listener's token.
+    InternalToken,
+    /// What the database remembers the key by.
+    Fingerprint,
+}
+
+impl Purpose {
+    const fn label(self) -> &'static [u8] {
+        match self {
+            Self::Ticket => b"tollgate ticket v1",
+            Self::InternalToken => b"tollgate internal token v1",
+            Self::Fingerprint => b"tollgate fingerprint v1",
+        }
+    }
+}
+
+impl Secrets {
+    /// Reads the key file, or makes one where there is none and `may_create` allows it.
+    pub fn open(file: &Path, may_create: bool) -> Result<Self, SecretsError> {
+        match std::fs::metadata(file) {
+            Ok(metadata) => {
+                let mode = metadata.permissions().mode() & 0o777;
+                if mode & 0o077 != 0 {
+                    return Err(SecretsError::Open { file: file.to_owned(), mode });
+                }
+                let text = std::fs::read_to_string(file).map_err(|e| io_error(file, e))?;
+                Self::parse(file, &text)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_create => {
+                let secrets = Self { keys: vec![MasterKey { id: 1, bytes: random_bytes() }] };
+                match secrets.write(file, true) {
+                    // Another process made it between our look and our write: that one stands.
+                    Err(SecretsError::Io { source, .. })
+                        if source.kind() == std::io::ErrorKind::AlreadyExists =>
+                    {
+                        Self::open(file, false)
+                    }
+                    written => written.map(|()| secrets),
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(SecretsError::Missing { file: file.to_owned() })
+            }
+            Err(error) => Err(io_error(file, error)),
+        }
+    }
+
+    /// Keys that live only in memory, for tests and benchmarks.
+    pub fn ephemeral() -> Self {
+        Self { keys: vec![MasterKey { id: 1, bytes: random_bytes() }] }
+    }
+
+    /// Adds a new current key and writes the file anew; the older ones stay readable.
+    pub fn rotate(&mut self, file: &Path) -> Result<u16, SecretsError> {
+        let id = self.current().id.wrapping_add(1).max(1);
+        let mut next = self.clone();
+        next.keys.push(MasterKey { id, bytes: random_bytes() });
+        if next.keys.len() > MAX_KEYS {
+            next.keys.remove(0);
+        }
+        let beside = file.with_extension("key.new");
+        next.write(&beside, false)?;
+        std::fs::rename(&beside, file).map_err(|e| io_error(file, e))?;
+        *self = next;
+        Ok(id)
+    }
+
+    /// The id of the key that signs now.
+    pub fn current_id(&self) -> u16 {
+        self.current().id
+    }
+
+    /// The key of `purpose`, derived from the key with this id.
+    pub fn key(&self, id: u16, purpose: Purpose) -> Option<[u8; 32]> {
+        self.keys.iter().find(|key| key.id == id).map(|key| derive(&key.bytes, purpose))
+    }
+
+    /// The key of `purpose` from the current key.
+    pub fn current_key(&self, purpose: Purpose) -> [u8; 32] {
+        derive(&self.current().bytes, purpose)
+    }
+
+    /// A short text the database remembers the current key by.
+    pub fn fingerprint(&self) -> String {
+        hex(&self.current_key(Purpose::Fingerprint)[..8])
+    }
+
+    /// The fingerprints of every key in the file, the current one last.
+    pub fn fingerprints(&self) -> Vec<String> {
+        self.keys.iter().map(|key| hex(&derive(&key.bytes, Purpose::Fingerprint)[..8])).collect()
+    }
+
+    /// The internal listener's token when none is configured.
+    pub fn internal_token(&self) -> String {
+        hex(&self.current_key(Purpose::InternalToken))
+    }
+
+    fn current(&self) -> &MasterKey {
+        // The constructors never leave the list empty.
+        &self.keys[self.keys.len() - 1]
+    }
+
+    fn parse(file: &Path, text: &str) -> Result<Self, SecretsError> {
+        let mut keys = Vec::new();
+        for (index, line) in text.lines().enumerate() {
+            if line.trim().is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let key = parse_line(line)
+                .ok_or_else(|| SecretsError::Malformed { file: file.to_owned(), line: index + 1 })?;
+            keys.push(key);
+        }
+        if keys.is_empty() {
+            return Err(SecretsError::Malformed { file: file.to_owned(), line: 1 });
+        }
+        Ok(Self { keys })
+    }
+
+    fn write(&self, file: &Path, only_new: bool) -> Result<(), SecretsError> {
+        let mut options = OpenOptions::new();
+        options.write(true).mode(0o600);
+        if only_new {
+            options.create_new(true);
+        } else {
+            options.create(true).truncate(true);
+        }
+        let mut out = options.open(file).map_err(|e| io_error(file, e))?;
+        let mut text = String::from("# Tollgate's keys. Keep this file secret and backed up.\n");
+        for key in &self.keys {
+            text.push_str(&format!("{} {}\n", key.id, hex(&key.bytes)));
+        }
+        out.write_all(text.as_bytes()).and_then(|()| out.sync_all()).map_err(|e| io_error(file, e))
+    }
+}
+
+fn parse_line(line: &str) -> Option<MasterKey> {
+    let (id, digits) = line.trim().split_once(' ')?;
+    let mut bytes = [0_u8; 32];
+    if digits.len() != 64 || !digits.is_ascii() {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(MasterKey { id: id.parse().ok()?, bytes })
+}
+
+fn derive(master: &[u8; 32], purpose: Purpose) -> [u8; 32] {
+    let mut key = [0_u8; 32];
+    // 32 bytes are far below HKDF's limit, so this cannot fail.
+    let _ = Hkdf::<Sha256>::new(None, master).expand(purpose.label(), &mut key);
+    key
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn io_error(file: &Path, source: std::io::Error) -> SecretsError {
+    SecretsError::Io { file: file.to_owned(), source }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that owns randomness")]
+fn random_bytes() -> [u8; 32] {
+    rand::rng().random()
+}
+
+/// A random whole number below `bound` (which is at least 1).
+#[expect(clippy::disallowed_methods, reason = "this is the one place that owns randomness")]
+pub fn random_below(bound: u64) -> u64 {
+    rand::rng().random_range(0..bound.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_file_is_made_once_and_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tollgate.key");
+        assert!(matches!(Secrets::open(&file, false), Err(SecretsError::Missing { .. })));
+        let made = Secrets::open(&file, true).unwrap();
+        let read = Secrets::open(&file, true).unwrap();
+        assert_eq!(made.fingerprint(), read.fingerprint());
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_key_file_others_can_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tollgate.key");
+        Secrets::open(&file, true).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(Secrets::open(&file, true), Err(SecretsError::Open { .. })));
+    }
+
+    #[test]
+    fn old_keys_stay_usable_after_a_rotation() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tollgate.key");
+        let mut secrets = Secrets::open(&file, true).unwrap();
+        let old = secrets.current_key(Purpose::Ticket);
+        let id = secrets.rotate(&file).unwrap();
+        assert_eq!(id, 2);
+        let read = Secrets::open(&file, false).unwrap();
+        assert_eq!(read.key(1, Purpose::Ticket), Some(old));
+        assert_ne!(read.current_key(Purpose::Ticket), old);
+        assert_ne!(read.current_key(Purpose::Ticket), read.current_key(Purpose::InternalToken));
+    }
+}
