@@ -1,1 +1,49 @@
 //! Every SQL statement of the service lives here.
+//!
+//! Two databases, one text per query: `SQLite` (embedded: WAL, synchronous=FULL, one writer and a pool of readers) and
+//! `PostgreSQL` (the shared book). Placeholders are `$1`; ids, money and microseconds are 64-bit integers in both.
+//! Fixed texts are files in `sql/queries/`, which a test prepares on both databases.
+//!
+//! A module per thing that is stored, each adding methods to [`Store`] (reads, and writes that are whole by themselves)
+//! and to [`Tx`] (writes that belong to a larger whole):
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), tollgate::store::StoreError> {
+//! let store = tollgate::store::Store::open("sqlite://tollgate.db").await?;
+//! store.migrate(jiff::Timestamp::UNIX_EPOCH).await?;
+//! let mut tx = store.begin().await?;
+//! tx.append_feed("plan", 7, jiff::Timestamp::UNIX_EPOCH).await?;
+//! tx.commit().await?;
+//! # Ok(()) }
+//! ```
+
+mod error;
+mod feed;
+mod head;
+mod insert;
+mod migrations;
+mod open;
+mod partitions;
+mod session;
+
+pub use error::StoreError;
+pub use feed::Change;
+pub use head::{Head, Reserved};
+pub use insert::generated_queries;
+pub use open::{Db, Store};
+pub use session::{Reader, Session, Side, Tx};
+pub(crate) use session::{on, row};
+
+/// A stamp as the tables hold it: microseconds since the epoch, UTC.
+pub fn to_micros(at: jiff::Timestamp) -> i64 {
+    at.as_microsecond()
+}
+
+/// A stamp as the tables hold it, read back. Out of jiff's range it is the nearest one inside.
+pub fn from_micros(micros: i64) -> jiff::Timestamp {
+    jiff::Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 {
+        jiff::Timestamp::MIN
+    } else {
+        jiff::Timestamp::MAX
+    })
+}

@@ -1,0 +1,145 @@
+//! Many rows in one statement: a round trip a row is what makes a group commit slow on `PostgreSQL`.
+
+use std::sync::{Arc, LazyLock};
+
+use sqlx::AssertSqlSafe;
+
+use super::{Session, StoreError, on};
+
+/// Rows in one statement, largest first: few distinct texts, so that each is prepared once a connection.
+const CHUNKS: [usize; 3] = [64, 8, 1];
+
+/// Binds every value of a chunk.
+macro_rules! bound {
+    ($query:expr, $values:expr) => {{
+        let mut query = $query;
+        for value in $values {
+            query = match *value {
+                Value::Int(number) => query.bind(number),
+                Value::IntOr(number) => query.bind(number),
+                Value::Text(text) => query.bind(text),
+                Value::TextOr(text) => query.bind(text),
+                Value::Bool(yes) => query.bind(yes),
+            };
+        }
+        query
+    }};
+}
+
+/// One column's value of one row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Value<'a> {
+    Int(i64),
+    IntOr(Option<i64>),
+    Text(&'a str),
+    TextOr(Option<&'a str>),
+    Bool(bool),
+}
+
+/// A table to insert into, with its texts for each chunk size.
+#[derive(Debug)]
+pub(crate) struct MultiInsert {
+    pub(crate) table: &'static str,
+    columns: usize,
+    texts: [Arc<str>; CHUNKS.len()],
+}
+
+impl MultiInsert {
+    /// `columns` as in an INSERT's list; `suffix` follows the values (ON CONFLICT, RETURNING).
+    pub(crate) fn new(table: &'static str, columns: &'static str, suffix: &str) -> Self {
+        let count = columns.split(',').count();
+        Self { table, columns: count, texts: CHUNKS.map(|rows| text(table, columns, count, rows, suffix)) }
+    }
+
+    /// The texts, named, for the test that prepares them all.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = (String, String)> {
+        CHUNKS
+            .iter()
+            .zip(&self.texts)
+            .map(|(rows, text)| (format!("{} x {rows}", self.table), text.to_string()))
+    }
+
+    /// Inserts the rows, whose values follow each other in the columns' order.
+    pub(crate) async fn execute(
+        &self,
+        session: &mut impl Session,
+        values: &[Value<'_>],
+    ) -> Result<(), StoreError> {
+        debug_assert_eq!(values.len() % self.columns, 0, "whole rows only");
+        let mut rest = values;
+        while let Some((text, chunk, after)) = self.next_chunk(rest) {
+            on!(session, c => bound!(sqlx::query(AssertSqlSafe(text)), chunk).execute(c).await.map(drop))?;
+            rest = after;
+        }
+        Ok(())
+    }
+
+    /// Inserts the rows and returns the one number that the suffix's RETURNING names, of each row that was inserted.
+    pub(crate) async fn returning(
+        &self,
+        session: &mut impl Session,
+        values: &[Value<'_>],
+    ) -> Result<Vec<i64>, StoreError> {
+        debug_assert_eq!(values.len() % self.columns, 0, "whole rows only");
+        let (mut rest, mut inserted) = (values, Vec::new());
+        while let Some((text, chunk, after)) = self.next_chunk(rest) {
+            let rows: Vec<(i64,)> =
+                on!(session, c => bound!(sqlx::query_as(AssertSqlSafe(text)), chunk).fetch_all(c).await)?;
+            inserted.extend(rows.into_iter().map(|(number,)| number));
+            rest = after;
+        }
+        Ok(inserted)
+    }
+
+    /// The largest chunk that the rest fills, its text, and what remains.
+    fn next_chunk<'v, 'a>(
+        &self,
+        values: &'v [Value<'a>],
+    ) -> Option<(Arc<str>, &'v [Value<'a>], &'v [Value<'a>])> {
+        let rows = values.len() / self.columns;
+        let size = CHUNKS.iter().position(|chunk| *chunk <= rows)?;
+        let (chunk, rest) = values.split_at(CHUNKS[size] * self.columns);
+        Some((Arc::clone(&self.texts[size]), chunk, rest))
+    }
+}
+
+fn text(table: &str, columns: &str, count: usize, rows: usize, suffix: &str) -> Arc<str> {
+    let groups: Vec<String> = (0..rows)
+        .map(|row| {
+            let marks: Vec<String> = (1..=count).map(|column| format!("${}", row * count + column)).collect();
+            format!("({})", marks.join(","))
+        })
+        .collect();
+    format!("INSERT INTO {table} ({columns}) VALUES {} {suffix}", groups.join(",")).into()
+}
+
+/// Names and texts of the queries that are not files: the multi-row inserts. For the test that prepares them all.
+pub fn generated_queries() -> Vec<(String, String)> {
+    INSERTS.iter().flat_map(|insert| insert.texts()).collect()
+}
+
+/// Every multi-row insert of the service.
+static INSERTS: LazyLock<Vec<&'static MultiInsert>> = LazyLock::new(Vec::new);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_go_in_the_largest_chunks_that_they_fill() {
+        let insert = MultiInsert::new("t", "a, b", "");
+        let values = vec![Value::Int(1); 2 * (64 + 8 + 8 + 1)];
+        let (mut rest, mut sizes) = (values.as_slice(), Vec::new());
+        while let Some((_, chunk, after)) = insert.next_chunk(rest) {
+            sizes.push(chunk.len() / 2);
+            rest = after;
+        }
+        assert_eq!(sizes, [64, 8, 8, 1]);
+    }
+
+    #[test]
+    fn a_text_numbers_its_marks_through() {
+        let text = text("t", "a, b", 2, 2, "RETURNING a");
+        assert_eq!(&*text, "INSERT INTO t (a, b) VALUES ($1,$2),($3,$4) RETURNING a");
+    }
+}

@@ -1,0 +1,172 @@
+//! Opening either database with the settings that money needs.
+
+use std::{str::FromStr, time::Duration};
+
+use sqlx::{
+    Pool, Postgres, Sqlite,
+    pool::PoolOptions,
+    postgres::PgConnectOptions,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+};
+
+use super::{Reader, StoreError, Tx};
+
+/// Readers of the embedded database: requests are short, and two cores serve no more at once.
+const SQLITE_READERS: u32 = 4;
+/// Connections of one node to `PostgreSQL`: one writes the ledger, the rest serve requests.
+const POSTGRES_CONNECTIONS: u32 = 10;
+/// How long a connection is waited for before the database counts as unavailable.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long `SQLite` waits for another process' write lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Multi-row inserts come in three lengths for each table: room for all of them, prepared once a connection.
+const STATEMENTS: usize = 256;
+/// The first `SQLite` without the bug that loses commits when two connections checkpoint the WAL at once.
+const SQLITE_NEEDED: [u32; 3] = [3, 51, 3];
+
+/// The two databases.
+#[derive(Clone, Debug)]
+pub enum Db {
+    /// Embedded.
+    Sqlite {
+        /// One connection: `SQLite` has one writer, and waiting in our queue is fairer than its busy handler.
+        writer: Pool<Sqlite>,
+        /// They see the last commit and never wait for the writer.
+        readers: Pool<Sqlite>,
+    },
+    /// Shared.
+    Postgres(Pool<Postgres>),
+}
+
+/// The service's database. Cloning is cheap: it is a handle to pools.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(super) db: Db,
+}
+
+impl Store {
+    /// Opens `sqlite://FILE` (made when missing) or `postgres://…`.
+    ///
+    /// `SQLite` needs a file: an in-memory database is another one for each connection.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        let db = match url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("sqlite") => open_sqlite(url).await?,
+            Some("postgres" | "postgresql") => open_postgres(url).await?,
+            _ => return Err(StoreError::Url("must begin with sqlite:// or postgres://".to_owned())),
+        };
+        Ok(Self { db })
+    }
+
+    /// Begins a writing transaction. On `SQLite` it waits for the writer before it and is then the only one.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        Ok(match &self.db {
+            Db::Sqlite { writer, .. } => Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
+            Db::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+        })
+    }
+
+    /// A connection to read what is committed.
+    pub async fn reader(&self) -> Result<Reader, StoreError> {
+        Ok(match &self.db {
+            Db::Sqlite { readers, .. } => Reader::Sqlite(readers.acquire().await?),
+            Db::Postgres(pool) => Reader::Postgres(pool.acquire().await?),
+        })
+    }
+
+    /// Whether it is `PostgreSQL`, for the few things that only one of the two has.
+    pub const fn is_postgres(&self) -> bool {
+        matches!(self.db, Db::Postgres(_))
+    }
+
+    /// Closes the connections: those in use finish first.
+    pub async fn close(&self) {
+        match &self.db {
+            Db::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Db::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+async fn open_sqlite(url: &str) -> Result<Db, StoreError> {
+    let options = SqliteConnectOptions::from_str(url).map_err(|error| StoreError::Url(error.to_string()))?;
+    let name = options.get_filename().to_string_lossy();
+    if name.is_empty()
+        || name.contains(":memory:")
+        || url.contains("mode=memory")
+        || name.contains("sqlx-in-memory")
+    {
+        return Err(StoreError::Url("SQLite needs a file: sqlite://tollgate.db".to_owned()));
+    }
+    let options = options
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // FULL: a commit is on disk before it is acknowledged; NORMAL in WAL mode loses the last ones with the power.
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .statement_cache_capacity(STATEMENTS);
+    let writer = sqlite_pool(1).connect_with(options.clone()).await?;
+    let (found,): (String,) = sqlx::query_as("SELECT sqlite_version()").fetch_one(&writer).await?;
+    if version(&found) < SQLITE_NEEDED {
+        return Err(StoreError::OldSqlite { found });
+    }
+    let readers = sqlite_pool(SQLITE_READERS).connect_with(options.pragma("query_only", "1")).await?;
+    Ok(Db::Sqlite { writer, readers })
+}
+
+/// Connections to a file never go stale: no lifetime, no idle end, no ping before use.
+fn sqlite_pool(connections: u32) -> PoolOptions<Sqlite> {
+    PoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT.max(BUSY_TIMEOUT))
+        .max_lifetime(None)
+        .idle_timeout(None)
+        .test_before_acquire(false)
+}
+
+async fn open_postgres(url: &str) -> Result<Db, StoreError> {
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|error| StoreError::Url(error.to_string()))?
+        .application_name("tollgate")
+        .statement_cache_capacity(STATEMENTS)
+        // synchronous_commit: an acknowledged call is on disk whatever the server's or role's default is.
+        // lock_timeout: a forgotten lock is an error that is retried and seen, not a silent stop of the book.
+        .options([("synchronous_commit", "on"), ("lock_timeout", "5000"), ("timezone", "UTC")]);
+    let pool = PoolOptions::new()
+        .max_connections(POSTGRES_CONNECTIONS)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_with(options)
+        .await?;
+    Ok(Db::Postgres(pool))
+}
+
+/// `3.51.3` as numbers; what is not a number counts as 0.
+fn version(text: &str) -> [u32; 3] {
+    let mut parts = text.split('.').map(|part| part.parse().unwrap_or(0));
+    [(); 3].map(|()| parts.next().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_by_number() {
+        assert!(version("3.51.2") < SQLITE_NEEDED);
+        assert!(version("3.9.9") < SQLITE_NEEDED);
+        assert!(version("3.51.3") >= SQLITE_NEEDED);
+        assert!(version("3.100.0") > SQLITE_NEEDED);
+        assert!(version("4.0") > SQLITE_NEEDED);
+    }
+
+    #[tokio::test]
+    async fn a_database_in_memory_is_refused() {
+        for url in ["sqlite::memory:", "sqlite://:memory:", "sqlite://", "mysql://localhost/x", "tollgate.db"]
+        {
+            assert!(matches!(Store::open(url).await, Err(StoreError::Url(_))), "{url}");
+        }
+    }
+}

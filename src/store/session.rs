@@ -1,0 +1,107 @@
+//! One text per query for both databases: a session is a connection to either, and `on!` expands a query for each.
+
+use sqlx::{Postgres, Sqlite, Transaction, pool::PoolConnection};
+
+use super::StoreError;
+
+/// A connection to one of the two databases.
+#[derive(Debug)]
+pub enum Side<'a> {
+    /// The embedded database.
+    Sqlite(&'a mut sqlx::SqliteConnection),
+    /// The shared book.
+    Postgres(&'a mut sqlx::PgConnection),
+}
+
+/// What a query can be run on: a writing transaction or a reader.
+pub trait Session: Send {
+    /// The connection, for [`on!`](crate::store::on).
+    fn side(&mut self) -> Side<'_>;
+}
+
+/// Expands an expression once for each database: `on!(session, c => sqlx::query(TEXT).bind(id).execute(c).await)?`.
+macro_rules! on {
+    ($session:expr, $connection:ident => $body:expr) => {
+        match $crate::store::Session::side($session) {
+            $crate::store::Side::Sqlite($connection) => $body,
+            $crate::store::Side::Postgres($connection) => $body,
+        }
+    };
+}
+pub(crate) use on;
+
+/// A row with named columns that decodes from both databases: the columns are the field names.
+macro_rules! row {
+    ($(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$field_meta:meta])* $field_vis:vis $field:ident: $type:ty,)+ }) => {
+        $(#[$meta])* $vis struct $name { $($(#[$field_meta])* $field_vis $field: $type,)+ }
+
+        impl<'r, R> sqlx::FromRow<'r, R> for $name
+        where
+            R: sqlx::Row,
+            &'static str: sqlx::ColumnIndex<R>,
+            $($type: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,)+
+        {
+            fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+                Ok(Self { $($field: row.try_get(stringify!($field))?,)+ })
+            }
+        }
+    };
+}
+pub(crate) use row;
+
+/// A writing transaction. Dropped without [`Tx::commit`], it leaves nothing behind.
+#[derive(Debug)]
+#[must_use = "a transaction that is not committed leaves nothing behind"]
+pub enum Tx {
+    /// Begun with BEGIN IMMEDIATE: the only writer until it ends.
+    Sqlite(Transaction<'static, Sqlite>),
+    /// READ COMMITTED; what must not run beside others takes the row lock of `ledger_head` first.
+    Postgres(Transaction<'static, Postgres>),
+}
+
+impl Tx {
+    /// Makes everything that was written durable: on return it survives the loss of power.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await?,
+            Self::Postgres(tx) => tx.commit().await?,
+        }
+        Ok(())
+    }
+
+    /// Undoes everything that was written. Dropping does the same, later.
+    pub async fn rollback(self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(tx) => tx.rollback().await?,
+            Self::Postgres(tx) => tx.rollback().await?,
+        }
+        Ok(())
+    }
+}
+
+impl Session for Tx {
+    fn side(&mut self) -> Side<'_> {
+        match self {
+            Self::Sqlite(tx) => Side::Sqlite(&mut *tx),
+            Self::Postgres(tx) => Side::Postgres(&mut *tx),
+        }
+    }
+}
+
+/// A connection that reads what is committed.
+#[derive(Debug)]
+pub enum Reader {
+    /// From the pool of readers; it refuses to write.
+    Sqlite(PoolConnection<Sqlite>),
+    /// From the one pool.
+    Postgres(PoolConnection<Postgres>),
+}
+
+impl Session for Reader {
+    fn side(&mut self) -> Side<'_> {
+        match self {
+            Self::Sqlite(connection) => Side::Sqlite(&mut *connection),
+            Self::Postgres(connection) => Side::Postgres(&mut *connection),
+        }
+    }
+}
