@@ -17,6 +17,7 @@
 //! # Ok(()) }
 //! ```
 
+mod catalog;
 mod error;
 mod feed;
 mod head;
@@ -26,6 +27,7 @@ mod open;
 mod partitions;
 mod session;
 
+pub use catalog::{FxRate, NewTariffVersion, OverridePrice, PlanVersion, StaleDeck, TariffVersion, TrunkRow};
 pub use error::StoreError;
 pub use feed::Change;
 pub use head::{Head, Reserved};

@@ -1,0 +1,1 @@
+INSERT INTO deck_chunks (deck_id, seq, body) VALUES ($1, $2, $3)

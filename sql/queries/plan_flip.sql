@@ -1,0 +1,1 @@
+UPDATE plans SET version_id = $2 WHERE id = $1
