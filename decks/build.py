@@ -30,8 +30,8 @@ HEADER = ["prefix", "price_per_minute", "destination", "connect_fee", "initial_b
 WHOLESALE, CARRIER_A, CARRIER_B = "world-wholesale.csv", "world-carrier-a.csv", "world-carrier-b.csv"
 
 LEAST_WHOLESALE, MOST_WHOLESALE = 60_000, 80_000
-LEAST_CARRIER, MOST_CARRIER = 15_000, 25_000
-MOST_BYTES = 6_000_000  # of all decks: they are kept in git
+LEAST_CARRIER, MOST_CARRIER = 15_000, 30_000
+MOST_BYTES = 6_500_000  # of all decks: they are kept in git
 # Of the wholesale prefixes a carrier reaches, the percentage it may carry above the wholesale price:
 # some, so that the loss guard has work, and few, so that most calls have a route.
 LEAST_LOSSES, MOST_LOSSES = 1, 12
@@ -132,14 +132,9 @@ def shallower(places, reach):
         if not digits:
             continue
         above = longest(prefix, kept)
-        if not place.detail or len(prefix) <= digits or market(place) != market(above):
+        if not place.detail or len(prefix) <= digits or above is None or place.market != above.market:
             kept[prefix] = place
     return kept
-
-
-def market(place):
-    """A region's numbers of one kind. A country's fallback is no market: anything may hide behind it."""
-    return (place.region, place.kind) if place else None
 
 
 def as_csv(deck):
@@ -189,6 +184,8 @@ def faults(decks):
             if not row["destination"].strip() or any(ord(c) < 32 for c in row["destination"]):
                 found.append(f"{name}: {row['prefix']}: no destination name")
     found += wholesale_faults(parsed[WHOLESALE], numbering)
+    for digits, place in numbering.disagreements(numbering.destinations()):
+        found.append(f"{digits} is taken for {place.name}")
     for name in (CARRIER_A, CARRIER_B):
         share = losses(parsed[WHOLESALE], parsed[name])
         print(f"{name}: dearer than wholesale for {share:.1f} % of the prefixes it reaches")

@@ -20,9 +20,19 @@ from phonenumbers.geodata.locale import LOCALE_DATA
 
 from patterns import automaton
 
-# What a prefix reaches. `region` is an ISO country or, for codes of no country, the code itself.
-# `detail` is an area, a mobile network or "".
-Destination = namedtuple("Destination", "region kind detail name")
+class Destination(namedtuple("Destination", "region kind detail name")):
+    """What a prefix reaches.
+
+    `region` is an ISO country or, for codes of no country, the code itself; `detail` is an area,
+    a mobile network or "".
+    """
+
+    __slots__ = ()
+
+    @property
+    def market(self):
+        """A region's numbers that are sold as one kind: what might be mobile is sold as mobile."""
+        return self.region, {"either": "fixed", "unclear": "mobile"}.get(self.kind, self.kind)
 
 # libphonenumber's descriptions, in the order in which it decides between them.
 KINDS = {
@@ -46,7 +56,8 @@ TITLES = {
     "corporate": "Corporate numbers",
     "mobile": "Mobile",
     "fixed": "Fixed",
-    "either": "",  # fixed and mobile cannot be told apart (North America)
+    "either": "",  # no difference is made between fixed and mobile (North America)
+    "unclear": "",  # fixed or mobile, but the prefix does not say which (much of Chile and Mexico)
     "other": "",  # the fallback of a country: what no longer prefix knows
 }
 
@@ -71,7 +82,7 @@ NATIONAL_DEPTH = 6
 # with so many of them: the data of a few countries goes down to single exchanges.
 MAX_DIGITS = 8
 MOST_AREAS = 13_000
-MOST_NETWORKS = 4_000
+MOST_NETWORKS = 3_000
 
 
 def country_name(region):
@@ -189,6 +200,8 @@ def _closest(live):
     """
     region = live[0][0]
     kinds = [kind for r, kind in live if r == region]
+    if "premium" not in kinds and {"mobile", "fixed"} <= set(kinds):
+        return region, "unclear"
     for kind in ("premium", "mobile", "fixed"):
         if kind in kinds:
             return region, kind
@@ -225,6 +238,30 @@ def destinations():
     return kept
 
 
+def disagreements(places):
+    """Example numbers of the package that the deck takes for something else than the package does.
+
+    Only kinds that cost differently by much are compared: where nothing but a number's length tells
+    toll-free, shared-cost or corporate numbers from others, prefixes cannot.
+    """
+    types = phonenumbers.PhoneNumberType
+    kinds = {
+        types.PREMIUM_RATE: {"premium"},
+        types.FIXED_LINE: {"fixed", "either", "unclear"},
+        types.MOBILE: {"mobile", "either", "unclear"},
+        types.FIXED_LINE_OR_MOBILE: {"mobile", "either", "unclear"},
+    }
+    for region in sorted(phonenumbers.SUPPORTED_REGIONS):
+        for type_ in types.values():
+            number = phonenumbers.example_number_for_type(region, type_)
+            expected = number and kinds.get(phonenumbers.number_type(number))
+            if expected:
+                digits = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)[1:]
+                found = _nearest(digits, places)
+                if found.kind not in expected or found.region != phonenumbers.region_code_for_number(number):
+                    yield digits, found
+
+
 def _describe(prefix, plan, area, network):
     """The destination of a prefix, or None if the metadata knows no number that begins so."""
     national = prefix[len(plan.code):]
@@ -243,9 +280,9 @@ def _describe(prefix, plan, area, network):
         kind = next((k for k, named in (("fixed", area), ("either", area), ("mobile", network)) if named and k in kinds), None)
         if kind is None:
             return None
-    if kind == "either" and network:
+    if kind in ("either", "unclear") and network:
         kind = "mobile"
-    detail = {"fixed": area, "either": area, "mobile": network}.get(kind) or ""
+    detail = {"fixed": area, "either": area, "unclear": area, "mobile": network}.get(kind) or ""
     return _destination(region, kind, detail)
 
 

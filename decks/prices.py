@@ -10,7 +10,8 @@ The wholesale deck counts in 1/10,000 of the currency unit a minute:
   of North America cost nothing, premium numbers ten times the fixed price plus 10,000, and are blocked.
 * An area deviates from its region's fixed price by up to 10 % either way, a network from the mobile
   price by up to 12 %. So mobile is dearer than fixed everywhere in a region.
-* The fallback of a country, for numbers that no longer prefix knows, costs as much as mobile: they might be.
+* What might be mobile costs as much as mobile: the fallback of a country, for numbers that no longer prefix
+  knows, and ranges whose prefixes do not say. Not so in North America, where no difference is made.
 
 A carrier counts in 1/1,000,000: a percentage of the wholesale price of the same destination.
 """
@@ -42,7 +43,7 @@ def wholesale(place, north_america):
     fixed = _fixed(place.region)
     if place.kind in ("fixed", "either"):
         price = fixed * (90 + spread(place.name, 21)) // 100 if place.detail else fixed
-    elif place.kind in ("mobile", "other"):
+    elif place.kind in ("mobile", "unclear", "other"):
         price = _mobile(place.region)
         price = price * (88 + spread(place.name, 25)) // 100 if place.detail else price
         if place.kind == "other" and north_america:
@@ -118,9 +119,8 @@ class Carrier:
         )
 
     def _percent(self, place):
-        """One percentage for each market, which is a region's numbers of one kind."""
-        kind = "fixed" if place.kind == "either" else place.kind
-        market = f"{self.name} {place.region} {kind}"
+        """One percentage for each market."""
+        market = " ".join((self.name, *place.market))
         if spread(f"dear {market}", 100) < self._dear_share:
             return 104 + spread(f"percent {market}", 27)
         return self._least + spread(f"percent {market}", self._most - self._least + 1)
