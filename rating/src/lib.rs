@@ -2,7 +2,16 @@
 //!
 //! No I/O, no async, no clock of its own: everything a rule needs is passed in.
 
+pub mod call_rate;
 pub mod money;
+pub mod number;
+pub mod plan;
 pub mod prefix;
+pub mod tariff;
 
+pub use call_rate::{AnswerRange, CallRate, Charge, RatingError};
 pub use money::Money;
+pub use number::E164;
+pub use plan::{NoRate, PlanTerms, PricedTariff};
+pub use prefix::Prefix;
+pub use tariff::{RateRow, Tariff};
