@@ -1,0 +1,111 @@
+//! Changing the catalog: decks, exchange rates, plans, trunks.
+//!
+//! Plain functions over the [`Store`](crate::store::Store), so that the command line runs them by itself and a running
+//! owner runs them for it. Each change appends to the feed in its own transaction; a server that runs sees it at once.
+
+pub mod fx;
+pub mod plans;
+pub mod tariffs;
+pub mod trunks;
+
+use crate::catalog::deck::DeckError;
+use crate::store::StoreError;
+
+/// Feed kind of a tariff with a new current version.
+pub const FEED_TARIFF: &str = "tariff";
+/// Feed kind of a plan with a new current version.
+pub const FEED_PLAN: &str = "plan";
+/// Feed kind of a trunk that was made or changed.
+pub const FEED_TRUNK: &str = "trunk";
+
+/// Why a change of the catalog is refused. Nothing has changed then.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The named thing does not exist.
+    #[error("there is no {what} {name:?}")]
+    Unknown {
+        /// What sort of thing.
+        what: &'static str,
+        /// Its name as given.
+        name: String,
+    },
+    /// The name is taken.
+    #[error("there is already a {what} {name:?}")]
+    Exists {
+        /// What sort of thing.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// An option holds what it cannot hold.
+    #[error("{field}: {reason}")]
+    Invalid {
+        /// The option.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The plan would stand on more than [`plans::MAX_LEVELS`] markups.
+    #[error("{name:?} already stands on {} levels of markup, which is the most there can be", plans::MAX_LEVELS)]
+    TooDeep {
+        /// The base plan.
+        name: String,
+    },
+    /// The deck is refused.
+    #[error(transparent)]
+    Deck(#[from] DeckError),
+    /// The import took so long that it was swept as abandoned.
+    #[error("the import was swept as abandoned; import the deck again")]
+    Swept,
+    /// Reading the deck was given up because the process stops.
+    #[error("reading the deck was interrupted")]
+    Interrupted,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl AdminError {
+    /// The machine code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown { .. } => "not_found",
+            Self::Exists { .. } => "exists",
+            Self::Invalid { .. } => "invalid",
+            Self::TooDeep { .. } => "too_deep",
+            Self::Deck(_) => "bad_deck",
+            Self::Swept | Self::Interrupted => "interrupted",
+            Self::Store(_) => "unavailable",
+        }
+    }
+}
+
+/// The longest name of a tariff, plan or trunk.
+const MAX_NAME: usize = 64;
+
+/// A name that can stand in a command line, a log line and a report without quotes: no control characters, no space at
+/// its ends, no leading dash.
+fn check_name(field: &'static str, name: &str) -> Result<(), AdminError> {
+    let wrong = |reason: &str| Err(AdminError::Invalid { field, reason: reason.to_owned() });
+    if name.is_empty() || name.chars().count() > MAX_NAME {
+        return wrong("a name has 1 to 64 characters");
+    }
+    if name.trim() != name || name.starts_with('-') || name.contains(char::is_control) {
+        return wrong("a name has no space at its ends, no leading dash and no control characters");
+    }
+    Ok(())
+}
+
+fn invalid(field: &'static str, reason: impl ToString) -> AdminError {
+    AdminError::Invalid { field, reason: reason.to_string() }
+}
+
+fn unknown(what: &'static str, name: &str) -> AdminError {
+    AdminError::Unknown { what, name: name.to_owned() }
+}
+
+/// The time zone of that IANA name.
+pub fn parse_zone(name: &str) -> Result<jiff::tz::TimeZone, AdminError> {
+    jiff::tz::TimeZone::get(name)
+        .map_err(|_| invalid("zone", format!("{name:?} is no time zone; they are named as in Europe/Berlin or UTC")))
+}

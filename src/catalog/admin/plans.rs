@@ -1,0 +1,219 @@
+//! Plans: tariffs as they are sold.
+
+use jiff::Timestamp;
+use tollgate_rating::{
+    Money,
+    plan::{BlockRounding, DurationRounding, Markup, RoundingMode},
+    prefix::Prefix,
+    tariff::MAX_PRICE,
+};
+
+use super::{AdminError, FEED_PLAN, check_name, invalid, parse_zone, unknown};
+use crate::store::{PlanVersion, Store, Tx};
+
+/// The most markups between a tariff and a plan: a price goes through each of them at every call.
+pub const MAX_LEVELS: usize = 4;
+/// The longest call a plan may allow: a day.
+const MAX_CALL_SECONDS: u32 = 86_400;
+
+/// What a plan sells.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Basis {
+    /// A tariff as it stands, by its name.
+    Tariff(String),
+    /// Another plan's prices with a markup.
+    Plan {
+        /// The base plan's name.
+        name: String,
+        /// Added to each of its prices.
+        markup: Markup,
+    },
+}
+
+/// A plan to make. A setting that is `None` is the base plan's, or the default where it sells a tariff.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PlanSpec {
+    /// Its name.
+    pub name: String,
+    /// What it sells.
+    pub basis: Basis,
+    /// Rounding mode of charges.
+    pub rounding: Option<RoundingMode>,
+    /// Decimals that charges are rounded to, at most 9.
+    pub decimals: Option<u8>,
+    /// How milliseconds become seconds.
+    pub duration_rounding: Option<DurationRounding>,
+    /// What is rounded to the increment.
+    pub block_rounding: Option<BlockRounding>,
+    /// IANA name of the zone of windows, dates and the spending day.
+    pub zone: Option<String>,
+    /// The longest call in seconds.
+    pub max_call_seconds: Option<u32>,
+    /// Whether its owner's clients can choose it themselves.
+    pub signup: bool,
+    /// Credit of a new client on it.
+    pub initial_credit: Money,
+    /// How many plans an agent on it may own.
+    pub tariff_limit: Option<u32>,
+    /// The reseller it belongs to; the operator's where none.
+    pub owner_id: Option<i64>,
+}
+
+impl PlanSpec {
+    /// A plan with nothing set beside what it sells.
+    pub fn new(name: &str, basis: Basis) -> Self {
+        Self {
+            name: name.to_owned(),
+            basis,
+            rounding: None,
+            decimals: None,
+            duration_rounding: None,
+            block_rounding: None,
+            zone: None,
+            max_call_seconds: None,
+            signup: false,
+            initial_credit: Money::ZERO,
+            tariff_limit: None,
+            owner_id: None,
+        }
+    }
+}
+
+/// Makes a plan.
+pub async fn create(store: &Store, spec: &PlanSpec, now: Timestamp) -> Result<PlanVersion, AdminError> {
+    check_name("name", &spec.name)?;
+    if spec.decimals.is_some_and(|decimals| decimals > 9) {
+        return Err(invalid("decimals", "at most 9"));
+    }
+    if let Some(zone) = &spec.zone {
+        parse_zone(zone)?;
+    }
+    if spec.max_call_seconds.is_some_and(|seconds| seconds == 0 || seconds > MAX_CALL_SECONDS) {
+        return Err(invalid("max_call_seconds", format!("1 to {MAX_CALL_SECONDS}")));
+    }
+    if spec.initial_credit.is_negative() {
+        return Err(invalid("initial_credit", "never negative"));
+    }
+
+    let mut tx = store.begin().await?;
+    let plan_id = tx.catalog_ids(2).await?;
+    let plans = tx.current_plans().await?;
+    if plans.iter().any(|plan| plan.name == spec.name) {
+        return Err(AdminError::Exists { what: "plan", name: spec.name.clone() });
+    }
+    let (tariff_id, base_plan_id, markup) = match &spec.basis {
+        Basis::Tariff(name) => {
+            let tariff = tx.current_tariffs().await?.into_iter().find(|tariff| tariff.name == *name);
+            (Some(tariff.ok_or_else(|| unknown("tariff", name))?.tariff_id), None, Markup::NONE)
+        }
+        Basis::Plan { name, markup } => {
+            let base = plans.iter().find(|plan| plan.name == *name).ok_or_else(|| unknown("plan", name))?;
+            if levels(&plans, base) >= MAX_LEVELS {
+                return Err(AdminError::TooDeep { name: name.clone() });
+            }
+            (None, Some(base.plan_id), *markup)
+        }
+    };
+    let version = PlanVersion {
+        plan_id,
+        name: spec.name.clone(),
+        owner_id: spec.owner_id,
+        version_id: plan_id + 1,
+        number: 1,
+        tariff_id,
+        base_plan_id,
+        markup_millionths: i64::from(markup.millionths()),
+        rounding: spec.rounding.map(|mode| mode.to_string()),
+        decimals: spec.decimals.map(i64::from),
+        duration_rounding: spec.duration_rounding.map(|rounding| rounding.to_string()),
+        block_rounding: spec.block_rounding.map(|rounding| rounding.to_string()),
+        zone: spec.zone.clone(),
+        max_call_seconds: spec.max_call_seconds.map(i64::from),
+        signup: spec.signup,
+        initial_credit: spec.initial_credit.nanos(),
+        tariff_limit: spec.tariff_limit.map(i64::from),
+        created_at: crate::store::to_micros(now),
+    };
+    tx.insert_plan(&version, now).await?;
+    tx.append_feed(FEED_PLAN, plan_id, now).await?;
+    tx.commit().await?;
+    Ok(version)
+}
+
+/// How many markups stand between the plan and its tariff. A base is chosen when a plan is made and never changes, so
+/// there is no cycle; the walk is bounded all the same.
+fn levels(plans: &[PlanVersion], plan: &PlanVersion) -> usize {
+    let mut level = 0;
+    let mut base = plan.base_plan_id;
+    while let Some(id) = base
+        && level < plans.len()
+    {
+        level += 1;
+        base = plans.iter().find(|plan| plan.plan_id == id).and_then(|plan| plan.base_plan_id);
+    }
+    level
+}
+
+/// The current version of each plan, by name.
+pub async fn list(store: &Store) -> Result<Vec<PlanVersion>, AdminError> {
+    Ok(store.current_plans().await?)
+}
+
+/// Changes a derived plan's markup: the next call is charged by it, and no rate is written anew.
+pub async fn set_markup(
+    store: &Store,
+    name: &str,
+    markup: Markup,
+    now: Timestamp,
+) -> Result<PlanVersion, AdminError> {
+    let mut tx = store.begin().await?;
+    let mut version = next_version(&mut tx, name, now).await?;
+    if version.base_plan_id.is_none() {
+        let reason = format!("{name:?} sells a tariff as it stands; derive a plan from it to mark it up");
+        return Err(invalid("markup", reason));
+    }
+    version.markup_millionths = i64::from(markup.millionths());
+    tx.publish_plan_version(&version, now).await?;
+    tx.append_feed(FEED_PLAN, version.plan_id, now).await?;
+    tx.commit().await?;
+    Ok(version)
+}
+
+/// Gives a plan a price of its own for a prefix, or takes it away again.
+pub async fn set_override(
+    store: &Store,
+    name: &str,
+    prefix: Prefix,
+    price: Option<Money>,
+    now: Timestamp,
+) -> Result<PlanVersion, AdminError> {
+    if price.is_some_and(|price| price.is_negative() || price > MAX_PRICE) {
+        return Err(invalid("price", format!("0 to {MAX_PRICE}")));
+    }
+    let mut tx = store.begin().await?;
+    let version = next_version(&mut tx, name, now).await?;
+    let digits = prefix.to_string();
+    let had_one = tx.close_override(version.plan_id, &digits, version.number).await?;
+    match price {
+        Some(price) => tx.open_override(version.plan_id, &digits, version.number, price.nanos()).await?,
+        None if !had_one => return Err(unknown("override of prefix", &digits)),
+        None => {}
+    }
+    tx.publish_plan_version(&version, now).await?;
+    tx.append_feed(FEED_PLAN, version.plan_id, now).await?;
+    tx.commit().await?;
+    Ok(version)
+}
+
+/// The plan's settings as its next version. Holds the catalog's lock, so that no two changes make the same number.
+async fn next_version(tx: &mut Tx, name: &str, now: Timestamp) -> Result<PlanVersion, AdminError> {
+    let version_id = tx.catalog_ids(1).await?;
+    let current = tx.current_plans().await?.into_iter().find(|plan| plan.name == name);
+    let current = current.ok_or_else(|| unknown("plan", name))?;
+    Ok(PlanVersion {
+        version_id,
+        number: current.number + 1,
+        created_at: crate::store::to_micros(now),
+        ..current
+    })
+}
