@@ -1,6 +1,6 @@
 //! Many rows in one statement: a round trip a row is what makes a group commit slow on `PostgreSQL`.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use sqlx::AssertSqlSafe;
 
@@ -36,19 +36,41 @@ pub(crate) enum Value<'a> {
     Bool(bool),
 }
 
-/// A table to insert into, with its texts for each chunk size.
+/// A statement over many rows, with its texts for each chunk size.
 #[derive(Debug)]
-pub(crate) struct MultiInsert {
-    pub(crate) table: &'static str,
+pub(crate) struct ManyRows {
+    name: &'static str,
     columns: usize,
     texts: [Arc<str>; CHUNKS.len()],
 }
 
-impl MultiInsert {
-    /// `columns` as in an INSERT's list; `suffix` follows the values (ON CONFLICT, RETURNING).
-    pub(crate) fn new(table: &'static str, columns: &'static str, suffix: &str) -> Self {
-        let count = columns.split(',').count();
-        Self { table, columns: count, texts: CHUNKS.map(|rows| text(table, columns, count, rows, suffix)) }
+impl ManyRows {
+    /// An INSERT; `columns` is its list, `suffix` follows the values (ON CONFLICT, RETURNING).
+    pub(crate) fn insert(table: &'static str, columns: &'static str, suffix: &str) -> Self {
+        let marks = vec!["$"; columns.split(',').count()];
+        Self::new(table, &format!("INSERT INTO {table} ({columns}) VALUES "), &marks, suffix)
+    }
+
+    /// A DELETE of the rows with one of the calls' keys.
+    pub(crate) fn delete_calls(table: &'static str) -> Self {
+        // A mark's type in VALUES cannot be inferred from the left side on `PostgreSQL`.
+        let marks = ["CAST($ AS TEXT)", "CAST($ AS TEXT)", "CAST($ AS BIGINT)"];
+        Self::new(
+            table,
+            &format!("DELETE FROM {table} WHERE (server, unique_id, leg) IN (VALUES "),
+            &marks,
+            ")",
+        )
+    }
+
+    fn new(name: &'static str, prefix: &str, marks: &[&str], suffix: &str) -> Self {
+        let texts = CHUNKS.map(|rows| format!("{prefix}{}{suffix}", values(marks, rows)).into());
+        Self { name, columns: marks.len(), texts }
+    }
+
+    /// Values of one row.
+    pub(crate) const fn columns(&self) -> usize {
+        self.columns
     }
 
     /// The texts, named, for the test that prepares them all.
@@ -56,10 +78,10 @@ impl MultiInsert {
         CHUNKS
             .iter()
             .zip(&self.texts)
-            .map(|(rows, text)| (format!("{} x {rows}", self.table), text.to_string()))
+            .map(|(rows, text)| (format!("{} x {rows}", self.name), text.to_string()))
     }
 
-    /// Inserts the rows, whose values follow each other in the columns' order.
+    /// Runs it for the rows, whose values follow each other in the columns' order.
     pub(crate) async fn execute(
         &self,
         session: &mut impl Session,
@@ -103,23 +125,34 @@ impl MultiInsert {
     }
 }
 
-fn text(table: &str, columns: &str, count: usize, rows: usize, suffix: &str) -> Arc<str> {
+/// `($1,$2),($3,$4)`: each row's marks, numbered through.
+fn values(marks: &[&str], rows: usize) -> String {
     let groups: Vec<String> = (0..rows)
         .map(|row| {
-            let marks: Vec<String> = (1..=count).map(|column| format!("${}", row * count + column)).collect();
-            format!("({})", marks.join(","))
+            let numbered = marks
+                .iter()
+                .enumerate()
+                .map(|(column, mark)| mark.replace('$', &format!("${}", row * marks.len() + column + 1)));
+            format!("({})", numbered.collect::<Vec<_>>().join(","))
         })
         .collect();
-    format!("INSERT INTO {table} ({columns}) VALUES {} {suffix}", groups.join(",")).into()
+    groups.join(",")
 }
 
-/// Names and texts of the queries that are not files: the multi-row inserts. For the test that prepares them all.
+/// Names and texts of the queries that are not files: those over many rows. For the test that prepares them all.
 pub fn generated_queries() -> Vec<(String, String)> {
-    INSERTS.iter().flat_map(|insert| insert.texts()).collect()
+    let all = [
+        &super::batch::TRANSACTIONS,
+        &super::batch::ENTRIES,
+        &super::batch::CALL_KEYS,
+        &super::cdr_rows::CDRS,
+        &super::cdr_rows::PAYERS,
+        &super::open_calls::OPENED,
+        &super::open_calls::CLOSED,
+        &super::attempts::REFUSALS,
+    ];
+    all.into_iter().flat_map(|many| many.texts()).collect()
 }
-
-/// Every multi-row insert of the service.
-static INSERTS: LazyLock<Vec<&'static MultiInsert>> = LazyLock::new(Vec::new);
 
 #[cfg(test)]
 mod tests {
@@ -127,7 +160,7 @@ mod tests {
 
     #[test]
     fn rows_go_in_the_largest_chunks_that_they_fill() {
-        let insert = MultiInsert::new("t", "a, b", "");
+        let insert = ManyRows::insert("t", "a, b", "");
         let values = vec![Value::Int(1); 2 * (64 + 8 + 8 + 1)];
         let (mut rest, mut sizes) = (values.as_slice(), Vec::new());
         while let Some((_, chunk, after)) = insert.next_chunk(rest) {
@@ -139,7 +172,8 @@ mod tests {
 
     #[test]
     fn a_text_numbers_its_marks_through() {
-        let text = text("t", "a, b", 2, 2, "RETURNING a");
-        assert_eq!(&*text, "INSERT INTO t (a, b) VALUES ($1,$2),($3,$4) RETURNING a");
+        let insert = ManyRows::insert("t", "a, b", " RETURNING a");
+        assert_eq!(&*insert.texts[2], "INSERT INTO t (a, b) VALUES ($1,$2) RETURNING a");
+        assert!(insert.texts[1].starts_with("INSERT INTO t (a, b) VALUES ($1,$2),($3,$4),"));
     }
 }

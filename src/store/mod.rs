@@ -17,14 +17,22 @@
 //! # Ok(()) }
 //! ```
 
+pub mod attempts;
+pub mod balances;
+pub mod batch;
 mod catalog;
+pub mod cdr;
+mod cdr_rows;
 mod error;
 mod feed;
 mod head;
 mod insert;
 mod migrations;
 mod open;
+pub mod open_calls;
+pub mod owner;
 mod partitions;
+pub mod posting;
 mod session;
 
 pub use catalog::{FxRate, NewTariffVersion, OverridePrice, PlanVersion, StaleDeck, TariffVersion, TrunkRow};

@@ -61,7 +61,6 @@ pub(crate) async fn new_postgres_database() -> String {
 macro_rules! story {
     ($claim:ident, $database:ident => $told:block) => {
         mod $claim {
-            #[expect(unused_imports, reason = "a claim uses what it needs of its file")]
             use super::*;
 
             async fn told($database: crate::database::Database) $told

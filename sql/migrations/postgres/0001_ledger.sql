@@ -127,7 +127,7 @@ CREATE TABLE cdr_payers (
     position        BIGINT NOT NULL,
     settled_at      BIGINT NOT NULL,
     account_id      BIGINT NOT NULL CHECK (account_id > 0),
-    plan_version    BIGINT,
+    plan_versions   TEXT    NOT NULL,
     tariff_version  BIGINT,
     prefix          TEXT,
     price           BIGINT,

@@ -119,7 +119,7 @@ CREATE TABLE cdr_payers (
     position        INTEGER NOT NULL,
     settled_at      INTEGER NOT NULL,
     account_id      INTEGER NOT NULL CHECK (account_id > 0),
-    plan_version    INTEGER,
+    plan_versions   TEXT    NOT NULL,
     tariff_version  INTEGER,
     prefix          TEXT,
     price           INTEGER,

@@ -1,0 +1,1 @@
+SELECT cdr_id FROM call_keys WHERE server = $1 AND unique_id = $2 AND leg = $3

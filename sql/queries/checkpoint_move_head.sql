@@ -1,0 +1,1 @@
+UPDATE ledger_head SET checkpoint_entry = $1 WHERE one = 1

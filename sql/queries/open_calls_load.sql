@@ -1,0 +1,3 @@
+SELECT server, unique_id, leg, ticket, payers, granted_at, hold_until, epoch
+FROM open_calls
+ORDER BY granted_at, server, unique_id, leg

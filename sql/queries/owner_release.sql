@@ -1,0 +1,1 @@
+UPDATE owners SET lease_until = 0 WHERE tree = $1 AND epoch = $2

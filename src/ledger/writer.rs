@@ -1,0 +1,318 @@
+//! The one task that writes: takes what is queued, commits it together, tells everyone.
+
+use std::{collections::HashMap, mem, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Command, Inbox, LedgerCounters, LedgerError, LedgerLimits, attempts::TakenAttempts, lock};
+use crate::{
+    clock::Clock,
+    store::{
+        Store, StoreError,
+        attempts::RefusalCount,
+        batch::{Batch, Settled, Written},
+        cdr::{CallKey, RefusedAttempt, Settlement},
+        open_calls::OpenCall,
+        posting::{Posted, Posting},
+    },
+};
+
+/// The first wait before an unavailable database is tried again; it doubles up to a second.
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+const LAST_RETRY: Duration = Duration::from_secs(1);
+/// A server that vanished without a word never answers: one try of a batch takes at most this long.
+const TRY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often the months ahead are looked after.
+const PARTITIONS_EVERY_MS: u64 = 6 * 60 * 60 * 1_000;
+
+/// One thing to write, and whom to tell.
+enum Item {
+    Opened(OpenCall),
+    Settle(Box<Settlement>, oneshot::Sender<Result<Settled, LedgerError>>),
+    Void(CallKey, oneshot::Sender<Result<(), LedgerError>>),
+    Post(Box<Posting>, oneshot::Sender<Result<Posted, LedgerError>>),
+    Refused(Box<RefusedAttempt>),
+    Count(RefusalCount),
+}
+
+pub(super) struct Writer {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    limits: LedgerLimits,
+    inbox: Arc<Inbox>,
+    counters: Arc<LedgerCounters>,
+    entries_since_checkpoint: usize,
+    partitions_at_ms: u64,
+}
+
+impl Writer {
+    pub(super) fn new(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        limits: LedgerLimits,
+        inbox: Arc<Inbox>,
+        counters: Arc<LedgerCounters>,
+    ) -> Self {
+        let partitions_at_ms = clock.monotonic_ms().saturating_add(PARTITIONS_EVERY_MS);
+        Self { store, clock, limits, inbox, counters, entries_since_checkpoint: 0, partitions_at_ms }
+    }
+
+    /// Writes until the shutdown, then what is still queued.
+    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Command>, shutdown: CancellationToken) {
+        let mut commands = Vec::with_capacity(self.limits.batch);
+        loop {
+            let ended = tokio::select! {
+                received = queue.recv_many(&mut commands, self.limits.batch) => received == 0,
+                () = self.inbox.filled.notified() => false,
+                () = sleep(self.limits.idle_flush) => false,
+                () = shutdown.cancelled(), if !queue.is_closed() => {
+                    queue.close();
+                    false
+                }
+            };
+            self.write(mem::take(&mut commands)).await;
+            if ended {
+                return;
+            }
+            self.keep_house().await;
+        }
+    }
+
+    /// Writes commands, and what callers have left in the inbox, in as few transactions as the database allows.
+    async fn write(&mut self, commands: Vec<Command>) {
+        let mut flushed = Vec::new();
+        let mut items = Vec::with_capacity(commands.len());
+        for command in commands {
+            match command {
+                Command::Settle(settlement, answer) => items.push(Item::Settle(settlement, answer)),
+                Command::Void(key, answer) => items.push(Item::Void(key, answer)),
+                Command::Post(posting, answer) => items.push(Item::Post(posting, answer)),
+                Command::Flush(answer) => flushed.push(answer),
+            }
+        }
+        // Taken after the commands: a call's opening was left here before its settlement was queued.
+        let mut load: Vec<Item> = self.take_opened().into_iter().map(Item::Opened).collect();
+        load.append(&mut items);
+        let taken = lock(&self.inbox.attempts).take();
+        load.extend(taken.recorded.into_iter().map(|attempt| Item::Refused(Box::new(attempt))));
+        load.extend(taken.counted.into_iter().map(Item::Count));
+        let result = if load.is_empty() { Ok(()) } else { self.write_load(load).await };
+        for answer in flushed {
+            // A caller that has gone away need not be told.
+            let _ = answer.send(result.clone());
+        }
+    }
+
+    /// The calls opened since the last time, the latest word of each.
+    fn take_opened(&self) -> Vec<OpenCall> {
+        let opened = mem::take(&mut *lock(&self.inbox.opened));
+        let mut place = HashMap::with_capacity(opened.len());
+        let mut latest: Vec<OpenCall> = Vec::with_capacity(opened.len());
+        for call in opened {
+            if let Some(&at) = place.get(&call.key) {
+                latest[at] = call;
+            } else {
+                place.insert(call.key.clone(), latest.len());
+                latest.push(call);
+            }
+        }
+        latest
+    }
+
+    /// Writes a load whole, or in halves down to the row that the database refuses.
+    async fn write_load(&mut self, load: Vec<Item>) -> Result<(), LedgerError> {
+        let mut waiting = vec![load];
+        while let Some(mut load) = waiting.pop() {
+            match self.try_write(&load).await {
+                Ok(written) => self.acknowledge(load, written),
+                Err(error) if error.is_unavailable() => {
+                    let error = LedgerError::Unavailable(Arc::new(error));
+                    LedgerCounters::add(&self.counters.unavailable, 1);
+                    let rows = load.len() + waiting.iter().map(Vec::len).sum::<usize>();
+                    tracing::error!(rows, %error, "the ledger could not write");
+                    waiting.push(load);
+                    waiting.into_iter().rev().for_each(|load| self.give_up(load, &error));
+                    return Err(error);
+                }
+                Err(error) if load.len() == 1 => self.refuse(load, error),
+                Err(_) => {
+                    let second = load.split_off(load.len() / 2);
+                    waiting.push(second);
+                    waiting.push(load);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tries until it is written, refused, or the patience is over.
+    async fn try_write(&self, load: &[Item]) -> Result<Written, StoreError> {
+        let batch = BatchParts::of(load);
+        let (mut wait, mut waited) = (FIRST_RETRY, Duration::ZERO);
+        loop {
+            let batch = batch.batch();
+            let written = match timeout(TRY_TIMEOUT, self.store.write_batch(&batch, self.clock.now())).await {
+                Ok(written) => written,
+                Err(_) => Err(sqlx::Error::PoolTimedOut.into()),
+            };
+            match written {
+                Err(error) if error.is_unavailable() && waited < self.limits.patience => {
+                    tracing::warn!(%error, retry_ms = wait.as_millis(), "the database is unavailable");
+                    sleep(wait).await;
+                    waited += wait;
+                    wait = (wait * 2).min(LAST_RETRY);
+                }
+                written => return written,
+            }
+        }
+    }
+
+    fn acknowledge(&mut self, load: Vec<Item>, written: Written) {
+        let counters = &self.counters;
+        self.entries_since_checkpoint += written.entries;
+        LedgerCounters::add(&counters.batches, 1);
+        let (mut settled, mut posted) = (written.settled.into_iter(), written.posted.into_iter());
+        for item in load {
+            match item {
+                Item::Settle(_, answer) => {
+                    if let Some(settled) = settled.next() {
+                        let counter =
+                            if settled.duplicate { &counters.duplicates } else { &counters.settled };
+                        LedgerCounters::add(counter, 1);
+                        let _ = answer.send(Ok(settled));
+                    }
+                }
+                Item::Post(_, answer) => {
+                    if let Some(posted) = posted.next() {
+                        LedgerCounters::add(&counters.posted, usize::from(posted.is_ok()));
+                        let _ = answer.send(posted.map_err(LedgerError::from));
+                    }
+                }
+                Item::Void(_, answer) => {
+                    let _ = answer.send(Ok(()));
+                }
+                Item::Refused(_) => LedgerCounters::add(&counters.attempts_recorded, 1),
+                Item::Count(counted) => {
+                    LedgerCounters::add(
+                        &counters.attempts_counted,
+                        usize::try_from(counted.count).unwrap_or(0),
+                    );
+                }
+                Item::Opened(_) => {}
+            }
+        }
+    }
+
+    /// The database refused this one row: everybody else's is written.
+    fn refuse(&self, load: Vec<Item>, error: StoreError) {
+        LedgerCounters::add(&self.counters.refused_rows, 1);
+        let error = LedgerError::Refused(Arc::new(error));
+        for item in load {
+            let row = match item {
+                Item::Settle(settlement, answer) => {
+                    let _ = answer.send(Err(error.clone()));
+                    format!("settlement of {:?}", settlement.key)
+                }
+                Item::Void(key, answer) => {
+                    let _ = answer.send(Err(error.clone()));
+                    format!("void of {key:?}")
+                }
+                Item::Post(posting, answer) => {
+                    let _ = answer.send(Err(error.clone()));
+                    format!("posting of kind {:?}", posting.kind)
+                }
+                Item::Opened(call) => format!("opening of {:?}", call.key),
+                Item::Refused(attempt) => format!("refused attempt {:?}", attempt.key),
+                Item::Count(counted) => format!("refusals of {:?}", counted.source),
+            };
+            tracing::error!(row, %error, "the database refused a row");
+        }
+    }
+
+    /// The database is away: callers are told, what nobody waits for is kept for the next time.
+    fn give_up(&self, load: Vec<Item>, error: &LedgerError) {
+        let mut kept = TakenAttempts::default();
+        for item in load {
+            match item {
+                Item::Settle(_, answer) => drop(answer.send(Err(error.clone()))),
+                Item::Void(_, answer) => drop(answer.send(Err(error.clone()))),
+                Item::Post(_, answer) => drop(answer.send(Err(error.clone()))),
+                Item::Opened(call) => self.keep_opened(call),
+                Item::Refused(attempt) => kept.recorded.push(*attempt),
+                Item::Count(counted) => kept.counted.push(counted),
+            }
+        }
+        if !kept.is_empty() {
+            lock(&self.inbox.attempts).give_back(kept);
+        }
+    }
+
+    fn keep_opened(&self, call: OpenCall) {
+        let mut opened = lock(&self.inbox.opened);
+        if opened.len() >= self.limits.opened {
+            LedgerCounters::add(&self.counters.openings_dropped, 1);
+        } else if !opened.iter().any(|newer| newer.key == call.key) {
+            opened.push(call);
+        }
+    }
+
+    /// Checkpoints and months: neither may fail a caller, and both are tried again.
+    async fn keep_house(&mut self) {
+        if self.entries_since_checkpoint >= self.limits.checkpoint_entries {
+            self.entries_since_checkpoint = 0;
+            if let Err(error) = self.store.write_checkpoint(self.clock.now()).await {
+                tracing::warn!(%error, "no checkpoint was written");
+            }
+        }
+        let now_ms = self.clock.monotonic_ms();
+        if now_ms >= self.partitions_at_ms {
+            self.partitions_at_ms = now_ms.saturating_add(PARTITIONS_EVERY_MS);
+            if let Err(error) = self.store.make_partitions(self.clock.now()).await {
+                tracing::warn!(%error, "the months ahead have no partitions yet");
+            }
+        }
+    }
+}
+
+/// A load sorted for the store. The rows that nobody waits for are copied, so that they can be kept if it fails.
+#[derive(Default)]
+struct BatchParts<'a> {
+    settlements: Vec<&'a Settlement>,
+    opened: Vec<OpenCall>,
+    voided: Vec<&'a CallKey>,
+    refused: Vec<RefusedAttempt>,
+    counts: Vec<RefusalCount>,
+    postings: Vec<&'a Posting>,
+}
+
+impl<'a> BatchParts<'a> {
+    fn of(load: &'a [Item]) -> Self {
+        let mut parts = Self::default();
+        for item in load {
+            match item {
+                Item::Opened(call) => parts.opened.push(call.clone()),
+                Item::Settle(settlement, _) => parts.settlements.push(settlement),
+                Item::Void(key, _) => parts.voided.push(key),
+                Item::Post(posting, _) => parts.postings.push(posting),
+                Item::Refused(attempt) => parts.refused.push(RefusedAttempt::clone(attempt)),
+                Item::Count(counted) => parts.counts.push(counted.clone()),
+            }
+        }
+        parts
+    }
+
+    fn batch(&self) -> Batch<'_> {
+        Batch {
+            settlements: self.settlements.clone(),
+            opened: &self.opened,
+            voided: self.voided.clone(),
+            refused: &self.refused,
+            counts: &self.counts,
+            postings: self.postings.clone(),
+        }
+    }
+}

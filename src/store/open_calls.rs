@@ -1,0 +1,143 @@
+//! The journal of calls that hold credit, so that a process that starts again finds what it had granted.
+
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tollgate_rating::Money;
+
+use super::{
+    Session, Store, StoreError,
+    cdr::CallKey,
+    from_micros,
+    insert::{ManyRows, Value},
+    on, row, to_micros,
+};
+
+/// What one payer holds for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Whose wallet.
+    pub account_id: i64,
+    /// How much.
+    pub amount: Money,
+}
+
+/// A call that was granted and is not settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenCall {
+    /// Which call.
+    pub key: CallKey,
+    /// The signed reference to its grant.
+    pub ticket: String,
+    /// What is held: the client first.
+    pub held: Vec<Held>,
+    /// When it was granted.
+    pub granted_at: Timestamp,
+    /// Until when the holds pay for it.
+    pub hold_until: Timestamp,
+    /// The epoch of the owner that granted it.
+    pub epoch: i64,
+}
+
+/// A granted call as a row, from the caller's thread to the writer's.
+pub(super) static OPENED: LazyLock<ManyRows> = LazyLock::new(|| {
+    ManyRows::insert(
+        "open_calls",
+        "server, unique_id, leg, ticket, payers, granted_at, hold_until, epoch",
+        " ON CONFLICT (server, unique_id, leg) DO UPDATE SET ticket = excluded.ticket, payers = excluded.payers, \
+         granted_at = excluded.granted_at, hold_until = excluded.hold_until, epoch = excluded.epoch",
+    )
+});
+pub(super) static CLOSED: LazyLock<ManyRows> = LazyLock::new(|| ManyRows::delete_calls("open_calls"));
+
+const LOAD: &str = include_str!("../../sql/queries/open_calls_load.sql");
+
+row! {
+    struct OpenCallRow {
+        server: String,
+        unique_id: String,
+        leg: i64,
+        ticket: String,
+        payers: String,
+        granted_at: i64,
+        hold_until: i64,
+        epoch: i64,
+    }
+}
+
+/// Journals calls; one that is there already (its grant was renewed) is replaced.
+///
+/// A key may come once in `calls`: `PostgreSQL` refuses to update one row twice in a statement.
+pub(super) async fn insert(tx: &mut impl Session, calls: &[OpenCall]) -> Result<(), StoreError> {
+    let held: Vec<String> = calls
+        .iter()
+        .map(|call| serde_json::to_string(&call.held))
+        .collect::<Result<_, _>>()
+        .map_err(inconsistent)?;
+    let mut rows = Vec::with_capacity(calls.len() * 8);
+    for (call, held) in calls.iter().zip(&held) {
+        rows.extend([
+            Value::Text(&call.key.server),
+            Value::Text(&call.key.unique_id),
+            Value::Int(i64::from(call.key.leg)),
+            Value::Text(&call.ticket),
+            Value::Text(held),
+            Value::Int(to_micros(call.granted_at)),
+            Value::Int(to_micros(call.hold_until)),
+            Value::Int(call.epoch),
+        ]);
+    }
+    OPENED.execute(tx, &rows).await
+}
+
+/// Takes calls out of the journal; those that are not in it do not matter.
+pub(super) async fn delete(
+    tx: &mut impl Session,
+    keys: impl Iterator<Item = &CallKey> + Send,
+) -> Result<(), StoreError> {
+    let mut rows = Vec::new();
+    for key in keys {
+        rows.extend([Value::Text(&key.server), Value::Text(&key.unique_id), Value::Int(i64::from(key.leg))]);
+    }
+    CLOSED.execute(tx, &rows).await
+}
+
+impl Store {
+    /// Every call in the journal, oldest grant first. Read once, at the start.
+    pub async fn open_calls(&self) -> Result<Vec<OpenCall>, StoreError> {
+        let mut reader = self.reader().await?;
+        let rows: Vec<OpenCallRow> = on!(&mut reader, c => sqlx::query_as(LOAD).fetch_all(c).await)?;
+        rows.into_iter().map(OpenCall::try_from).collect()
+    }
+
+    /// Takes a call out of the journal outside of the ledger's batches.
+    pub async fn delete_open_call(&self, key: &CallKey) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        delete(&mut tx, std::iter::once(key)).await?;
+        tx.commit().await
+    }
+}
+
+impl TryFrom<OpenCallRow> for OpenCall {
+    type Error = StoreError;
+
+    fn try_from(row: OpenCallRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            key: CallKey {
+                server: row.server,
+                unique_id: row.unique_id,
+                leg: u32::try_from(row.leg).map_err(inconsistent)?,
+            },
+            ticket: row.ticket,
+            held: serde_json::from_str(&row.payers).map_err(inconsistent)?,
+            granted_at: from_micros(row.granted_at),
+            hold_until: from_micros(row.hold_until),
+            epoch: row.epoch,
+        })
+    }
+}
+
+fn inconsistent(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Inconsistent { table: "open_calls", reason: error.to_string() }
+}
