@@ -137,10 +137,13 @@ pub struct CdrDraft {
     /// The destination's name in the retail deck.
     pub destination: Option<String>,
     /// When it was authorised, or refused.
+    #[serde(with = "micros")]
     pub setup_at: Timestamp,
     /// When it was answered.
+    #[serde(with = "micros::option")]
     pub answered_at: Option<Timestamp>,
     /// When it ended.
+    #[serde(with = "micros")]
     pub ended_at: Timestamp,
     /// The real answered duration: what the carrier is paid for.
     pub answered_ms: u64,
@@ -236,6 +239,44 @@ pub struct RefusedAttempt {
     pub cdr: CdrDraft,
     /// The chain that would have paid, as far as it was known: the client first.
     pub account_ids: Vec<i64>,
+}
+
+/// Stamps as whole microseconds, as the tables have them.
+mod micros {
+    use jiff::Timestamp;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+    pub(super) fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(at.as_microsecond())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        Timestamp::from_microsecond(i64::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+
+    pub(super) mod option {
+        use super::{Deserialize, Deserializer, Error, Serializer, Timestamp};
+
+        #[expect(clippy::ref_option, reason = "serde asks for a reference")]
+        pub(in super::super) fn serialize<S: Serializer>(
+            at: &Option<Timestamp>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            match at {
+                Some(at) => serializer.serialize_some(&at.as_microsecond()),
+                None => serializer.serialize_none(),
+            }
+        }
+
+        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Option<Timestamp>, D::Error> {
+            Option::<i64>::deserialize(deserializer)?
+                .map(|micros| Timestamp::from_microsecond(micros).map_err(D::Error::custom))
+                .transpose()
+        }
+    }
 }
 
 #[cfg(test)]

@@ -152,7 +152,9 @@ impl Tx {
         quote: &str,
         at: Timestamp,
     ) -> Result<Option<FxRate>, StoreError> {
-        Ok(on!(self, c => sqlx::query_as(FX_IN_FORCE).bind(base).bind(quote).bind(to_micros(at)).fetch_optional(c).await)?)
+        Ok(
+            on!(self, c => sqlx::query_as(FX_IN_FORCE).bind(base).bind(quote).bind(to_micros(at)).fetch_optional(c).await)?,
+        )
     }
 
     /// Begins a deck that nothing refers to yet.
@@ -178,7 +180,12 @@ impl Tx {
     }
 
     /// Makes a staged deck of so many chunks a whole one; false where it is no longer there.
-    pub async fn finish_deck(&mut self, deck_id: i64, chunks: i64, now: Timestamp) -> Result<bool, StoreError> {
+    pub async fn finish_deck(
+        &mut self,
+        deck_id: i64,
+        chunks: i64,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         let done = on!(self, c => sqlx::query(DECK_PUBLISH).bind(deck_id).bind(to_micros(now)).bind(chunks).execute(c).await
             .map(|done| done.rows_affected()))?;
         Ok(done == 1)
