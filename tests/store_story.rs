@@ -3,6 +3,8 @@
 //! `PostgreSQL`'s half needs `TOLLGATE_TEST_POSTGRES`, the URL of a server where databases may be created; without it
 //! that half fails, so that nobody takes half a story for the whole.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
 #[path = "store_story/database.rs"]
 mod database;
 #[path = "store_story/schema.rs"]
