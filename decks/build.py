@@ -32,6 +32,7 @@ WHOLESALE, CARRIER_A, CARRIER_B = "world-wholesale.csv", "world-carrier-a.csv", 
 LEAST_WHOLESALE, MOST_WHOLESALE = 60_000, 80_000
 LEAST_CARRIER, MOST_CARRIER = 15_000, 30_000
 MOST_BYTES = 6_500_000  # of all decks: they are kept in git
+MOST_LETTERS = 100  # of a destination name: an import refuses longer ones
 # Of the wholesale prefixes a carrier reaches, the percentage it may carry above the wholesale price:
 # some, so that the loss guard has work, and few, so that most calls have a route.
 LEAST_LOSSES, MOST_LOSSES = 1, 12
@@ -181,8 +182,8 @@ def faults(decks):
         for row in rows:
             if not re.fullmatch(r"[1-9][0-9]{0,14}", row["prefix"]) or not re.fullmatch(r"[0-9]+(\.[0-9]{1,9})?", row["price_per_minute"]):
                 found.append(f"{name}: {row['prefix']}: no prefix or no price")
-            if not row["destination"].strip() or any(ord(c) < 32 for c in row["destination"]):
-                found.append(f"{name}: {row['prefix']}: no destination name")
+            if not 1 <= len(row["destination"].strip()) <= MOST_LETTERS or any(ord(c) < 32 for c in row["destination"]):
+                found.append(f"{name}: {row['prefix']}: no destination name, or too long a one")
     found += wholesale_faults(parsed[WHOLESALE], numbering)
     for digits, place in numbering.disagreements(numbering.destinations()):
         found.append(f"{digits} is taken for {place.name}")

@@ -76,6 +76,9 @@ SHARED_CODES = {
 # Regions the package's English names leave out.
 UNNAMED = {"AC": "Ascension Island", "TA": "Tristan da Cunha", "XK": "Kosovo"}
 
+# Some areas are lists of towns, hundreds of letters long: those are cut.
+LONGEST_DETAIL = 50
+
 # How many digits after the country code the metadata is followed to tell kinds apart.
 NATIONAL_DEPTH = 6
 # Areas and networks are taken down to MAX_DIGITS, but no deeper than leaves a country code
@@ -299,7 +302,7 @@ def _english(data, known, kinds):
     """The prefixes of a data set with an English name, where the metadata allows a number of `kinds`."""
     found = {}
     for prefix, names in data.items():
-        name = " ".join(names.get("en", "").split())
+        name = _short(" ".join(names.get("en", "").split()))
         code = code_of(prefix, known)
         if not name or code is None or len(prefix) > MAX_DIGITS:
             continue
@@ -307,6 +310,15 @@ def _english(data, known, kinds):
         if any(kind in kinds for _, kind in live):
             found[prefix] = name
     return found
+
+
+def _short(name):
+    """A name of at most LONGEST_DETAIL letters; a longer list of names keeps its first ones."""
+    if len(name) <= LONGEST_DETAIL:
+        return name
+    cut = name[:LONGEST_DETAIL - 1]
+    end = max(cut.rfind(mark) for mark in ("/", ",", " "))
+    return cut[:end].rstrip(" /,-&") + "…"
 
 
 def _thinned(names, most, known):
