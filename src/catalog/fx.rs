@@ -63,7 +63,9 @@ pub struct Rate {
 
 /// Why a text is no exchange rate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("an exchange rate is digits with at most {DECIMALS} decimals, above 0 and at most a million, such as 0.9215")]
+#[error(
+    "an exchange rate is digits with at most {DECIMALS} decimals, above 0 and at most a million, such as 0.9215"
+)]
 pub struct RateError;
 
 /// A converted price is above what a deck may hold.
@@ -163,7 +165,9 @@ mod tests {
         for text in ["0.9215", "1", "0.000000000001", "27000.5", "1000000"] {
             assert_eq!(text.parse::<Rate>().unwrap().to_string(), text);
         }
-        for bad in ["", "0", "0.0", "-1", "1e3", ".5", "1.", "0.0000000000001", "1000000.1", "1,2", "99999999"] {
+        for bad in
+            ["", "0", "0.0", "-1", "1e3", ".5", "1.", "0.0000000000001", "1000000.1", "1,2", "99999999"]
+        {
             assert_eq!(bad.parse::<Rate>(), Err(RateError), "{bad}");
         }
     }

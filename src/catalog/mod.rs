@@ -1,5 +1,14 @@
 //! Tariffs, plans and trunks: import, validate, compile, publish.
+//!
+//! [`deck`] reads and writes decks, [`admin`] changes what is stored, [`Catalog`] holds what calls see of it and replaces
+//! that picture when the feed says so, [`lcr`] chooses the carriers of a call.
 
 pub mod admin;
 pub mod deck;
 pub mod fx;
+pub mod lcr;
+mod load;
+mod snapshot;
+
+pub use load::{Catalog, CatalogError};
+pub use snapshot::{CurrentTariff, LiveCalls, Plan, PlanRateError, PriceKey, Snapshot, Trunk, Unusable};

@@ -46,7 +46,10 @@ pub enum AdminError {
         reason: String,
     },
     /// The plan would stand on more than [`plans::MAX_LEVELS`] markups.
-    #[error("{name:?} already stands on {} levels of markup, which is the most there can be", plans::MAX_LEVELS)]
+    #[error(
+        "{name:?} already stands on {} levels of markup, which is the most there can be",
+        plans::MAX_LEVELS
+    )]
     TooDeep {
         /// The base plan.
         name: String,
@@ -96,8 +99,8 @@ fn check_name(field: &'static str, name: &str) -> Result<(), AdminError> {
     Ok(())
 }
 
-fn invalid(field: &'static str, reason: impl ToString) -> AdminError {
-    AdminError::Invalid { field, reason: reason.to_string() }
+fn invalid(field: &'static str, reason: impl Into<String>) -> AdminError {
+    AdminError::Invalid { field, reason: reason.into() }
 }
 
 fn unknown(what: &'static str, name: &str) -> AdminError {
@@ -106,6 +109,7 @@ fn unknown(what: &'static str, name: &str) -> AdminError {
 
 /// The time zone of that IANA name.
 pub fn parse_zone(name: &str) -> Result<jiff::tz::TimeZone, AdminError> {
-    jiff::tz::TimeZone::get(name)
-        .map_err(|_| invalid("zone", format!("{name:?} is no time zone; they are named as in Europe/Berlin or UTC")))
+    jiff::tz::TimeZone::get(name).map_err(|_| {
+        invalid("zone", format!("{name:?} is no time zone; they are named as in Europe/Berlin or UTC"))
+    })
 }

@@ -104,9 +104,10 @@ fn currency_of(
 ) -> Result<String, AdminError> {
     let Some(known) = known else { return Ok(asked.unwrap_or(wallets).to_string()) };
     match asked {
-        Some(asked) if asked.as_str() != known.currency => {
-            Err(invalid("currency", format!("the tariff is in {}; import the deck under another name", known.currency)))
-        }
+        Some(asked) if asked.as_str() != known.currency => Err(invalid(
+            "currency",
+            format!("the tariff is in {}; import the deck under another name", known.currency),
+        )),
         _ => Ok(known.currency.clone()),
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::headers::{Certainty, is_buying, recognise, squeeze};
+
 /// What a column of a deck means.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Column {
@@ -38,7 +40,7 @@ pub enum Column {
     ValidUntil,
     /// Calls of at most this many seconds cost nothing.
     FreeBelow,
-    /// A2Billing's `min_duration_2bill`: calls *shorter* than this cost nothing.
+    /// `A2Billing`'s `min_duration_2bill`: calls *shorter* than this cost nothing.
     FreeShorterThan,
     /// Seconds added to each answered duration.
     AdditionalTime,
@@ -103,7 +105,7 @@ impl Column {
     }
 
     /// The column that `--columns` calls so.
-    fn from_name(name: &str) -> Option<Self> {
+    pub(super) fn from_name(name: &str) -> Option<Self> {
         const NAMED: [Column; 21] = [
             Column::Prefix,
             Column::CountryCode,
@@ -130,70 +132,6 @@ impl Column {
         let wanted = squeeze(name);
         NAMED.into_iter().find(|column| squeeze(column.name()) == wanted)
     }
-}
-
-/// How sure a header's name is: of two headers for one column the surer wins, and two equally sure are an error.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Certainty {
-    /// `country`, which names the destination only where nothing better does.
-    Weak,
-    /// A name of another system.
-    Known,
-    /// Our own name.
-    Own,
-}
-
-/// Headers are compared without case, spaces, underscores and punctuation.
-fn squeeze(header: &str) -> String {
-    header.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-}
-
-fn recognise(squeezed: &str) -> Option<(Column, Certainty)> {
-    if let Some(own) = CANONICAL.iter().find(|name| squeeze(name) == squeezed) {
-        return Column::from_name(own).map(|column| (column, Certainty::Own));
-    }
-    let column = match squeezed {
-        "dialprefix" | "dialcode" | "dialingcode" | "diallingcode" | "code" | "fullcode" | "destinationcode"
-        | "destcode" | "numberprefix" | "dialedprefix" => Column::Prefix,
-        "countrycode" | "cc" => Column::CountryCode,
-        "area" | "areacode" | "areacodes" | "citycode" | "ndc" => Column::AreaCode,
-        "price" | "pricemin" | "pricepermin" | "minuteprice" | "rate" | "rates" | "ratemin" | "ratepermin"
-        | "rateperminute" | "minuterate" | "rateinitial" | "buyrate" | "cost" | "costpermin"
-        | "costperminute" => Column::PricePerMinute,
-        "destinationname" | "destname" | "dest" | "description" | "routename" | "codename" => {
-            Column::Destination
-        }
-        "country" | "countryname" => return Some((Column::Destination, Certainty::Weak)),
-        "connectcharge" | "connectioncharge" | "connectionfee" | "connectfees" | "setupfee" | "setupcharge"
-        | "callsetup" | "callsetupfee" | "flagfall" => Column::ConnectFee,
-        "initblock" | "buyrateinitblock" | "initialincrement" | "initialinterval" | "initialduration"
-        | "interval1" | "firstinterval" | "firstincrement" | "firstblock" | "increment1" | "minduration"
-        | "minimumduration" | "mintime" | "minimumtime" => Column::InitialBlock,
-        "billingblock" | "buyrateincrement" | "intervaln" | "interval2" | "nextinterval" | "nextincrement"
-        | "secondinterval" | "secondincrement" | "subsequentinterval" | "subsequentincrement"
-        | "additionalincrement" | "increment2" | "incrementn" => Column::Increment,
-        "billingincrement" | "billingincrements" | "billinginterval" | "billingintervals" | "billingterms"
-        | "increments" | "interval" | "intervals" | "blocks" => Column::Blocks,
-        "weekdays" | "dayofweek" | "daysofweek" => Column::Days,
-        "timefrom" | "starttime" => Column::FromTime,
-        "timeto" | "endtime" => Column::ToTime,
-        "effectivedate" | "effective" | "effectivefrom" | "startdate" | "datefrom" | "activationdate" => {
-            Column::ValidFrom
-        }
-        "validto" | "expirydate" | "expirationdate" | "expires" | "enddate" | "stopdate" | "dateto"
-        | "effectiveto" | "effectiveuntil" => Column::ValidUntil,
-        "minimaltimecharge" | "minimaltimebuy" => Column::FreeBelow,
-        "minduration2bill" => Column::FreeShorterThan,
-        "additionalgrace" | "additionalgracetime" => Column::AdditionalTime,
-        "minimumcharge" | "minimalcost" | "minimalcharge" => Column::MinCharge,
-        "maximumcharge" | "maxcost" => Column::MaxCharge,
-        "block" | "isblocked" | "barred" => Column::Blocked,
-        "disconnectcharge" | "stepchargea" | "stepchargeb" | "stepchargec" | "chargea" | "chargeb"
-        | "chargec" | "timechargea" | "timechargeb" | "timechargec" | "billingblocka" | "billingblockb"
-        | "billingblockc" => Column::Unsupported,
-        _ => return None,
-    };
-    Some((column, Certainty::Known))
 }
 
 /// The columns an operator names himself: `prefix=Code,price_per_minute=Rate`.
@@ -324,9 +262,8 @@ impl Layout {
         }
         let find = |wanted: &str| {
             let wanted_squeezed = squeeze(wanted);
-            squeezed.iter().position(|name| *name == wanted_squeezed).ok_or_else(|| HeaderError::NoSuchHeader {
-                header: wanted.to_owned(),
-                headers: Quoted(&headers).to_string(),
+            squeezed.iter().position(|name| *name == wanted_squeezed).ok_or_else(|| {
+                HeaderError::NoSuchHeader { header: wanted.to_owned(), headers: Quoted(&headers).to_string() }
             })
         };
 
@@ -473,11 +410,6 @@ impl Layout {
     }
 }
 
-/// Whether a header belongs to the buying terms of A2Billing or MagnusBilling.
-fn is_buying(squeezed: &str) -> bool {
-    squeezed.starts_with("buy") || squeezed == "minimaltimebuy"
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -509,7 +441,9 @@ mod tests {
     #[test]
     fn magnusbilling_headers_are_recognised() {
         assert_eq!(
-            places("dialprefix,destination,rateinitial,initblock,billingblock,connectcharge,minimal_time_charge"),
+            places(
+                "dialprefix,destination,rateinitial,initblock,billingblock,connectcharge,minimal_time_charge"
+            ),
             [
                 (Column::Prefix, 0),
                 (Column::PricePerMinute, 2),
@@ -524,7 +458,8 @@ mod tests {
 
     #[test]
     fn blocks_follow_the_side_of_the_price() {
-        let headers = "dialprefix,rateinitial,initblock,billingblock,buyrate,buyrateinitblock,buyrateincrement";
+        let headers =
+            "dialprefix,rateinitial,initblock,billingblock,buyrate,buyrateinitblock,buyrateincrement";
         let error = layout(headers, "").unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -592,13 +527,17 @@ mod tests {
             error("prefix,rate", "prefix=Code"),
             "--columns names the header \"Code\", which the deck does not have; it has \"prefix\", \"rate\""
         );
-        assert_eq!(error("prefix,rate", "colour=Code"), "--columns names \"colour\", which is no column of a deck");
+        assert_eq!(
+            error("prefix,rate", "colour=Code"),
+            "--columns names \"colour\", which is no column of a deck"
+        );
         assert_eq!(error("prefix,rate", "prefix"), "--columns takes column=Header pairs, not \"prefix\"");
     }
 
     #[test]
     fn a_column_can_be_taken_from_nowhere() {
-        let layout = layout("prefix,rate,starttime,disconnectcharge", "from_time=,ignore=disconnectcharge").unwrap();
+        let layout =
+            layout("prefix,rate,starttime,disconnectcharge", "from_time=,ignore=disconnectcharge").unwrap();
         assert_eq!(layout.position(Column::FromTime), None);
         assert!(layout.unsupported().is_empty());
         assert_eq!(layout.ignored(), ["starttime", "disconnectcharge"]);

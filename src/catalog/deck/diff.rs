@@ -84,7 +84,8 @@ mod tests {
 
     #[test]
     fn rows_are_added_removed_changed_or_left() {
-        let found = diff([row("49", 1), row("44", 1), row("1", 5)], [row("44", 2), row("49", 1), row("33", 1)]);
+        let found =
+            diff([row("49", 1), row("44", 1), row("1", 5)], [row("44", 2), row("49", 1), row("33", 1)]);
         let prefixes = |rows: &[RateRow]| rows.iter().map(|row| row.prefix.to_string()).collect::<Vec<_>>();
         assert_eq!(prefixes(&found.added), ["33"]);
         assert_eq!(prefixes(&found.removed), ["1"]);

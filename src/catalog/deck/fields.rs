@@ -69,7 +69,10 @@ pub(super) fn price(field: &[u8]) -> Result<Money, Reason> {
         if field.starts_with(b"-") && field.len() > 1 {
             return "a price is never negative".to_owned();
         }
-        format!("{} is not a price: digits with at most {PRICE_DECIMALS} decimals, such as 0.0125", quote(field))
+        format!(
+            "{} is not a price: digits with at most {PRICE_DECIMALS} decimals, such as 0.0125",
+            quote(field)
+        )
     };
     let too_large = || format!("{} is too large for a price", quote(field));
     for byte in field {
@@ -149,7 +152,8 @@ pub(super) fn time_of_day(field: &[u8], may_be_midnight_end: bool) -> Result<u16
     };
     let (hours, rest) = minutes;
     let minutes = match rest {
-        [tens @ b'0'..=b'5', one @ b'0'..=b'9'] | [tens @ b'0'..=b'5', one @ b'0'..=b'9', b':', b'0', b'0'] => {
+        [tens @ b'0'..=b'5', one @ b'0'..=b'9']
+        | [tens @ b'0'..=b'5', one @ b'0'..=b'9', b':', b'0', b'0'] => {
             u16::from(tens - b'0') * 10 + u16::from(one - b'0')
         }
         _ => return Err(wrong()),
@@ -159,7 +163,7 @@ pub(super) fn time_of_day(field: &[u8], may_be_midnight_end: bool) -> Result<u16
     if total > last { Err(wrong()) } else { Ok(total) }
 }
 
-/// `2026-07-01`, or an RFC 3339 time with its offset; MySQL's `2026-07-01 00:00:00` is that day, its zero date nothing.
+/// `2026-07-01`, or an RFC 3339 time with its offset; `MySQL`'s `2026-07-01 00:00:00` is that day, its zero date nothing.
 pub(super) fn bound(field: &[u8]) -> Result<Option<ValidityBound>, Reason> {
     let text = std::str::from_utf8(field).unwrap_or_default();
     let text = text.strip_suffix(" 00:00:00").unwrap_or(text);
@@ -168,7 +172,10 @@ pub(super) fn bound(field: &[u8]) -> Result<Option<ValidityBound>, Reason> {
     }
     // A local time without an offset has no single reading, and a date in another order has two.
     text.parse().map(Some).map_err(|_| {
-        format!("{} is neither a date such as 2026-07-01 nor a time such as 2026-07-01T08:00:00Z", quote(field))
+        format!(
+            "{} is neither a date such as 2026-07-01 nor a time such as 2026-07-01T08:00:00Z",
+            quote(field)
+        )
     })
 }
 
@@ -193,7 +200,8 @@ pub(super) fn destination(field: &[u8]) -> Result<&str, Reason> {
         ));
     }
     // Only bytes below 0x20, 0x7f and the two-byte C1 controls can be control characters.
-    if text.bytes().any(|byte| byte < b' ' || byte == 0x7f || byte == 0xc2) && text.contains(char::is_control) {
+    if text.bytes().any(|byte| byte < b' ' || byte == 0x7f || byte == 0xc2) && text.contains(char::is_control)
+    {
         return Err("a destination name holds no line breaks or control characters".to_owned());
     }
     Ok(text)
@@ -204,7 +212,10 @@ pub(super) fn nothing(field: &[u8]) -> Result<(), Reason> {
     if field.iter().all(|byte| matches!(byte, b'0' | b'.')) {
         return Ok(());
     }
-    Err(format!("{} is a price term without a counterpart here; to import without it, ignore its column", quote(field)))
+    Err(format!(
+        "{} is a price term without a counterpart here; to import without it, ignore its column",
+        quote(field)
+    ))
 }
 
 #[cfg(test)]
@@ -224,7 +235,9 @@ mod tests {
         assert!(nanos("9223372036.854775808").unwrap_err().contains("too large"));
         assert!(nanos("99999999999").unwrap_err().contains("too large"));
         assert_eq!(nanos("-1").unwrap_err(), "a price is never negative");
-        for bad in ["", ".", ".5", "5.", "1,5", "1_000", "1e5", "+1", "0.0000000001", "1.2.3", " 1", "٣", "NaN", "-"] {
+        for bad in
+            ["", ".", ".5", "5.", "1,5", "1_000", "1e5", "+1", "0.0000000001", "1.2.3", " 1", "٣", "NaN", "-"]
+        {
             assert!(nanos(bad).unwrap_err().contains("is not a price"), "{bad}");
         }
     }
@@ -281,7 +294,9 @@ mod tests {
         assert_eq!(bound(b"2026-07-01 00:00:00"), Ok(Some(day)));
         assert_eq!(bound(b"0000-00-00 00:00:00"), Ok(None));
         assert!(matches!(bound(b"2026-07-01T08:00:00+02:00"), Ok(Some(ValidityBound::Instant(_)))));
-        for bad in ["01/07/2026", "2026-7-1", "2026-02-30", "2026-07-01 08:00:00", "2026-07-01T08:00:00", "tomorrow"] {
+        for bad in
+            ["01/07/2026", "2026-7-1", "2026-02-30", "2026-07-01 08:00:00", "2026-07-01T08:00:00", "tomorrow"]
+        {
             assert!(bound(bad.as_bytes()).is_err(), "{bad}");
         }
     }

@@ -6,6 +6,7 @@
 pub mod columns;
 pub mod diff;
 mod fields;
+mod headers;
 pub mod read;
 pub mod write;
 

@@ -120,8 +120,10 @@ fn open<R: Read>(mut input: R, map: &ColumnMap) -> Result<(csv::Reader<Input<R>>
         .buffer_capacity(256 * 1024)
         .from_reader(io::Cursor::new(head).chain(input));
     let header = reader.byte_headers().map_err(into_io)?;
-    let headers: Option<Vec<String>> =
-        header.iter().map(|field| std::str::from_utf8(field).ok().map(|text| text.trim().to_owned())).collect();
+    let headers: Option<Vec<String>> = header
+        .iter()
+        .map(|field| std::str::from_utf8(field).ok().map(|text| text.trim().to_owned()))
+        .collect();
     let headers = headers.ok_or(HeaderError::NotUtf8)?;
     if headers.iter().all(String::is_empty) {
         return Err(HeaderError::Empty.into());
@@ -139,7 +141,9 @@ fn separator(head: &[u8]) -> u8 {
             b'"' => quoted = !quoted,
             b'\n' | b'\r' if !quoted && begun => break,
             byte => {
-                if let Some((_, count)) = counts.iter_mut().find(|(separator, _)| separator == byte && !quoted) {
+                if let Some((_, count)) =
+                    counts.iter_mut().find(|(separator, _)| separator == byte && !quoted)
+                {
                     *count += 1;
                 }
             }
@@ -256,7 +260,7 @@ impl<'a> RowParser<'a> {
     }
 }
 
-/// Whether a block of 0 seconds means "by the second": MagnusBilling and A2Billing write it so.
+/// Whether a block of 0 seconds means "by the second": `MagnusBilling` and `A2Billing` write it so.
 fn zero_is_one(layout: &Layout, column: Column) -> bool {
     let header = layout.header_of(column).to_ascii_lowercase();
     ["initblock", "billingblock", "buyrateinitblock", "buyrateincrement"].contains(&header.as_str())

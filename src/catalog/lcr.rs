@@ -1,0 +1,162 @@
+//! Least-cost routing: which carriers a call is offered to, in which order.
+
+use jiff::Timestamp;
+use tollgate_rating::{CallRate, E164, Money};
+
+use super::snapshot::{Snapshot, Trunk, Unusable};
+use std::sync::Arc;
+
+/// The call that carriers are compared by: a minute. The price per minute alone would hide connect fees and minimum
+/// charges, and a longer call would hide both; nobody knows how long this one will be.
+const REFERENCE_MS: u64 = 60_000;
+
+/// A carrier that a call may be offered to.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The carrier.
+    pub trunk: Arc<Trunk>,
+    /// What it costs, by its own longest prefix of the number.
+    pub rate: CallRate,
+    /// What a minute costs there, all told.
+    pub minute_cost: Money,
+    /// What Dial is told.
+    pub dial_string: String,
+}
+
+/// Why a carrier is left out.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum LeftOut {
+    /// It is switched off.
+    #[error("the trunk is inactive")]
+    Inactive,
+    /// It carries as many calls as it may.
+    #[error("the trunk carries as many calls as it may")]
+    Full,
+    /// Its deck prices nothing.
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
+    /// Its deck has no price for the number.
+    #[error("the trunk's deck has no rate for the number")]
+    NoRate,
+    /// Its deck refuses the number.
+    #[error("the trunk's deck blocks the number")]
+    Blocked,
+    /// It would cost more than the call brings in.
+    #[error("the trunk costs more than the call is sold for")]
+    Dearer,
+}
+
+/// A carrier's answer to a call, before carriers are compared.
+#[derive(Clone, Debug)]
+struct Offer<'a> {
+    trunk: &'a Arc<Trunk>,
+    rate: CallRate,
+    minute_cost: Money,
+}
+
+fn offer(trunk: &Arc<Trunk>, number: E164, at: Timestamp) -> Result<Offer<'_>, LeftOut> {
+    if !trunk.active {
+        return Err(LeftOut::Inactive);
+    }
+    if trunk.is_full() {
+        return Err(LeftOut::Full);
+    }
+    let priced = trunk.buy.as_ref().map_err(|unusable| LeftOut::Unusable(unusable.clone()))?;
+    let rate = priced.rate(number, at).map_err(|_| LeftOut::NoRate)?;
+    if rate.is_blocked() {
+        return Err(LeftOut::Blocked);
+    }
+    let minute = rate.charge(REFERENCE_MS, at).map_err(|_| LeftOut::NoRate)?;
+    Ok(Offer { trunk, rate, minute_cost: minute.amount })
+}
+
+/// The carriers for a call, cheapest first, at most `max_routes`.
+///
+/// Each trunk is priced by its own longest prefix of the number. What costs the same goes by priority, the lower first,
+/// and by chance within one priority, each trunk with its weight. `worth_it` says whether the call may be bought at a
+/// rate: the loss guard, or always true where losses are allowed. `chance` is any number, another for each call.
+pub fn routes(
+    snapshot: &Snapshot,
+    number: E164,
+    at: Timestamp,
+    max_routes: usize,
+    chance: u64,
+    mut worth_it: impl FnMut(&Trunk, &CallRate) -> bool,
+) -> Vec<Route> {
+    let mut offers: Vec<Offer<'_>> =
+        snapshot.trunks().iter().filter_map(|trunk| offer(trunk, number, at).ok()).collect();
+    order(&mut offers, chance);
+    offers
+        .into_iter()
+        .filter(|offer| worth_it(offer.trunk, &offer.rate))
+        .take(max_routes)
+        .map(|Offer { trunk, rate, minute_cost }| Route {
+            dial_string: trunk.dial_string(number),
+            trunk: Arc::clone(trunk),
+            rate,
+            minute_cost,
+        })
+        .collect()
+}
+
+/// Every trunk's answer to a call, for an operator who asks why a call goes where it goes: those that would be used, in
+/// order, then those left out.
+pub fn explain(
+    snapshot: &Snapshot,
+    number: E164,
+    at: Timestamp,
+    mut worth_it: impl FnMut(&Trunk, &CallRate) -> bool,
+) -> (Vec<Route>, Vec<(Arc<Trunk>, LeftOut)>) {
+    let mut dearer = Vec::new();
+    let used = routes(snapshot, number, at, usize::MAX, 0, |trunk, rate| {
+        let keep = worth_it(trunk, rate);
+        if !keep {
+            dearer.push(trunk.id);
+        }
+        keep
+    });
+    let left_out = snapshot
+        .trunks()
+        .iter()
+        .filter_map(|trunk| match offer(trunk, number, at) {
+            Err(why) => Some((Arc::clone(trunk), why)),
+            Ok(_) if dearer.contains(&trunk.id) => Some((Arc::clone(trunk), LeftOut::Dearer)),
+            Ok(_) => None,
+        })
+        .collect();
+    (used, left_out)
+}
+
+fn order(offers: &mut [Offer<'_>], chance: u64) {
+    offers.sort_by_key(|offer| (offer.minute_cost, offer.trunk.priority));
+    let equal =
+        |a: &Offer<'_>, b: &Offer<'_>| (a.minute_cost, a.trunk.priority) == (b.minute_cost, b.trunk.priority);
+    let mut chance = chance;
+    for tied in offers.chunk_by_mut(equal) {
+        for first in 0..tied.len().saturating_sub(1) {
+            let rest = &tied[first..];
+            let total: u64 = rest.iter().map(|offer| offer.trunk.weight).sum();
+            chance = mix(chance);
+            // Weights are at most a million: the remainder's bias is beyond measure.
+            let mut drawn = chance % total.max(1);
+            let chosen = rest.iter().position(|offer| {
+                let hit = drawn < offer.trunk.weight;
+                drawn = drawn.saturating_sub(offer.trunk.weight);
+                hit
+            });
+            tied.swap(first, first + chosen.unwrap_or(0));
+        }
+    }
+}
+
+/// The next of a sequence of well mixed numbers (`SplitMix64`; Steele, Lea, Flood 2014), so that one number drawn for a
+/// call decides all of its ties.
+const fn mix(state: u64) -> u64 {
+    let mut z = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests;
