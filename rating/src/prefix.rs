@@ -3,11 +3,12 @@
 //! A [`PrefixIndex`] is built once from a deck's prefixes and never changes. The value of a prefix is its
 //! position in the sorted list, so whatever belongs to it lies in an array beside the index.
 //!
-//! A digit string sorts as a number: its digits moved left to fifteen decimal places, then its length. The
-//! prefixes that cover a number are then the predecessor of that number among the sorted prefixes, or prefixes
-//! that enclose it. So a lookup is a jump (a table over equal ranges of the sorted space), a search among the few
-//! prefixes that lie in the range, and a walk up the enclosing ones, most of which are neighbours in memory. A
-//! prefix costs 12 bytes and its share of the table 4.
+//! A digit string sorts as a number: its digits moved left to fifteen decimal places, then its length. The sorted
+//! space is cut into cells of equal width, so that a prefix either covers a cell as a whole or lies within one. A
+//! cell of 16 bytes knows the longest prefix that covers it, where the prefixes within it begin, and into which of
+//! its 64 parts any of them reaches. So a lookup is one jump to the cell, which has the answer for most random
+//! numbers, and otherwise a search among the few prefixes within it. A prefix costs 8 bytes, and there is at most a
+//! cell to two prefixes.
 //!
 //! ```
 //! use tollgate_rating::prefix::{Prefix, PrefixIndex};
@@ -20,7 +21,7 @@
 //! assert_eq!(shorter, ["49"]);
 //! ```
 
-use core::{fmt, iter, num::NonZeroU64, str::FromStr};
+use core::{fmt, hint::select_unpredictable, iter, num::NonZeroU64, str::FromStr};
 
 /// The most digits a prefix or a number can have (ITU-T E.164, section 6).
 pub const MAX_DIGITS: u8 = 15;
@@ -34,6 +35,40 @@ const POWERS: [u64; MAX_DIGITS as usize + 1] = {
         exponent += 1;
     }
     powers
+};
+
+/// Division by a constant, as a multiplication.
+#[derive(Clone, Copy)]
+struct Divisor {
+    reciprocal: u64,
+    shift: u32,
+}
+
+impl Divisor {
+    /// For a divisor of at most 10^15, not 0. The reciprocal is 2^(63 + shift) / divisor, rounded up, and fits in 64
+    /// bits because 2^shift is the divisor or the next power of two above it.
+    #[expect(clippy::cast_possible_truncation, reason = "at most 2^64 - 1, as said")]
+    const fn new(divisor: u64) -> Self {
+        let shift = divisor.next_power_of_two().trailing_zeros();
+        Self { reciprocal: (1_u128 << (63 + shift)).div_ceil(divisor as u128) as u64, shift }
+    }
+
+    /// The whole part of the quotient, exact for a dividend under 2^63: rounding the reciprocal up adds less than
+    /// dividend / 2^63 / divisor to the quotient, which is less than what is missing to the next whole.
+    const fn divide(self, dividend: u64) -> u64 {
+        (((dividend << 1) as u128 * self.reciprocal as u128) >> 64) as u64 >> self.shift
+    }
+}
+
+/// Division by each of [`POWERS`].
+const DIVISORS: [Divisor; MAX_DIGITS as usize + 1] = {
+    let mut divisors = [Divisor::new(1); MAX_DIGITS as usize + 1];
+    let mut exponent = 1;
+    while exponent < divisors.len() {
+        divisors[exponent] = Divisor::new(POWERS[exponent]);
+        exponent += 1;
+    }
+    divisors
 };
 
 /// Bits of a key that hold the length.
@@ -82,10 +117,14 @@ const fn key_aligned(key: u64) -> u64 {
     key >> LENGTH_BITS
 }
 
+/// How much of the sorted space begins with the string behind a key.
+const fn key_width(key: u64) -> u64 {
+    POWERS[(MAX_DIGITS - key_len(key)) as usize]
+}
+
 /// Whether the string `prefix` is a beginning of `number`, or would be if it is not longer.
-fn reaches(prefix: u64, number: u64) -> bool {
-    let width = POWERS[usize::from(MAX_DIGITS - key_len(prefix))];
-    key_aligned(number).wrapping_sub(key_aligned(prefix)) < width
+const fn reaches(prefix: u64, number: u64) -> bool {
+    key_aligned(number).wrapping_sub(key_aligned(prefix)) < key_width(prefix)
 }
 
 impl Prefix {
@@ -100,12 +139,17 @@ impl Prefix {
 
     /// The digits read as a decimal number.
     pub const fn value(self) -> u64 {
-        key_aligned(self.0.get()) / POWERS[(MAX_DIGITS - self.digits()) as usize]
+        DIVISORS[(MAX_DIGITS - self.digits()) as usize].divide(key_aligned(self.0.get()))
     }
 
     /// How many digits there are: 1 to 15.
     pub const fn digits(self) -> u8 {
         key_len(self.0.get())
+    }
+
+    /// The first `len` digits, of at least that many.
+    fn truncated(number: u64, len: u8) -> Option<Self> {
+        key(DIVISORS[usize::from(MAX_DIGITS.checked_sub(len)?)].divide(key_aligned(number)), len).map(Self)
     }
 
     /// Whether `other` begins with this prefix. A prefix covers itself.
@@ -147,101 +191,152 @@ pub enum IndexError {
     /// A prefix is there twice.
     #[error("prefix {0} is there twice")]
     Duplicate(Prefix),
-    /// There are more prefixes than positions (2^32 − 1).
+    /// There are more prefixes than positions (2^28 − 1).
     #[error("too many prefixes")]
     TooMany,
 }
 
-/// The parent of a prefix that nothing encloses; no position is as large.
-const NO_PARENT: u32 = u32::MAX;
+/// Most prefixes of an index: a position and a length share 32 bits.
+const MAX_PREFIXES: usize = (1 << 28) - 1;
 
-/// Up to so many neighbours are counted through; more are halved first.
-const SCANNED: usize = 8;
+/// Most cells of an index. More would make the search within a cell shorter, and be too large a table to stay in the
+/// processor's caches, which costs more (measured at 1,000,000 prefixes).
+const MAX_CELLS: usize = 1 << 18;
 
-/// One prefix: its key in two halves, so that an entry takes 12 bytes and not 16, and its nearest encloser.
-#[derive(Clone, Copy)]
-struct Entry {
-    low: u32,
-    high: u32,
-    parent: u32,
-}
+/// One prefix: its key, and below it ten bits that lead to the nearest prefix that encloses it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry(u64);
 
 impl Entry {
+    const STEP_BITS: u32 = 10;
+    /// The encloser lies farther back than a step can say.
+    const FAR: u32 = (1 << Self::STEP_BITS) - 1;
+
+    fn new(key: u64, step: u32) -> Self {
+        Self(key << Self::STEP_BITS | u64::from(step))
+    }
+
+    /// The last entry a key can have.
+    fn bound(key: u64) -> Self {
+        Self::new(key, Self::FAR)
+    }
+
     fn key(self) -> u64 {
-        u64::from(self.high) << 32 | u64::from(self.low)
+        self.0 >> Self::STEP_BITS
+    }
+
+    fn prefix(self) -> Option<Prefix> {
+        NonZeroU64::new(self.key()).map(Prefix)
+    }
+
+    /// How many positions back the encloser is; 0 is none, or none but what covers the cell.
+    #[expect(clippy::cast_possible_truncation, reason = "ten bits")]
+    fn step(self) -> u32 {
+        self.0 as u32 & Self::FAR
+    }
+}
+
+/// A range of the sorted space.
+#[derive(Clone, Copy)]
+struct Cell {
+    /// The first position that is not before the cell and does not cover it.
+    first: u32,
+    /// The longest prefix that covers the cell.
+    cover: Cover,
+    /// For each 64th of the cell, the first in the lowest bit, whether a prefix reaches into it that does not cover
+    /// the cell. Where none does the answer is `cover`.
+    parts: u64,
+}
+
+/// Parts of a cell.
+const PARTS: u64 = 64;
+
+/// A position and the length of the prefix there, or none (length 0).
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Cover(u32);
+
+impl Cover {
+    const NONE: Self = Self(0);
+
+    fn new(position: u32, digits: u8) -> Self {
+        Self(position << LENGTH_BITS | u32::from(digits))
+    }
+
+    fn position(self) -> u32 {
+        self.0 >> LENGTH_BITS
+    }
+
+    fn digits(self) -> u8 {
+        key_len(u64::from(self.0))
     }
 }
 
 /// An immutable set of prefixes that finds the longest one a number begins with.
 ///
-/// At most 16 bytes a prefix, in two allocations.
+/// At most 16 bytes a prefix (24 if there is but one), in two allocations.
 pub struct PrefixIndex {
     /// The prefixes in order.
     entries: Box<[Entry]>,
-    /// For each bucket the first entry at or after its begin.
-    starts: Box<[u32]>,
-    buckets: Buckets,
+    /// The cells from the first prefix's to the last that a prefix reaches.
+    cells: Box<[Cell]>,
+    grid: Grid,
 }
 
-/// The division of the sorted space into ranges of equal width, from the first prefix to the last.
-struct Buckets {
-    /// The aligned digits of the first prefix.
-    base: u64,
-    /// Buckets per unit of aligned digits, times 2^64.
-    scale: u64,
-    /// The last bucket, which reaches to the end of the space.
-    last: usize,
+/// How the sorted space is cut.
+#[derive(Clone, Copy)]
+struct Grid {
+    /// The aligned digits in a cell: 1, 2 or 5 times a power of ten, so that prefixes and cells never overlap in part.
+    width: u64,
+    by_width: Divisor,
+    /// The number of the first cell that is kept.
+    first: u64,
 }
 
-impl Buckets {
-    /// As many buckets as entries. A few to each make the search short, and more would not fit in the 16 bytes.
+impl Grid {
+    /// The narrowest cells of which there are at most `count` between two aligned digit strings.
     fn over(first: u64, last: u64, count: usize) -> Self {
-        let span = u128::from(key_aligned(last) - key_aligned(first)) + 1;
-        let scale = u64::try_from(((count as u128) << 64) / span).unwrap_or(u64::MAX);
-        Self { base: key_aligned(first), scale, last: count.saturating_sub(1) }
+        let widths = POWERS.iter().flat_map(|power| [1, 2, 5].map(|factor| factor * power));
+        let fits = |width: &u64| last / width - first / width < count as u64;
+        let width = widths.take_while(|width| *width < POWERS[15]).find(fits).unwrap_or(POWERS[15]);
+        let by_width = Divisor::new(width);
+        Self { width, by_width, first: by_width.divide(first) }
     }
 
-    /// The bucket of a key that is not before the first; never decreasing as the key grows.
-    #[expect(clippy::cast_possible_truncation, reason = "the high half of a product of two 64-bit numbers")]
-    fn of(&self, key: u64) -> usize {
-        let scaled = (u128::from(key_aligned(key) - self.base) * u128::from(self.scale)) >> 64;
-        (scaled as usize).min(self.last)
+    /// The part of the space, and with it the cell, in which aligned digits lie; never less for more.
+    const fn part(self, aligned: u64) -> u64 {
+        self.by_width.divide(aligned * PARTS)
+    }
+
+    /// The place of a part's cell in the list. What lies before the first is past the last.
+    #[expect(clippy::cast_possible_truncation, reason = "a count of cells, or far too much either way")]
+    const fn cell(self, part: u64) -> usize {
+        (part / PARTS).wrapping_sub(self.first) as usize
+    }
+
+    /// Whether a prefix covers whole cells.
+    const fn is_wide(self, key: u64) -> bool {
+        key_width(key) >= self.width
     }
 }
 
 impl PrefixIndex {
     /// Indexes the prefixes, in any order.
     pub fn build(prefixes: impl IntoIterator<Item = Prefix>) -> Result<Self, IndexError> {
-        let mut sorted: Vec<Prefix> = prefixes.into_iter().collect();
-        sorted.sort_unstable();
-        if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(IndexError::Duplicate(pair[0]));
+        let mut keys: Vec<u64> = prefixes.into_iter().map(|prefix| prefix.0.get()).collect();
+        keys.sort_unstable();
+        if let Some(pair) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
+            return NonZeroU64::new(pair[0])
+                .map_or(Err(IndexError::TooMany), |key| Err(IndexError::Duplicate(Prefix(key))));
         }
-        u32::try_from(sorted.len()).ok().filter(|count| *count < NO_PARENT).ok_or(IndexError::TooMany)?;
-        let (first, last) = match (sorted.first(), sorted.last()) {
-            (Some(first), Some(last)) => (first.0.get(), last.0.get()),
-            _ => (0, 0),
-        };
-        let buckets = Buckets::over(first, last, sorted.len());
-        let mut entries: Vec<Entry> = Vec::with_capacity(sorted.len());
-        let mut starts: Vec<u32> = Vec::with_capacity(sorted.len());
-        for (position, prefix) in (0u32..).zip(sorted) {
-            let key = prefix.0.get();
-            let bucket = buckets.of(key);
-            starts.resize(starts.len().max(bucket + 1), position);
-            // In this order whatever encloses a prefix is the one before it, or encloses that one.
-            let mut parent = position.checked_sub(1).unwrap_or(NO_PARENT);
-            while let Some(candidate) = entries.get(parent as usize) {
-                if reaches(candidate.key(), key) {
-                    break;
-                }
-                parent = candidate.parent;
-            }
-            #[expect(clippy::cast_possible_truncation, reason = "split in two halves")]
-            entries.push(Entry { low: key as u32, high: (key >> 32) as u32, parent });
+        if keys.len() > MAX_PREFIXES {
+            return Err(IndexError::TooMany);
         }
-        starts.resize(entries.len(), u32::try_from(entries.len()).unwrap_or(NO_PARENT));
-        Ok(Self { entries: entries.into_boxed_slice(), starts: starts.into_boxed_slice(), buckets })
+        let first = keys.first().map_or(0, |key| key_aligned(*key));
+        let last = keys.iter().map(|key| key_aligned(*key) + key_width(*key) - 1).max().unwrap_or(0);
+        let grid = Grid::over(first, last, (keys.len() / 2).min(MAX_CELLS));
+        let cells =
+            if keys.is_empty() { Box::default() } else { cells(&keys, grid, grid.cell(grid.part(last)) + 1) };
+        Ok(Self { entries: entries(keys, grid), cells, grid })
     }
 
     /// How many prefixes there are.
@@ -254,26 +349,25 @@ impl PrefixIndex {
         self.entries.is_empty()
     }
 
-    /// What the index occupies beyond itself, in bytes: at most 16 a prefix.
+    /// What the index occupies beyond itself, in bytes: at most 16 a prefix (24 if there is but one).
     pub fn heap_bytes(&self) -> usize {
-        size_of_val(&*self.entries) + size_of_val(&*self.starts)
+        size_of_val(&*self.entries) + size_of_val(&*self.cells)
     }
 
     /// The prefix at a position.
     pub fn prefix(&self, position: u32) -> Option<Prefix> {
-        let entry = self.entries.get(position as usize)?;
-        NonZeroU64::new(entry.key()).map(Prefix)
+        self.entries.get(position as usize)?.prefix()
     }
 
     /// All prefixes in order, so that the n-th has position n.
     pub fn iter(&self) -> impl Iterator<Item = Prefix> + '_ {
-        self.entries.iter().filter_map(|entry| NonZeroU64::new(entry.key()).map(Prefix))
+        self.entries.iter().filter_map(|entry| entry.prefix())
     }
 
     /// The position of exactly this prefix.
     pub fn position(&self, prefix: Prefix) -> Option<u32> {
-        let position = self.predecessor(prefix.0.get())?;
-        (self.prefix(position) == Some(prefix)).then_some(position)
+        let found = self.entries.binary_search_by_key(&prefix.0.get(), |entry| entry.key()).ok()?;
+        u32::try_from(found).ok()
     }
 
     /// The longest prefix that a number begins with, and its position. The number is given as its decimal value
@@ -285,39 +379,134 @@ impl PrefixIndex {
     /// The prefixes that enclose the one at `position`, nearest first: every number that begins with it begins
     /// with them too.
     pub fn ancestors(&self, position: u32) -> impl Iterator<Item = (u32, Prefix)> + '_ {
-        let parent = |position: u32| self.entries.get(position as usize).map(|entry| entry.parent);
-        iter::successors(parent(position), move |position| parent(*position))
+        iter::successors(self.parent(position), |position| self.parent(*position))
             .map_while(|position| self.prefix(position).map(|prefix| (position, prefix)))
     }
 
     fn longest(&self, number: u64) -> Option<(u32, Prefix)> {
-        let mut position = self.predecessor(number)?;
-        loop {
-            // Ends: a parent lies before its child, and what nothing encloses has a parent that is no position.
-            let entry = self.entries.get(position as usize)?;
+        let part = self.grid.part(key_aligned(number));
+        let at = self.grid.cell(part);
+        let cell = *self.cells.get(at)?;
+        if cell.parts >> (part % PARTS) & 1 == 0 {
+            return self.covering(cell.cover, number);
+        }
+        // Up to the next cell's first there may be prefixes that cover that cell: all after this number.
+        let until = self.cells.get(at + 1).map_or(self.entries.len(), |next| next.first as usize);
+        let mut within = self.predecessor(cell.first, until, number);
+        while let Some(position) = within {
+            // Ends: an encloser lies before what it encloses.
+            let entry = *self.entries.get(position as usize)?;
             if reaches(entry.key(), number) {
-                return NonZeroU64::new(entry.key()).map(|key| (position, Prefix(key)));
+                return entry.prefix().map(|prefix| (position, prefix));
             }
-            position = entry.parent;
+            within = match entry.step() {
+                0 => None,
+                Entry::FAR => self.far_parent(entry.key()),
+                step => position.checked_sub(step),
+            };
+        }
+        self.covering(cell.cover, number)
+    }
+
+    /// The cover of a number's cell, or what encloses it where the number is so short that it lacks digits of it.
+    fn covering(&self, cover: Cover, number: u64) -> Option<(u32, Prefix)> {
+        if cover == Cover::NONE {
+            return None;
+        }
+        if cover.digits() > key_len(number) {
+            return self.ancestors(cover.position()).find(|(_, prefix)| prefix.digits() <= key_len(number));
+        }
+        Prefix::truncated(number, cover.digits()).map(|prefix| (cover.position(), prefix))
+    }
+
+    /// The position of the last key in a range that is not after this one.
+    #[expect(clippy::cast_possible_truncation, reason = "there are fewer than 2^28 entries")]
+    fn predecessor(&self, first: u32, until: usize, key: u64) -> Option<u32> {
+        let bound = Entry::bound(key);
+        let mut within = self.entries.get(first as usize..until)?;
+        let mut from = first;
+        // Halved without a branch on what is found, which no processor could foresee.
+        while within.len() > 1 {
+            let half = within.len() / 2;
+            let (before, after) = within.split_at(half);
+            let reached = *after.first()? <= bound;
+            from = select_unpredictable(reached, from + half as u32, from);
+            within = select_unpredictable(reached, after, before);
+        }
+        within.first().filter(|entry| **entry <= bound).map(|_| from)
+    }
+
+    /// The nearest prefix that encloses the one at `position`.
+    fn parent(&self, position: u32) -> Option<u32> {
+        let entry = *self.entries.get(position as usize)?;
+        match entry.step() {
+            Entry::FAR => self.far_parent(entry.key()),
+            0 if self.grid.is_wide(entry.key()) => None,
+            0 => {
+                let cover = self.cells.get(self.grid.cell(self.grid.part(key_aligned(entry.key()))))?.cover;
+                (cover != Cover::NONE).then(|| cover.position())
+            }
+            step => position.checked_sub(step),
         }
     }
 
-    /// The position of the last key that is not after this one.
-    #[expect(clippy::cast_possible_truncation, reason = "there are fewer than 2^32 entries")]
-    fn predecessor(&self, key: u64) -> Option<u32> {
-        if key_aligned(key) < self.buckets.base {
-            return None;
-        }
-        let bucket = self.buckets.of(key);
-        let mut from = *self.starts.get(bucket)? as usize;
-        let mut until = self.starts.get(bucket + 1).map_or(self.entries.len(), |start| *start as usize);
-        while until - from > SCANNED {
-            let middle = from.midpoint(until);
-            if self.entries[middle].key() <= key { from = middle } else { until = middle }
-        }
-        let not_after = self.entries[from..until].iter().take_while(|entry| entry.key() <= key).count();
-        (from + not_after).checked_sub(1).map(|position| position as u32)
+    /// What encloses a prefix, found by trying every beginning of it: seldom needed, for few prefixes have more than
+    /// a thousand others between them and what encloses them.
+    #[cold]
+    fn far_parent(&self, key: u64) -> Option<u32> {
+        (1..key_len(key))
+            .rev()
+            .filter_map(|len| Prefix::truncated(key, len))
+            .find_map(|prefix| self.position(prefix))
     }
+}
+
+/// The sorted keys with the way to what encloses each.
+fn entries(keys: Vec<u64>, grid: Grid) -> Box<[Entry]> {
+    // What encloses the present key, widest first: at most 14 keys that each begin with the one before.
+    let mut enclosing: Vec<(u32, u64)> = Vec::new();
+    (0_u32..)
+        .zip(keys)
+        .map(|(position, key)| {
+            while enclosing.pop_if(|(_, wider)| !reaches(*wider, key)).is_some() {}
+            // What covers the cell is known to the cell, and may be far.
+            let parent = enclosing.last().filter(|(_, wider)| grid.is_wide(key) || !grid.is_wide(*wider));
+            let step = parent.map_or(0, |(parent, _)| (position - parent).min(Entry::FAR));
+            enclosing.push((position, key));
+            Entry::new(key, step)
+        })
+        .collect()
+}
+
+/// The first `count` cells for sorted keys.
+fn cells(keys: &[u64], grid: Grid, count: usize) -> Box<[Cell]> {
+    let mut covers: Vec<(u32, u64)> = Vec::new();
+    let mut rest = (0_u32..).zip(keys.iter().copied()).peekable();
+    let mut first = 0;
+    (0..count as u64)
+        .map(|cell| {
+            let begin = (grid.first + cell) * grid.width;
+            let end = begin + grid.width;
+            while covers.pop_if(|(_, key)| key_aligned(*key) + key_width(*key) <= begin).is_some() {}
+            // A prefix that covers this cell and begins in it begins with it, so it comes before those within.
+            while let Some((position, key)) =
+                rest.next_if(|(_, key)| key_aligned(*key) == begin && grid.is_wide(*key))
+            {
+                covers.push((position, key));
+                first = position + 1;
+            }
+            let cover =
+                covers.last().map_or(Cover::NONE, |(position, key)| Cover::new(*position, key_len(*key)));
+            let mut cell = Cell { first, cover, parts: 0 };
+            while let Some((position, key)) = rest.next_if(|(_, key)| key_aligned(*key) < end) {
+                first = position + 1;
+                let from = grid.part(key_aligned(key)) % PARTS;
+                let until = grid.part(key_aligned(key) + key_width(key) - 1) % PARTS;
+                cell.parts |= u64::MAX << from & u64::MAX >> (PARTS - 1 - until);
+            }
+            cell
+        })
+        .collect()
 }
 
 impl fmt::Debug for PrefixIndex {
