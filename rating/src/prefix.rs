@@ -308,7 +308,6 @@ impl Grid {
     }
 
     /// The place of a part's cell in the list. What lies before the first is past the last.
-    #[expect(clippy::cast_possible_truncation, reason = "a count of cells, or far too much either way")]
     const fn cell(self, part: u64) -> usize {
         (part / PARTS).wrapping_sub(self.first) as usize
     }
