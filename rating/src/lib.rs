@@ -3,10 +3,12 @@
 //! No I/O, no async, no clock of its own: everything a rule needs is passed in.
 
 pub mod call_rate;
+pub mod credit;
 pub mod money;
 pub mod number;
 pub mod plan;
 pub mod prefix;
+mod sync;
 pub mod tariff;
 
 pub use call_rate::{AnswerRange, CallRate, Charge, RatingError};

@@ -1,0 +1,166 @@
+//! Limits beside money: calls at once, calls per second, spending per day.
+
+use crate::money::Money;
+use std::collections::VecDeque;
+
+/// The highest calls-per-second limit that is kept: the wallet remembers the times of so many calls. A higher limit
+/// counts as this one.
+pub const MAX_CALLS_PER_SECOND: u32 = 10_000;
+
+/// The time over which calls per second are counted.
+const CPS_WINDOW_MS: u64 = 1_000;
+
+/// What an account may do, apart from what it can pay. `None` is no limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Limits {
+    /// Calls held at the same time; 0 admits none.
+    pub concurrent_calls: Option<u32>,
+    /// Calls admitted in any 1,000 ms; 0 admits none.
+    pub calls_per_second: Option<u32>,
+    /// Money spent in a day, what is held included.
+    pub daily_spend: Option<Money>,
+}
+
+/// A day in the zone of an account's plan, as a count of days from any fixed one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Day(pub i32);
+
+/// When the last calls were admitted.
+///
+/// The rule: a call at `now` is refused exactly when `limit` calls were admitted since `now` − 1,000 ms, that moment
+/// itself excluded. Refused calls do not count. Calls admitted while there was no limit are not known. Where threads
+/// come with their times in the wrong order an earlier `now` counts as the latest.
+#[derive(Debug, Default)]
+pub(crate) struct Admissions {
+    /// The latest admissions, oldest first, at most as many as the limit.
+    times_ms: VecDeque<u64>,
+}
+
+impl Admissions {
+    /// Whether one more call may be admitted.
+    pub(crate) fn allow(&self, limit: Option<u32>, now_ms: u64) -> bool {
+        let Some(limit) = kept(limit) else { return true };
+        if limit == 0 {
+            return false;
+        }
+        // Of the last `limit` admissions the oldest: once it has left the window, fewer than `limit` are in it.
+        let oldest_ms = self.times_ms.len().checked_sub(limit).and_then(|at| self.times_ms.get(at));
+        oldest_ms.is_none_or(|oldest_ms| now_ms.saturating_sub(*oldest_ms) >= CPS_WINDOW_MS)
+    }
+
+    /// Records a call that [`allow`](Self::allow) let pass.
+    pub(crate) fn record(&mut self, limit: Option<u32>, now_ms: u64) {
+        let Some(limit) = kept(limit) else {
+            self.times_ms.clear();
+            return;
+        };
+        while self.times_ms.len() >= limit.max(1) {
+            self.times_ms.pop_front();
+        }
+        let latest = self.times_ms.back().copied().unwrap_or(0);
+        self.times_ms.push_back(now_ms.max(latest));
+    }
+}
+
+fn kept(limit: Option<u32>) -> Option<usize> {
+    limit.map(|limit| limit.min(MAX_CALLS_PER_SECOND) as usize)
+}
+
+/// What was spent in the present day.
+///
+/// The rule: spending counts in the day in which it is settled, so whatever is held may yet be spent today, and
+/// counts too. A day other than the present one and the one before it begins anew; the one before it comes from a
+/// call that read the time just before midnight, and counts as the present one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct DaySpend {
+    day: Day,
+    spent: Money,
+}
+
+impl DaySpend {
+    pub(crate) const fn new(day: Day, spent: Money) -> Self {
+        Self { day, spent }
+    }
+
+    /// As it is on a day.
+    pub(crate) fn on(self, day: Day) -> Self {
+        if day == self.day || Some(day.0) == self.day.0.checked_sub(1) {
+            self
+        } else {
+            Self { day, spent: Money::ZERO }
+        }
+    }
+
+    /// With more spent; more than fits counts as the most that fits.
+    pub(crate) fn and(self, amount: Money) -> Self {
+        Self { spent: self.spent.checked_add(amount).unwrap_or(Money::MAX), ..self }
+    }
+
+    pub(crate) const fn spent(self) -> Money {
+        self.spent
+    }
+
+    pub(crate) const fn day(self) -> Day {
+        self.day
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admit(admissions: &mut Admissions, limit: u32, now_ms: u64) -> bool {
+        let allowed = admissions.allow(Some(limit), now_ms);
+        if allowed {
+            admissions.record(Some(limit), now_ms);
+        }
+        allowed
+    }
+
+    #[test]
+    fn at_most_the_limit_is_admitted_in_any_second() {
+        let mut admissions = Admissions::default();
+        let times = [0, 400, 999, 1_000, 1_399, 1_400, 1_999, 2_000];
+        let admitted = times.map(|now| admit(&mut admissions, 2, now));
+        assert_eq!(admitted, [true, true, false, true, false, true, false, true]);
+    }
+
+    #[test]
+    fn a_limit_of_zero_admits_nothing_and_none_admits_all() {
+        let mut admissions = Admissions::default();
+        assert!(!admit(&mut admissions, 0, 5_000));
+        assert!((0..100).all(|_| admissions.allow(None, 0)));
+    }
+
+    #[test]
+    fn a_raised_limit_counts_what_was_admitted_under_the_lower_one() {
+        let mut admissions = Admissions::default();
+        assert!(admit(&mut admissions, 1, 0));
+        assert!(admit(&mut admissions, 3, 10));
+        assert!(admit(&mut admissions, 3, 20));
+        assert!(!admit(&mut admissions, 3, 999));
+        assert!(!admit(&mut admissions, 1, 1_005));
+        assert!(admit(&mut admissions, 1, 1_020));
+    }
+
+    #[test]
+    fn a_time_from_the_past_counts_as_the_latest() {
+        let mut admissions = Admissions::default();
+        assert!(admit(&mut admissions, 1, 10_000));
+        assert!(!admit(&mut admissions, 1, 2_000));
+        assert!(admit(&mut admissions, 2, 2_000));
+        assert!(!admit(&mut admissions, 1, 10_999));
+        assert!(admit(&mut admissions, 1, 11_000));
+    }
+
+    #[test]
+    fn a_new_day_begins_at_nothing_and_yesterdays_stragglers_count_today() {
+        let today = DaySpend::new(Day(7), Money::from_nanos(50));
+        assert_eq!(today.on(Day(7)).spent().nanos(), 50);
+        assert_eq!(today.on(Day(6)).spent().nanos(), 50);
+        assert_eq!(today.on(Day(6)).day(), Day(7));
+        assert_eq!(today.on(Day(8)).spent(), Money::ZERO);
+        assert_eq!(today.on(Day(5)).spent(), Money::ZERO);
+        assert_eq!(today.and(Money::MAX).spent(), Money::MAX);
+    }
+}

@@ -1,0 +1,246 @@
+//! One account's wallet.
+
+use super::limits::{Admissions, Day, DaySpend, Limits};
+use crate::{
+    money::Money,
+    sync::{Guard, Mutex},
+};
+
+/// An account's money as credit control sees it. Shared by reference; each wallet has its own lock.
+#[derive(Debug)]
+pub struct Wallet {
+    state: Mutex<State>,
+}
+
+/// A wallet at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Snapshot {
+    /// The sum of the account's entries.
+    pub balance: Money,
+    /// How far the balance may go below zero.
+    pub credit_limit: Money,
+    /// Set aside for calls.
+    pub held: Money,
+    /// Balance + credit limit − held; what does not fit in an amount counts as the nearest that does.
+    pub available: Money,
+    /// Calls that hold money now.
+    pub calls: u32,
+    /// The account's limits.
+    pub limits: Limits,
+    /// The day that `spent` counts.
+    pub day: Day,
+    /// Charged to the account by settlements in that day.
+    pub spent: Money,
+    /// Settlements that made `available` negative, or more so, since the wallet was opened.
+    pub overdraws: u64,
+    /// By how much, in all; what does not fit counts as the most that does.
+    pub overdrawn: Money,
+}
+
+/// Whether a change must leave `available` at zero or above.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Guarded {
+    /// A change that lowers what is available is refused where it would make that negative.
+    Yes,
+    /// The change is a fact, and made.
+    No,
+}
+
+/// Why a wallet was not changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum AdjustError {
+    /// A guarded change would have left less than nothing available.
+    #[error("only {available} is available")]
+    Insufficient {
+        /// What is.
+        available: Money,
+    },
+    /// The amount does not fit.
+    #[error("the amount is too large")]
+    Overflow,
+    /// A credit limit cannot be negative.
+    #[error("a credit limit cannot be negative")]
+    NegativeLimit,
+}
+
+/// What the lock guards.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    balance: Money,
+    credit_limit: Money,
+    held: Money,
+    calls: u32,
+    limits: Limits,
+    admissions: Admissions,
+    spend: DaySpend,
+    overdraws: u64,
+    overdrawn: Money,
+}
+
+/// The nearest amount to a sum of amounts.
+fn narrowed(nanos: i128) -> Money {
+    let nearest = if nanos < 0 { i64::MIN } else { i64::MAX };
+    Money::from_nanos(i64::try_from(nanos).unwrap_or(nearest))
+}
+
+impl Wallet {
+    /// A wallet with a balance, no credit limit, no limits and nothing held.
+    pub fn new(balance: Money) -> Self {
+        Self { state: Mutex::new(State { balance, ..State::default() }) }
+    }
+
+    /// Adds to the balance, or takes from it where `delta` is negative. Returns the new balance.
+    pub fn adjust(&self, delta: Money, guarded: Guarded) -> Result<Money, AdjustError> {
+        let mut state = self.lock();
+        let balance = state.balance.checked_add(delta).ok_or(AdjustError::Overflow)?;
+        if delta.is_negative() {
+            state.guard(i128::from(delta.nanos()), guarded)?;
+        }
+        state.balance = balance;
+        Ok(balance)
+    }
+
+    /// Sets how far the balance may go below zero. Unguarded it may leave less than nothing available; then no new
+    /// call is admitted until that is paid.
+    pub fn set_credit_limit(&self, limit: Money, guarded: Guarded) -> Result<(), AdjustError> {
+        if limit.is_negative() {
+            return Err(AdjustError::NegativeLimit);
+        }
+        let mut state = self.lock();
+        let change = i128::from(limit.nanos()) - i128::from(state.credit_limit.nanos());
+        if change < 0 {
+            state.guard(change, guarded)?;
+        }
+        state.credit_limit = limit;
+        Ok(())
+    }
+
+    /// Sets the limits beside money. They bind calls to come.
+    pub fn set_limits(&self, limits: Limits) {
+        self.lock().limits = limits;
+    }
+
+    /// Sets what was spent in a day: for a wallet that is opened in the middle of it.
+    pub fn restore_spent(&self, day: Day, spent: Money) {
+        self.lock().spend = DaySpend::new(day, spent);
+    }
+
+    /// The wallet as it is now.
+    pub fn snapshot(&self) -> Snapshot {
+        let state = self.lock();
+        Snapshot {
+            balance: state.balance,
+            credit_limit: state.credit_limit,
+            held: state.held,
+            available: narrowed(state.available()),
+            calls: state.calls,
+            limits: state.limits,
+            day: state.spend.day(),
+            spent: state.spend.spent(),
+            overdraws: state.overdraws,
+            overdrawn: state.overdrawn,
+        }
+    }
+
+    pub(super) fn lock(&self) -> Guard<'_, State> {
+        self.state.lock()
+    }
+}
+
+/// A settlement's effect on one wallet, computed before any wallet of the chain is changed.
+#[derive(Clone, Copy)]
+pub(super) struct Settling {
+    balance: Money,
+    held: Money,
+    overdraw: Money,
+}
+
+impl Settling {
+    /// How much further below zero `available` goes.
+    pub(super) const fn overdraw(&self) -> Money {
+        self.overdraw
+    }
+}
+
+impl State {
+    /// Three amounts always fit in 128 bits.
+    fn available(&self) -> i128 {
+        i128::from(self.balance.nanos()) + i128::from(self.credit_limit.nanos())
+            - i128::from(self.held.nanos())
+    }
+
+    fn guard(&self, change: i128, guarded: Guarded) -> Result<(), AdjustError> {
+        if guarded == Guarded::Yes && self.available() + change < 0 {
+            return Err(AdjustError::Insufficient { available: narrowed(self.available()) });
+        }
+        Ok(())
+    }
+
+    /// What the account can pay for a new call.
+    pub(super) fn credit(&self) -> Money {
+        narrowed(self.available())
+    }
+
+    /// What the daily limit leaves for a new call, if there is one.
+    pub(super) fn left_on(&self, day: Day) -> Option<Money> {
+        let limit = i128::from(self.limits.daily_spend?.nanos());
+        let spent = i128::from(self.spend.on(day).spent().nanos());
+        Some(narrowed(limit - spent - i128::from(self.held.nanos())))
+    }
+
+    pub(super) fn has_room_for_a_call(&self) -> bool {
+        self.limits.concurrent_calls.is_none_or(|most| self.calls < most)
+    }
+
+    pub(super) fn is_within_rate(&self, now_ms: u64) -> bool {
+        self.admissions.allow(self.limits.calls_per_second, now_ms)
+    }
+
+    /// What would be held with another hold; `None` for a hold that is negative or more than there is.
+    pub(super) fn held_with(&self, hold: Money) -> Option<Money> {
+        let fits = !hold.is_negative() && i128::from(hold.nanos()) <= self.available();
+        if fits { self.held.checked_add(hold) } else { None }
+    }
+
+    /// Admits a call. `held` comes from [`held_with`](Self::held_with) under the same lock.
+    pub(super) fn admit(&mut self, held: Money, now_ms: u64) {
+        self.held = held;
+        self.calls = self.calls.saturating_add(1);
+        self.admissions.record(self.limits.calls_per_second, now_ms);
+        debug_assert!(self.available() >= 0, "a hold is at most what is available");
+    }
+
+    /// Holds for a call that already runs, whatever is available. `held` is the new sum.
+    pub(super) fn readmit(&mut self, held: Money) {
+        self.held = held;
+        self.calls = self.calls.saturating_add(1);
+    }
+
+    pub(super) fn held(&self) -> Money {
+        self.held
+    }
+
+    /// What replacing a hold by a charge would do; `None` where an amount would not fit or the hold is not there.
+    pub(super) fn settling(&self, hold: Money, charge: Money) -> Option<Settling> {
+        let rest = self.held.checked_sub(hold).filter(|rest| !rest.is_negative() && !hold.is_negative())?;
+        let balance = self.balance.checked_sub(charge)?;
+        let before = self.available();
+        let after = before + i128::from(hold.nanos()) - i128::from(charge.nanos());
+        let overdraw = narrowed((-after).max(0) - (-before).max(0)).max(Money::ZERO);
+        Some(Settling { balance, held: rest, overdraw })
+    }
+
+    /// Ends a call. The settling comes from [`settling`](Self::settling) under the same lock.
+    pub(super) fn settle(&mut self, settling: Settling, charge: Money, day: Day) {
+        self.balance = settling.balance;
+        self.held = settling.held;
+        self.calls = self.calls.saturating_sub(1);
+        if settling.overdraw > Money::ZERO {
+            self.overdraws = self.overdraws.saturating_add(1);
+            self.overdrawn = self.overdrawn.checked_add(settling.overdraw).unwrap_or(Money::MAX);
+        }
+        if charge != Money::ZERO {
+            self.spend = self.spend.on(day).and(charge);
+        }
+    }
+}
