@@ -184,13 +184,13 @@ proptest::proptest! {
     }
 
     #[test]
-    fn no_change_of_one_byte_makes_two_environments_of_one(at in 0_usize..600, byte: u8) {
+    fn no_change_of_one_byte_adds_a_line(at in 0_usize..600, byte: u8) {
         let mut bytes = call().environment_bytes();
         let at = at % bytes.len();
         bytes[at] = byte;
-        // Whatever is still accepted has the same lines: only values can differ.
+        // What is still accepted differs in a value, or has lost the border between two arguments.
         if let Ok(environment) = Environment::parse(&bytes) {
-            proptest::prop_assert_eq!(environment.args().count(), 3);
+            proptest::prop_assert!(environment.args().count() <= 3);
         }
     }
 
