@@ -1,10 +1,12 @@
 //! Least-cost routing: which carriers a call is offered to, in which order.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use tollgate_rating::{CallRate, E164, Money};
 
-use super::snapshot::{Snapshot, Trunk, Unusable};
-use std::sync::Arc;
+use super::snapshot::{Snapshot, Unusable};
+use super::trunks::Trunk;
 
 /// The call that carriers are compared by: a minute. The price per minute alone would hide connect fees and minimum
 /// charges, and a longer call would hide both; nobody knows how long this one will be.
@@ -17,10 +19,6 @@ pub struct Route {
     pub trunk: Arc<Trunk>,
     /// What it costs, by its own longest prefix of the number.
     pub rate: CallRate,
-    /// What a minute costs there, all told.
-    pub minute_cost: Money,
-    /// What Dial is told.
-    pub dial_string: String,
 }
 
 /// Why a carrier is left out.
@@ -90,12 +88,7 @@ pub fn routes(
         .into_iter()
         .filter(|offer| worth_it(offer.trunk, &offer.rate))
         .take(max_routes)
-        .map(|Offer { trunk, rate, minute_cost }| Route {
-            dial_string: trunk.dial_string(number),
-            trunk: Arc::clone(trunk),
-            rate,
-            minute_cost,
-        })
+        .map(|Offer { trunk, rate, .. }| Route { trunk: Arc::clone(trunk), rate })
         .collect()
 }
 

@@ -7,13 +7,15 @@ use arc_swap::{ArcSwap, Guard};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use tollgate_rating::{
-    CallRate, E164, Money, PlanTerms, PricedTariff, Tariff,
+    CallRate, E164, Money, NoRate, PlanTerms, PricedTariff, Tariff,
     plan::{Derivation, Markup, Rounding, RoundingMode, UnknownName},
 };
 
 use super::admin::{self, AdminError, tariffs::stored_rows};
-use super::fx::{Currency, Rate};
-use super::snapshot::{CurrentTariff, LiveCalls, Plan, PlanRateError, PriceKey, Snapshot, Trunk, Unusable};
+use super::fx::{Currency, CurrencyError, Rate};
+use super::lcr::Route;
+use super::snapshot::{CurrentTariff, Plan, Snapshot, Unusable};
+use super::trunks::{LiveCalls, Trunk};
 use crate::store::{PlanVersion, Store, StoreError, TariffVersion, TrunkRow};
 
 /// Tariffs that nothing current stands on and that are kept all the same: calls that began before a change settle by
@@ -41,18 +43,21 @@ pub enum CatalogError {
         /// The ids, the base's first.
         ids: Vec<i64>,
     },
-    /// The tariff prices nothing, or has no rate for the number.
+    /// The tariff prices nothing.
     #[error(transparent)]
-    NoRate(#[from] PlanRateError),
+    Unusable(#[from] Unusable),
+    /// The number has no rate.
+    #[error(transparent)]
+    NoRate(#[from] NoRate),
+    /// `money.currency` is no currency.
+    #[error("money.currency: {0}")]
+    Currency(#[from] CurrencyError),
+    /// Tariffs could not be repriced.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-impl From<Unusable> for CatalogError {
-    fn from(unusable: Unusable) -> Self {
-        PlanRateError::from(unusable).into()
-    }
 }
 
 /// Versions by id. None of them ever changes.
@@ -76,8 +81,10 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Reads everything that is current. `wallets` is the deployment's currency.
-    pub async fn load(store: Store, wallets: Currency) -> Result<Self, CatalogError> {
+    /// Reads everything that is current, at the exchange rates that hold now. `wallets` is the deployment's currency.
+    pub async fn load(store: Store, wallets: &str, now: Timestamp) -> Result<Self, CatalogError> {
+        let wallets = wallets.parse()?;
+        admin::fx::reprice(&store, wallets, now).await?;
         let catalog = Self {
             store,
             wallets,
@@ -125,9 +132,15 @@ impl Catalog {
         let mut snapshot = Snapshot::default();
         let by_id: HashMap<i64, PlanVersion> = plans.into_iter().map(|plan| (plan.plan_id, plan)).collect();
         for plan in by_id.values() {
-            let plan = self.current_plan(plan, &by_id, &tariffs, &before).await?;
-            snapshot.plan_names.insert(Arc::clone(&plan.name), plan.id);
-            snapshot.plans.insert(plan.id, plan);
+            match self.current_plan(plan, &by_id, &tariffs, &before).await? {
+                Ok(plan) => {
+                    snapshot.plan_names.insert(Arc::clone(&plan.name), plan.id);
+                    snapshot.plans.insert(plan.id, plan);
+                }
+                Err(unusable) => {
+                    snapshot.broken_plans.insert(plan.plan_id, (plan.name.as_str().into(), unusable));
+                }
+            }
         }
         for row in trunks {
             snapshot.trunks.push(Arc::new(current_trunk(&row, &tariffs, &versions, &before)));
@@ -245,23 +258,20 @@ impl Catalog {
         by_id: &HashMap<i64, PlanVersion>,
         tariffs: &HashMap<i64, CurrentTariff>,
         before: &Snapshot,
-    ) -> Result<Arc<Plan>, CatalogError> {
+    ) -> Result<Result<Arc<Plan>, Unusable>, CatalogError> {
         let chain = chain_of(plan, by_id);
         let tariff = chain.first().and_then(|root| root.tariff_id).and_then(|id| tariffs.get(&id));
-        let key = PriceKey {
-            tariff_version_id: tariff.map_or(0, |tariff| tariff.version_id),
-            plan_version_ids: chain.iter().map(|version| version.version_id).collect(),
-        };
+        let Some(tariff) = tariff else { return Ok(Err(damaged_plan(plan, &"its tariff is missing"))) };
+        let plan_version_ids: Vec<i64> = chain.iter().map(|version| version.version_id).collect();
         if let Some(known) = before.plans.get(&plan.plan_id)
-            && known.key == key
-            && known.priced.is_ok()
+            && known.tariff_version_id == tariff.version_id
+            && known.plan_version_ids == plan_version_ids
         {
-            return Ok(Arc::clone(known));
+            return Ok(Ok(Arc::clone(known)));
         }
-        let priced = match tariff.map(|tariff| tariff.compiled.clone()) {
-            Some(Ok(tariff)) => self.priced(tariff, &chain).await?,
-            Some(Err(unusable)) => Err(unusable),
-            None => Err(damaged_plan(plan, &"its tariff is missing")),
+        let priced = match &tariff.compiled {
+            Ok(tariff) => self.priced(Arc::clone(tariff), &chain).await?,
+            Err(unusable) => Err(unusable.clone()),
         };
         let inherited = |setting: fn(&PlanVersion) -> Option<i64>| {
             chain
@@ -270,16 +280,19 @@ impl Catalog {
                 .find_map(|version| setting(version))
                 .and_then(|value| u32::try_from(value).ok())
         };
-        Ok(Arc::new(Plan {
-            id: plan.plan_id,
-            name: plan.name.as_str().into(),
-            owner_id: plan.owner_id,
-            key,
-            priced,
-            max_call_seconds: inherited(|version| version.max_call_seconds),
-            signup: plan.signup,
-            initial_credit: Money::from_nanos(plan.initial_credit),
-            tariff_limit: plan.tariff_limit.and_then(|limit| u32::try_from(limit).ok()),
+        Ok(priced.map(|priced| {
+            Arc::new(Plan {
+                id: plan.plan_id,
+                name: plan.name.as_str().into(),
+                owner_id: plan.owner_id,
+                tariff_version_id: tariff.version_id,
+                plan_version_ids,
+                priced,
+                max_call_seconds: inherited(|version| version.max_call_seconds),
+                signup: plan.signup,
+                initial_credit: Money::from_nanos(plan.initial_credit),
+                tariff_limit: plan.tariff_limit.and_then(|limit| u32::try_from(limit).ok()),
+            })
         }))
     }
 
@@ -300,17 +313,22 @@ impl Catalog {
         Ok(terms_of(chain).map(|terms| PricedTariff::new(tariff, levels, Arc::new(terms))))
     }
 
-    /// The prices of versions that may no longer be current: for calls that were granted under them.
-    pub async fn priced_at(&self, key: &PriceKey) -> Result<PricedTariff, CatalogError> {
-        let mut chain = Vec::with_capacity(key.plan_version_ids.len());
-        for id in &key.plan_version_ids {
+    /// The prices of versions that may no longer be current: for calls that were granted under them. The plan that sells
+    /// the tariff comes first.
+    pub async fn priced_at(
+        &self,
+        plan_version_ids: &[i64],
+        tariff_version_id: i64,
+    ) -> Result<PricedTariff, CatalogError> {
+        let mut chain = Vec::with_capacity(plan_version_ids.len());
+        for id in plan_version_ids {
             chain.push(self.plan_version(*id).await?);
         }
         let derives = |pair: &[Arc<PlanVersion>]| pair[1].base_plan_id == Some(pair[0].plan_id);
         if chain.is_empty() || !chain.windows(2).all(derives) {
-            return Err(CatalogError::NotAChain { ids: key.plan_version_ids.clone() });
+            return Err(CatalogError::NotAChain { ids: plan_version_ids.to_vec() });
         }
-        let tariff = self.tariff_at(key.tariff_version_id).await?;
+        let tariff = self.tariff_at(tariff_version_id).await?;
         let chain: Vec<&PlanVersion> = chain.iter().map(AsRef::as_ref).collect();
         Ok(self.priced(tariff, &chain).await??)
     }
@@ -318,37 +336,53 @@ impl Catalog {
     /// The rate that a call to the number had at that moment under those versions.
     pub async fn rate_at_versions(
         &self,
-        key: &PriceKey,
+        plan_version_ids: &[i64],
+        tariff_version_id: i64,
         number: E164,
         at: Timestamp,
     ) -> Result<CallRate, CatalogError> {
-        let priced = self.priced_at(key).await?;
-        Ok(priced.rate(number, at).map_err(PlanRateError::from)?)
+        Ok(self.priced_at(plan_version_ids, tariff_version_id).await?.rate(number, at)?)
     }
 
-    /// What a trunk charged for a call to the number at that moment under that version of its tariff.
-    pub async fn buy_rate_at(
+    /// A route as it was granted at that moment: the trunk at that version of its tariff.
+    pub async fn route_at_version(
         &self,
         trunk_id: i64,
         tariff_version_id: i64,
         number: E164,
         at: Timestamp,
-    ) -> Result<CallRate, CatalogError> {
+    ) -> Result<Route, CatalogError> {
         let trunk = self.snapshot().trunk(trunk_id).cloned();
         let trunk = trunk.ok_or(CatalogError::NoSuchVersion { what: "trunk", id: trunk_id })?;
-        let terms = Arc::clone(trunk.buy_terms.as_ref().map_err(Clone::clone)?);
-        let tariff = self.tariff_at(tariff_version_id).await?;
-        let priced = PricedTariff::new(tariff, Vec::new(), terms);
-        Ok(priced.rate(number, at).map_err(PlanRateError::from)?)
+        let trunk = if trunk.tariff_version_id == tariff_version_id {
+            trunk
+        } else {
+            let version = self.stored_tariff_version(tariff_version_id).await?;
+            let terms = Arc::clone(trunk.buy_terms.as_ref().map_err(Clone::clone)?);
+            let tariff = self.compiled(&version).await??;
+            Arc::new(Trunk {
+                tariff_version_id,
+                fx_rate: version.rate_pico.and_then(Rate::from_pico).map(|rate| rate.to_string()),
+                currency: version.currency,
+                buy: Ok(PricedTariff::new(tariff, Vec::new(), terms)),
+                ..(*trunk).clone()
+            })
+        };
+        let rate = trunk.buy.as_ref().map_err(Clone::clone)?.rate(number, at)?;
+        Ok(Route { trunk, rate })
     }
 
     async fn tariff_at(&self, version_id: i64) -> Result<Arc<Tariff>, CatalogError> {
         if let Some(tariff) = self.versions().tariffs.get(&version_id).and_then(Weak::upgrade) {
             return Ok(tariff);
         }
-        let version = self.store.tariff_version(version_id).await?;
-        let version = version.ok_or(CatalogError::NoSuchVersion { what: "tariff", id: version_id })?;
+        let version = self.stored_tariff_version(version_id).await?;
         Ok(self.compiled(&version).await??)
+    }
+
+    async fn stored_tariff_version(&self, version_id: i64) -> Result<TariffVersion, CatalogError> {
+        let version = self.store.tariff_version(version_id).await?;
+        version.ok_or(CatalogError::NoSuchVersion { what: "tariff", id: version_id })
     }
 
     async fn plan_version(&self, version_id: i64) -> Result<Arc<PlanVersion>, CatalogError> {
@@ -475,18 +509,21 @@ fn current_trunk(
     });
     Trunk {
         id: row.trunk_id,
-        name: row.name.as_str().into(),
-        endpoint: row.endpoint.as_str().into(),
-        host: row.host.as_deref().map(Into::into),
+        name: row.name.clone(),
+        endpoint: row.endpoint.clone(),
+        host: row.host.clone(),
         priority: row.priority,
         weight: u64::try_from(row.weight).unwrap_or(1),
-        strip: row.strip.as_str().into(),
-        prepend: row.prepend.as_str().into(),
+        strip: row.strip.clone(),
+        prepend: row.prepend.clone(),
         max_calls: row.max_calls.and_then(|max| u32::try_from(max).ok()),
         active: row.active,
         tariff_version_id: version.map_or(0, |version| version.version_id),
-        deck_currency: version.map_or("", |version| version.currency.as_str()).into(),
-        fx_rate: version.and_then(|version| version.rate_pico).and_then(Rate::from_pico),
+        currency: version.map(|version| version.currency.clone()).unwrap_or_default(),
+        fx_rate: version
+            .and_then(|version| version.rate_pico)
+            .and_then(Rate::from_pico)
+            .map(|rate| rate.to_string()),
         buy,
         buy_terms,
         live,

@@ -9,6 +9,8 @@ pub mod fx;
 pub mod lcr;
 mod load;
 mod snapshot;
+pub mod trunks;
 
 pub use load::{Catalog, CatalogError};
-pub use snapshot::{CurrentTariff, LiveCalls, Plan, PlanRateError, PriceKey, Snapshot, Trunk, Unusable};
+pub use snapshot::{CurrentTariff, Plan, Snapshot, Unusable};
+pub use trunks::Trunk;
