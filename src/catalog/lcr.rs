@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tollgate_rating::{CallRate, E164, Money};
+use tollgate_rating::{
+    AnswerRange, CallRate, E164, Money,
+    credit::{Loss, LossGuard},
+};
 
 use super::snapshot::{Snapshot, Unusable};
 use super::trunks::Trunk;
@@ -90,6 +93,55 @@ pub fn routes(
         .take(max_routes)
         .map(|Offer { trunk, rate, .. }| Route { trunk: Arc::clone(trunk), rate })
         .collect()
+}
+
+/// A call to find carriers for.
+#[derive(Clone, Copy, Debug)]
+pub struct RouteRequest<'a> {
+    /// Where to.
+    pub number: E164,
+    /// When it is authorised.
+    pub at: Timestamp,
+    /// What the top of the payer chain pays.
+    pub sold: &'a CallRate,
+    /// When it may be answered.
+    pub answered: AnswerRange,
+    /// How long it can last.
+    pub funded_seconds: u32,
+    /// Whether it may be routed at a loss.
+    pub allow_loss: bool,
+    /// The most carriers.
+    pub max_routes: usize,
+    /// Any number, another for each call: it breaks the ties that weights leave.
+    pub chance: u64,
+}
+
+impl RouteRequest<'_> {
+    /// Whether the call may be bought at a rate: nowhere in its length dearer than it is sold, whether it is answered
+    /// at once or as late as it can be.
+    pub fn is_worth_it(&self, bought: &CallRate) -> bool {
+        self.allow_loss
+            || self.loss(bought, self.answered.from()).or(self.loss(bought, self.answered.until())).is_none()
+    }
+
+    fn loss(&self, bought: &CallRate, answered_at: Timestamp) -> Option<Loss> {
+        let guard = LossGuard {
+            first_block_seconds: self.sold.terms(answered_at).initial_block,
+            funded_seconds: self.funded_seconds,
+        };
+        let cost = |rate: &CallRate, seconds: u32| {
+            rate.charge(u64::from(seconds) * 1_000, answered_at).ok().map(|charge| charge.amount)
+        };
+        guard.loss(|seconds| cost(self.sold, seconds), |seconds| cost(bought, seconds))
+    }
+}
+
+impl Snapshot {
+    /// The carriers for a call, in the order they are to be tried.
+    pub fn routes(&self, request: &RouteRequest<'_>) -> Vec<Route> {
+        let RouteRequest { number, at, max_routes, chance, .. } = *request;
+        routes(self, number, at, max_routes, chance, |_, bought| request.is_worth_it(bought))
+    }
 }
 
 /// Every trunk's answer to a call, for an operator who asks why a call goes where it goes: those that would be used, in
