@@ -1,10 +1,13 @@
 //! The Tollgate service: what ties calls, money, peers and people together.
 
 pub mod accounts;
+pub mod app;
 pub mod calls;
 pub mod catalog;
+// pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod internal;
 pub mod ledger;
 pub mod secrets;
 pub mod store;

@@ -1,3 +1,1 @@
-//! Tollgate: a telephony control plane for Asterisk with a real-time rating engine.
-
 fn main() {}

@@ -1,3 +1,156 @@
 //! Authorise, settle and recover calls.
 
+pub mod agi;
+pub mod authorize;
+pub mod grant;
+pub mod open;
+pub mod refusal;
+pub mod request;
+pub mod restored;
+pub mod settle;
 pub mod ticket;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+use dashmap::{DashMap, DashSet};
+
+use crate::accounts::directory::Directory;
+use crate::app::ownership::Ownership;
+use crate::catalog::Catalog;
+use crate::clock::Clock;
+use crate::config::{Config, WhenDatabaseDown};
+use crate::internal::metrics::Metrics;
+use crate::ledger::{CallKey, Ledger};
+use crate::secrets::Secrets;
+use crate::store::Store;
+use open::OpenCall;
+
+/// What of the configuration calls need.
+#[derive(Debug, Clone)]
+pub struct CallSettings {
+    /// The wallets' currency.
+    pub currency: String,
+    /// The operator's longest call.
+    pub max_call_seconds: u32,
+    /// Seconds a call may ring.
+    pub ring_seconds: u32,
+    /// Routes in a grant.
+    pub max_routes: usize,
+    /// Whether calls are admitted while the database is away.
+    pub when_database_down: WhenDatabaseDown,
+}
+
+impl CallSettings {
+    /// From the configuration.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            currency: config.money.currency.clone(),
+            max_call_seconds: config.credit.max_call_seconds,
+            ring_seconds: config.routing.ring_seconds,
+            max_routes: config.routing.max_routes,
+            when_database_down: config.credit.when_database_down,
+        }
+    }
+}
+
+/// The calls of this process.
+pub struct Calls {
+    /// From the configuration.
+    pub settings: CallSettings,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Who calls and who pays.
+    pub directory: Arc<Directory>,
+    /// What it costs and where it goes.
+    pub catalog: Catalog,
+    /// The book's writer.
+    pub ledger: Ledger,
+    /// The book.
+    pub store: Store,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Whether this process may admit.
+    pub ownership: Arc<Ownership>,
+    secrets: Arc<ArcSwap<Secrets>>,
+    open: DashMap<CallKey, Box<OpenCall>>,
+    /// Calls that a request is settling at this moment.
+    settling: DashSet<CallKey>,
+    draining: AtomicBool,
+}
+
+impl std::fmt::Debug for Calls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Calls").field("open", &self.open.len()).finish_non_exhaustive()
+    }
+}
+
+/// The parts that calls tie together.
+pub struct Parts {
+    /// From the configuration.
+    pub settings: CallSettings,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Who calls and who pays.
+    pub directory: Arc<Directory>,
+    /// What it costs and where it goes.
+    pub catalog: Catalog,
+    /// The book's writer.
+    pub ledger: Ledger,
+    /// The book.
+    pub store: Store,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Whether this process may admit.
+    pub ownership: Arc<Ownership>,
+    /// The keys of the tickets.
+    pub secrets: Arc<ArcSwap<Secrets>>,
+}
+
+impl Calls {
+    /// Ties the parts together, with no call open.
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            settings: parts.settings,
+            clock: parts.clock,
+            directory: parts.directory,
+            catalog: parts.catalog,
+            ledger: parts.ledger,
+            store: parts.store,
+            metrics: parts.metrics,
+            ownership: parts.ownership,
+            secrets: parts.secrets,
+            open: DashMap::new(),
+            settling: DashSet::new(),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// Refuses new calls from now on; live ones still settle.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// Calls that hold credit now.
+    pub fn open_calls(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Calls that hold credit of an account now.
+    pub fn open_calls_of(&self, account_id: i64) -> usize {
+        self.open.iter().filter(|call| call.payers.iter().any(|payer| payer.account.id == account_id)).count()
+    }
+
+    /// Whether a new call may be admitted at `now_ms` by the monotonic clock; a process that lost its lease, or whose
+    /// database is away, admits nothing unless the operator said otherwise.
+    pub fn admits(&self, now_ms: u64) -> bool {
+        !self.draining.load(Ordering::Relaxed)
+            && (self.ownership.is_trusted(now_ms)
+                || self.settings.when_database_down == WhenDatabaseDown::Admit)
+    }
+
+    fn secrets(&self) -> Arc<Secrets> {
+        self.secrets.load_full()
+    }
+}

@@ -17,6 +17,7 @@
 //! # Ok(()) }
 //! ```
 
+pub mod accounts;
 pub mod attempts;
 pub mod balances;
 pub mod batch;
@@ -27,6 +28,7 @@ mod error;
 mod feed;
 mod head;
 mod insert;
+mod meta;
 mod migrations;
 mod open;
 pub mod open_calls;

@@ -1,0 +1,1 @@
+SELECT COALESCE(MAX(id), 99) + 1 FROM accounts

@@ -1,0 +1,1 @@
+INSERT INTO names (name, account_id) VALUES ($1, $2)

@@ -1,0 +1,1 @@
+SELECT id FROM plans WHERE name = $1

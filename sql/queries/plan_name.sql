@@ -1,0 +1,1 @@
+SELECT name FROM plans WHERE id = $1

@@ -1,0 +1,1 @@
+SELECT COUNT(*) FROM trunks WHERE endpoint = $1

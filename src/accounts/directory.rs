@@ -1,0 +1,229 @@
+//! The accounts in memory: who calls, who pays, with their wallets. Authorising asks nothing else.
+//!
+//! The store is the truth of settings, the ledger of balances; this is a copy that the change feed keeps fresh. A
+//! wallet is never replaced once it is here: its holds live in it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use dashmap::DashMap;
+use tollgate_rating::credit::{BlockedPrefixes, Guarded, Limits, PriceCeiling, Wallet};
+use tollgate_rating::number::DialRules;
+use tollgate_rating::{E164, Money, Prefix};
+
+use super::{AccountLimits, AccountRecord, Kind, MAX_CHAIN};
+use crate::store::accounts::SipAccountRecord;
+use crate::store::{Store, StoreError};
+
+/// What can change of an account.
+#[derive(Debug)]
+pub struct Settings {
+    /// The plan it pays by.
+    pub plan_id: i64,
+    /// Whether it may call.
+    pub active: bool,
+    /// Its limits beside money.
+    pub limits: AccountLimits,
+    /// The prefixes of `limits`, ready for lookup; none for most.
+    blocked: Option<BlockedPrefixes>,
+    /// Its longest call.
+    pub max_call_seconds: Option<u32>,
+    /// The caller number its calls present.
+    pub callerid: Option<String>,
+    /// How its phones write numbers.
+    pub dial_rules: DialRules,
+    /// Whether its calls may be routed at a loss.
+    pub allow_loss: bool,
+}
+
+impl Settings {
+    fn of(record: &AccountRecord) -> Self {
+        let blocked: Vec<Prefix> =
+            record.limits.blocked_prefixes.iter().filter_map(|text| text.parse().ok()).collect();
+        let dial_rules = record.dial_rules.as_deref().and_then(|text| text.parse().ok());
+        Self {
+            plan_id: record.plan_id,
+            active: record.active,
+            blocked: (!blocked.is_empty()).then(|| BlockedPrefixes::new(blocked).ok()).flatten(),
+            max_call_seconds: record.limits.max_call_seconds,
+            limits: record.limits.clone(),
+            callerid: record.callerid.clone(),
+            dial_rules: dial_rules.unwrap_or_default(),
+            allow_loss: record.allow_loss,
+        }
+    }
+
+    /// Whether a price a minute is above the account's ceiling.
+    pub fn is_too_dear(&self, price_per_minute: Money) -> bool {
+        self.limits.max_price.is_some_and(|ceiling| !PriceCeiling(ceiling).allows(price_per_minute))
+    }
+
+    /// Whether the account may not call a number.
+    pub fn blocks(&self, number: E164) -> bool {
+        self.blocked.as_ref().is_some_and(|blocked| blocked.blocking(number).is_some())
+    }
+}
+
+/// An account in memory.
+#[derive(Debug)]
+pub struct Account {
+    /// Its id.
+    pub id: i64,
+    /// Its login.
+    pub login: String,
+    /// What it is.
+    pub kind: Kind,
+    /// Its money.
+    pub wallet: Wallet,
+    parent: Option<Arc<Account>>,
+    settings: ArcSwap<Settings>,
+}
+
+impl Account {
+    /// What can change of it, as it is now.
+    pub fn settings(&self) -> arc_swap::Guard<Arc<Settings>> {
+        self.settings.load()
+    }
+
+    /// Who pays for its calls: itself, then each account above it.
+    pub fn chain(self: &Arc<Self>) -> Vec<Arc<Self>> {
+        let mut chain = Vec::with_capacity(MAX_CHAIN);
+        let mut next = Some(self);
+        while let Some(account) = next {
+            chain.push(Arc::clone(account));
+            next = account.parent.as_ref();
+        }
+        debug_assert!(chain.len() <= MAX_CHAIN, "operations keep chains within {MAX_CHAIN}");
+        chain
+    }
+}
+
+/// A SIP account in memory.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Who pays.
+    pub account: Arc<Account>,
+    /// Whether it may call.
+    pub active: bool,
+}
+
+/// All accounts.
+#[derive(Debug, Default)]
+pub struct Directory {
+    accounts: DashMap<i64, Arc<Account>>,
+    peers: DashMap<Box<str>, Peer>,
+}
+
+impl Directory {
+    /// Reads everything: accounts, balances, SIP accounts.
+    pub async fn load(store: &Store, currency: &str) -> Result<Self, StoreError> {
+        let directory = Self::default();
+        let balances = store.balances().await?;
+        let balances: HashMap<i64, Money> = balances
+            .iter()
+            .filter(|balance| balance.currency == currency)
+            .filter_map(|balance| Some((balance.account_id, balance.money()?)))
+            .collect();
+        let mut after = 0;
+        loop {
+            let page = store.accounts_after(after).await?;
+            let Some(last) = page.last() else { break };
+            after = last.id;
+            for record in &page {
+                // Parents are made before their children, so they have lower ids and are here already.
+                let balance = balances.get(&record.id).copied().unwrap_or(Money::ZERO);
+                directory.put(record, balance)?;
+            }
+        }
+        let mut after = String::new();
+        loop {
+            let page = store.sip_accounts_after(&after).await?;
+            let Some(last) = page.last() else { break };
+            after.clone_from(&last.name);
+            page.iter().for_each(|sip| directory.put_peer(sip));
+        }
+        Ok(directory)
+    }
+
+    /// Reads one account again, new or changed.
+    pub async fn reload(&self, store: &Store, currency: &str, id: i64) -> Result<(), StoreError> {
+        let Some(record) = store.account_by_id(id).await? else { return Ok(()) };
+        let balance = match self.account(id) {
+            Some(_) => Money::ZERO,
+            None => store.balance(id, currency).await?.money().unwrap_or(Money::ZERO),
+        };
+        self.put(&record, balance)?;
+        for sip in store.sip_accounts_of(id).await? {
+            self.put_peer(&sip);
+        }
+        Ok(())
+    }
+
+    /// An account by its id.
+    pub fn account(&self, id: i64) -> Option<Arc<Account>> {
+        self.accounts.get(&id).map(|account| Arc::clone(&account))
+    }
+
+    /// A SIP account by its name.
+    pub fn peer(&self, name: &str) -> Option<Peer> {
+        self.peers.get(name).map(|peer| peer.clone())
+    }
+
+    /// How many accounts there are.
+    pub fn len(&self) -> usize {
+        self.accounts.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.accounts.is_empty()
+    }
+
+    fn put(&self, record: &AccountRecord, balance: Money) -> Result<(), StoreError> {
+        let limits = Limits {
+            concurrent_calls: record.limits.max_calls,
+            calls_per_second: record.limits.calls_per_second,
+            daily_spend: record.limits.daily_spend,
+        };
+        if let Some(account) = self.account(record.id) {
+            account.settings.store(Arc::new(Settings::of(record)));
+            set_up(&account.wallet, record, limits);
+            return Ok(());
+        }
+        let parent = match record.parent_id {
+            None => None,
+            Some(id) => Some(self.account(id).ok_or_else(|| StoreError::Inconsistent {
+                table: "accounts",
+                reason: format!("account {} has an unknown parent {id}", record.id),
+            })?),
+        };
+        let wallet = Wallet::new(balance);
+        set_up(&wallet, record, limits);
+        let account = Account {
+            id: record.id,
+            login: record.login.clone(),
+            kind: record.kind,
+            wallet,
+            parent,
+            settings: ArcSwap::from_pointee(Settings::of(record)),
+        };
+        // Two that load a new account at once: the first one's wallet stands.
+        self.accounts.entry(record.id).or_insert_with(|| Arc::new(account));
+        Ok(())
+    }
+
+    fn put_peer(&self, sip: &SipAccountRecord) {
+        if let Some(account) = self.account(sip.account_id) {
+            self.peers.insert(sip.name.as_str().into(), Peer { account, active: sip.active });
+        }
+    }
+}
+
+/// A lower credit limit is the operator's word, whatever is held by now: it only keeps new calls out.
+fn set_up(wallet: &Wallet, record: &AccountRecord, limits: Limits) {
+    if let Err(error) = wallet.set_credit_limit(record.credit_limit, Guarded::No) {
+        tracing::error!(account.login = %record.login, %error, "the credit limit was not set");
+    }
+    wallet.set_limits(limits);
+}

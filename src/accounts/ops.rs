@@ -1,0 +1,435 @@
+//! What an operator can do to accounts. Each is one transaction in the store, seen by a running server at once.
+
+use tollgate_rating::Money;
+use tollgate_rating::credit::AdjustError;
+use tollgate_rating::number::DialRules;
+
+use super::login::{self, LoginError};
+use super::{AccountLimits, AccountRecord, Kind, MAX_CHAIN};
+use crate::app::desk::{Desk, DeskError};
+use crate::ledger::LedgerError;
+use crate::store::accounts::SipAccountRecord;
+use crate::store::{Reserved, StoreError, Tx};
+
+/// Random logins tried before giving up: with a billion of them, a second try is rare.
+const LOGIN_TRIES: usize = 20;
+/// The longest caller number, and the longest blocked prefix.
+const MAX_DIGITS: usize = 15;
+/// Blocked prefixes an account can have.
+const MAX_BLOCKED_PREFIXES: usize = 200;
+/// The longest reference of a credit.
+const MAX_REFERENCE_CHARS: usize = 200;
+/// The largest amount one command credits: a thousand million units, far below what a wallet can hold.
+const MAX_CREDIT: Money = Money::from_nanos(1_000_000_000 * 1_000_000_000);
+
+/// Why an operation was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum OpsError {
+    /// No account has this login.
+    #[error("there is no account {0}")]
+    UnknownAccount(String),
+    /// No plan has this name.
+    #[error("there is no plan {0}")]
+    UnknownPlan(String),
+    /// The account named as reseller is something else.
+    #[error("{0} is not a reseller")]
+    NotAReseller(String),
+    /// Too many resellers above each other.
+    #[error("{0} has {MAX_CHAIN} payers above its clients already: no further level fits")]
+    TooDeep(String),
+    /// The login is taken, as a login or as a peer's or trunk's name.
+    #[error("the name {0} is taken")]
+    NameTaken(String),
+    /// The login is not one.
+    #[error("login {login}: {source}")]
+    BadLogin {
+        /// What was given.
+        login: String,
+        /// What is wrong with it.
+        source: LoginError,
+    },
+    /// No random login was free.
+    #[error("no free login was found")]
+    NoFreeLogin,
+    /// An option's value is refused.
+    #[error("{field}: {reason}")]
+    BadValue {
+        /// The option.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The balance does not cover what is taken.
+    #[error("{login} has {available} available, less than what is taken")]
+    NotEnough {
+        /// The account.
+        login: String,
+        /// What it has.
+        available: Money,
+    },
+    /// The ledger did not take it.
+    #[error("the ledger refused: {0}")]
+    Post(#[from] LedgerError),
+    /// The wallet in memory cannot take it.
+    #[error("the wallet cannot take it: {0}")]
+    Wallet(AdjustError),
+    /// The store failed.
+    #[error("the database failed: {0}")]
+    Store(#[from] StoreError),
+    /// The service could not be opened for writing.
+    #[error(transparent)]
+    Desk(#[from] DeskError),
+}
+
+impl OpsError {
+    /// The machine code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownAccount(_) => "unknown_account",
+            Self::UnknownPlan(_) => "unknown_plan",
+            Self::NotAReseller(_) => "not_a_reseller",
+            Self::TooDeep(_) => "too_deep",
+            Self::NameTaken(_) => "name_taken",
+            Self::BadLogin { .. } => "bad_login",
+            Self::NoFreeLogin => "no_free_login",
+            Self::BadValue { .. } => "bad_argument",
+            Self::NotEnough { .. } => "no_credit",
+            Self::Post(_) | Self::Wallet(_) | Self::Store(_) | Self::Desk(_) => "unavailable",
+        }
+    }
+}
+
+/// A reseller to make.
+#[derive(Debug)]
+pub struct NewReseller {
+    /// Its login.
+    pub login: String,
+    /// Its wholesale plan.
+    pub plan: String,
+    /// The reseller above it.
+    pub parent: Option<String>,
+    /// How far below zero it may go.
+    pub credit_limit: Option<Money>,
+}
+
+/// A client to make.
+#[derive(Debug)]
+pub struct NewClient {
+    /// Its login; random when not given.
+    pub login: Option<String>,
+    /// Whose client it is; the operator's when not given.
+    pub reseller: Option<String>,
+    /// Its retail plan.
+    pub plan: String,
+    /// How far below zero it may go.
+    pub credit_limit: Option<Money>,
+}
+
+/// What was made.
+#[derive(Debug)]
+pub struct Created {
+    /// Its id.
+    pub id: i64,
+    /// Its login.
+    pub login: String,
+}
+
+/// What changes of an account; `None` stays, `Some(None)` removes.
+#[derive(Debug, Default)]
+pub struct AccountChange {
+    /// Whether it may call.
+    pub active: Option<bool>,
+    /// How far below zero it may go.
+    pub credit_limit: Option<Money>,
+    /// Calls at once.
+    pub max_calls: Option<Option<u32>>,
+    /// Calls a second.
+    pub calls_per_second: Option<Option<u32>>,
+    /// Spend a day.
+    pub daily_spend: Option<Option<Money>>,
+    /// The dearest price a minute.
+    pub max_price: Option<Option<Money>>,
+    /// The longest call.
+    pub max_call_seconds: Option<Option<u32>>,
+    /// Prefixes it may not call, all of them.
+    pub blocked_prefixes: Option<Vec<String>>,
+    /// The caller number presented.
+    pub callerid: Option<Option<String>>,
+    /// How its phones write numbers.
+    pub dial_rules: Option<Option<String>>,
+    /// Whether it may be routed at a loss.
+    pub allow_loss: Option<bool>,
+}
+
+/// An account with its money, for showing.
+#[derive(Debug)]
+pub struct AccountView {
+    /// The account.
+    pub account: AccountRecord,
+    /// Its plan's name.
+    pub plan: String,
+    /// The login of the account above it.
+    pub reseller: Option<String>,
+    /// The sum of its entries.
+    pub balance: Money,
+    /// Set aside for open calls.
+    pub held: Money,
+    /// What it can still spend.
+    pub available: Money,
+    /// Open calls.
+    pub calls: usize,
+    /// The currency of its wallet.
+    pub currency: String,
+}
+
+/// Makes a reseller.
+pub async fn create_reseller(desk: &Desk, new: NewReseller) -> Result<Created, OpsError> {
+    check_login(&new.login)?;
+    let credit_limit = check_not_negative("credit-limit", new.credit_limit)?;
+    let plan_id = plan_id(desk, &new.plan).await?;
+    let mut tx = begin(desk).await?;
+    let parent = match &new.parent {
+        Some(login) => {
+            let parent = reseller(&mut tx, login).await?;
+            // The new reseller's clients add one more payer below it.
+            if chain_length(desk, &parent).await? + 2 > MAX_CHAIN {
+                return Err(OpsError::TooDeep(login.clone()));
+            }
+            Some(parent.id)
+        }
+        None => None,
+    };
+    let account = fresh(desk, &mut tx, new.login, Kind::Reseller, parent, plan_id, credit_limit).await?;
+    insert(desk, tx, account, false).await
+}
+
+/// Makes a client and its main SIP account, which is named like its login.
+pub async fn create_client(desk: &Desk, new: NewClient) -> Result<Created, OpsError> {
+    if let Some(login) = &new.login {
+        check_login(login)?;
+    }
+    let credit_limit = check_not_negative("credit-limit", new.credit_limit)?;
+    let plan_id = plan_id(desk, &new.plan).await?;
+    let mut tx = begin(desk).await?;
+    let parent = match &new.reseller {
+        Some(login) => Some(reseller(&mut tx, login).await?.id),
+        None => None,
+    };
+    let login = match new.login {
+        Some(login) => login,
+        None => free_login(&mut tx).await?,
+    };
+    let account = fresh(desk, &mut tx, login, Kind::Client, parent, plan_id, credit_limit).await?;
+    insert(desk, tx, account, true).await
+}
+
+/// Changes an account; what is refused changes nothing.
+pub async fn set(desk: &Desk, login: &str, change: AccountChange) -> Result<AccountView, OpsError> {
+    check_change(&change)?;
+    let mut tx = begin(desk).await?;
+    let mut account =
+        tx.account_by_login(login).await?.ok_or_else(|| OpsError::UnknownAccount(login.to_owned()))?;
+    apply(&mut account, change);
+    tx.update_account(&account).await?;
+    tx.append_feed("account", account.id, desk.clock.now()).await?;
+    tx.commit().await?;
+    desk.account_changed(account.id).await?;
+    show(desk, login).await
+}
+
+/// Puts money into an account, or takes it back where the amount is below zero.
+pub async fn credit(desk: &Desk, login: &str, amount: Money, reference: &str) -> Result<Money, OpsError> {
+    let bad = |field, reason: &str| OpsError::BadValue { field, reason: reason.to_owned() };
+    if amount == Money::ZERO {
+        return Err(bad("AMOUNT", "must not be zero"));
+    }
+    if amount > MAX_CREDIT || amount.nanos() < -MAX_CREDIT.nanos() {
+        return Err(bad("AMOUNT", "is larger than one credit may be (1000000000)"));
+    }
+    let characters = reference.chars().count();
+    if characters == 0 || characters > MAX_REFERENCE_CHARS || reference.chars().any(char::is_control) {
+        return Err(bad("reference", "must be 1 to 200 printable characters"));
+    }
+    let account = desk
+        .store
+        .account_by_login(login)
+        .await?
+        .ok_or_else(|| OpsError::UnknownAccount(login.to_owned()))?;
+    desk.post_credit(&account, amount, reference).await
+}
+
+/// An account with its money.
+pub async fn show(desk: &Desk, login: &str) -> Result<AccountView, OpsError> {
+    let account = desk
+        .store
+        .account_by_login(login)
+        .await?
+        .ok_or_else(|| OpsError::UnknownAccount(login.to_owned()))?;
+    let plan = desk.store.plan_name(account.plan_id).await?.unwrap_or_default();
+    let reseller = match account.parent_id {
+        Some(id) => desk.store.account_by_id(id).await?.map(|parent| parent.login),
+        None => None,
+    };
+    let money = desk.money_of(&account).await?;
+    Ok(AccountView {
+        account,
+        plan,
+        reseller,
+        balance: money.balance,
+        held: money.held,
+        available: money.available,
+        calls: money.calls,
+        currency: desk.currency().to_owned(),
+    })
+}
+
+/// Begins a transaction that holds the counters' lock, so that two that choose a name or an id do so one by one.
+async fn begin(desk: &Desk) -> Result<Tx, OpsError> {
+    let mut tx = desk.store.begin().await?;
+    tx.reserve_ids(Reserved::default()).await?;
+    Ok(tx)
+}
+
+async fn insert(
+    desk: &Desk,
+    mut tx: Tx,
+    account: AccountRecord,
+    with_sip: bool,
+) -> Result<Created, OpsError> {
+    if tx.name_owner(&account.login).await?.is_some() || tx.trunk_endpoint_exists(&account.login).await? {
+        return Err(OpsError::NameTaken(account.login));
+    }
+    tx.insert_account(&account).await?;
+    if with_sip {
+        let sip = SipAccountRecord { name: account.login.clone(), account_id: account.id, active: true };
+        tx.insert_sip_account(&sip, true, account.created_at).await?;
+    }
+    tx.append_feed("account", account.id, account.created_at).await?;
+    tx.commit().await?;
+    desk.account_changed(account.id).await?;
+    Ok(Created { id: account.id, login: account.login })
+}
+
+async fn fresh(
+    desk: &Desk,
+    tx: &mut Tx,
+    login: String,
+    kind: Kind,
+    parent_id: Option<i64>,
+    plan_id: i64,
+    credit_limit: Money,
+) -> Result<AccountRecord, OpsError> {
+    Ok(AccountRecord {
+        id: tx.next_account_id().await?,
+        login,
+        kind,
+        parent_id,
+        plan_id,
+        active: true,
+        credit_limit,
+        limits: AccountLimits::default(),
+        callerid: None,
+        dial_rules: None,
+        allow_loss: false,
+        created_at: desk.clock.now(),
+    })
+}
+
+async fn free_login(tx: &mut Tx) -> Result<String, OpsError> {
+    for _ in 0..LOGIN_TRIES {
+        let login = login::generate();
+        if tx.name_owner(&login).await?.is_none() {
+            return Ok(login);
+        }
+    }
+    Err(OpsError::NoFreeLogin)
+}
+
+async fn reseller(tx: &mut Tx, login: &str) -> Result<AccountRecord, OpsError> {
+    let account =
+        tx.account_by_login(login).await?.ok_or_else(|| OpsError::UnknownAccount(login.to_owned()))?;
+    if account.kind == Kind::Reseller { Ok(account) } else { Err(OpsError::NotAReseller(login.to_owned())) }
+}
+
+/// Payers from this account to the top.
+async fn chain_length(desk: &Desk, account: &AccountRecord) -> Result<usize, OpsError> {
+    let mut length = 1;
+    let mut above = account.parent_id;
+    while let Some(id) = above {
+        length += 1;
+        above = desk.store.account_by_id(id).await?.and_then(|account| account.parent_id);
+    }
+    Ok(length)
+}
+
+async fn plan_id(desk: &Desk, name: &str) -> Result<i64, OpsError> {
+    desk.store.plan_id(name).await?.ok_or_else(|| OpsError::UnknownPlan(name.to_owned()))
+}
+
+fn check_login(login: &str) -> Result<(), OpsError> {
+    login::check(login).map_err(|source| OpsError::BadLogin { login: login.to_owned(), source })
+}
+
+fn check_not_negative(field: &'static str, amount: Option<Money>) -> Result<Money, OpsError> {
+    let amount = amount.unwrap_or(Money::ZERO);
+    if amount.is_negative() || amount > MAX_CREDIT {
+        return Err(OpsError::BadValue { field, reason: "must be 0 to 1000000000".to_owned() });
+    }
+    Ok(amount)
+}
+
+fn check_change(change: &AccountChange) -> Result<(), OpsError> {
+    let bad = |field, reason: String| Err(OpsError::BadValue { field, reason });
+    check_not_negative("credit-limit", change.credit_limit)?;
+    check_not_negative("daily-spend", change.daily_spend.flatten())?;
+    check_not_negative("max-price", change.max_price.flatten())?;
+    if let Some(Some(seconds)) = change.max_call_seconds
+        && !(1..=86_400).contains(&seconds)
+    {
+        return bad("max-call-seconds", "must be 1 to 86400".to_owned());
+    }
+    if let Some(prefixes) = &change.blocked_prefixes {
+        if prefixes.len() > MAX_BLOCKED_PREFIXES {
+            return bad("block", format!("at most {MAX_BLOCKED_PREFIXES} prefixes"));
+        }
+        for prefix in prefixes {
+            if !is_digits(prefix) {
+                return bad("block", format!("{prefix:?} is not a prefix of 1 to 15 digits"));
+            }
+        }
+    }
+    if let Some(Some(number)) = &change.callerid
+        && !is_digits(number.strip_prefix('+').unwrap_or(number))
+    {
+        return bad("callerid", format!("{number:?} is not a number of 1 to 15 digits"));
+    }
+    if let Some(Some(rules)) = &change.dial_rules {
+        if let Err(error) = rules.parse::<DialRules>() {
+            return bad("dial-rule", error.to_string());
+        }
+    }
+    Ok(())
+}
+
+fn is_digits(text: &str) -> bool {
+    (1..=MAX_DIGITS).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn apply(account: &mut AccountRecord, change: AccountChange) {
+    fn put<T>(target: &mut T, value: Option<T>) {
+        if let Some(value) = value {
+            *target = value;
+        }
+    }
+    put(&mut account.active, change.active);
+    put(&mut account.credit_limit, change.credit_limit);
+    put(&mut account.limits.max_calls, change.max_calls);
+    put(&mut account.limits.calls_per_second, change.calls_per_second);
+    put(&mut account.limits.daily_spend, change.daily_spend);
+    put(&mut account.limits.max_price, change.max_price);
+    put(&mut account.limits.max_call_seconds, change.max_call_seconds);
+    put(&mut account.limits.blocked_prefixes, change.blocked_prefixes);
+    put(&mut account.callerid, change.callerid);
+    put(&mut account.dial_rules, change.dial_rules);
+    put(&mut account.allow_loss, change.allow_loss);
+}

@@ -1,0 +1,413 @@
+//! Where operations are carried out: in the running server, or in a command that found none.
+//!
+//! The same operations run in both. In the server the parts are there; in a command they are opened when first
+//! needed, and the ownership is taken only by what writes money.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::OnceCell;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tollgate_rating::Money;
+use tollgate_rating::credit::Guarded;
+
+use super::ownership::{LEASE, Ownership};
+use crate::accounts::AccountRecord;
+use crate::accounts::directory::Directory;
+use crate::accounts::ops::OpsError;
+use crate::calls::{CallSettings, Calls, Parts};
+use crate::catalog::Catalog;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::internal::client::{self, ClientError};
+use crate::internal::metrics::Metrics;
+use crate::internal::{CommandAnswer, CommandRequest};
+use crate::ledger::{Fence, Ledger, LedgerError, LedgerLimits, Posting, Reference};
+use crate::secrets::{Secrets, SecretsError, random_below};
+use crate::store::owner::Acquired;
+use crate::store::{Store, StoreError};
+
+/// The kind of changes of accounts in the feed.
+pub const FEED_ACCOUNT: &str = "account";
+/// How long a credit whose outcome is unknown is asked about again.
+const OUTCOME_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Why there is no desk.
+#[derive(Debug, thiserror::Error)]
+pub enum DeskError {
+    /// The database cannot be used.
+    #[error("the database cannot be used: {0}")]
+    Store(#[from] StoreError),
+    /// The key file cannot be used.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// The key file is not the one the database was used with.
+    #[error("the key file {file} is not the one this database was used with")]
+    OtherKeyFile {
+        /// The file.
+        file: String,
+    },
+    /// A running server owns the wallets and does not answer.
+    #[error(transparent)]
+    Owner(#[from] ClientError),
+    /// Another process owns the wallets.
+    #[error("{node} at {address} owns the wallets")]
+    Owned {
+        /// Who.
+        node: String,
+        /// Its internal listener.
+        address: String,
+    },
+    /// The catalogue cannot be loaded.
+    #[error("the catalogue cannot be loaded: {0}")]
+    Catalog(String),
+}
+
+impl DeskError {
+    /// The machine code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Store(_) | Self::Catalog(_) => "database",
+            Self::Secrets(_) | Self::OtherKeyFile { .. } => "key_file",
+            Self::Owner(_) | Self::Owned { .. } => "owner",
+        }
+    }
+}
+
+/// An account's money, for showing.
+#[derive(Debug, Clone, Copy)]
+pub struct AccountMoney {
+    /// The sum of its entries.
+    pub balance: Money,
+    /// Set aside for open calls.
+    pub held: Money,
+    /// What it can still spend.
+    pub available: Money,
+    /// Open calls that it pays for.
+    pub calls: usize,
+}
+
+/// The ledger of a process that owns.
+struct Writer {
+    ledger: Ledger,
+    task: JoinHandle<()>,
+    stop: CancellationToken,
+}
+
+/// Everything operations need.
+pub struct Desk {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The book.
+    pub store: Store,
+    /// The keys.
+    pub secrets: Arc<ArcSwap<Secrets>>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Whether this process owns the wallets.
+    pub ownership: Arc<Ownership>,
+    /// The internal address this process is reached by, while it serves.
+    address: ArcSwap<String>,
+    writer: OnceCell<Writer>,
+    live: OnceCell<Arc<Calls>>,
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Desk").field("serving", &self.live.initialized()).finish_non_exhaustive()
+    }
+}
+
+impl Desk {
+    /// Opens the database (made and migrated where needed) and the key file. Takes no ownership.
+    pub async fn open(config: Arc<Config>) -> Result<Self, DeskError> {
+        Self::open_with(config, Arc::new(SystemClock::new())).await
+    }
+
+    /// As [`Desk::open`], with the clock given.
+    pub async fn open_with(config: Arc<Config>, clock: Arc<dyn Clock>) -> Result<Self, DeskError> {
+        let store = Store::open(&config.database.url).await?;
+        store.migrate(clock.now()).await?;
+        let secrets = open_secrets(&config, &store).await?;
+        Ok(Self {
+            config,
+            clock,
+            store,
+            secrets: Arc::new(ArcSwap::from_pointee(secrets)),
+            metrics: Arc::default(),
+            ownership: Arc::default(),
+            address: ArcSwap::from_pointee(String::new()),
+            writer: OnceCell::new(),
+            live: OnceCell::new(),
+        })
+    }
+
+    /// The currency of the wallets.
+    pub fn currency(&self) -> &str {
+        &self.config.money.currency
+    }
+
+    /// The internal listener's token.
+    pub fn token(&self) -> String {
+        self.config.internal.token.clone().unwrap_or_else(|| self.secrets.load().internal_token())
+    }
+
+    /// Takes the ownership, to be reached at `address`; refused while another process serves.
+    pub async fn take_ownership(&self, address: &str) -> Result<i64, DeskError> {
+        if let Some(owner) = self.store.owner(self.clock.now()).await?
+            && let Ok(at) = owner.address.parse::<SocketAddr>()
+        {
+            // A lease without a process behind it is over, whatever its clock says.
+            match client::catch_up(at, &self.token()).await {
+                Err(ClientError::Gone(_)) => {}
+                Ok(()) => return Err(DeskError::Owned { node: owner.node, address: owner.address }),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let asked_at = self.clock.monotonic_ms();
+        let node = node_name();
+        match self.store.acquire_ownership(&node, address, self.clock.now(), LEASE).await? {
+            Acquired::Owned { epoch } => {
+                self.address.store(Arc::new(address.to_owned()));
+                self.ownership.granted(epoch, asked_at);
+                Ok(epoch)
+            }
+            Acquired::HeldBy(owner) => Err(DeskError::Owned { node: owner.node, address: owner.address }),
+        }
+    }
+
+    /// The ledger; the first asking takes the ownership unless this process has it.
+    pub async fn ledger(&self) -> Result<&Ledger, DeskError> {
+        let writer = self
+            .writer
+            .get_or_try_init(|| async {
+                if self.ownership.epoch() == 0 {
+                    self.take_ownership("").await?;
+                }
+                let stop = CancellationToken::new();
+                let (ledger, task) = Ledger::start(
+                    self.store.clone(),
+                    Arc::clone(&self.clock),
+                    LedgerLimits::default(),
+                    stop.clone(),
+                )
+                .await?;
+                Ok::<_, DeskError>(Writer { ledger, task, stop })
+            })
+            .await?;
+        Ok(&writer.ledger)
+    }
+
+    /// The calls, with the accounts and the catalogue in memory; the first asking loads them.
+    pub async fn live(&self) -> Result<&Arc<Calls>, DeskError> {
+        self.live
+            .get_or_try_init(|| async {
+                let ledger = self.ledger().await?.clone();
+                let directory = Directory::load(&self.store, self.currency()).await?;
+                let catalog = Catalog::load(self.store.clone(), self.currency(), self.clock.now())
+                    .await
+                    .map_err(|error| DeskError::Catalog(error.to_string()))?;
+                Ok(Arc::new(Calls::new(Parts {
+                    settings: CallSettings::of(&self.config),
+                    clock: Arc::clone(&self.clock),
+                    directory: Arc::new(directory),
+                    catalog,
+                    ledger,
+                    store: self.store.clone(),
+                    metrics: Arc::clone(&self.metrics),
+                    ownership: Arc::clone(&self.ownership),
+                    secrets: Arc::clone(&self.secrets),
+                })))
+            })
+            .await
+    }
+
+    /// The calls, if they are in memory already.
+    pub fn live_if_loaded(&self) -> Option<&Arc<Calls>> {
+        self.live.get()
+    }
+
+    /// Sends a command to the running owner; `None` where none runs.
+    pub async fn ask_the_owner(&self, request: &CommandRequest) -> Result<Option<CommandAnswer>, DeskError> {
+        let Some(address) = self.owner_address().await? else { return Ok(None) };
+        match client::command(address, &self.token(), request).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(ClientError::Gone(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Lets the running owner, if there is one, take in what was changed. A failure only means that it takes its
+    /// usual second.
+    pub async fn tell_the_owner(&self) {
+        if let Ok(Some(address)) = self.owner_address().await
+            && let Err(error) = client::catch_up(address, &self.token()).await
+            && !matches!(error, ClientError::Gone(_))
+        {
+            tracing::warn!(%error, "the running server was not told; it will notice by itself");
+        }
+    }
+
+    async fn owner_address(&self) -> Result<Option<SocketAddr>, DeskError> {
+        let owner = self.store.owner(self.clock.now()).await?;
+        Ok(owner.and_then(|owner| owner.address.parse().ok()))
+    }
+
+    /// An account was made or changed: memory, where there is one, takes it in at once.
+    pub async fn account_changed(&self, id: i64) -> Result<(), StoreError> {
+        match self.live.get() {
+            Some(calls) => calls.directory.reload(&self.store, self.currency(), id).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What an account has.
+    pub async fn money_of(&self, account: &AccountRecord) -> Result<AccountMoney, OpsError> {
+        if let Some(calls) = self.live.get()
+            && let Some(live) = calls.directory.account(account.id)
+        {
+            let wallet = live.wallet.snapshot();
+            return Ok(AccountMoney {
+                balance: wallet.balance,
+                held: wallet.held,
+                available: wallet.available,
+                calls: calls.open_calls_of(account.id),
+            });
+        }
+        let balance = book_balance(&self.store, account.id, self.currency()).await?;
+        let mut held = Money::ZERO;
+        let mut calls = 0;
+        for call in self.store.open_calls().await? {
+            for part in call.held.iter().filter(|part| part.account_id == account.id) {
+                held = held.checked_add(part.amount).unwrap_or(Money::MAX);
+                calls += 1;
+            }
+        }
+        let available = balance
+            .checked_add(account.credit_limit)
+            .and_then(|sum| sum.checked_sub(held))
+            .unwrap_or(balance);
+        Ok(AccountMoney { balance, held, available, calls })
+    }
+
+    /// Posts a credit to the book and to the wallet; returns the new balance.
+    ///
+    /// What is taken back must be available: it is taken from the wallet before it is posted, so that no call can
+    /// spend it meanwhile.
+    pub async fn post_credit(
+        &self,
+        account: &AccountRecord,
+        amount: Money,
+        reference: &str,
+    ) -> Result<Money, OpsError> {
+        let ledger = self.ledger().await?.clone();
+        let fence = Fence::Owner { epoch: self.ownership.epoch() };
+        let mut posting = Posting::credit(account.id, amount, self.currency(), None, fence)
+            .ok_or(OpsError::BadValue { field: "AMOUNT", reason: "is out of range".to_owned() })?;
+        posting.note = Some(reference.to_owned());
+        // Its own name, so that a commit whose outcome was lost can be asked about again.
+        posting.reference = Some(Reference {
+            scope: 0,
+            text: format!("cli-{}-{:016x}", self.clock.now().as_microsecond(), random_below(u64::MAX)),
+        });
+        let not_enough = |available| OpsError::NotEnough { login: account.login.clone(), available };
+        let live = self.live.get().and_then(|calls| calls.directory.account(account.id));
+        if amount.is_negative() {
+            match &live {
+                Some(live) => live
+                    .wallet
+                    .adjust(amount, Guarded::Yes)
+                    .map(drop)
+                    .map_err(|_| not_enough(live.wallet.snapshot().available))?,
+                None => {
+                    let available = self.money_of(account).await?.available;
+                    if available.checked_add(amount).is_none_or(Money::is_negative) {
+                        return Err(not_enough(available));
+                    }
+                }
+            }
+        }
+        match post_until_known(&ledger, posting).await {
+            Ok(()) => {}
+            Err(error) => {
+                if amount.is_negative()
+                    && let (Some(live), Some(back)) = (&live, amount.checked_neg())
+                {
+                    live.wallet.adjust(back, Guarded::No).map_err(OpsError::Wallet)?;
+                }
+                return Err(error.into());
+            }
+        }
+        match live {
+            Some(live) => {
+                if !amount.is_negative() {
+                    live.wallet.adjust(amount, Guarded::No).map_err(OpsError::Wallet)?;
+                }
+                Ok(live.wallet.snapshot().balance)
+            }
+            None => Ok(book_balance(&self.store, account.id, self.currency()).await?),
+        }
+    }
+
+    /// Writes what is queued and gives the ownership up.
+    pub async fn close(self) {
+        if let Some(writer) = self.writer.into_inner() {
+            writer.stop.cancel();
+            if let Err(error) = writer.task.await {
+                tracing::error!(%error, "the ledger's writer crashed");
+            }
+            let epoch = self.ownership.epoch();
+            if epoch != 0
+                && let Err(error) = self.store.release_ownership(epoch).await
+            {
+                tracing::warn!(%error, "the ownership ends with its lease");
+            }
+        }
+    }
+}
+
+/// Posts, and where the database went away in the middle asks again until it is known what became of it.
+async fn post_until_known(ledger: &Ledger, posting: Posting) -> Result<(), LedgerError> {
+    let started = tokio::time::Instant::now();
+    loop {
+        match ledger.post(posting.clone()).await {
+            Ok(_) => return Ok(()),
+            Err(LedgerError::Unavailable(_)) if started.elapsed() < OUTCOME_PATIENCE => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// An account's balance in the book.
+async fn book_balance(store: &Store, id: i64, currency: &str) -> Result<Money, StoreError> {
+    let balance = store.balance(id, currency).await?;
+    balance.money().ok_or_else(|| StoreError::Inconsistent {
+        table: "entries",
+        reason: format!("the balance of account {id} is beyond what a wallet can hold"),
+    })
+}
+
+/// The key file, made where there is none and the database knows none.
+async fn open_secrets(config: &Config, store: &Store) -> Result<Secrets, DeskError> {
+    let file = config.key_file();
+    let known = store.meta("key_fingerprint").await?;
+    let secrets = Secrets::open(&file, known.is_none())?;
+    match known {
+        Some(fingerprint) if secrets.fingerprints().contains(&fingerprint) => {}
+        Some(_) => return Err(DeskError::OtherKeyFile { file: file.display().to_string() }),
+        None => store.set_meta("key_fingerprint", &secrets.fingerprint()).await?,
+    }
+    Ok(secrets)
+}
+
+/// The name of this machine: one Tollgate runs on it for a database.
+fn node_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "tollgate".to_owned() } else { name.to_owned() }
+}

@@ -1,0 +1,5 @@
+//! Starts and stops everything: the only place that knows all parts.
+
+pub mod desk;
+pub mod node;
+pub mod ownership;

@@ -1,0 +1,174 @@
+//! The FastAGI side: two scripts, `authorize` and `settle`.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tollgate_agi::command::SetVariable;
+use tollgate_agi::{Session, SessionError};
+
+use super::Calls;
+use super::authorize::Refused;
+use super::grant::Grant;
+use super::refusal::Reason;
+use super::request::{AuthorizeRequest, SettleRequest};
+use crate::ledger::{CallKind, CdrDraft, Direction, Disposition, DurationSource, RefusedAttempt};
+
+/// What the dialplan is told when a request cannot even be read.
+const UNREADABLE: Reason = Reason::Unavailable;
+
+/// Serves one request of the dialplan.
+pub async fn handle(calls: Arc<Calls>, session: Session) {
+    let script = session.environment().script().to_owned();
+    let channel = session.environment().unique_id().to_owned();
+    let served = match script.as_str() {
+        "authorize" => authorize(&calls, session).await,
+        "settle" => settle(&calls, session).await,
+        _ => {
+            tracing::warn!(call.channel = %channel, agi.script = %script, "the dialplan asked for an unknown script");
+            Ok(())
+        }
+    };
+    if let Err(error) = served {
+        tracing::warn!(call.channel = %channel, agi.script = %script, %error, "the FastAGI session broke");
+    }
+}
+
+async fn authorize(calls: &Calls, mut session: Session) -> Result<(), SessionError> {
+    let started = Instant::now();
+    let environment = session.environment();
+    let args: Vec<&str> = environment.args().collect();
+    let request = match AuthorizeRequest::parse(environment.unique_id(), &args) {
+        Ok(request) => request,
+        Err(error) => {
+            tracing::warn!(call.channel = %environment.unique_id(), %error, "an authorize request cannot be read");
+            calls.metrics.denied(UNREADABLE.as_str());
+            return deny(&mut session, UNREADABLE).await;
+        }
+    };
+    let decision = calls.authorize(&request);
+    calls.metrics.authorised_in_us(u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX));
+    match decision {
+        Ok(grant) => {
+            calls.metrics.calls_allowed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            tracing::info!(
+                call.id = %request.key,
+                call.endpoint = %request.endpoint,
+                call.dialled = %request.dialled,
+                call.talk_ms = grant.talk_ms,
+                call.routes = grant.dial_strings.len(),
+                "call granted"
+            );
+            allow(calls, &request, &grant, session).await
+        }
+        Err(refused) => {
+            let reason = refused.reason;
+            calls.metrics.denied(reason.as_str());
+            tracing::info!(
+                call.id = %request.key,
+                call.endpoint = %request.endpoint,
+                call.dialled = %request.dialled,
+                call.reason = reason.as_str(),
+                "call refused"
+            );
+            calls.record_refusal(&request, &refused);
+            deny(&mut session, reason).await
+        }
+    }
+}
+
+/// The grant's variables, and only when Asterisk has them all the token. Where they did not arrive nothing can be
+/// dialled, so the hold ends at once.
+async fn allow(
+    calls: &Calls,
+    request: &AuthorizeRequest,
+    grant: &Grant,
+    mut session: Session,
+) -> Result<(), SessionError> {
+    let variables = grant.variables();
+    let pairs = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    if let Err(error) = session.set_variables(pairs).await {
+        calls.void(&request.key).await;
+        return Err(error);
+    }
+    // From here on Asterisk may dial, whatever we hear of it.
+    session.send(&SetVariable { name: "TG_TOKEN", value: &grant.token }).await?;
+    session.finish().await
+}
+
+async fn deny(session: &mut Session, reason: Reason) -> Result<(), SessionError> {
+    let cause = reason.cause().to_string();
+    session
+        .set_variables([("TG_STATUS", "DENY"), ("TG_REASON", reason.as_str()), ("TG_CAUSE", cause.as_str())])
+        .await
+}
+
+async fn settle(calls: &Calls, mut session: Session) -> Result<(), SessionError> {
+    let environment = session.environment();
+    let args: Vec<&str> = environment.args().collect();
+    let request = match SettleRequest::parse(environment.unique_id(), &args) {
+        Ok(request) => request,
+        Err(error) => {
+            tracing::error!(call.channel = %environment.unique_id(), %error, "a settle request cannot be read");
+            return Ok(());
+        }
+    };
+    match calls.settle(&request).await {
+        Ok(settled) => {
+            tracing::info!(
+                call.id = %request.key,
+                call.answered_ms = request.answered_ms,
+                call.dial_status = %request.dial_status,
+                cdr.id = settled.cdr_id,
+                cdr.duplicate = settled.duplicate,
+                "call settled"
+            );
+            session.send(&SetVariable { name: "TG_SETTLED", value: "1" }).await
+        }
+        Err(error) => {
+            // No TG_SETTLED: the dialplan keeps its record and the call is settled from that later.
+            tracing::error!(call.id = %request.key, %error, "the call could not be settled");
+            Ok(())
+        }
+    }
+}
+
+impl Calls {
+    /// Hands a refusal to the book's writer, which records or counts it without keeping anybody waiting.
+    fn record_refusal(&self, request: &AuthorizeRequest, refused: &Refused) {
+        let now = self.clock.now();
+        let cdr = CdrDraft {
+            kind: CallKind::Call,
+            direction: Direction::Outbound,
+            disposition: Disposition::Refused,
+            refused_reason: Some(refused.reason.as_str().to_owned()),
+            account_id: refused.chain.first().map(|account| account.id),
+            endpoint: request.endpoint.clone(),
+            caller: request.caller.clone(),
+            dialled: request.dialled.clone(),
+            number: refused.number.map(|number| number.to_string()),
+            destination: refused.destination.clone(),
+            setup_at: now,
+            answered_at: None,
+            ended_at: now,
+            answered_ms: 0,
+            charged_ms: 0,
+            overrun_ms: 0,
+            pdd_ms: None,
+            hangup_cause: Some(refused.reason.cause()),
+            sip_code: None,
+            hung_up_by: Some("tollgate".to_owned()),
+            source_address: request.source.map(|address| address.to_string()),
+            sip_call_id: request.extras.get("sip_call_id").map(str::to_owned),
+            duration_source: DurationSource::None,
+            trunk: None,
+            route: 0,
+            attempts: Vec::new(),
+            currency: self.settings.currency.clone(),
+        };
+        self.ledger.attempt(RefusedAttempt {
+            key: request.key.clone(),
+            cdr,
+            account_ids: refused.chain.iter().map(|account| account.id).collect(),
+        });
+    }
+}

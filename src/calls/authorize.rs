@@ -1,0 +1,320 @@
+//! Whether a call may be made, by which routes and until when: decided in memory, without waiting for anything.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use tollgate_rating::credit::{
+    Chain, Day, MAX_PAYERS, Pricing, RefusalReason, ReserveRequest, Slice, Wallet,
+};
+use tollgate_rating::number::normalise;
+use tollgate_rating::{AnswerRange, CallRate, E164, Money};
+
+use super::Calls;
+use super::grant::Grant;
+use super::open::{OpenCall, OpenPayer};
+use super::refusal::Reason;
+use super::request::AuthorizeRequest;
+use super::ticket::{Ticket, TicketPayer, TicketRoute};
+use crate::accounts::MAX_CHAIN;
+use crate::accounts::directory::Account;
+use crate::catalog::Snapshot;
+use crate::catalog::lcr::{Route, RouteRequest};
+use crate::ledger::{Held, OpenCall as JournalledCall};
+use crate::secrets::random_below;
+
+/// Kept before the funded end, so that Asterisk's overshoot of up to 20 ms does not buy another increment.
+const GUARD_MS: u64 = 300;
+/// How long a hold outlives its funded end when nobody settles.
+pub const HOLD_GRACE: SignedDuration = SignedDuration::from_secs(60);
+
+/// A refusal, with what was known when it was made.
+#[derive(Debug)]
+pub struct Refused {
+    /// Why.
+    pub reason: Reason,
+    /// Who called, if that is known.
+    pub chain: Vec<Arc<Account>>,
+    /// What was called, if it is a number.
+    pub number: Option<E164>,
+    /// The name of the destination, if there is a rate.
+    pub destination: Option<String>,
+}
+
+impl Refused {
+    fn new(reason: Reason) -> Self {
+        Self { reason, chain: Vec::new(), number: None, destination: None }
+    }
+}
+
+/// One payer's price, as the wallets ask for it.
+struct PayerPrice<'a> {
+    rate: &'a CallRate,
+    answered: AnswerRange,
+}
+
+impl Pricing for PayerPrice<'_> {
+    fn max_seconds(&self, credit: Money, cap: u32) -> u32 {
+        self.rate.max_seconds(credit, cap, self.answered)
+    }
+
+    fn hold(&self, seconds: u32) -> Option<Money> {
+        self.rate.hold(seconds, self.answered).ok()
+    }
+}
+
+impl Calls {
+    /// Decides about a call. A grant has taken its holds and is journalled; a refusal has taken nothing.
+    pub fn authorize(&self, request: &AuthorizeRequest) -> Result<Grant, Refused> {
+        let now = self.clock.now();
+        let now_ms = self.clock.monotonic_ms();
+        if !self.admits(now_ms) || self.open.contains_key(&request.key) {
+            return Err(Refused::new(Reason::Unavailable));
+        }
+        let peer = self.directory.peer(&request.endpoint).ok_or_else(|| Refused::new(Reason::UnknownPeer))?;
+        let chain = peer.account.chain();
+        let mut refused = Refused { chain: chain.clone(), ..Refused::new(Reason::Inactive) };
+        if !peer.active || chain.iter().any(|account| !account.settings().active) {
+            return Err(refused);
+        }
+        let snapshot = self.catalog.snapshot();
+        let number = match Self::number(&chain, request) {
+            Ok(number) => number,
+            Err(reason) => return Err(Refused { reason, ..refused }),
+        };
+        refused.number = Some(number);
+        let rates = match rates(&snapshot, &chain, number, now) {
+            Ok(rates) => rates,
+            Err(reason) => return Err(Refused { reason, ..refused }),
+        };
+        refused.destination = Some(rates[0].rate.destination().to_owned());
+        self.grant(request, &snapshot, &chain, number, rates, now_ms)
+            .map_err(|reason| Refused { reason, ..refused })
+    }
+
+    /// The number dialled, by the client's dial rules, unless a prefix list of the chain blocks it.
+    fn number(chain: &[Arc<Account>], request: &AuthorizeRequest) -> Result<E164, Reason> {
+        let number =
+            normalise(&request.dialled, &chain[0].settings().dial_rules).map_err(|_| Reason::BadNumber)?;
+        if chain.iter().any(|account| account.settings().blocks(number)) {
+            return Err(Reason::Blocked);
+        }
+        Ok(number)
+    }
+
+    /// The caps on a call's length: the operator's, the plans' and every payer's own.
+    pub fn cap_seconds(&self, snapshot: &Snapshot, chain: &[Arc<Account>]) -> u32 {
+        let accounts = chain.iter().filter_map(|account| account.settings().max_call_seconds);
+        let plans =
+            chain.iter().filter_map(|account| snapshot.plan(account.settings().plan_id)?.max_call_seconds);
+        accounts.chain(plans).fold(self.settings.max_call_seconds, u32::min)
+    }
+
+    /// What the carriers are asked for a call.
+    pub fn route_request<'a>(
+        &self,
+        chain: &[Arc<Account>],
+        number: E164,
+        sold: &'a PayerRate,
+        funded_seconds: u32,
+    ) -> RouteRequest<'a> {
+        RouteRequest {
+            number,
+            at: sold.at,
+            sold: &sold.rate,
+            answered: self.answer_range(sold.at),
+            funded_seconds,
+            allow_loss: chain.iter().any(|account| account.settings().allow_loss),
+            max_routes: self.settings.max_routes,
+            chance: random_below(u64::MAX),
+        }
+    }
+
+    /// When a call that is granted at a moment may be answered.
+    pub fn answer_range(&self, at: Timestamp) -> AnswerRange {
+        AnswerRange::new(at, at + SignedDuration::from_secs(i64::from(self.settings.ring_seconds)))
+    }
+
+    fn grant(
+        &self,
+        request: &AuthorizeRequest,
+        snapshot: &Snapshot,
+        chain: &[Arc<Account>],
+        number: E164,
+        rates: Vec<PayerRate>,
+        now_ms: u64,
+    ) -> Result<Grant, Reason> {
+        let ring_seconds = self.settings.ring_seconds;
+        let at = rates[0].at;
+        let answered = self.answer_range(at);
+        let limit_seconds = self.cap_seconds(snapshot, chain);
+        let wallets: Vec<&Wallet> = chain.iter().map(|account| &account.wallet).collect();
+        let wallets = Chain::new(&wallets).map_err(|_| Reason::Unavailable)?;
+        let prices: Vec<PayerPrice<'_>> =
+            rates.iter().map(|payer| PayerPrice { rate: &payer.rate, answered }).collect();
+        let reserved = wallets
+            .reserve(
+                &prices,
+                &ReserveRequest {
+                    caps_seconds: limit_seconds,
+                    slice: Slice::Full,
+                    now_ms,
+                    days: days(snapshot, chain, at),
+                },
+            )
+            .map_err(|refusal| match refusal.reason {
+                RefusalReason::NoCredit if refusal.payer_index == 0 => Reason::NoCredit,
+                RefusalReason::NoCredit => Reason::NoWholesaleCredit,
+                RefusalReason::CallLimit => Reason::CallLimit,
+                RefusalReason::CpsLimit => Reason::CpsLimit,
+                RefusalReason::DailyLimit => Reason::DailyLimit,
+            })?;
+        let funded_seconds = reserved.funded_seconds;
+        let top = &rates[rates.len() - 1];
+        let routes: Vec<Route> = snapshot.routes(&self.route_request(chain, number, top, funded_seconds));
+        let ticket = Ticket {
+            server: request.key.server.clone(),
+            unique_id: request.key.unique_id.clone(),
+            leg: request.key.leg,
+            number: number.value(),
+            granted_at_us: at.as_microsecond(),
+            limit_seconds,
+            funded_seconds,
+            ring_seconds,
+            payers: rates.iter().map(|payer| payer.versions.clone()).collect(),
+            routes: routes
+                .iter()
+                .map(|route| TicketRoute {
+                    trunk_id: route.trunk.id,
+                    tariff_version_id: route.trunk.tariff_version_id,
+                })
+                .collect(),
+        };
+        let sealed = if routes.is_empty() {
+            Err(Reason::NoRoute)
+        } else {
+            ticket.seal(&self.secrets()).map_err(|_| Reason::Unavailable)
+        };
+        let sealed = match sealed {
+            Ok(sealed) => sealed,
+            Err(reason) => {
+                // Amounts that were held a moment ago can be given back: nothing else touches a call's own holds.
+                let released = wallets.release(reserved.holds);
+                debug_assert!(released.is_ok(), "what was reserved can be released");
+                return Err(reason);
+            }
+        };
+        let funded_end = at + SignedDuration::from_secs(i64::from(funded_seconds) + i64::from(ring_seconds));
+        let grant = Grant {
+            limit_ms: u64::from(limit_seconds) * 1_000,
+            ring_seconds,
+            talk_ms: u64::from(funded_seconds) * 1_000 - GUARD_MS,
+            dial_strings: routes.iter().map(|route| route.trunk.dial_string(number)).collect(),
+            callerid: caller_id(&chain[0], request),
+            ticket: sealed.clone(),
+            token: request.key.unique_id.clone(),
+        };
+        let journalled = JournalledCall {
+            key: request.key.clone(),
+            ticket: sealed,
+            held: chain
+                .iter()
+                .zip(reserved.holds.amounts())
+                .map(|(account, amount)| Held { account_id: account.id, amount: *amount })
+                .collect(),
+            granted_at: at,
+            hold_until: funded_end,
+            epoch: self.ownership.epoch(),
+        };
+        let open = OpenCall {
+            payers: chain
+                .iter()
+                .zip(rates)
+                .map(|(account, payer)| OpenPayer {
+                    account: Arc::clone(account),
+                    rate: payer.rate,
+                    versions: payer.versions,
+                })
+                .collect(),
+            place: routes.first().map(|route| route.trunk.occupy()),
+            routes,
+            holds: Some(reserved.holds),
+            number,
+            dialled: request.dialled.clone(),
+            endpoint: request.endpoint.clone(),
+            caller: grant.callerid.clone(),
+            source: request.source,
+            granted_at: at,
+            granted_ms: Some(now_ms),
+            funded_seconds,
+            ring_seconds,
+            hold_until: funded_end + HOLD_GRACE,
+        };
+        self.open.insert(request.key.clone(), Box::new(open));
+        self.ledger.open_call(journalled);
+        Ok(grant)
+    }
+}
+
+/// One payer's rate for a call.
+#[derive(Debug)]
+pub struct PayerRate {
+    /// Who pays, and the versions the rate comes from.
+    pub versions: TicketPayer,
+    /// The rate.
+    pub rate: CallRate,
+    /// The moment it was chosen for.
+    pub at: Timestamp,
+}
+
+/// Every payer's rate, the client's first.
+pub fn rates(
+    snapshot: &Snapshot,
+    chain: &[Arc<Account>],
+    number: E164,
+    at: Timestamp,
+) -> Result<Vec<PayerRate>, Reason> {
+    let mut rates = Vec::with_capacity(MAX_CHAIN);
+    for account in chain {
+        let settings = account.settings();
+        let plan = snapshot.plan(settings.plan_id).ok_or(Reason::NoRate)?;
+        let rate = plan.priced.rate(number, at).map_err(|_| Reason::NoRate)?;
+        if rate.is_blocked() || settings.is_too_dear(rate.price_per_minute(at)) {
+            return Err(Reason::Blocked);
+        }
+        let versions = TicketPayer {
+            account_id: account.id,
+            tariff_version_id: plan.tariff_version_id,
+            plan_version_ids: plan.plan_version_ids.clone(),
+        };
+        rates.push(PayerRate { versions, rate, at });
+    }
+    Ok(rates)
+}
+
+/// Every payer's spending day, in its plan's zone.
+pub fn days(snapshot: &Snapshot, chain: &[Arc<Account>], at: Timestamp) -> [Day; MAX_PAYERS] {
+    let mut days = [Day::default(); MAX_PAYERS];
+    for (day, account) in days.iter_mut().zip(chain) {
+        let settings = account.settings();
+        if settings.limits.daily_spend.is_some()
+            && let Some(plan) = snapshot.plan(settings.plan_id)
+        {
+            *day = Day(plan.day(at));
+        }
+    }
+    days
+}
+
+/// The number the carrier sees: the account's own where it has one, else what the phone said.
+fn caller_id(client: &Account, request: &AuthorizeRequest) -> String {
+    match &client.settings().callerid {
+        Some(callerid) => callerid.clone(),
+        None => request
+            .caller
+            .chars()
+            .enumerate()
+            .filter(|(index, c)| c.is_ascii_digit() || (*index == 0 && *c == '+'))
+            .map(|(_, c)| c)
+            .collect(),
+    }
+}

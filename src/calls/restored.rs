@@ -1,0 +1,130 @@
+//! Calls granted by a process that is gone: found again in the journal and in their tickets.
+
+use std::sync::atomic::Ordering;
+
+use jiff::{SignedDuration, Timestamp};
+use tollgate_rating::{E164, Money};
+
+use super::Calls;
+use super::authorize::HOLD_GRACE;
+use super::open::{OpenCall, OpenPayer};
+use super::request::SettleRequest;
+use super::settle::SettleError;
+use super::ticket::Ticket;
+use crate::ledger::OpenCall as JournalledCall;
+use crate::store::StoreError;
+
+/// What the start found.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Recovered {
+    /// Calls whose holds stand again.
+    pub restored: usize,
+    /// Calls whose holds had ended, or whose ticket cannot be read any more.
+    pub dropped: usize,
+}
+
+/// The call a ticket stands for, without holds. What the ticket does not say comes from the settle request, if it
+/// says it.
+pub(super) async fn from_ticket(
+    calls: &Calls,
+    ticket: &Ticket,
+    request: Option<&SettleRequest>,
+) -> Result<OpenCall, SettleError> {
+    let unreadable = |what: &str| SettleError::Prices(format!("{what} on the ticket"));
+    let number: E164 = ticket.number.to_string().parse().map_err(|_| unreadable("the number"))?;
+    let granted_at = Timestamp::from_microsecond(ticket.granted_at_us).map_err(|_| unreadable("the time"))?;
+    let prices = |error: crate::catalog::CatalogError| SettleError::Prices(error.to_string());
+    let mut payers = Vec::with_capacity(ticket.payers.len());
+    for payer in &ticket.payers {
+        let account = calls.directory.account(payer.account_id);
+        let account = account.ok_or_else(|| unreadable("an unknown account"))?;
+        let rate = calls
+            .catalog
+            .rate_at_versions(&payer.plan_version_ids, payer.tariff_version_id, number, granted_at)
+            .await
+            .map_err(prices)?;
+        payers.push(OpenPayer { account, rate, versions: payer.clone() });
+    }
+    let mut routes = Vec::with_capacity(ticket.routes.len());
+    for route in &ticket.routes {
+        let catalog = &calls.catalog;
+        let route =
+            catalog.route_at_version(route.trunk_id, route.tariff_version_id, number, granted_at).await;
+        routes.push(route.map_err(prices)?);
+    }
+    let extra = |key: &str| request.and_then(|request| request.extras.get(key)).map(str::to_owned);
+    let login = payers.first().map_or_else(String::new, |payer| payer.account.login.clone());
+    let seconds = i64::from(ticket.funded_seconds) + i64::from(ticket.ring_seconds);
+    Ok(OpenCall {
+        payers,
+        routes,
+        holds: None,
+        place: None,
+        number,
+        dialled: extra("dialled").unwrap_or_else(|| number.to_string()),
+        endpoint: extra("endpoint").unwrap_or(login),
+        caller: extra("caller").unwrap_or_default(),
+        source: extra("source").and_then(|source| source.parse().ok()),
+        granted_at,
+        granted_ms: None,
+        funded_seconds: ticket.funded_seconds,
+        ring_seconds: ticket.ring_seconds,
+        hold_until: granted_at + SignedDuration::from_secs(seconds) + HOLD_GRACE,
+    })
+}
+
+impl Calls {
+    /// Reads the journal after a start and takes the holds again, whatever the wallets have by now: the calls are
+    /// being talked on.
+    pub async fn recover(&self) -> Result<Recovered, StoreError> {
+        let mut recovered = Recovered::default();
+        let now = self.clock.now();
+        for journalled in self.store.open_calls().await? {
+            if journalled.hold_until + HOLD_GRACE < now {
+                self.store.delete_open_call(&journalled.key).await?;
+                recovered.dropped += 1;
+                continue;
+            }
+            match self.restore(&journalled).await {
+                Ok(()) => recovered.restored += 1,
+                Err(error) => {
+                    tracing::error!(
+                        call.id = %journalled.key,
+                        %error,
+                        "an open call's grant cannot be read; its settlement will need its ticket"
+                    );
+                    recovered.dropped += 1;
+                }
+            }
+        }
+        Ok(recovered)
+    }
+
+    async fn restore(&self, journalled: &JournalledCall) -> Result<(), SettleError> {
+        let ticket = Ticket::open(&journalled.ticket, &self.secrets())?;
+        let mut call = from_ticket(self, &ticket, None).await?;
+        let held_of = |id: i64| journalled.held.iter().find(|held| held.account_id == id);
+        let amounts: Vec<Money> = call
+            .payers
+            .iter()
+            .map(|payer| held_of(payer.account.id).map_or(Money::ZERO, |held| held.amount))
+            .collect();
+        call.hold_until = journalled.hold_until + HOLD_GRACE;
+        call.holds = call.with_chain(|wallets| wallets.restore(&amounts)).ok().flatten();
+        call.place = call.routes.first().map(|route| route.trunk.occupy());
+        self.open.insert(journalled.key.clone(), Box::new(call));
+        Ok(())
+    }
+
+    /// Ends the holds that nobody settled in time. Their tickets still settle, without a hold.
+    pub async fn sweep(&self) {
+        let now = self.clock.now();
+        let over: Vec<_> =
+            self.open.iter().filter(|call| call.hold_until < now).map(|call| call.key().clone()).collect();
+        for key in over {
+            self.metrics.holds_expired.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(call.id = %key, "nobody settled the call; its hold ends");
+            self.void(&key).await;
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! What a call cost, written once.
+//!
+//! One place decides duplicates: the ledger, by the call key. Everything before it only works out what would be
+//! written, and may be done twice.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use jiff::{SignedDuration, Timestamp};
+use tollgate_rating::{CallRate, Charge, Money, RatingError};
+
+use super::authorize::days;
+use super::open::OpenCall;
+use super::request::SettleRequest;
+use super::ticket::{Ticket, TicketError};
+use super::{Calls, restored};
+use crate::ledger::{
+    BuyCost, CallKey, CallKind, CdrDraft, Direction, Disposition, DurationSource, LedgerError, PayerCharge,
+    RouteAttempt, Settled, Settlement, TrunkUsed,
+};
+use crate::store::StoreError;
+
+/// How much longer than our own clock's measure Asterisk's wall clock may say a call was: requests take time.
+const CLOCK_TOLERANCE_MS: u64 = 2_000;
+
+/// Why a settle request was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum SettleError {
+    /// The ticket is not ours.
+    #[error("the ticket is refused: {0}")]
+    Ticket(#[from] TicketError),
+    /// The ticket is another call's.
+    #[error("the ticket belongs to call {ticket}")]
+    OtherCall {
+        /// The call the ticket names.
+        ticket: CallKey,
+    },
+    /// The versions it was granted under cannot be read.
+    #[error("the granted prices cannot be read: {0}")]
+    Prices(String),
+    /// The price does not fit into money.
+    #[error("the charge cannot be computed: {0}")]
+    Rating(#[from] RatingError),
+    /// Another request settles the same call at this moment.
+    #[error("the call is being settled already")]
+    InProgress,
+    /// The book did not take it.
+    #[error("the book did not take it: {0}")]
+    Ledger(#[from] LedgerError),
+    /// The database failed.
+    #[error("the database failed: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// A call and how it ended, ready to be priced.
+struct Ended {
+    disposition: Disposition,
+    answered_at: Option<Timestamp>,
+    ended_at: Timestamp,
+    /// The real duration.
+    answered_ms: u64,
+    /// What the payers are charged for.
+    charged_ms: u64,
+    overrun_ms: u64,
+}
+
+impl Calls {
+    /// Settles a call. On `Ok` the charge is durable, or had been before.
+    pub async fn settle(&self, request: &SettleRequest) -> Result<Settled, SettleError> {
+        if request.ticket.is_empty() {
+            return self.settle_without_ticket(request).await;
+        }
+        let ticket = Ticket::open(&request.ticket, &self.secrets()).inspect_err(|_| {
+            self.metrics.tickets_refused.fetch_add(1, Ordering::Relaxed);
+        })?;
+        let ticket_key =
+            CallKey { server: ticket.server.clone(), unique_id: ticket.unique_id.clone(), leg: ticket.leg };
+        if ticket_key != request.key {
+            self.metrics.tickets_refused.fetch_add(1, Ordering::Relaxed);
+            return Err(SettleError::OtherCall { ticket: ticket_key });
+        }
+        let turn = self.turn(&request.key)?;
+        let call = match self.open.remove(&request.key) {
+            Some((_, call)) => call,
+            None => Box::new(restored::from_ticket(self, &ticket, Some(request)).await?),
+        };
+        let settled = self.finish(request, call, DurationSource::Asterisk).await;
+        drop(turn);
+        settled
+    }
+
+    /// Lets one request at a time settle a call, so that memory follows the book's decision whichever came first.
+    fn turn(&self, key: &CallKey) -> Result<Turn<'_>, SettleError> {
+        if self.settling.insert(key.clone()) {
+            Ok(Turn { calls: self, key: key.clone() })
+        } else {
+            Err(SettleError::InProgress)
+        }
+    }
+
+    /// Writes a call's end. If the book does not take it, the call stays open with what it holds.
+    async fn finish(
+        &self,
+        request: &SettleRequest,
+        mut call: Box<OpenCall>,
+        source: DurationSource,
+    ) -> Result<Settled, SettleError> {
+        let known_from_ticket = call.holds.is_none();
+        let written = match self.price(request, &call, source) {
+            Ok((settlement, charges)) => {
+                let settled: Result<Settled, LedgerError> = self.ledger.settle(settlement).await;
+                settled.map(|settled| (settled, charges)).map_err(SettleError::from)
+            }
+            Err(error) => Err(error),
+        };
+        let (settled, charges) = match written {
+            Ok(written) => written,
+            Err(error) => {
+                self.metrics.settles_failed.fetch_add(1, Ordering::Relaxed);
+                // It may have been written all the same: what is asked next time is settled against this.
+                hold_nothing(&mut call);
+                self.open.insert(request.key.clone(), call);
+                return Err(error);
+            }
+        };
+        if !settled.duplicate {
+            self.metrics.calls_settled.fetch_add(1, Ordering::Relaxed);
+            hold_nothing(&mut call);
+            self.close(&mut call, &charges);
+        } else {
+            self.metrics.settles_duplicate.fetch_add(1, Ordering::Relaxed);
+            if !known_from_ticket {
+                // Written by a request whose answer was lost: the wallets have not seen the charge yet.
+                let charges = self.written_charges(&call, settled.cdr_id).await?;
+                self.close(&mut call, &charges);
+            }
+        }
+        Ok(settled)
+    }
+
+    /// What the book says a call cost each of its payers.
+    async fn written_charges(&self, call: &OpenCall, cdr_id: i64) -> Result<Vec<Money>, SettleError> {
+        let written = self.store.cdr_charges(cdr_id).await?;
+        let charge_of = |id: i64| written.iter().find(|(account, _)| *account == id);
+        let charges =
+            call.payers.iter().map(|payer| charge_of(payer.account.id).map_or(Money::ZERO, |c| c.1));
+        Ok(charges.collect())
+    }
+
+    /// Replaces the holds by the charges.
+    fn close(&self, call: &mut OpenCall, charges: &[Money]) {
+        let Some(holds) = call.holds.take() else { return };
+        let chain: Vec<Arc<_>> = call.payers.iter().map(|payer| Arc::clone(&payer.account)).collect();
+        let days = days(&self.catalog.snapshot(), &chain, call.granted_at);
+        match call.with_chain(|wallets| wallets.settle(holds, charges, &days)) {
+            Ok(Ok(settled)) => {
+                for (payer, overdrawn) in call.payers.iter().zip(settled.overdrawn) {
+                    if overdrawn > Money::ZERO {
+                        self.metrics.overdraws.fetch_add(1, Ordering::Relaxed);
+                        tracing::warn!(
+                            account.login = %payer.account.login,
+                            account.overdrawn_nanos = overdrawn.nanos(),
+                            "a settlement took more than was available"
+                        );
+                    }
+                }
+            }
+            Ok(Err(error)) => tracing::error!(%error, "the book is right, but the wallets in memory are not"),
+            Err(error) => tracing::error!(%error, "a call without payers was settled"),
+        }
+    }
+
+    /// What the call cost everybody.
+    fn price(
+        &self,
+        request: &SettleRequest,
+        call: &OpenCall,
+        source: DurationSource,
+    ) -> Result<(Settlement, Vec<Money>), SettleError> {
+        let ended = self.ended(request, call);
+        let answered_at = ended.answered_at.unwrap_or(call.granted_at);
+        let mut payers = Vec::with_capacity(call.payers.len());
+        let mut charges = Vec::with_capacity(call.payers.len());
+        for payer in &call.payers {
+            let charge = payer.rate.charge(ended.charged_ms, answered_at)?;
+            charges.push(charge.amount);
+            payers.push(PayerCharge {
+                account_id: payer.account.id,
+                plan_versions: payer.versions.plan_version_ids.clone(),
+                tariff_version: Some(payer.versions.tariff_version_id),
+                prefix: Some(payer.rate.prefix().to_string()),
+                price_per_minute: Some(payer.rate.price_per_minute(answered_at)),
+                billed_seconds: charge.billed_seconds,
+                charge: charge.amount,
+                rate_json: Some(rate_json(&payer.rate)?),
+            });
+        }
+        let route = usize::try_from(request.route).ok().and_then(|n| n.checked_sub(1));
+        let route = route.and_then(|index| call.routes.get(index));
+        let buy = match route {
+            Some(route) => {
+                let cost: Charge = route.rate.charge(ended.answered_ms, answered_at)?;
+                Some(BuyCost {
+                    tariff_version: Some(route.trunk.tariff_version_id),
+                    prefix: Some(route.rate.prefix().to_string()),
+                    price_per_minute: Some(route.rate.price_per_minute(answered_at)),
+                    currency: route.trunk.currency.clone(),
+                    fx_rate: route.trunk.fx_rate.clone(),
+                    billed_seconds: cost.billed_seconds,
+                    cost: cost.amount,
+                    rate_json: Some(rate_json(&route.rate)?),
+                })
+            }
+            None => None,
+        };
+        let trunk = route.map(|route| TrunkUsed { trunk_id: route.trunk.id, name: route.trunk.name.clone() });
+        let cdr = CdrDraft {
+            kind: CallKind::Call,
+            direction: Direction::Outbound,
+            disposition: ended.disposition,
+            refused_reason: None,
+            account_id: call.payers.first().map(|payer| payer.account.id),
+            endpoint: call.endpoint.clone(),
+            caller: call.caller.clone(),
+            dialled: call.dialled.clone(),
+            number: Some(call.number.to_string()),
+            destination: call.payers.first().map(|payer| payer.rate.destination().to_owned()),
+            setup_at: call.granted_at,
+            answered_at: ended.answered_at,
+            ended_at: ended.ended_at,
+            answered_ms: ended.answered_ms,
+            charged_ms: ended.charged_ms,
+            overrun_ms: ended.overrun_ms,
+            pdd_ms: request.extras.get("pdd_ms").and_then(|ms| ms.parse().ok()),
+            hangup_cause: request.cause,
+            sip_code: request.extras.get("sip_code").and_then(|code| code.parse().ok()),
+            hung_up_by: request.extras.get("hung_up_by").map(str::to_owned),
+            source_address: call.source.map(|address| address.to_string()),
+            sip_call_id: request.extras.get("sip_call_id").map(str::to_owned),
+            duration_source: if ended.answered_ms == 0 { DurationSource::None } else { source },
+            trunk,
+            route: request.route,
+            attempts: attempts(request, Some(call)),
+            currency: self.settings.currency.clone(),
+        };
+        Ok((Settlement { key: request.key.clone(), cdr, payers, buy }, charges))
+    }
+
+    /// The times and durations of the end, made consistent with the grant.
+    fn ended(&self, request: &SettleRequest, call: &OpenCall) -> Ended {
+        let now = self.clock.now();
+        let answered_ms = request.answered_ms;
+        if answered_ms == 0 {
+            return Ended {
+                disposition: unanswered(&request.dial_status),
+                answered_at: None,
+                ended_at: plausible(request.ended_at_us, call.granted_at, now).unwrap_or(now),
+                answered_ms: 0,
+                charged_ms: 0,
+                overrun_ms: 0,
+            };
+        }
+        let real = i64::try_from(answered_ms).unwrap_or(i64::MAX);
+        let told = request.answered_at_us.and_then(|us| Timestamp::from_microsecond(us).ok());
+        let guessed = now.checked_sub(SignedDuration::from_millis(real)).unwrap_or(call.granted_at);
+        // It must be a moment the call was held for, whatever Asterisk's clock says.
+        let last_answer = call.granted_at + SignedDuration::from_secs(i64::from(call.ring_seconds));
+        let answered_at = told.unwrap_or(guessed).clamp(call.granted_at, last_answer);
+        let funded_ms = u64::from(call.funded_seconds) * 1_000;
+        let own_ms = call.granted_ms.map_or(u64::MAX, |granted| {
+            self.clock.monotonic_ms().saturating_sub(granted).saturating_add(CLOCK_TOLERANCE_MS)
+        });
+        let charged_ms = answered_ms.min(own_ms).min(funded_ms);
+        Ended {
+            disposition: Disposition::Answered,
+            answered_at: Some(answered_at),
+            ended_at: plausible(request.ended_at_us, answered_at, now).unwrap_or(now),
+            answered_ms,
+            charged_ms,
+            overrun_ms: answered_ms.saturating_sub(funded_ms),
+        }
+    }
+
+    /// No ticket: an emergency call is recorded, anything else is a call that was refused or never granted, and what
+    /// its key holds is given back.
+    async fn settle_without_ticket(&self, request: &SettleRequest) -> Result<Settled, SettleError> {
+        if request.extras.get("kind") == Some("emergency") {
+            return Ok(self.ledger.settle(self.emergency(request)).await?);
+        }
+        let turn = self.turn(&request.key)?;
+        let settled = match self.open.remove(&request.key) {
+            // Granted, but the answer never reached the dialplan: nothing was dialled.
+            Some((_, call)) => {
+                let unanswered = SettleRequest { answered_ms: 0, route: 0, ..request.clone() };
+                self.finish(&unanswered, call, DurationSource::None).await
+            }
+            None => Ok(Settled { cdr_id: 0, duplicate: true }),
+        };
+        drop(turn);
+        settled
+    }
+
+    /// Ends what a call holds without a record: its grant never reached Asterisk, so nothing was dialled.
+    pub async fn void(&self, key: &CallKey) {
+        let Some((_, mut call)) = self.open.remove(key) else { return };
+        let nothing = vec![Money::ZERO; call.payers.len()];
+        self.close(&mut call, &nothing);
+        if let Err(error) = self.ledger.void(key.clone()).await {
+            tracing::warn!(call.id = %key, %error, "a voided call stays in the journal until its hold ends");
+        }
+    }
+
+    fn emergency(&self, request: &SettleRequest) -> Settlement {
+        let now = self.clock.now();
+        let real = i64::try_from(request.answered_ms).unwrap_or(0);
+        let ended_at = plausible(request.ended_at_us, Timestamp::UNIX_EPOCH, now).unwrap_or(now);
+        let answered_at = (request.answered_ms > 0)
+            .then(|| ended_at.checked_sub(SignedDuration::from_millis(real)).unwrap_or(ended_at));
+        let extra = |key: &str| request.extras.get(key).unwrap_or_default().to_owned();
+        let peer = self.directory.peer(&extra("endpoint"));
+        let cdr = CdrDraft {
+            kind: CallKind::Emergency,
+            direction: Direction::Outbound,
+            disposition: if request.answered_ms > 0 {
+                Disposition::Answered
+            } else {
+                unanswered(&request.dial_status)
+            },
+            refused_reason: None,
+            account_id: peer.map(|peer| peer.account.id),
+            endpoint: extra("endpoint"),
+            caller: extra("caller"),
+            dialled: extra("dialled"),
+            number: None,
+            destination: Some("emergency".to_owned()),
+            setup_at: answered_at.unwrap_or(ended_at),
+            answered_at,
+            ended_at,
+            answered_ms: request.answered_ms,
+            charged_ms: 0,
+            overrun_ms: 0,
+            pdd_ms: None,
+            hangup_cause: request.cause,
+            sip_code: request.extras.get("sip_code").and_then(|code| code.parse().ok()),
+            hung_up_by: request.extras.get("hung_up_by").map(str::to_owned),
+            source_address: None,
+            sip_call_id: request.extras.get("sip_call_id").map(str::to_owned),
+            duration_source: if request.answered_ms > 0 {
+                DurationSource::Asterisk
+            } else {
+                DurationSource::None
+            },
+            trunk: None,
+            route: 0,
+            attempts: attempts(request, None),
+            currency: self.settings.currency.clone(),
+        };
+        Settlement { key: request.key.clone(), cdr, payers: Vec::new(), buy: None }
+    }
+}
+
+/// A request's turn at settling a call.
+struct Turn<'a> {
+    calls: &'a Calls,
+    key: CallKey,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.calls.settling.remove(&self.key);
+    }
+}
+
+/// Gives a call that is known from its ticket alone a hold of nothing, so that it is closed like any other.
+fn hold_nothing(call: &mut OpenCall) {
+    if call.holds.is_none() {
+        let nothing = vec![Money::ZERO; call.payers.len()];
+        call.holds = call.with_chain(|wallets| wallets.restore(&nothing)).ok().flatten();
+    }
+}
+
+/// The rate as it is kept in the CDR.
+fn rate_json(rate: &CallRate) -> Result<String, SettleError> {
+    serde_json::to_string(rate).map_err(|error| SettleError::Prices(error.to_string()))
+}
+
+/// A stamp of Asterisk's that lies between two of ours, a minute of clock difference allowed.
+fn plausible(us: Option<i64>, from: Timestamp, until: Timestamp) -> Option<Timestamp> {
+    let minute = SignedDuration::from_secs(60);
+    let stamp = Timestamp::from_microsecond(us?).ok()?;
+    (stamp >= from.checked_sub(minute).ok()? && stamp <= until.checked_add(minute).ok()?).then_some(stamp)
+}
+
+fn unanswered(dial_status: &str) -> Disposition {
+    match dial_status {
+        "BUSY" => Disposition::Busy,
+        "NOANSWER" => Disposition::NoAnswer,
+        "CANCEL" => Disposition::Cancelled,
+        _ => Disposition::Failed,
+    }
+}
+
+fn attempts(request: &SettleRequest, call: Option<&OpenCall>) -> Vec<RouteAttempt> {
+    request
+        .attempts
+        .iter()
+        .map(|attempt| RouteAttempt {
+            route: attempt.route,
+            trunk: usize::try_from(attempt.route)
+                .ok()
+                .and_then(|n| n.checked_sub(1))
+                .and_then(|index| call?.routes.get(index))
+                .map(|route| route.trunk.name.clone()),
+            dial_status: attempt.dial_status.clone(),
+            cause: attempt.cause,
+            ms: Some(attempt.ms),
+        })
+        .collect()
+}

@@ -1,0 +1,245 @@
+//! The command line: arguments in, one answer out. What a command does is elsewhere.
+//!
+//! Commands that read or change a running server's data are sent to it over the internal listener, as the words that
+//! were typed; without a running server they are run here, after taking the ownership where they write.
+
+pub mod account;
+pub mod answer;
+mod call;
+mod demo;
+mod doctor;
+pub mod fx;
+pub mod plan;
+pub mod rate;
+mod system;
+pub mod tariff;
+pub mod trunk;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use crate::app::desk::{Desk, DeskError};
+use crate::config::Config;
+use crate::internal::{CommandAnswer, CommandRequest};
+use answer::{Failure, Outcome, to_wire};
+
+/// Telephony control plane for Asterisk with a real-time rating engine.
+#[derive(Debug, Parser)]
+#[command(name = "tollgate", version, propagate_version = true)]
+pub struct Cli {
+    /// The configuration file (TOML); every key can be overridden by `TOLLGATE_SECTION__KEY`.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print one JSON value.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Every command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the whole thing on this machine: embedded database, sample deck, one call, both balances.
+    Demo(demo::DemoArgs),
+    /// Serve calls until told to stop.
+    Serve,
+    /// Bring the database's schema up to date.
+    Migrate,
+    /// Check the configuration and show it as it is understood.
+    CheckConfig,
+    /// Check a running set-up and say what is wrong.
+    Doctor,
+    /// Recompute every wallet and every charge from the book.
+    Audit,
+    /// The key file.
+    #[command(subcommand)]
+    Secrets(system::SecretsCommand),
+    /// Exchange rates.
+    #[command(subcommand)]
+    Fx(fx::FxCommand),
+    /// Tariffs: decks of rates.
+    #[command(subcommand)]
+    Tariff(tariff::TariffCommand),
+    /// Plans: tariffs as sold.
+    #[command(subcommand)]
+    Plan(plan::PlanCommand),
+    /// Resellers.
+    #[command(subcommand)]
+    Reseller(account::ResellerCommand),
+    /// Clients.
+    #[command(subcommand)]
+    Client(account::ClientCommand),
+    /// Put money into an account.
+    Credit(account::CreditArgs),
+    /// Accounts.
+    #[command(subcommand)]
+    Account(account::AccountCommand),
+    /// Trunks: carriers.
+    #[command(subcommand)]
+    Trunk(trunk::TrunkCommand),
+    /// Explain what a number costs.
+    Rate(rate::RateArgs),
+    /// Play Asterisk over FastAGI against a running server.
+    Call(call::CallArgs),
+}
+
+/// Where a command is run.
+enum Place {
+    /// Here, whether a server runs or not.
+    Here,
+    /// At the running owner, or here where none runs.
+    Owner,
+}
+
+impl Command {
+    fn place(&self) -> Place {
+        match self {
+            Self::Demo(_)
+            | Self::Serve
+            | Self::Migrate
+            | Self::CheckConfig
+            | Self::Doctor
+            | Self::Audit
+            | Self::Call(_)
+            | Self::Tariff(_) => Place::Here,
+            Self::Rate(args) if args.deck.is_some() => Place::Here,
+            Self::Secrets(_)
+            | Self::Fx(_)
+            | Self::Plan(_)
+            | Self::Reseller(_)
+            | Self::Client(_)
+            | Self::Credit(_)
+            | Self::Account(_)
+            | Self::Trunk(_)
+            | Self::Rate(_) => Place::Owner,
+        }
+    }
+}
+
+/// Reads the command line, does what it says, prints the answer.
+pub fn main() -> ExitCode {
+    let cli = match Cli::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; a wrong usage is status 2. Printing cannot be helped if it fails.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let json = cli.json;
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return print(json, &to_wire(Err(Failure::new("runtime", format!("no runtime: {error}")))));
+        }
+    };
+    let answer = runtime.block_on(run(cli));
+    print(json, &answer)
+}
+
+async fn run(cli: Cli) -> CommandAnswer {
+    let config = match Config::load(cli.config.as_deref()) {
+        Ok(config) => Arc::new(config),
+        Err(error) => return to_wire(Err(Failure::new("bad_config", error.to_string()))),
+    };
+    match cli.command.place() {
+        Place::Here => to_wire(run_here(config, cli).await),
+        Place::Owner => at_the_owner(config, cli).await.unwrap_or_else(|failure| to_wire(Err(failure))),
+    }
+}
+
+async fn run_here(config: Arc<Config>, cli: Cli) -> Outcome {
+    match cli.command {
+        Command::Demo(args) => demo::run(args, cli.json).await,
+        Command::Serve => system::serve(config).await,
+        Command::Migrate => system::migrate(&config).await,
+        Command::CheckConfig => system::check_config(&config),
+        Command::Doctor => doctor::run(&config).await,
+        Command::Audit => system::audit(config).await,
+        Command::Call(args) => call::run(&config, args).await,
+        Command::Rate(args) => rate::deck(&config, args),
+        Command::Tariff(command) => {
+            let desk = Desk::open(config).await?;
+            let outcome = tariff::run(&desk, command).await;
+            desk.tell_the_owner().await;
+            desk.close().await;
+            outcome
+        }
+        other => {
+            let desk = Desk::open(config).await?;
+            let outcome = run_at_desk(&desk, other).await;
+            desk.close().await;
+            outcome
+        }
+    }
+}
+
+/// Sends the command to the owner; where none runs, runs it here.
+async fn at_the_owner(config: Arc<Config>, cli: Cli) -> Result<CommandAnswer, Failure> {
+    let desk = Desk::open(Arc::clone(&config)).await?;
+    let argv = std::env::args().skip(1).collect();
+    let answer = match desk.ask_the_owner(&CommandRequest { argv }).await? {
+        Some(answer) => answer,
+        None => to_wire(run_at_desk(&desk, cli.command).await),
+    };
+    desk.close().await;
+    Ok(answer)
+}
+
+/// Runs a command that came over the internal listener.
+pub async fn run_for_listener(desk: &Desk, request: CommandRequest) -> CommandAnswer {
+    let words = std::iter::once("tollgate".to_owned()).chain(request.argv);
+    let cli = match Cli::try_parse_from(words) {
+        Ok(cli) => cli,
+        Err(error) => return to_wire(Err(Failure::new("bad_usage", error.to_string()))),
+    };
+    match cli.command.place() {
+        Place::Owner => to_wire(run_at_desk(desk, cli.command).await),
+        Place::Here => to_wire(Err(Failure::new("bad_usage", "this command is not for the running server"))),
+    }
+}
+
+async fn run_at_desk(desk: &Desk, command: Command) -> Outcome {
+    match command {
+        Command::Secrets(command) => system::secrets(desk, &command).await,
+        Command::Fx(command) => fx::run(desk, command).await,
+        Command::Plan(command) => plan::run(desk, command).await,
+        Command::Reseller(command) => account::reseller(desk, command).await,
+        Command::Client(command) => account::client(desk, command).await,
+        Command::Credit(args) => account::credit(desk, args).await,
+        Command::Account(command) => account::account(desk, command).await,
+        Command::Trunk(command) => trunk::run(desk, command).await,
+        Command::Rate(args) => rate::login(desk, args).await,
+        Command::Demo(_)
+        | Command::Serve
+        | Command::Migrate
+        | Command::CheckConfig
+        | Command::Doctor
+        | Command::Audit
+        | Command::Tariff(_)
+        | Command::Call(_) => Err(Failure::new("bad_usage", "this command is run by the command line itself")),
+    }
+}
+
+impl From<DeskError> for Failure {
+    fn from(error: DeskError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
+
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the one place that prints a command's answer")]
+fn print(json: bool, answer: &CommandAnswer) -> ExitCode {
+    if json {
+        println!("{}", answer.json);
+    } else if answer.status == 0 {
+        println!("{}", answer.text);
+    } else {
+        eprintln!("{}", answer.text);
+    }
+    ExitCode::from(answer.status)
+}

@@ -1,0 +1,128 @@
+//! What the service counts, in Prometheus' text form.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Upper bounds of the authorise latency histogram, in microseconds.
+const LATENCY_BOUNDS_US: [u64; 10] = [10, 25, 50, 100, 250, 500, 1_000, 10_000, 100_000, 1_000_000];
+
+/// Counters and gauges of the running service.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    /// Calls granted.
+    pub calls_allowed: AtomicU64,
+    /// Calls refused, by the place of the reason in [`REASONS`].
+    calls_denied: [AtomicU64; REASONS.len()],
+    /// Calls settled, duplicates not counted.
+    pub calls_settled: AtomicU64,
+    /// Settle requests for calls that were settled already.
+    pub settles_duplicate: AtomicU64,
+    /// Settle requests whose ticket was refused.
+    pub tickets_refused: AtomicU64,
+    /// Settle requests that could not be made durable in time.
+    pub settles_failed: AtomicU64,
+    /// Holds that ended because nobody settled them.
+    pub holds_expired: AtomicU64,
+    /// Settlements that took more than was available.
+    pub overdraws: AtomicU64,
+    latency: [AtomicU64; LATENCY_BOUNDS_US.len() + 1],
+    latency_sum_us: AtomicU64,
+}
+
+/// The machine codes of refusals.
+pub const REASONS: [&str; 13] = [
+    "unknown_peer",
+    "inactive",
+    "bad_source",
+    "bad_number",
+    "no_rate",
+    "blocked",
+    "no_route",
+    "no_credit",
+    "no_wholesale_credit",
+    "call_limit",
+    "cps_limit",
+    "daily_limit",
+    "unavailable",
+];
+
+impl Metrics {
+    /// Counts a refusal.
+    pub fn denied(&self, reason: &str) {
+        if let Some(index) = REASONS.iter().position(|known| *known == reason) {
+            self.calls_denied[index].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes how long an authorise took.
+    pub fn authorised_in_us(&self, us: u64) {
+        let bucket = LATENCY_BOUNDS_US.iter().position(|bound| us <= *bound);
+        self.latency[bucket.unwrap_or(LATENCY_BOUNDS_US.len())].fetch_add(1, Ordering::Relaxed);
+        self.latency_sum_us.fetch_add(us, Ordering::Relaxed);
+    }
+
+    /// The text that Prometheus reads.
+    pub fn render(&self, calls_open: usize) -> String {
+        let mut out = String::new();
+        let counters = [
+            ("tollgate_calls_allowed_total", "Calls granted", &self.calls_allowed),
+            ("tollgate_calls_settled_total", "Calls settled", &self.calls_settled),
+            (
+                "tollgate_settles_duplicate_total",
+                "Settle requests for settled calls",
+                &self.settles_duplicate,
+            ),
+            (
+                "tollgate_tickets_refused_total",
+                "Settle requests with a refused ticket",
+                &self.tickets_refused,
+            ),
+            ("tollgate_settles_failed_total", "Settle requests not durable in time", &self.settles_failed),
+            ("tollgate_overdraws_total", "Settlements beyond what was available", &self.overdraws),
+            ("tollgate_holds_expired_total", "Holds ended without a settlement", &self.holds_expired),
+        ];
+        for (name, help, value) in counters {
+            let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} counter");
+            let _ = writeln!(out, "{name} {}", value.load(Ordering::Relaxed));
+        }
+        let name = "tollgate_calls_denied_total";
+        let _ = writeln!(out, "# HELP {name} Calls refused\n# TYPE {name} counter");
+        for (reason, count) in REASONS.iter().zip(&self.calls_denied) {
+            let _ = writeln!(out, "{name}{{reason=\"{reason}\"}} {}", count.load(Ordering::Relaxed));
+        }
+        let name = "tollgate_calls_open";
+        let _ = writeln!(out, "# HELP {name} Calls open now\n# TYPE {name} gauge");
+        let _ = writeln!(out, "{name} {calls_open}");
+        let name = "tollgate_authorize_us";
+        let _ = writeln!(out, "# HELP {name} Time to decide, microseconds\n# TYPE {name} histogram");
+        let mut seen = 0;
+        for (index, bucket) in self.latency.iter().enumerate() {
+            seen += bucket.load(Ordering::Relaxed);
+            let bound = LATENCY_BOUNDS_US.get(index).map_or_else(|| "+Inf".to_owned(), ToString::to_string);
+            let _ = writeln!(out, "{name}_bucket{{le=\"{bound}\"}} {seen}");
+        }
+        let _ =
+            writeln!(out, "{name}_sum {}\n{name}_count {seen}", self.latency_sum_us.load(Ordering::Relaxed));
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_shown() {
+        let metrics = Metrics::default();
+        metrics.denied("no_credit");
+        metrics.denied("no_credit");
+        metrics.authorised_in_us(30);
+        metrics.authorised_in_us(5_000_000);
+        let text = metrics.render(3);
+        assert!(text.contains("tollgate_calls_denied_total{reason=\"no_credit\"} 2"), "{text}");
+        assert!(text.contains("tollgate_authorize_us_bucket{le=\"25\"} 0"), "{text}");
+        assert!(text.contains("tollgate_authorize_us_bucket{le=\"50\"} 1"), "{text}");
+        assert!(text.contains("tollgate_authorize_us_bucket{le=\"+Inf\"} 2"), "{text}");
+        assert!(text.contains("tollgate_authorize_us_count 2"), "{text}");
+    }
+}

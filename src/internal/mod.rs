@@ -1,0 +1,32 @@
+//! The internal listener: health, metrics, and the command line's way to the running owner.
+//!
+//! It listens on loopback unless told otherwise. Health tells nothing and asks nothing; everything else wants the
+//! internal token, because whoever reaches `/v1/command` can give credit.
+
+pub mod client;
+pub mod metrics;
+pub mod server;
+
+use serde::{Deserialize, Serialize};
+
+/// The largest request or answer that crosses the internal listener. Exports of large tariffs are made by the
+/// command line itself, so nothing near this size is expected.
+pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
+
+/// A command for the owner: the words after `tollgate`, without `--config`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct CommandRequest {
+    /// For example `["credit", "1001", "10", "--reference", "cash"]`.
+    pub argv: Vec<String>,
+}
+
+/// What the owner did.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CommandAnswer {
+    /// The exit status: 0 done, 1 refused or failed.
+    pub status: u8,
+    /// The answer for `--json`.
+    pub json: serde_json::Value,
+    /// The answer for a person.
+    pub text: String,
+}

@@ -1,0 +1,275 @@
+//! Accounts, the namespace of logins and peers, and SIP accounts.
+
+use tollgate_rating::Money;
+
+use super::{Store, StoreError, Tx, from_micros, on, row, to_micros};
+use crate::accounts::{AccountLimits, AccountRecord, Kind};
+
+const NEXT_ID: &str = include_str!("../../sql/queries/accounts_next_id.sql");
+const INSERT: &str = include_str!("../../sql/queries/accounts_insert.sql");
+const UPDATE: &str = include_str!("../../sql/queries/accounts_update.sql");
+const BY_LOGIN: &str = include_str!("../../sql/queries/accounts_by_login.sql");
+const BY_ID: &str = include_str!("../../sql/queries/accounts_by_id.sql");
+const PAGE: &str = include_str!("../../sql/queries/accounts_page.sql");
+const NAME_INSERT: &str = include_str!("../../sql/queries/names_insert.sql");
+const NAME_FIND: &str = include_str!("../../sql/queries/names_find.sql");
+const SIP_INSERT: &str = include_str!("../../sql/queries/sip_accounts_insert.sql");
+const SIP_PAGE: &str = include_str!("../../sql/queries/sip_accounts_page.sql");
+const PLAN_ID: &str = include_str!("../../sql/queries/plan_id.sql");
+const PLAN_NAME: &str = include_str!("../../sql/queries/plan_name.sql");
+const TRUNK_ENDPOINTS: &str = include_str!("../../sql/queries/trunk_endpoint_count.sql");
+const CDR_CHARGES: &str = include_str!("../../sql/queries/cdr_charges.sql");
+const SIP_OF: &str = include_str!("../../sql/queries/sip_accounts_of.sql");
+
+/// Rows read at a time when everything is loaded.
+const PAGE_ROWS: i64 = 5_000;
+
+row! {
+    struct AccountRow {
+        id: i64,
+        login: String,
+        kind: String,
+        parent_id: Option<i64>,
+        plan_id: i64,
+        active: i64,
+        credit_limit_nanos: i64,
+        max_calls: Option<i64>,
+        calls_per_second: Option<i64>,
+        daily_spend_nanos: Option<i64>,
+        max_price_nanos: Option<i64>,
+        max_call_seconds: Option<i64>,
+        blocked_prefixes: String,
+        callerid: Option<String>,
+        dial_rules: Option<String>,
+        allow_loss: i64,
+        created_at_us: i64,
+    }
+}
+
+row! {
+    struct SipAccountRow {
+        name: String,
+        account_id: i64,
+        active: i64,
+    }
+}
+
+/// A SIP account: a PJSIP endpoint whose calls an account pays for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SipAccountRecord {
+    /// The endpoint's name.
+    pub name: String,
+    /// Who pays.
+    pub account_id: i64,
+    /// Whether it may call.
+    pub active: bool,
+}
+
+impl AccountRow {
+    fn record(self) -> Result<AccountRecord, StoreError> {
+        let id = self.id;
+        let wrong = |what: &str| StoreError::Inconsistent {
+            table: "accounts",
+            reason: format!("account {id}: {what}"),
+        };
+        let count = |value: Option<i64>, what: &str| {
+            value.map(|value| u32::try_from(value).map_err(|_| wrong(what))).transpose()
+        };
+        Ok(AccountRecord {
+            kind: Kind::parse(&self.kind).ok_or_else(|| wrong("kind"))?,
+            limits: AccountLimits {
+                max_calls: count(self.max_calls, "max_calls")?,
+                calls_per_second: count(self.calls_per_second, "calls_per_second")?,
+                daily_spend: self.daily_spend_nanos.map(Money::from_nanos),
+                max_price: self.max_price_nanos.map(Money::from_nanos),
+                max_call_seconds: count(self.max_call_seconds, "max_call_seconds")?,
+                blocked_prefixes: self
+                    .blocked_prefixes
+                    .split(',')
+                    .filter(|prefix| !prefix.is_empty())
+                    .map(str::to_owned)
+                    .collect(),
+            },
+            id: self.id,
+            login: self.login,
+            parent_id: self.parent_id,
+            plan_id: self.plan_id,
+            active: self.active != 0,
+            credit_limit: Money::from_nanos(self.credit_limit_nanos),
+            callerid: self.callerid,
+            dial_rules: self.dial_rules,
+            allow_loss: self.allow_loss != 0,
+            created_at: from_micros(self.created_at_us),
+        })
+    }
+}
+
+impl Tx {
+    /// The id the next account gets. Reserve ids or append to the feed first: that lock makes it nobody else's.
+    pub async fn next_account_id(&mut self) -> Result<i64, StoreError> {
+        let (id,): (i64,) = on!(self, c => sqlx::query_as(NEXT_ID).fetch_one(c).await)?;
+        Ok(id)
+    }
+
+    /// Adds an account and its login to the namespace.
+    pub async fn insert_account(&mut self, account: &AccountRecord) -> Result<(), StoreError> {
+        let limits = &account.limits;
+        on!(self, c => sqlx::query(INSERT)
+            .bind(account.id)
+            .bind(&account.login)
+            .bind(account.kind.as_str())
+            .bind(account.parent_id)
+            .bind(account.plan_id)
+            .bind(i64::from(account.active))
+            .bind(account.credit_limit.nanos())
+            .bind(limits.max_calls.map(i64::from))
+            .bind(limits.calls_per_second.map(i64::from))
+            .bind(limits.daily_spend.map(Money::nanos))
+            .bind(limits.max_price.map(Money::nanos))
+            .bind(limits.max_call_seconds.map(i64::from))
+            .bind(limits.blocked_prefixes.join(","))
+            .bind(&account.callerid)
+            .bind(&account.dial_rules)
+            .bind(i64::from(account.allow_loss))
+            .bind(to_micros(account.created_at))
+            .execute(c).await.map(drop))?;
+        self.insert_name(&account.login, account.id).await
+    }
+
+    /// Writes what can change of an account.
+    pub async fn update_account(&mut self, account: &AccountRecord) -> Result<(), StoreError> {
+        let limits = &account.limits;
+        on!(self, c => sqlx::query(UPDATE)
+            .bind(account.id)
+            .bind(account.plan_id)
+            .bind(i64::from(account.active))
+            .bind(account.credit_limit.nanos())
+            .bind(limits.max_calls.map(i64::from))
+            .bind(limits.calls_per_second.map(i64::from))
+            .bind(limits.daily_spend.map(Money::nanos))
+            .bind(limits.max_price.map(Money::nanos))
+            .bind(limits.max_call_seconds.map(i64::from))
+            .bind(limits.blocked_prefixes.join(","))
+            .bind(&account.callerid)
+            .bind(&account.dial_rules)
+            .bind(i64::from(account.allow_loss))
+            .execute(c).await.map(drop))?;
+        Ok(())
+    }
+
+    /// An account as this transaction sees it.
+    pub async fn account_by_login(&mut self, login: &str) -> Result<Option<AccountRecord>, StoreError> {
+        let row: Option<AccountRow> =
+            on!(self, c => sqlx::query_as(BY_LOGIN).bind(login).fetch_optional(c).await)?;
+        row.map(AccountRow::record).transpose()
+    }
+
+    /// Takes a name in the one namespace of logins and peers; a name that is taken is an error of the database.
+    pub async fn insert_name(&mut self, name: &str, account_id: i64) -> Result<(), StoreError> {
+        on!(self, c => sqlx::query(NAME_INSERT).bind(name).bind(account_id).execute(c).await.map(drop))?;
+        Ok(())
+    }
+
+    /// Whose a name is.
+    pub async fn name_owner(&mut self, name: &str) -> Result<Option<i64>, StoreError> {
+        let row: Option<(i64,)> =
+            on!(self, c => sqlx::query_as(NAME_FIND).bind(name).fetch_optional(c).await)?;
+        Ok(row.map(|(id,)| id))
+    }
+
+    /// Whether a trunk is reached by a PJSIP endpoint of this name: no peer may have it too.
+    pub async fn trunk_endpoint_exists(&mut self, endpoint: &str) -> Result<bool, StoreError> {
+        let (count,): (i64,) =
+            on!(self, c => sqlx::query_as(TRUNK_ENDPOINTS).bind(endpoint).fetch_one(c).await)?;
+        Ok(count > 0)
+    }
+
+    /// Adds a SIP account whose name is in the namespace already.
+    pub async fn insert_sip_account(
+        &mut self,
+        sip: &SipAccountRecord,
+        main: bool,
+        at: jiff::Timestamp,
+    ) -> Result<(), StoreError> {
+        on!(self, c => sqlx::query(SIP_INSERT)
+            .bind(&sip.name)
+            .bind(sip.account_id)
+            .bind(i64::from(main))
+            .bind(i64::from(sip.active))
+            .bind(to_micros(at))
+            .execute(c).await.map(drop))?;
+        Ok(())
+    }
+}
+
+impl Store {
+    /// A plan's id.
+    pub async fn plan_id(&self, name: &str) -> Result<Option<i64>, StoreError> {
+        let mut reader = self.reader().await?;
+        let row: Option<(i64,)> =
+            on!(&mut reader, c => sqlx::query_as(PLAN_ID).bind(name).fetch_optional(c).await)?;
+        Ok(row.map(|(id,)| id))
+    }
+
+    /// A plan's name.
+    pub async fn plan_name(&self, id: i64) -> Result<Option<String>, StoreError> {
+        let mut reader = self.reader().await?;
+        let row: Option<(String,)> =
+            on!(&mut reader, c => sqlx::query_as(PLAN_NAME).bind(id).fetch_optional(c).await)?;
+        Ok(row.map(|(name,)| name))
+    }
+
+    /// What a recorded call cost each payer: account and charge, the client first.
+    pub async fn cdr_charges(&self, cdr_id: i64) -> Result<Vec<(i64, Money)>, StoreError> {
+        let mut reader = self.reader().await?;
+        let rows: Vec<(i64, i64)> =
+            on!(&mut reader, c => sqlx::query_as(CDR_CHARGES).bind(cdr_id).fetch_all(c).await)?;
+        Ok(rows.into_iter().map(|(account, nanos)| (account, Money::from_nanos(nanos))).collect())
+    }
+
+    /// An account by its login.
+    pub async fn account_by_login(&self, login: &str) -> Result<Option<AccountRecord>, StoreError> {
+        let mut reader = self.reader().await?;
+        let row: Option<AccountRow> =
+            on!(&mut reader, c => sqlx::query_as(BY_LOGIN).bind(login).fetch_optional(c).await)?;
+        row.map(AccountRow::record).transpose()
+    }
+
+    /// An account by its id.
+    pub async fn account_by_id(&self, id: i64) -> Result<Option<AccountRecord>, StoreError> {
+        let mut reader = self.reader().await?;
+        let row: Option<AccountRow> =
+            on!(&mut reader, c => sqlx::query_as(BY_ID).bind(id).fetch_optional(c).await)?;
+        row.map(AccountRow::record).transpose()
+    }
+
+    /// The next page of accounts after an id, by id; empty at the end.
+    pub async fn accounts_after(&self, id: i64) -> Result<Vec<AccountRecord>, StoreError> {
+        let mut reader = self.reader().await?;
+        let rows: Vec<AccountRow> =
+            on!(&mut reader, c => sqlx::query_as(PAGE).bind(id).bind(PAGE_ROWS).fetch_all(c).await)?;
+        rows.into_iter().map(AccountRow::record).collect()
+    }
+
+    /// The next page of SIP accounts after a name, by name; empty at the end.
+    pub async fn sip_accounts_after(&self, name: &str) -> Result<Vec<SipAccountRecord>, StoreError> {
+        let mut reader = self.reader().await?;
+        let rows: Vec<SipAccountRow> =
+            on!(&mut reader, c => sqlx::query_as(SIP_PAGE).bind(name).bind(PAGE_ROWS).fetch_all(c).await)?;
+        Ok(rows.into_iter().map(SipAccountRow::record).collect())
+    }
+
+    /// An account's SIP accounts.
+    pub async fn sip_accounts_of(&self, account_id: i64) -> Result<Vec<SipAccountRecord>, StoreError> {
+        let mut reader = self.reader().await?;
+        let rows: Vec<SipAccountRow> =
+            on!(&mut reader, c => sqlx::query_as(SIP_OF).bind(account_id).fetch_all(c).await)?;
+        Ok(rows.into_iter().map(SipAccountRow::record).collect())
+    }
+}
+
+impl SipAccountRow {
+    fn record(self) -> SipAccountRecord {
+        SipAccountRecord { name: self.name, account_id: self.account_id, active: self.active != 0 }
+    }
+}
