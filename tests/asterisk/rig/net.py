@@ -1,0 +1,15 @@
+"""Who lives where. All of it is loopback; the rig runs in a network namespace of its own, so the ports are free."""
+
+ASTERISK = "127.0.0.1"
+SIP_PORT = 5060
+AGI_PORT = 4573
+HTTP_PORT = 8080
+INTERNAL_PORT = 8081
+# sipp binds its own address; each carrier has one, because a trunk is known by its address.
+CARRIER_PORT = 5070
+CARRIERS = {"carrier-a": "127.0.1.1", "carrier-b": "127.0.1.2", "emergency": "127.0.1.9"}
+PHONE = "127.0.2.1"
+PHONE_PORT = 6000
+# The address of the PBX that is known by it.
+PBX = "127.0.3.1"
+PASSWORD = "rig-phone-password"

@@ -1,0 +1,260 @@
+"""sipp as phones and as carriers. Scenarios are written from here, so that one place knows their SIP."""
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import net, sip
+from .process import Process, RigError
+
+# What Asterisk may refuse a call with. 401 is not among them: it is the challenge.
+REFUSALS = (400, 403, 404, 408, 410, 420, 480, 482, 484, 486, 487, 488, 500, 501, 502, 503, 504, 580, 600, 603)
+SDP = """\
+v=0
+o=rig 1 1 IN IP[local_ip_type] [local_ip]
+s=-
+c=IN IP[media_ip_type] [media_ip]
+t=0 0
+m=audio [media_port] RTP/AVP 8
+a=rtpmap:8 PCMA/8000
+"""
+_number = itertools.count(1)
+
+
+def _send(text, **attributes):
+    listed = "".join(f' {key}="{value}"' for key, value in attributes.items())
+    return f"  <send{listed}><![CDATA[\n\n{text}\n]]></send>\n"
+
+
+def _scenario(name, body):
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<scenario name="{name}">\n{body}</scenario>\n'
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call that a phone is to make."""
+
+    user: str
+    number: str
+    # The user part of From; the user itself unless told.
+    caller: str = None
+    # How long to talk before hanging up; None: until the far end hangs up.
+    talk_ms: int = None
+    # How long to let it ring before giving up; None: for ever.
+    patience_ms: int = None
+
+
+def _invite(cseq, authentication):
+    return (
+        "INVITE sip:[field1]@[remote_ip]:[remote_port] SIP/2.0\n"
+        "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n"
+        "Max-Forwards: 70\n"
+        "From: <sip:[field2]@[local_ip]:[local_port]>;tag=[pid]p[call_number]\n"
+        "To: <sip:[field1]@[remote_ip]:[remote_port]>\n"
+        "Call-ID: [call_id]\n"
+        f"CSeq: {cseq} INVITE\n"
+        "Contact: <sip:phone@[local_ip]:[local_port]>\n"
+        f"{authentication}"
+        "Content-Type: application/sdp\nContent-Length: [len]\n\n" + SDP)
+
+
+def _in_dialog(method, cseq, via, target="[next_url]"):
+    return (
+        f"{method} {target} SIP/2.0\n{via}\nMax-Forwards: 70\n"
+        "From: <sip:[field2]@[local_ip]:[local_port]>;tag=[pid]p[call_number]\n[last_To:]\n"
+        f"Call-ID: [call_id]\nCSeq: {cseq} {method}\nContent-Length: 0\n\n")
+
+
+_NEW_VIA = "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]"
+_OLD_URI = "sip:[field1]@[remote_ip]:[remote_port]"
+_OK = "SIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]\nContent-Length: 0\n\n"
+
+
+def _phone(authenticates, talk_ms, patience_ms):
+    """Calls, answers the challenge if it has a password, takes what comes, hangs up or waits for that."""
+    cseq = 2 if authenticates else 1
+    refusals = "".join(f'  <recv response="{code}" optional="true" next="refused"/>\n' for code in REFUSALS)
+    body = ""
+    if authenticates:
+        body += _send(_invite(1, ""), retrans=500)
+        body += '  <recv response="100" optional="true"/>\n  <recv response="401" auth="true"/>\n'
+        body += _send(_in_dialog("ACK", 1, "[last_Via:]", _OLD_URI))
+    body += _send(_invite(cseq, "[field3]\n" if authenticates else ""), retrans=500)
+    body += '  <recv response="100" optional="true"/>\n  <recv response="180" optional="true"/>\n'
+    body += '  <recv response="183" optional="true"/>\n' + refusals
+    patience = f' timeout="{patience_ms}" ontimeout="cancel"' if patience_ms is not None else ""
+    body += f'  <recv response="200" rrs="true"{patience}/>\n'
+    body += _send(_in_dialog("ACK", cseq, _NEW_VIA))
+    talk = f' timeout="{talk_ms}" ontimeout="hangup"' if talk_ms is not None else ""
+    body += f'  <recv request="BYE"{talk}/>\n' + _send(_OK, next="end")
+    body += '  <label id="hangup"/>\n'
+    body += _send(_in_dialog("BYE", cseq + 1, _NEW_VIA), retrans=500)
+    body += '  <recv response="200" next="end"/>\n'
+    body += '  <label id="cancel"/>\n'
+    # CANCEL has the branch of the INVITE, which the provisional answer carries.
+    body += _send(
+        f"CANCEL {_OLD_URI} SIP/2.0\n[last_Via:]\nMax-Forwards: 70\n"
+        "From: <sip:[field2]@[local_ip]:[local_port]>;tag=[pid]p[call_number]\n"
+        f"To: <{_OLD_URI}>\nCall-ID: [call_id]\nCSeq: {cseq} CANCEL\nContent-Length: 0\n\n", retrans=500)
+    body += '  <recv response="200"/>\n  <recv response="487"/>\n'
+    body += '  <label id="refused"/>\n' + _send(_in_dialog("ACK", cseq, "[last_Via:]", _OLD_URI))
+    body += '  <label id="end"/>\n'
+    return _scenario("phone", body)
+
+
+class Phones:
+    """sipp making calls."""
+
+    def __init__(self, logs: Path, calls, host=None, authenticates=True, rate=50, together=None, seconds=60,
+                 traced=True):
+        name = f"phone-{next(_number)}"
+        self.trace = logs / f"{name}.messages"
+        self.wanted = len(calls)
+        first = calls[0]
+        if any((call.talk_ms, call.patience_ms) != (first.talk_ms, first.patience_ms) for call in calls):
+            raise RigError("the calls of one sipp share talk_ms and patience_ms")
+        scenario = logs / f"{name}.xml"
+        scenario.write_text(_phone(authenticates, first.talk_ms, first.patience_ms))
+        data = logs / f"{name}.csv"
+        rows = [
+            f"{call.user};{call.number};{call.caller or call.user};"
+            f"[authentication username={call.user} password={net.PASSWORD}]"
+            for call in calls
+        ]
+        data.write_text("SEQUENTIAL\n" + "\n".join(rows) + "\n")
+        self.counts_file = logs / f"{name}.counts"
+        command = [
+            "sipp", f"{net.ASTERISK}:{net.SIP_PORT}", "-sf", str(scenario), "-inf", str(data),
+            "-i", host or net.PHONE, "-p", str(net.PHONE_PORT + next(_number)), "-mi", host or net.PHONE,
+            "-m", str(len(calls)), "-r", str(rate), "-l", str(together or max(len(calls), 10)), "-nostdin",
+            "-timeout", f"{seconds}s", "-timeout_error", "-trace_err", "-error_file", str(logs / f"{name}.errors"),
+            "-trace_stat", "-stf", str(self.counts_file), "-fd", "1",
+            # Far from Asterisk's RTP.
+            "-mp", "30000",
+        ]
+        if traced:
+            command += ["-trace_msg", "-message_file", str(self.trace)]
+        self._seconds = seconds
+        self._process = Process(name, command, logs / f"{name}.out")
+
+    def wait(self):
+        """Waits until all calls are over and returns the trace's messages."""
+        status = self._process.wait(self._seconds + 10)
+        if status not in (0, 1):
+            raise RigError(f"sipp ended with status {status}: {self._process.tail()}")
+        return self.messages()
+
+    def running(self):
+        return self._process.running()
+
+    def messages(self):
+        return sip.messages(self.trace)
+
+    def counts(self):
+        """The last line of sipp's own statistics, by column."""
+        lines = self.counts_file.read_text().splitlines()
+        return dict(zip(lines[0].split(";"), lines[-1].split(";"), strict=False))
+
+    def stop(self):
+        self._process.stop(2)
+
+
+def finals(messages):
+    """The final answer of each call of a phone's trace, challenges left out: {Call-ID: code}; 0 for none."""
+    found = {}
+    for message in messages:
+        if message.method == "INVITE" and message.sent:
+            found.setdefault(message.call_id, 0)
+        elif message.code >= 200 and message.code != 401 and message.header("CSeq").endswith("INVITE"):
+            found[message.call_id] = message.code
+    return found
+
+
+_REMEMBER = (
+    "    <action>\n"
+    '      <ereg regexp="[0-9]+" search_in="hdr" header="CSeq:" assign_to="cseq"/>\n'
+    '      <ereg regexp=".*" search_in="hdr" header="From:" assign_to="from"/>\n'
+    '      <ereg regexp=".*" search_in="hdr" header="To:" assign_to="to"/>\n'
+    '      <ereg regexp=".*" search_in="hdr" header="Via:" assign_to="via"/>\n'
+    "    </action>\n")
+_USED = '  <Reference variables="cseq,from,to,via"/>\n'
+
+
+def _response(code, reason, sdp=False):
+    """An answer to the INVITE that was remembered, whatever came since."""
+    head = (
+        f"SIP/2.0 {code} {reason}\nVia:[$via]\nFrom:[$from]\nTo:[$to];tag=[pid]c[call_number]\n[last_Call-ID:]\n"
+        "CSeq: [$cseq] INVITE\nContact: <sip:carrier@[local_ip]:[local_port]>\n")
+    if sdp:
+        return head + "Content-Type: application/sdp\nContent-Length: [len]\n\n" + SDP
+    return head + "Content-Length: 0\n\n"
+
+
+def _carrier(ring_ms, answers, talk_ms, code, reason):
+    body = f'  <recv request="INVITE" rrs="true">\n{_REMEMBER}  </recv>\n'
+    body += _send(_response(100, "Trying"))
+    if code is not None:
+        body += _send(_response(code, reason), retrans=500) + '  <recv request="ACK"/>\n'
+        return _scenario("carrier", body + _USED)
+    body += _send(_response(180, "Ringing"))
+    ring = f' timeout="{max(ring_ms, 1)}" ontimeout="answer"' if answers else ""
+    body += f'  <recv request="CANCEL"{ring}/>\n' + _send(_OK)
+    body += _send(_response(487, "Request Terminated"), retrans=500) + '  <recv request="ACK" next="end"/>\n'
+    body += '  <label id="answer"/>\n' + _send(_response(200, "OK", sdp=True), retrans=500)
+    body += '  <recv request="ACK"/>\n'
+    talk = f' timeout="{talk_ms}" ontimeout="hangup"' if talk_ms is not None else ""
+    body += f'  <recv request="BYE"{talk}/>\n' + _send(_OK, next="end")
+    body += '  <label id="hangup"/>\n' + _send(
+        "BYE [next_url] SIP/2.0\nVia: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\nMax-Forwards: 70\n"
+        "From:[$to];tag=[pid]c[call_number]\nTo:[$from]\n[last_Call-ID:]\nCSeq: 1 BYE\nContent-Length: 0\n\n",
+        retrans=500)
+    body += '  <recv response="200"/>\n  <label id="end"/>\n'
+    return _scenario("carrier", body + _USED)
+
+
+class Carrier:
+    """sipp as a carrier behind a trunk."""
+
+    def __init__(self, logs: Path, trunk, ring_ms=50, answers=True, talk_ms=None, refuses=None, traced=True):
+        """Rings for `ring_ms`, then answers (unless told not to) and hangs up after `talk_ms` (None: waits for BYE);
+        or refuses with `(code, reason)`."""
+        name = f"{trunk}-{next(_number)}"
+        self.trunk = trunk
+        self.trace = logs / f"{name}.messages"
+        code, reason = refuses or (None, None)
+        scenario = logs / f"{name}.xml"
+        scenario.write_text(_carrier(ring_ms, answers, talk_ms, code, reason))
+        command = [
+            "sipp", "-sf", str(scenario), "-i", net.CARRIERS[trunk], "-p", str(net.CARRIER_PORT), "-mi",
+            net.CARRIERS[trunk], "-nostdin", "-trace_err", "-error_file", str(logs / f"{name}.errors"),
+            "-mp", "40000",
+        ]
+        if traced:
+            command += ["-trace_msg", "-message_file", str(self.trace)]
+        self._process = Process(name, command, logs / f"{name}.out")
+
+    def messages(self):
+        return sip.messages(self.trace)
+
+    def invites(self):
+        """The calls that reached this carrier: the first INVITE of each."""
+        seen = {}
+        for message in self.messages():
+            if message.method == "INVITE" and not message.sent:
+                seen.setdefault(message.call_id, message)
+        return list(seen.values())
+
+    def talked_ms(self):
+        """For each answered call, the time from our 200 to the first BYE, as the carrier bills it."""
+        answered, talked = {}, {}
+        for message in self.messages():
+            if message.code == 200 and message.sent and message.header("CSeq").endswith("INVITE"):
+                answered.setdefault(message.call_id, message.at)
+            elif message.method == "BYE" and message.call_id in answered and message.call_id not in talked:
+                talked[message.call_id] = (message.at - answered[message.call_id]).total_seconds() * 1000
+        return list(talked.values())
+
+    def stop(self):
+        if not self._process.running():
+            raise RigError(f"the carrier {self.trunk} ended by itself: {self._process.tail()}")
+        self._process.stop(2)
