@@ -73,16 +73,18 @@ _OK = "SIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[
 def _phone(authenticates, talk_ms, patience_ms):
     """Calls, answers the challenge if it has a password, takes what comes, hangs up or waits for that."""
     cseq = 2 if authenticates else 1
-    refusals = "".join(f'  <recv response="{code}" optional="true" next="refused"/>\n' for code in REFUSALS)
     body = ""
     if authenticates:
         body += _send(_invite(1, ""), retrans=500)
         body += '  <recv response="100" optional="true"/>\n  <recv response="401" auth="true"/>\n'
         body += _send(_in_dialog("ACK", 1, "[last_Via:]", _OLD_URI))
     body += _send(_invite(cseq, "[field3]\n" if authenticates else ""), retrans=500)
-    body += '  <recv response="100" optional="true"/>\n  <recv response="180" optional="true"/>\n'
-    body += '  <recv response="183" optional="true"/>\n' + refusals
+    # sipp waits at the first of these, and after a provisional answer at the one behind it: the patience stands on each.
     patience = f' timeout="{patience_ms}" ontimeout="cancel"' if patience_ms is not None else ""
+    for code in (100, 180, 183):
+        body += f'  <recv response="{code}" optional="true"{patience}/>\n'
+    for code in REFUSALS:
+        body += f'  <recv response="{code}" optional="true" next="refused"{patience}/>\n'
     body += f'  <recv response="200" rrs="true"{patience}/>\n'
     body += _send(_in_dialog("ACK", cseq, _NEW_VIA))
     talk = f' timeout="{talk_ms}" ontimeout="hangup"' if talk_ms is not None else ""
