@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 
 from . import net
@@ -56,7 +57,7 @@ class Asterisk:
         (site / "peers.conf").write_text(
             "".join(_account(name) for name in accounts)
             + "".join(_ip_peer(name, host) for name, host in ip_peers.items()))
-        (site / "manager.conf").write_text("")
+        (site / "manager.conf").write_text("; Nobody asks this Asterisk by AMI.\n")
         owner = pwd_of(self.root, "asterisk")
         for path in [self.outside, *self.outside.rglob("*")]:
             os.chown(path, *owner)
@@ -71,16 +72,23 @@ class Asterisk:
                 raise RigError(f"{path} has {count} lines that set {key}")
         path.write_text(text)
 
-    def replace_agi(self, values):
-        """The dialplan with its two AGI lines replaced by fixed values, for a ceiling to compare with."""
+    @contextmanager
+    def without_agi(self, values):
+        """The same dialplan with its two AGI lines replaced by fixed values: what it carries by itself."""
         path = self.outside / "etc" / "extensions.conf"
-        text = path.read_text()
+        own = path.read_text()
         fixed = ",".join(f"{key}={value}" for key, value in values.items())
-        text, first = re.subn(r"(?m)AGI\(agi://\$\{TG_AGI\}/authorize,.*\)$", f"MSet({fixed})", text)
+        text, first = re.subn(r"(?m)AGI\(agi://\$\{TG_AGI\}/authorize,.*\)$", lambda _: f"MSet({fixed})", own)
         text, second = re.subn(r"(?m)AGI\(agi://\$\{TG_AGI\}/settle,.*\)$", "Set(TG_SETTLED=1)", text)
         if (first, second) != (1, 1):
             raise RigError(f"extensions.conf has {first} authorize and {second} settle lines, not one of each")
         path.write_text(text)
+        self.cli("dialplan reload")
+        try:
+            yield
+        finally:
+            path.write_text(own)
+            self.cli("dialplan reload")
 
     def start(self):
         conf = str(self.inside / "etc" / "asterisk.conf")

@@ -42,26 +42,37 @@ class Call:
     talk_ms: int = None
     # How long to let it ring before giving up; None: for ever.
     patience_ms: int = None
+    # The display name of From, as it stands between the quotes; and further header lines.
+    display: str = ""
+    headers: tuple = ()
 
 
-def _invite(cseq, authentication):
+def _manner(call):
+    return call.talk_ms, call.patience_ms, call.display, call.headers
+
+
+def _from(display):
+    name = f'"{display}" ' if display else ""
+    return f"From: {name}<sip:[field2]@[local_ip]:[local_port]>;tag=[pid]p[call_number]\n"
+
+
+def _invite(cseq, call, authentication):
     return (
         "INVITE sip:[field1]@[remote_ip]:[remote_port] SIP/2.0\n"
         "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n"
         "Max-Forwards: 70\n"
-        "From: <sip:[field2]@[local_ip]:[local_port]>;tag=[pid]p[call_number]\n"
+        f"{_from(call.display)}"
         "To: <sip:[field1]@[remote_ip]:[remote_port]>\n"
         "Call-ID: [call_id]\n"
         f"CSeq: {cseq} INVITE\n"
         "Contact: <sip:phone@[local_ip]:[local_port]>\n"
-        f"{authentication}"
+        f"{authentication}{''.join(line + chr(10) for line in call.headers)}"
         "Content-Type: application/sdp\nContent-Length: [len]\n\n" + SDP)
 
 
-def _in_dialog(method, cseq, via, target="[next_url]"):
+def _in_dialog(method, cseq, call, via, target="[next_url]"):
     return (
-        f"{method} {target} SIP/2.0\n{via}\nMax-Forwards: 70\n"
-        "From: <sip:[field2]@[local_ip]:[local_port]>;tag=[pid]p[call_number]\n[last_To:]\n"
+        f"{method} {target} SIP/2.0\n{via}\nMax-Forwards: 70\n{_from(call.display)}[last_To:]\n"
         f"Call-ID: [call_id]\nCSeq: {cseq} {method}\nContent-Length: 0\n\n")
 
 
@@ -70,36 +81,35 @@ _OLD_URI = "sip:[field1]@[remote_ip]:[remote_port]"
 _OK = "SIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]\nContent-Length: 0\n\n"
 
 
-def _phone(authenticates, talk_ms, patience_ms):
+def _phone(authenticates, call):
     """Calls, answers the challenge if it has a password, takes what comes, hangs up or waits for that."""
     cseq = 2 if authenticates else 1
     body = ""
     if authenticates:
-        body += _send(_invite(1, ""), retrans=500)
+        body += _send(_invite(1, call, ""), retrans=500)
         body += '  <recv response="100" optional="true"/>\n  <recv response="401" auth="true"/>\n'
-        body += _send(_in_dialog("ACK", 1, "[last_Via:]", _OLD_URI))
-    body += _send(_invite(cseq, "[field3]\n" if authenticates else ""), retrans=500)
+        body += _send(_in_dialog("ACK", 1, call, "[last_Via:]", _OLD_URI))
+    body += _send(_invite(cseq, call, "[field3]\n" if authenticates else ""), retrans=500)
     # sipp waits at the first of these, and after a provisional answer at the one behind it: the patience stands on each.
-    patience = f' timeout="{patience_ms}" ontimeout="cancel"' if patience_ms is not None else ""
+    patience = f' timeout="{call.patience_ms}" ontimeout="cancel"' if call.patience_ms is not None else ""
     for code in (100, 180, 183):
         body += f'  <recv response="{code}" optional="true"{patience}/>\n'
     for code in REFUSALS:
         body += f'  <recv response="{code}" optional="true" next="refused"{patience}/>\n'
     body += f'  <recv response="200" rrs="true"{patience}/>\n'
-    body += _send(_in_dialog("ACK", cseq, _NEW_VIA))
-    talk = f' timeout="{talk_ms}" ontimeout="hangup"' if talk_ms is not None else ""
+    body += _send(_in_dialog("ACK", cseq, call, _NEW_VIA))
+    talk = f' timeout="{call.talk_ms}" ontimeout="hangup"' if call.talk_ms is not None else ""
     body += f'  <recv request="BYE"{talk}/>\n' + _send(_OK, next="end")
     body += '  <label id="hangup"/>\n'
-    body += _send(_in_dialog("BYE", cseq + 1, _NEW_VIA), retrans=500)
+    body += _send(_in_dialog("BYE", cseq + 1, call, _NEW_VIA), retrans=500)
     body += '  <recv response="200" next="end"/>\n'
     body += '  <label id="cancel"/>\n'
     # CANCEL has the branch of the INVITE, which the provisional answer carries.
     body += _send(
-        f"CANCEL {_OLD_URI} SIP/2.0\n[last_Via:]\nMax-Forwards: 70\n"
-        "From: <sip:[field2]@[local_ip]:[local_port]>;tag=[pid]p[call_number]\n"
+        f"CANCEL {_OLD_URI} SIP/2.0\n[last_Via:]\nMax-Forwards: 70\n{_from(call.display)}"
         f"To: <{_OLD_URI}>\nCall-ID: [call_id]\nCSeq: {cseq} CANCEL\nContent-Length: 0\n\n", retrans=500)
     body += '  <recv response="200"/>\n  <recv response="487"/>\n'
-    body += '  <label id="refused"/>\n' + _send(_in_dialog("ACK", cseq, "[last_Via:]", _OLD_URI))
+    body += '  <label id="refused"/>\n' + _send(_in_dialog("ACK", cseq, call, "[last_Via:]", _OLD_URI))
     body += '  <label id="end"/>\n'
     return _scenario("phone", body)
 
@@ -113,13 +123,13 @@ class Phones:
         self.trace = logs / f"{name}.messages"
         self.wanted = len(calls)
         first = calls[0]
-        if any((call.talk_ms, call.patience_ms) != (first.talk_ms, first.patience_ms) for call in calls):
-            raise RigError("the calls of one sipp share talk_ms and patience_ms")
+        if any(_manner(call) != _manner(first) for call in calls):
+            raise RigError("the calls of one sipp differ in user, number and caller only")
         scenario = logs / f"{name}.xml"
-        scenario.write_text(_phone(authenticates, first.talk_ms, first.patience_ms))
+        scenario.write_text(_phone(authenticates, first))
         data = logs / f"{name}.csv"
         rows = [
-            f"{call.user};{call.number};{call.caller or call.user};"
+            f"{call.user};{call.number};{call.user if call.caller is None else call.caller};"
             f"[authentication username={call.user} password={net.PASSWORD}]"
             for call in calls
         ]

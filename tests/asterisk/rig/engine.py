@@ -1,0 +1,103 @@
+"""The `tollgate` binary with a data folder of its own, driven by its own command line."""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from . import net
+from .book import Book
+from .process import Process, RigError, listens, wait_until
+
+
+class Refused(Exception):
+    """A command that ended with status 1: what it printed."""
+
+    def __init__(self, arguments, answer):
+        super().__init__(f"tollgate {' '.join(arguments)}: {answer}")
+        self.answer = answer
+
+
+class Engine:
+    """One deployment: configuration, database, key file, and the server when it is started."""
+
+    def __init__(self, binary: Path, data: Path, logs: Path, name, ring_seconds=60):
+        self._binary = str(binary)
+        self._logs = logs
+        self._name = name
+        data.mkdir(parents=True)
+        self._config = data / "tollgate.toml"
+        self.book = Book(data / "book.db")
+        self._config.write_text(
+            f'[database]\nurl = "sqlite://{data}/book.db"\n\n'
+            f'[secrets]\nkey_file = "{data}/tollgate.key"\n\n'
+            f'[fastagi]\nlisten = "{net.ASTERISK}:{net.AGI_PORT}"\n\n'
+            f'[http]\nlisten = "{net.ASTERISK}:{net.HTTP_PORT}"\n\n'
+            f'[internal]\nlisten = "{net.ASTERISK}:{net.INTERNAL_PORT}"\n\n'
+            # Until calls are metered live, a grant is held whole.
+            '[credit]\nreserve = "full"\n\n'
+            f"[routing]\nring_seconds = {ring_seconds}\n")
+        self._environment = {key: value for key, value in os.environ.items() if not key.startswith("TOLLGATE_")}
+        self._process = None
+
+    def start(self):
+        if self.running():
+            raise RigError("tollgate is running already")
+        self._process = Process(
+            "tollgate", [self._binary, "serve", "--config", str(self._config)], self._logs / f"tollgate-{self._name}.log",
+            env=self._environment)
+        try:
+            wait_until("tollgate to take FastAGI requests",
+                       lambda: not self._process.running() or listens(net.ASTERISK, net.AGI_PORT), 20)
+        except RigError as error:
+            raise RigError(f"{error}; its log: {self._process.tail()}") from error
+        if not self._process.running():
+            raise RigError(f"tollgate ended at its start; its log: {self._process.tail()}")
+        return self
+
+    def running(self):
+        return self._process is not None and self._process.running()
+
+    def stop(self):
+        """Ends it in order."""
+        if self._process is not None:
+            self._process.stop(15)
+
+    def kill(self):
+        """Ends it as a power cut would."""
+        self._process.kill()
+
+    def freeze(self):
+        """Its ports stay open and nothing answers."""
+        self._process.signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self._process.signal(signal.SIGCONT)
+
+    def log(self):
+        path = self._logs / f"tollgate-{self._name}.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def cli(self, *arguments, allowed=(0,)):
+        """A command's JSON. Status 1 raises `Refused`, unless it is allowed."""
+        arguments = [str(argument) for argument in arguments]
+        done = subprocess.run(
+            [self._binary, *arguments, "--config", str(self._config), "--json"], stdin=subprocess.DEVNULL,
+            capture_output=True, timeout=120, check=False, env=self._environment)
+        try:
+            answer = json.loads(done.stdout) if done.stdout.strip() else None
+        except ValueError as error:
+            raise RigError(f"tollgate {' '.join(arguments)} printed no JSON: {done.stdout[:300]!r}") from error
+        if done.returncode == 1 and 1 not in allowed:
+            raise Refused(arguments, answer if answer is not None else done.stderr.decode(errors="replace")[-500:])
+        if done.returncode not in (*allowed, 1):
+            raise RigError(f"tollgate {' '.join(arguments)} ended with {done.returncode}: "
+                           f"{done.stderr.decode(errors='replace')[-500:]}")
+        return answer
+
+    def account(self, login):
+        return self.cli("account", "show", login)
+
+    def audit(self):
+        return self.cli("audit", allowed=(0, 1))

@@ -1,0 +1,1 @@
+"""The scenarios: each module's `run(rig, claims)`."""
