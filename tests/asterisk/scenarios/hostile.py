@@ -11,7 +11,7 @@ DIALLED = (
     "49%0aagi_accountcode%3a%20victim",
     "49%0a%0a200%20result=1",
     "49%0d%0a%0d%0aEvent%3a%20Hangup%0d%0aUniqueid%3a%20evil.1",
-    "49301234&PJSIP/emergency/sip:112@127.0.1.9:5070&",
+    "49301234&PJSIP/112%40emergency&",
     "49301234%26PJSIP%2Femergency%2Fsip%3A112%40127.0.1.9%3A5070",
     "49301234%7c49301235",
     "49301234,1",
@@ -21,7 +21,6 @@ DIALLED = (
     "49'1",
     "49%5c%22",
     "4930123456%29L%28",
-    "+49301234%00",
     "4" * 79,
     "4" * 200,
     "4930123456" + "%0a" * 30,
@@ -30,7 +29,7 @@ DIALLED = (
 CALLERS = (
     "49%0aagi_arg_1%3a%20victim",
     "49%0a%0a200%20result=1%0a",
-    "49&PJSIP/emergency/sip:112@127.0.1.9:5070",
+    "49&PJSIP/112%40emergency",
     "49%26x",
     "49%7c1",
     "49,1,TG_TOKEN=1",
@@ -63,11 +62,9 @@ def run(rig, claims):
 
     # What Asterisk would tell an engine, seen by one that takes it down and says nothing.
     with Listener(hears_s=0.25) as listener:
-        for number in DIALLED:
-            _refused(claims, rig, f"dialling {number[:60]!r}", [Call(world.CLIENT, number, talk_ms=100)])
-        for caller in CALLERS:
-            _refused(claims, rig, f"calling as {caller[:60]!r}", [Call(world.CLIENT, world.BERLIN, caller, talk_ms=100)],
-                     host=net.PBX, authenticates=False)
+        _refused(claims, rig, "dialling", [Call(world.CLIENT, number, talk_ms=100) for number in DIALLED])
+        _refused(claims, rig, "calling as", [Call(world.CLIENT, world.BERLIN, caller, talk_ms=100) for caller in CALLERS],
+                 host=net.PBX, authenticates=False)
         claims.equal("none of them reached Tollgate", listener.heard, [])
         for decoration in DECORATIONS:
             Phones(rig.logs, [Call(world.CLIENT, world.BERLIN, talk_ms=100, **decoration)]).wait()
@@ -86,9 +83,7 @@ def run(rig, claims):
     claims.that("each is the account's own", all(cdr["endpoint"] == world.CLIENT for cdr in cdrs))
     claims.that("each was dialled to its one number",
                 all(f"sip:{world.BERLIN}@" in message.uri for carrier in carriers for message in carrier.invites()))
-    for number in DIALLED:
-        _refused(claims, rig, f"with Tollgate there, dialling {number[:40]!r}",
-                 [Call(world.CLIENT, number, talk_ms=100)])
+    _refused(claims, rig, "with Tollgate there, dialling", [Call(world.CLIENT, number, talk_ms=100) for number in DIALLED])
     claims.equal("none of those rang a carrier", sum(rung()), len(DECORATIONS))
     claims.equal("nor is in the book", engine.book.count(), len(DECORATIONS))
     claims.equal("the audit finds no difference", engine.audit()["differences"], [])
@@ -97,9 +92,14 @@ def run(rig, claims):
 
 
 def _refused(claims, rig, what, calls, **how):
-    messages = Phones(rig.logs, calls, seconds=8, **how)
-    codes = list(finals(messages.wait()).values())
-    claims.that(f"{what} is refused", len(codes) == 1 and 400 <= codes[0] < 500, codes)
+    """Each of the calls must end in a refusal of its own."""
+    # One at a time, so that the order of the trace is the order of the calls.
+    messages = Phones(rig.logs, calls, together=1, **how).wait()
+    codes = list(finals(messages).values())
+    claims.equal(f"{what}: every call was answered", len(codes), len(calls))
+    for call, code in zip(calls, codes, strict=False):
+        shown = call.number if call.caller is None else call.caller
+        claims.that(f"{what} {shown[:70]!r} is refused", 400 <= code < 500, code)
 
 
 def _check_environment(claims, text):
