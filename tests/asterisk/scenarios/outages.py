@@ -102,7 +102,7 @@ def _ends_while_down(rig, claims, engine, known):
     claims.equal("its record holds how it ended", (status, cause, route), ("ANSWER", "16", "1"))
     claims.that("its record holds the attempts", attempts.startswith("1:ANSWER:16:") and attempts.endswith(";"), attempts)
     told = dict(pair.split("=", 1) for pair in extras.split(";") if pair)
-    claims.equal("its record holds the extras", (told.get("callid"), told.get("hangup_by"), told.get("sip_code")),
+    claims.equal("its record holds the extras", (told.get("sip_call_id"), told.get("hung_up_by"), told.get("sip_code")),
                  (list(finals(phone.messages()))[0], "caller", "200"))
     claims.equal("the book has nothing of it yet", engine.book.count() - before, 0)
     engine.start()
