@@ -5,7 +5,19 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+#[path = "store_story/audit.rs"]
+mod audit;
+#[path = "store_story/calls.rs"]
+mod calls;
 #[path = "store_story/database.rs"]
 mod database;
+#[path = "store_story/feed.rs"]
+mod feed;
+#[path = "store_story/ledger.rs"]
+mod ledger;
+#[path = "store_story/outage.rs"]
+mod outage;
+#[path = "store_story/owner.rs"]
+mod owner;
 #[path = "store_story/schema.rs"]
 mod schema;

@@ -19,6 +19,7 @@
 
 pub mod accounts;
 pub mod attempts;
+pub(crate) mod audit;
 pub mod balances;
 pub mod batch;
 mod catalog;

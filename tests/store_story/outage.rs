@@ -1,0 +1,1 @@
+//! The database goes away and comes back, and so does the process.
