@@ -1,1 +1,1 @@
-SELECT cdr_id FROM call_keys WHERE server = $1 AND unique_id = $2 AND leg = $3
+SELECT cdr_id, run, batch FROM call_keys WHERE server = $1 AND unique_id = $2 AND leg = $3

@@ -210,7 +210,7 @@ impl Ledger {
             unnamed: Arc::default(),
         };
         let (inbox, counters) = (Arc::clone(&ledger.inbox), Arc::clone(&ledger.counters));
-        let writer = Writer::new(store, clock, limits, inbox, counters);
+        let writer = Writer::new(store, clock, limits, inbox, counters, run);
         let task = tokio::spawn(writer.run(commands, shutdown));
         Ok((ledger, task))
     }

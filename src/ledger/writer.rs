@@ -14,7 +14,7 @@ use crate::{
     store::{
         Store, StoreError,
         attempts::RefusalCount,
-        batch::{Batch, Settled, Written},
+        batch::{Batch, BatchName, Settled, Written},
         cdr::{CallKey, RefusedAttempt, Settlement},
         open_calls::OpenCall,
         posting::{Posted, Posting},
@@ -45,6 +45,8 @@ pub(super) struct Writer {
     limits: LedgerLimits,
     inbox: Arc<Inbox>,
     counters: Arc<LedgerCounters>,
+    /// The name of the load that is being written.
+    name: BatchName,
     entries_since_checkpoint: usize,
     partitions_at_ms: u64,
 }
@@ -56,9 +58,19 @@ impl Writer {
         limits: LedgerLimits,
         inbox: Arc<Inbox>,
         counters: Arc<LedgerCounters>,
+        run: i64,
     ) -> Self {
         let partitions_at_ms = clock.monotonic_ms().saturating_add(PARTITIONS_EVERY_MS);
-        Self { store, clock, limits, inbox, counters, entries_since_checkpoint: 0, partitions_at_ms }
+        Self {
+            store,
+            clock,
+            limits,
+            inbox,
+            counters,
+            name: BatchName { run, batch: 0 },
+            entries_since_checkpoint: 0,
+            partitions_at_ms,
+        }
     }
 
     /// Writes until the shutdown, then what is still queued.
@@ -125,6 +137,7 @@ impl Writer {
 
     /// Writes a load whole, or in halves down to the row that the database refuses.
     async fn write_load(&mut self, load: Vec<Item>) -> Result<(), LedgerError> {
+        self.name.batch += 1;
         let mut waiting = vec![load];
         while let Some(mut load) = waiting.pop() {
             match self.try_write(&load).await {
@@ -151,7 +164,7 @@ impl Writer {
 
     /// Tries until it is written, refused, or the patience is over.
     async fn try_write(&self, load: &[Item]) -> Result<Written, StoreError> {
-        let batch = BatchParts::of(load);
+        let batch = BatchParts::of(load, self.name);
         let (mut wait, mut waited) = (FIRST_RETRY, Duration::ZERO);
         loop {
             let batch = batch.batch();
@@ -281,6 +294,7 @@ impl Writer {
 /// A load sorted for the store. The rows that nobody waits for are copied, so that they can be kept if it fails.
 #[derive(Default)]
 struct BatchParts<'a> {
+    name: BatchName,
     settlements: Vec<&'a Settlement>,
     opened: Vec<OpenCall>,
     voided: Vec<&'a CallKey>,
@@ -290,8 +304,8 @@ struct BatchParts<'a> {
 }
 
 impl<'a> BatchParts<'a> {
-    fn of(load: &'a [Item]) -> Self {
-        let mut parts = Self::default();
+    fn of(load: &'a [Item], name: BatchName) -> Self {
+        let mut parts = Self { name, ..Self::default() };
         for item in load {
             match item {
                 Item::Opened(call) => parts.opened.push(call.clone()),
@@ -307,6 +321,7 @@ impl<'a> BatchParts<'a> {
 
     fn batch(&self) -> Batch<'_> {
         Batch {
+            name: self.name,
             settlements: self.settlements.clone(),
             opened: &self.opened,
             voided: self.voided.clone(),

@@ -34,7 +34,7 @@ pub(super) static ENTRIES: LazyLock<ManyRows> = LazyLock::new(|| {
 pub(super) static CALL_KEYS: LazyLock<ManyRows> = LazyLock::new(|| {
     ManyRows::insert(
         "call_keys",
-        "server, unique_id, leg, cdr_id",
+        "server, unique_id, leg, cdr_id, run, batch",
         " ON CONFLICT (server, unique_id, leg) DO NOTHING RETURNING cdr_id",
     )
 });
@@ -43,9 +43,23 @@ const FIND_CALL: &str = include_str!("../../sql/queries/call_key_find.sql");
 const ADD_REFERENCE: &str = include_str!("../../sql/queries/posting_reference_add.sql");
 const FIND_REFERENCE: &str = include_str!("../../sql/queries/posting_reference_find.sql");
 
+/// A batch's name: the start of a ledger ([`Store::count_run`]) and a number of its own.
+///
+/// A batch that is tried again after its commit's answer was lost finds its rows under its own name, and they are not
+/// duplicates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BatchName {
+    /// The start of the ledger.
+    pub run: i64,
+    /// Its batch.
+    pub batch: i64,
+}
+
 /// What a batch carries.
 #[derive(Debug, Default)]
 pub struct Batch<'a> {
+    /// The same each time that it is tried.
+    pub name: BatchName,
     /// Calls that ended.
     pub settlements: Vec<&'a Settlement>,
     /// Calls that were granted; a key comes once.
@@ -123,6 +137,7 @@ impl Store {
 /// The rows that a batch adds to the book, and the ids it has left.
 struct Book<'a> {
     at: i64,
+    name: BatchName,
     next: Reserved,
     transactions: Vec<Value<'a>>,
     entries: Vec<Value<'a>>,
@@ -141,7 +156,7 @@ impl<'a> Book<'a> {
             changes: 0,
         };
         let next = if need == Reserved::default() { need } else { tx.reserve_ids(need).await? };
-        Ok(Self { at, next, transactions: Vec::new(), entries: Vec::new() })
+        Ok(Self { at, name: batch.name, next, transactions: Vec::new(), entries: Vec::new() })
     }
 
     /// Takes the calls' keys, and writes CDRs and entries of those that were free.
@@ -152,7 +167,7 @@ impl<'a> Book<'a> {
     ) -> Result<Vec<Settled>, StoreError> {
         let first_id = self.next.cdrs;
         self.next.cdrs += count(settlements.len());
-        let mut keys = Vec::with_capacity(settlements.len() * 4);
+        let mut keys = Vec::with_capacity(settlements.len() * 6);
         for (id, settlement) in (first_id..).zip(settlements) {
             let key = &settlement.key;
             keys.extend([
@@ -160,6 +175,8 @@ impl<'a> Book<'a> {
                 Value::Text(&key.unique_id),
                 Value::Int(i64::from(key.leg)),
                 Value::Int(id),
+                Value::Int(self.name.run),
+                Value::Int(self.name.batch),
             ]);
         }
         let fresh: HashSet<i64> = CALL_KEYS.returning(tx, &keys).await?.into_iter().collect();
@@ -169,7 +186,9 @@ impl<'a> Book<'a> {
                 cdrs.push(self.new_cdr(id, settlement)?);
                 settled.push(Settled { cdr_id: id, duplicate: false });
             } else {
-                settled.push(Settled { cdr_id: find_call(tx, &settlement.key).await?, duplicate: true });
+                let (cdr_id, name) = find_call(tx, &settlement.key).await?;
+                let earlier = settled.iter().any(|settled: &Settled| settled.cdr_id == cdr_id);
+                settled.push(Settled { cdr_id, duplicate: name != self.name || earlier });
             }
         }
         cdr_rows::insert(tx, &cdrs, self.at).await?;
@@ -221,7 +240,7 @@ impl<'a> Book<'a> {
         postings: &[&'a Posting],
     ) -> Result<Vec<Result<Posted, PostingRefusal>>, StoreError> {
         let mut owned: HashMap<i64, bool> = HashMap::new();
-        let mut posted = Vec::with_capacity(postings.len());
+        let mut posted: Vec<Result<Posted, PostingRefusal>> = Vec::with_capacity(postings.len());
         for &posting in postings {
             if let Fence::Owner { epoch } = posting.fence
                 && let std::collections::hash_map::Entry::Vacant(unknown) = owned.entry(epoch)
@@ -232,13 +251,17 @@ impl<'a> Book<'a> {
                     Err(error) => return Err(error),
                 });
             }
-            posted.push(match posting.fence {
+            let outcome = match posting.fence {
                 _ if !posting.balances() => Err(PostingRefusal::Unbalanced),
                 Fence::Owner { epoch } if owned.get(&epoch) != Some(&true) => {
                     Err(PostingRefusal::StaleEpoch { epoch })
                 }
                 _ => self.post_one(tx, posting).await?,
-            });
+            };
+            posted.push(outcome.map(|Posted { tx_id, duplicate }| {
+                let earlier = posted.iter().any(|other| matches!(other, Ok(other) if other.tx_id == tx_id));
+                Posted { tx_id, duplicate: duplicate || earlier }
+            }));
         }
         Ok(posted)
     }
@@ -252,12 +275,12 @@ impl<'a> Book<'a> {
             let (scope, text, tx_id) = (reference.scope, reference.text.as_str(), self.next.transactions);
             let fingerprint = posting.fingerprint();
             let added = on!(tx, c => sqlx::query(ADD_REFERENCE).bind(&posting.kind).bind(scope).bind(text).bind(tx_id)
-                .bind(&fingerprint).execute(c).await.map(|done| done.rows_affected()))?;
+                .bind(&fingerprint).bind(self.name.run).bind(self.name.batch).execute(c).await.map(|done| done.rows_affected()))?;
             if added == 0 {
-                let (tx_id, first): (i64, String) = on!(tx, c => sqlx::query_as(FIND_REFERENCE).bind(&posting.kind)
+                let (tx_id, first, run, batch): (i64, String, i64, i64) = on!(tx, c => sqlx::query_as(FIND_REFERENCE).bind(&posting.kind)
                     .bind(scope).bind(text).fetch_one(c).await)?;
                 return Ok(if first == fingerprint {
-                    Ok(Posted { tx_id, duplicate: true })
+                    Ok(Posted { tx_id, duplicate: self.name != BatchName { run, batch } })
                 } else {
                     Err(PostingRefusal::ReferenceTaken { reference: text.to_owned() })
                 });
@@ -341,10 +364,10 @@ impl<'a> Book<'a> {
     }
 }
 
-async fn find_call(tx: &mut Tx, key: &CallKey) -> Result<i64, StoreError> {
-    let (cdr_id,): (i64,) = on!(tx, c => sqlx::query_as(FIND_CALL).bind(&key.server).bind(&key.unique_id)
+async fn find_call(tx: &mut Tx, key: &CallKey) -> Result<(i64, BatchName), StoreError> {
+    let (cdr_id, run, batch): (i64, i64, i64) = on!(tx, c => sqlx::query_as(FIND_CALL).bind(&key.server).bind(&key.unique_id)
         .bind(i64::from(key.leg)).fetch_one(c).await)?;
-    Ok(cdr_id)
+    Ok((cdr_id, BatchName { run, batch }))
 }
 
 fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {

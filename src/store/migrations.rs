@@ -37,7 +37,7 @@ impl Store {
     ///
     /// A database of a newer program, or one whose steps were changed, is refused and left as it is.
     pub async fn migrate(&self, now: jiff::Timestamp) -> Result<(), StoreError> {
-        let mut tx = self.begin_migration().await?;
+        let mut tx = self.begin_schema_change().await?;
         on!(&mut tx, c => sqlx::raw_sql(include_str!("../../sql/queries/migrations_table.sql")).execute(c).await.map(drop))?;
         tx.commit().await?;
         for migration in MIGRATIONS {
@@ -55,7 +55,8 @@ impl Store {
         Ok(())
     }
 
-    async fn begin_migration(&self) -> Result<Tx, StoreError> {
+    /// Changes of the schema follow one another, whichever process makes them.
+    pub(super) async fn begin_schema_change(&self) -> Result<Tx, StoreError> {
         let mut tx = self.begin().await?;
         if let Side::Postgres(connection) = tx.side() {
             sqlx::query(POSTGRES_LOCK).execute(connection).await?;
@@ -67,7 +68,7 @@ impl Store {
         let text = if self.is_postgres() { migration.postgres } else { migration.sqlite };
         let checksum = hex(&Sha256::digest(text));
         let version = migration.version;
-        let mut tx = self.begin_migration().await?;
+        let mut tx = self.begin_schema_change().await?;
         let applied: Option<(String,)> = on!(&mut tx, c => sqlx::query_as(include_str!("../../sql/queries/migrations_applied.sql")).bind(version).fetch_optional(c).await)?;
         if let Some((recorded,)) = applied {
             if recorded != checksum {

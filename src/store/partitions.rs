@@ -33,7 +33,7 @@ impl Store {
         from: i64,
         until: i64,
     ) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_schema_change().await?;
         let Side::Postgres(connection) = tx.side() else { return Ok(()) };
         let exists: (bool,) = sqlx::query_as("SELECT to_regclass($1) IS NOT NULL")
             .bind(format!("{table}_{month}"))

@@ -53,7 +53,7 @@ story!(of_many_at_once_one_settles_and_the_others_learn_its_id, database => {
 story!(the_same_unique_id_on_another_server_or_leg_is_another_call, database => {
     let running = start(&database.store, LedgerLimits::default()).await;
     let (mut other_server, mut other_leg) = (answered("1.1", 1_000), answered("1.1", 1_000));
-    other_server.key.server = "pbx2".to_owned();
+    "pbx2".clone_into(&mut other_server.key.server);
     other_leg.key.leg = 2;
     for settlement in [answered("1.1", 1_000), other_server, other_leg] {
         assert!(!running.ledger.settle(settlement).await.unwrap().duplicate);
@@ -99,7 +99,7 @@ story!(a_row_that_the_database_refuses_fails_alone, database => {
 story!(a_call_named_by_an_attacker_is_booked_all_the_same, database => {
     let running = start(&database.store, LedgerLimits::default()).await;
     let mut settlement = answered("1.1", 60_000);
-    settlement.cdr.caller = "1\0'; DROP TABLE cdrs; --\r\n".to_owned();
+    "1\0'; DROP TABLE cdrs; --\r\n".clone_into(&mut settlement.cdr.caller);
     settlement.cdr.sip_call_id = Some("x".repeat(100_000));
     running.ledger.settle(settlement).await.unwrap();
     assert_eq!(number(&database.store, "SELECT CAST(length(sip_call_id) AS BIGINT) FROM cdrs").await, 255);
@@ -156,7 +156,7 @@ story!(a_renewed_grant_replaces_the_one_in_the_journal, database => {
     running.ledger.open_call(renewed.clone());
     running.ledger.flush().await.unwrap();
     assert_eq!(database.store.open_calls().await.unwrap(), [renewed.clone()]);
-    renewed.ticket = "another".to_owned();
+    "another".clone_into(&mut renewed.ticket);
     running.ledger.open_call(renewed.clone());
     running.ledger.flush().await.unwrap();
     assert_eq!(database.store.open_calls().await.unwrap(), [renewed]);

@@ -3,7 +3,15 @@
 use sqlx::{AssertSqlSafe, Executor as _, SqlSafeStr as _};
 use tollgate::store::{Session as _, Side, Store, StoreError};
 
-use crate::database::{noon, story};
+use tollgate::{
+    clock::Clock as _,
+    ledger::{LedgerLimits, audit::audit},
+};
+
+use crate::{
+    calls::{answered, number, start},
+    database::{Database, new_postgres_database, noon, story},
+};
 
 story!(migrating_again_changes_nothing, database => {
     database.store.migrate(noon()).await.unwrap();
@@ -24,13 +32,42 @@ story!(a_changed_step_is_refused, database => {
     assert!(matches!(error, StoreError::Migration { version: 1, .. }), "{error}");
 });
 
-story!(two_processes_that_migrate_at_once_both_succeed, database => {
-    let (one, other) = (Store::open(&database.url).await.unwrap(), Store::open(&database.url).await.unwrap());
-    execute(&database.store, "DELETE FROM schema_migrations WHERE version < 0").await.unwrap();
-    let (first, second) = tokio::join!(one.migrate(noon()), other.migrate(noon()));
-    first.unwrap();
-    second.unwrap();
-});
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_that_migrate_at_once_both_succeed() {
+    let files = tempfile::tempdir().unwrap();
+    let sqlite = format!("sqlite://{}", files.path().join("new.db").display());
+    for url in [sqlite, new_postgres_database().await] {
+        let (one, other) = (Store::open(&url).await.unwrap(), Store::open(&url).await.unwrap());
+        let (first, second) = tokio::join!(one.migrate(noon()), other.migrate(noon()));
+        first.unwrap();
+        second.unwrap();
+        assert_eq!(one.head().await.unwrap().entry_id, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_month_has_its_partitions_and_other_times_have_the_default_one() {
+    let database = Database::postgres().await;
+    let running = start(&database.store, LedgerLimits::default()).await;
+    running.ledger.settle(answered("1.1", 60_000)).await.unwrap();
+    running.clock.step_wall_ms(400 * 86_400 * 1_000);
+    running.ledger.settle(answered("1.2", 60_000)).await.unwrap();
+    for (table, rows) in [
+        ("SELECT COUNT(*) FROM cdrs_y2026m11", 1),
+        ("SELECT COUNT(*) FROM cdrs_default", 1),
+        ("SELECT COUNT(*) FROM cdr_payers_y2026m11", 2),
+        ("SELECT COUNT(*) FROM entries_y2026m11", 4),
+        ("SELECT COUNT(*) FROM entries_default", 4),
+        ("SELECT COUNT(*) FROM transactions_default", 1),
+        ("SELECT COUNT(*) FROM entries_y2027m02", 0),
+    ] {
+        assert_eq!(number(&database.store, table).await, rows, "{table}");
+    }
+    // The month whose rows the default partition has already keeps them there.
+    database.store.make_partitions(running.clock.now()).await.unwrap();
+    assert!(!running.ledger.settle(answered("1.3", 60_000)).await.unwrap().duplicate);
+    assert!(audit(&database.store).await.unwrap().ok);
+}
 
 story!(every_query_text_is_understood, database => {
     let mut texts: Vec<(String, String)> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/queries"))

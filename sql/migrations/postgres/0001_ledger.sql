@@ -62,6 +62,8 @@ CREATE TABLE posting_references (
     reference   TEXT    NOT NULL,
     tx_id       BIGINT NOT NULL,
     fingerprint TEXT    NOT NULL,
+    run         BIGINT NOT NULL,
+    batch       BIGINT NOT NULL,
     PRIMARY KEY (kind, scope, reference)
 );
 
@@ -71,6 +73,9 @@ CREATE TABLE call_keys (
     unique_id TEXT    NOT NULL CHECK (unique_id <> ''),
     leg       BIGINT NOT NULL CHECK (leg > 0),
     cdr_id    BIGINT NOT NULL,
+    -- The ledger's start and its batch that wrote it: a commit whose answer was lost recognises its own work.
+    run       BIGINT NOT NULL,
+    batch     BIGINT NOT NULL,
     PRIMARY KEY (server, unique_id, leg)
 );
 

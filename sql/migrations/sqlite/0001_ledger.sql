@@ -56,6 +56,8 @@ CREATE TABLE posting_references (
     reference   TEXT    NOT NULL,
     tx_id       INTEGER NOT NULL,
     fingerprint TEXT    NOT NULL,
+    run         INTEGER NOT NULL,
+    batch       INTEGER NOT NULL,
     PRIMARY KEY (kind, scope, reference)
 ) STRICT;
 
@@ -65,6 +67,9 @@ CREATE TABLE call_keys (
     unique_id TEXT    NOT NULL CHECK (unique_id <> ''),
     leg       INTEGER NOT NULL CHECK (leg > 0),
     cdr_id    INTEGER NOT NULL,
+    -- The ledger's start and its batch that wrote it: a commit whose answer was lost recognises its own work.
+    run       INTEGER NOT NULL,
+    batch     INTEGER NOT NULL,
     PRIMARY KEY (server, unique_id, leg)
 ) STRICT;
 
