@@ -399,6 +399,11 @@ impl Layout {
         self.position(column).map_or(column.name(), |at| self.header(at))
     }
 
+    /// The deck's own header for a column that an error names by our name.
+    pub fn own_header(&self, name: &'static str) -> &str {
+        Column::from_name(name).map_or(name, |column| self.header_of(column))
+    }
+
     /// How many columns each row must have.
     pub fn width(&self) -> usize {
         self.headers.len()

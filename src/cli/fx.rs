@@ -1,0 +1,84 @@
+//! `tollgate fx set | list`.
+
+use std::fmt::Write as _;
+
+use clap::Subcommand;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Outcome};
+use super::tariff::take_in;
+use crate::app::desk::Desk;
+use crate::catalog::admin::fx;
+use crate::catalog::fx::{Currency, Rate, parse_from};
+use crate::clock::Clock;
+use crate::store::{FxRate, Store, from_micros};
+
+/// `tollgate fx …`
+#[derive(Debug, Subcommand)]
+pub enum FxCommand {
+    /// Set what one unit of a currency costs in another.
+    Set {
+        /// The currency that is priced, such as USD.
+        base: Currency,
+        /// The currency it is priced in, such as EUR.
+        quote: Currency,
+        /// What one unit costs, at most twelve decimals.
+        rate: Rate,
+        /// From when: a date (UTC) or an RFC 3339 time; now when not given.
+        #[arg(long, value_name = "DATE", value_parser = from_date)]
+        from: Option<Timestamp>,
+    },
+    /// List every rate that was set.
+    List,
+}
+
+fn from_date(text: &str) -> Result<Timestamp, String> {
+    parse_from(text).ok_or_else(|| "say a date such as 2026-07-01 or an RFC 3339 time".to_owned())
+}
+
+/// Runs an exchange rate command.
+pub async fn run(desk: &Desk, command: FxCommand) -> Outcome {
+    let outcome = run_on(&desk.store, &*desk.clock, command).await;
+    take_in(desk).await;
+    outcome
+}
+
+async fn run_on(store: &Store, clock: &dyn Clock, command: FxCommand) -> Outcome {
+    match command {
+        FxCommand::Set { base, quote, rate, from } => {
+            let now = clock.now();
+            let from = from.unwrap_or(now);
+            let done = fx::set(store, base, quote, rate, from, now).await?;
+            let mut text = format!("1 {base} = {rate} {quote} from {from}");
+            if !done.repriced.is_empty() {
+                let _ = write!(text, "\ntariffs priced anew: {}", done.repriced.join(", "));
+            }
+            let mut json = line_json(&done.line);
+            if let Some(map) = json.as_object_mut() {
+                map.insert("repriced".to_owned(), json!(done.repriced));
+            }
+            Ok(Answer::new(json, text))
+        }
+        FxCommand::List => {
+            let lines = fx::list(store).await?;
+            let mut text = String::from("base quote rate from");
+            for line in &lines {
+                let from = from_micros(line.valid_from);
+                let _ = write!(text, "\n{:<4} {:<5} {} {from}", line.base, line.quote, rate_text(line));
+            }
+            Ok(Answer::new(json!({ "rates": lines.iter().map(line_json).collect::<Value>() }), text))
+        }
+    }
+}
+
+fn rate_text(line: &FxRate) -> String {
+    Rate::from_pico(line.rate_pico).map_or_else(String::new, |rate| rate.to_string())
+}
+
+fn line_json(line: &FxRate) -> Value {
+    json!({
+        "id": line.id, "base": line.base, "quote": line.quote, "rate": rate_text(line),
+        "from": from_micros(line.valid_from).to_string(), "set_at": from_micros(line.set_at).to_string(),
+    })
+}

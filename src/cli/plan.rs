@@ -1,0 +1,226 @@
+//! `tollgate plan create | list | override | markup`.
+
+use std::fmt::Write as _;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use tollgate_rating::{
+    Money,
+    plan::{BlockRounding, DurationRounding, Markup, RoundingMode},
+    prefix::Prefix,
+};
+
+use super::answer::{Answer, Failure, Outcome};
+use super::tariff::take_in;
+use crate::accounts::Kind;
+use crate::app::desk::Desk;
+use crate::catalog::admin::plans::{self, Basis, PlanSpec};
+use crate::clock::Clock;
+use crate::store::{PlanVersion, Store, from_micros};
+
+/// `tollgate plan …`
+#[derive(Debug, Subcommand)]
+pub enum PlanCommand {
+    /// Make a plan on a tariff, or on another plan with a markup.
+    Create(Box<CreateArgs>),
+    /// List the plans.
+    List,
+    /// Give a plan a price of its own for a prefix, or take it away again.
+    Override {
+        /// The plan.
+        name: String,
+        /// The prefix in international digits.
+        prefix: Prefix,
+        /// Price per minute, or `none`.
+        #[arg(value_name = "PRICE|none")]
+        price: String,
+    },
+    /// Change the markup of a plan that derives from another.
+    Markup {
+        /// The plan.
+        name: String,
+        /// Percent, at most four decimals.
+        percent: Markup,
+    },
+}
+
+/// `tollgate plan create …`; what is not given is the base plan's.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("basis").required(true).args(["tariff", "base"])))]
+pub struct CreateArgs {
+    /// Its name.
+    pub name: String,
+    /// The tariff it sells as it stands.
+    #[arg(long)]
+    pub tariff: Option<String>,
+    /// The plan whose prices it marks up.
+    #[arg(long, value_name = "PLAN", requires = "markup")]
+    pub base: Option<String>,
+    /// What is added to the base plan's prices.
+    #[arg(long, value_name = "PERCENT", requires = "base")]
+    pub markup: Option<Markup>,
+    /// Which way charges are rounded: up, half-up, half-even, down.
+    #[arg(long)]
+    pub rounding: Option<RoundingMode>,
+    /// Decimals of charges.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=9))]
+    pub decimals: Option<u8>,
+    /// How milliseconds become seconds: up, down, half-up.
+    #[arg(long)]
+    pub duration_rounding: Option<DurationRounding>,
+    /// What is rounded to the increment: `after_initial` (the rest) or `whole` (the call).
+    #[arg(long)]
+    pub block_rounding: Option<BlockRounding>,
+    /// Time zone of windows, dates and the spending day.
+    #[arg(long, value_name = "ZONE")]
+    pub zone: Option<String>,
+    /// The longest call.
+    #[arg(long, value_name = "SECONDS")]
+    pub max_call_seconds: Option<u32>,
+    /// Its owner's clients can choose it themselves.
+    #[arg(long)]
+    pub signup: bool,
+    /// Credit of a new client on it.
+    #[arg(long, value_name = "AMOUNT")]
+    pub initial_credit: Option<String>,
+    /// How many plans an agent on it may own.
+    #[arg(long, value_name = "N")]
+    pub tariff_limit: Option<u32>,
+    /// The reseller it belongs to.
+    #[arg(long, value_name = "RESELLER")]
+    pub owner: Option<String>,
+}
+
+/// Runs a plan command.
+pub async fn run(desk: &Desk, command: PlanCommand) -> Outcome {
+    let owner_id = match &command {
+        PlanCommand::Create(args) => match &args.owner {
+            Some(login) => Some(reseller_id(&desk.store, login).await?),
+            None => None,
+        },
+        _ => None,
+    };
+    let outcome = run_on(&desk.store, &*desk.clock, owner_id, command).await;
+    take_in(desk).await;
+    outcome
+}
+
+async fn reseller_id(store: &Store, login: &str) -> Result<i64, Failure> {
+    let account = store
+        .account_by_login(login)
+        .await
+        .map_err(|error| Failure::new("unavailable", error.to_string()))?;
+    account
+        .filter(|account| account.kind == Kind::Reseller)
+        .map(|account| account.id)
+        .ok_or_else(|| Failure::new("not_found", format!("there is no reseller {login:?}")))
+}
+
+async fn run_on(store: &Store, clock: &dyn Clock, owner_id: Option<i64>, command: PlanCommand) -> Outcome {
+    let now = clock.now();
+    match command {
+        PlanCommand::Create(args) => {
+            let spec = spec(*args, owner_id)?;
+            let plan = plans::create(store, &spec, now).await?;
+            Ok(Answer::new(plan_json(&plan, None), format!("plan {} made (id {})", plan.name, plan.plan_id)))
+        }
+        PlanCommand::List => list(store).await,
+        PlanCommand::Override { name, prefix, price } => {
+            let own = match price.as_str() {
+                "none" => None,
+                text => Some(amount("PRICE", text)?),
+            };
+            let plan = plans::set_override(store, &name, prefix, own, now).await?;
+            let text = match own {
+                Some(price) => format!("{name} sells {prefix} at {price} a minute from the next call on"),
+                None => format!("{name} sells {prefix} at its usual price from the next call on"),
+            };
+            let mut json = plan_json(&plan, None);
+            if let Some(map) = json.as_object_mut() {
+                map.insert("prefix".to_owned(), json!(prefix.to_string()));
+                map.insert("price_per_minute".to_owned(), json!(own.map(|price| price.to_string())));
+            }
+            Ok(Answer::new(json, text))
+        }
+        PlanCommand::Markup { name, percent } => {
+            let plan = plans::set_markup(store, &name, percent, now).await?;
+            let text = format!("{name} adds {percent} % from the next call on");
+            Ok(Answer::new(plan_json(&plan, None), text))
+        }
+    }
+}
+
+/// An amount of a command line, never negative.
+pub(super) fn amount(field: &'static str, text: &str) -> Result<Money, Failure> {
+    Money::parse_non_negative(text).map_err(|error| {
+        let mut failure = Failure::new("invalid", format!("{field}: {error}"));
+        failure.details = Some(json!({ "field": field }));
+        failure
+    })
+}
+
+fn spec(args: CreateArgs, owner_id: Option<i64>) -> Result<PlanSpec, Failure> {
+    let basis = match (args.tariff, args.base, args.markup) {
+        (Some(tariff), _, _) => Basis::Tariff(tariff),
+        (None, Some(name), markup) => Basis::Plan { name, markup: markup.unwrap_or(Markup::NONE) },
+        (None, None, _) => return Err(Failure::new("bad_usage", "a plan needs --tariff or --base")),
+    };
+    let initial_credit =
+        args.initial_credit.as_deref().map(|text| amount("initial_credit", text)).transpose()?;
+    Ok(PlanSpec {
+        rounding: args.rounding,
+        decimals: args.decimals,
+        duration_rounding: args.duration_rounding,
+        block_rounding: args.block_rounding,
+        zone: args.zone,
+        max_call_seconds: args.max_call_seconds,
+        signup: args.signup,
+        initial_credit: initial_credit.unwrap_or(Money::ZERO),
+        tariff_limit: args.tariff_limit,
+        owner_id,
+        ..PlanSpec::new(&args.name, basis)
+    })
+}
+
+fn percent(plan: &PlanVersion) -> String {
+    let markup = u32::try_from(plan.markup_millionths).ok().and_then(Markup::from_millionths);
+    markup.map_or_else(String::new, |markup| markup.to_string())
+}
+
+fn plan_json(plan: &PlanVersion, below: Option<&str>) -> Value {
+    let mut json = json!({
+        "id": plan.plan_id, "name": plan.name, "version": plan.number, "version_id": plan.version_id,
+        "owner_id": plan.owner_id, "tariff_id": plan.tariff_id, "base_plan_id": plan.base_plan_id,
+        "markup": plan.base_plan_id.map(|_| percent(plan)),
+        "rounding": plan.rounding, "decimals": plan.decimals, "duration_rounding": plan.duration_rounding,
+        "block_rounding": plan.block_rounding, "zone": plan.zone, "max_call_seconds": plan.max_call_seconds,
+        "signup": plan.signup, "initial_credit": Money::from_nanos(plan.initial_credit).to_string(),
+        "tariff_limit": plan.tariff_limit, "published_at": from_micros(plan.created_at).to_string(),
+    });
+    if let (Some(map), Some(below)) = (json.as_object_mut(), below) {
+        let key = if plan.tariff_id.is_some() { "tariff" } else { "base" };
+        map.insert(key.to_owned(), json!(below));
+    }
+    json
+}
+
+async fn list(store: &Store) -> Outcome {
+    let plans = plans::list(store).await?;
+    let tariffs = store.current_tariffs().await.map_err(crate::catalog::admin::AdminError::from)?;
+    let mut text = format!("{:<24} {:>7} {:<32} signup", "name", "version", "sells");
+    let mut listed = Vec::with_capacity(plans.len());
+    for plan in &plans {
+        let tariff =
+            tariffs.iter().find(|it| Some(it.tariff_id) == plan.tariff_id).map(|it| it.name.as_str());
+        let base = plans.iter().find(|it| Some(it.plan_id) == plan.base_plan_id).map(|it| it.name.as_str());
+        let below = tariff.or(base).unwrap_or_default();
+        let sells = match plan.base_plan_id {
+            Some(_) => format!("plan {below} + {} %", percent(plan)),
+            None => format!("tariff {below}"),
+        };
+        let signup = if plan.signup { "yes" } else { "no" };
+        let _ = write!(text, "\n{:<24} {:>7} {sells:<32} {signup}", plan.name, plan.number);
+        listed.push(plan_json(plan, Some(below)));
+    }
+    Ok(Answer::new(json!({ "plans": listed }), text))
+}
