@@ -199,3 +199,77 @@ impl Wire<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{AnswerRange, PlanTerms, PricedTariff, RateRow, Tariff};
+    use jiff::Timestamp;
+    use serde_json::{Value, json};
+
+    fn windowed() -> CallRate {
+        let row = RateRow::new(2, "49".parse().unwrap(), Money::from_nanos(12_000_000));
+        let day = RateRow { from_minute: 480, to_minute: 1200, initial_block: 60, ..row.clone() };
+        let later = RateRow { step_start: 600, increment: 60, ..day.clone() };
+        let tariff = Tariff::compile([row, day, later]).unwrap();
+        let terms = PlanTerms { zone: TimeZone::get("Europe/Berlin").unwrap(), ..PlanTerms::default() };
+        let plan = PricedTariff::new(Arc::new(tariff), Vec::new(), Arc::new(terms));
+        plan.rate("4930123".parse().unwrap(), Timestamp::UNIX_EPOCH).unwrap()
+    }
+
+    fn read(value: Value) -> Result<CallRate, String> {
+        serde_json::from_value(value).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_form_is_the_documented_one() {
+        let json = serde_json::to_value(windowed()).unwrap();
+        assert_eq!(json["windows"][1]["steps"], json!([[0, 1, 12_000_000], [600, 60, 12_000_000]]));
+        assert_eq!(json["zone"], json!("Europe/Berlin"));
+        assert_eq!(json["week"][1], json!([480, 1]));
+        assert_eq!(json["rounding"], json!("half-up"));
+        let documented = json!({
+            "v": 1, "prefix": "4915", "deck_prefix": "49", "destination": "Germany", "rounding": "half-up",
+            "decimals": 6, "duration_rounding": "up", "block_rounding": "after_initial",
+            "windows": [{"connect_fee": 0, "initial_block": 60, "steps": [[0, 60, 12_000_000], [600, 1, 6_000_000]]}],
+        });
+        let rate = read(documented.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&rate).unwrap(), documented);
+        let hold = rate.hold(601, AnswerRange::at(Timestamp::UNIX_EPOCH)).unwrap();
+        assert_eq!(hold.nanos(), 120_100_000);
+    }
+
+    #[test]
+    fn what_no_tariff_could_have_made_is_refused() {
+        let whole = serde_json::to_value(windowed()).unwrap();
+        assert!(read(whole.clone()).is_ok());
+        for (pointer, value) in [
+            ("/v", json!(2)),
+            ("/prefix", json!("")),
+            ("/deck_prefix", json!("4x")),
+            ("/decimals", json!(10)),
+            ("/zone", json!("Europe/Nowhere")),
+            ("/zone", Value::Null),
+            ("/week", json!([[1, 0]])),
+            ("/week", json!([[0, 0], [480, 2]])),
+            ("/week", json!([[0, 0], [480, 1], [480, 0]])),
+            ("/week", json!([[0, 0], [10_080, 1]])),
+            ("/windows", json!([])),
+            ("/windows/0/connect_fee", json!(-1)),
+            ("/windows/0/connect_fee", json!(0.5)),
+            ("/windows/0/initial_block", json!(86_401)),
+            ("/windows/0/steps", json!([])),
+            ("/windows/0/steps/0/0", json!(1)),
+            ("/windows/0/steps/0/1", json!(0)),
+            ("/windows/0/steps/0/2", json!(-1)),
+            ("/windows/1/steps/1/0", json!(0)),
+        ] {
+            let mut changed = whole.clone();
+            *changed.pointer_mut(pointer).unwrap() = value.clone();
+            assert!(read(changed).is_err(), "{pointer} = {value}");
+        }
+        let mut unknown = whole;
+        unknown["currency"] = json!("EUR");
+        assert!(read(unknown).is_err());
+    }
+}
