@@ -26,6 +26,9 @@ pub(super) struct Channel {
 /// `CHANNEL STATUS` of a call that rings: nobody has answered it yet.
 const RINGING: &str = "200 result=4\n";
 
+/// What `GET VARIABLE` returns at most: it reads into 1,024 bytes.
+const GET_VARIABLE_BYTES: usize = 1_023;
+
 impl Channel {
     pub(super) fn set(&mut self, name: &str, value: &str) {
         // What is inherited by other channels is the same variable on this one.
@@ -81,7 +84,7 @@ impl Channel {
 
     fn get_variable(&self, words: &[String], reply: &mut String) {
         match words {
-            [name] => answer(reply, self.variables.get(name).map(String::as_str)),
+            [name] => answer(reply, self.variables.get(name).map(|value| cut(value, GET_VARIABLE_BYTES))),
             _ => usage(reply, "GET VARIABLE <variablename>"),
         }
     }
@@ -133,13 +136,20 @@ impl Channel {
     }
 }
 
-/// What `MSet` makes of its options: split at commas outside quotes and parentheses, quotes and backslashes dropped,
-/// at most 99 assignments; what has no `=` is skipped.
+/// What `MSet` makes of its options: split at commas outside quotes and parentheses, quotes and backslashes dropped.
+///
+/// The 99th assignment takes all that is left, commas and quotes included. What has no `=` is skipped.
 #[must_use]
 pub fn split_assignments(options: &str) -> Vec<(String, String)> {
     let mut parts = vec![String::new()];
     let (mut quoted, mut escaped, mut depth) = (false, false, 0_usize);
-    for character in options.chars() {
+    for (at, character) in options.char_indices() {
+        if parts.len() == MAX_PAIRS {
+            if let Some(part) = parts.last_mut() {
+                part.push_str(&options[at..]);
+            }
+            break;
+        }
         match character {
             _ if escaped => escaped = false,
             '\\' => {
@@ -162,8 +172,13 @@ pub fn split_assignments(options: &str) -> Vec<(String, String)> {
             part.push(character);
         }
     }
-    let assignments = parts.iter().take(MAX_PAIRS).filter_map(|part| part.split_once('='));
+    let assignments = parts.iter().filter_map(|part| part.split_once('='));
     assignments.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// The longest beginning of `text` of at most `bytes` bytes.
+fn cut(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
 }
 
 fn answer(reply: &mut String, value: Option<&str>) {
@@ -207,14 +222,16 @@ mod tests {
     }
 
     #[test]
-    fn mset_drops_quotes_and_what_comes_after_99() {
+    fn mset_drops_quotes_and_its_99th_assignment_takes_the_rest() {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(
             split_assignments("A=1,B=\"x,y\",C=a\\,b,D"),
             [pair("A", "1"), pair("B", "x,y"), pair("C", "a,b")]
         );
         let many: Vec<String> = (0..120).map(|n| format!("V{n}=x")).collect();
-        assert_eq!(split_assignments(&many.join(",")).len(), MAX_PAIRS);
+        let split = split_assignments(&many.join(","));
+        assert_eq!(split.len(), MAX_PAIRS);
+        assert_eq!(split[MAX_PAIRS - 1].1, format!("x,{}", many[MAX_PAIRS..].join(",")));
     }
 
     #[test]

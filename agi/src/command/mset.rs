@@ -3,7 +3,7 @@ use bytes::BytesMut;
 use super::{Command, EncodeError, Line, MAX_COMMAND_BYTES, Refusal, expect_result, is_variable};
 use crate::reply::Reply;
 
-/// Most assignments one `MSet` takes: Asterisk drops what comes after the 99th (observed on 22.10.1).
+/// Most assignments one `MSet` takes: the 99th swallows whatever follows it (observed on 22.10.1).
 pub const MAX_PAIRS: usize = 99;
 
 /// What stands on the wire around the list.
