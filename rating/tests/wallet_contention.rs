@@ -114,10 +114,10 @@ fn holds_of_all_levels_belong_to_the_same_calls_while_calls_come_and_go() {
                     if live.len() > 3 {
                         let (chain, holds) = live.swap_remove(step % 4);
                         if step % 200 == 0 {
-                            let charges = [10, 7, 5];
-                            chain.settle(holds, &charges.map(Money::from_nanos), &[Day(1); 4]).unwrap();
+                            let prices = [10, 7, 5];
+                            chain.settle(holds, &prices.map(Money::from_nanos), &[Day(1); 4]).unwrap();
                             let mut sums = charged.lock().unwrap();
-                            sums.iter_mut().zip(charges).for_each(|(sum, charge)| *sum += charge);
+                            sums.iter_mut().zip(prices).for_each(|(sum, price)| *sum += price);
                         } else {
                             chain.release(holds).unwrap();
                         }

@@ -235,9 +235,9 @@ impl ReferenceStateMachine for Model {
                         let known = &mut state.accounts[*account];
                         // Without a limit nothing is remembered.
                         if known.cps.is_some() {
-                            known.admitted_ms.push(now_ms)
+                            known.admitted_ms.push(now_ms);
                         } else {
-                            known.admitted_ms.clear()
+                            known.admitted_ms.clear();
                         }
                     }
                     state.calls.push(Call { chain, holds: holds.clone() });
@@ -287,7 +287,7 @@ impl ReferenceStateMachine for Model {
 }
 
 struct Wallets {
-    wallets: Vec<Wallet>,
+    accounts: Vec<Wallet>,
     calls: Vec<(Vec<usize>, Holds)>,
     now_ms: u64,
     day: i32,
@@ -308,7 +308,7 @@ impl StateMachineTest for Wallets {
 
     fn init_test(model: &Model) -> Self {
         let wallets = (0..PARENTS.len()).map(|n| Wallet::new(Money::from_nanos(model.balance(n)))).collect();
-        Self { wallets, calls: Vec::new(), now_ms: model.now_ms, day: model.day }
+        Self { accounts: wallets, calls: Vec::new(), now_ms: model.now_ms, day: model.day }
     }
 
     fn apply(mut state: Self, model: &Model, transition: Transition) -> Self {
@@ -323,7 +323,7 @@ impl StateMachineTest for Wallets {
                     days: [Day(state.day); MAX_PAYERS],
                 };
                 let accounts = chain_of(account);
-                match (chain(&state.wallets, &accounts).reserve(&prices, &request), &model.outcome) {
+                match (chain(&state.accounts, &accounts).reserve(&prices, &request), &model.outcome) {
                     (Ok(grant), Ok((funded, affordable, holds))) => {
                         let Grant { limit_seconds, affordable_seconds, funded_seconds, holds: held } = grant;
                         assert_eq!(
@@ -345,21 +345,21 @@ impl StateMachineTest for Wallets {
                 let charges: Vec<_> =
                     shared.map(|(hold, share)| Money::from_nanos(hold.nanos() * share / 10)).collect();
                 let days = [Day(state.day + day); MAX_PAYERS];
-                chain(&state.wallets, &accounts).settle(holds, &charges, &days).unwrap();
+                chain(&state.accounts, &accounts).settle(holds, &charges, &days).unwrap();
             }
             Transition::Release { call } => {
                 let (accounts, holds) = state.calls.swap_remove(call.index(state.calls.len()));
-                chain(&state.wallets, &accounts).release(holds).unwrap();
+                chain(&state.accounts, &accounts).release(holds).unwrap();
             }
             Transition::Adjust { account, delta, guarded: yes } => {
-                let adjusted = state.wallets[account].adjust(Money::from_nanos(delta), guarded(yes));
+                let adjusted = state.accounts[account].adjust(Money::from_nanos(delta), guarded(yes));
                 assert_eq!(adjusted.is_ok(), model.adjusted, "{adjusted:?}");
             }
             Transition::CreditLimit { account, limit, guarded: yes } => {
-                let set = state.wallets[account].set_credit_limit(Money::from_nanos(limit), guarded(yes));
+                let set = state.accounts[account].set_credit_limit(Money::from_nanos(limit), guarded(yes));
                 assert_eq!(set.is_ok(), model.adjusted, "{set:?}");
             }
-            Transition::Limit { account, calls, cps, daily } => state.wallets[account].set_limits(Limits {
+            Transition::Limit { account, calls, cps, daily } => state.accounts[account].set_limits(Limits {
                 concurrent_calls: calls,
                 calls_per_second: cps,
                 daily_spend: daily.map(Money::from_nanos),
@@ -369,7 +369,7 @@ impl StateMachineTest for Wallets {
     }
 
     fn check_invariants(state: &Self, model: &Model) {
-        for (account, wallet) in state.wallets.iter().enumerate() {
+        for (account, wallet) in state.accounts.iter().enumerate() {
             let (snapshot, expected) = (wallet.snapshot(), &model.accounts[account]);
             assert_eq!(snapshot.balance.nanos(), model.balance(account));
             assert_eq!(snapshot.held.nanos(), model.held(account));

@@ -1,7 +1,5 @@
 //! What a single wallet or chain does, rule by rule.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use tollgate_rating::{
     Money,
     credit::{

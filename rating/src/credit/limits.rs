@@ -51,7 +51,10 @@ impl Admissions {
     /// Records a call that [`allow`](Self::allow) let pass.
     pub(crate) fn record(&mut self, limit: Option<u32>, now_ms: u64) {
         let Some(limit) = kept(limit) else {
-            self.times_ms.clear();
+            // Not written to where there is nothing to forget: other cores may have it in their caches.
+            if !self.times_ms.is_empty() {
+                self.times_ms.clear();
+            }
             return;
         };
         while self.times_ms.len() >= limit.max(1) {
