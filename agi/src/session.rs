@@ -220,12 +220,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     /// Sets variables with as few commands as there can be: what [`MSet`] takes goes by it, the rest by
     /// [`SetVariable`]; the order between the two is not kept. Stops at the first command that is not done.
-    pub async fn set_variables<'a>(
-        &mut self,
-        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> Result<(), SessionError> {
+    pub async fn set_variables<N, V>(&mut self, pairs: &[(N, V)]) -> Result<(), SessionError>
+    where
+        N: AsRef<str> + Sync,
+        V: AsRef<str> + Sync,
+    {
         let mut set = MSet::new();
         for (name, value) in pairs {
+            let (name, value) = (name.as_ref(), value.as_ref());
             match set.push(name, value) {
                 Ok(()) => continue,
                 Err(PairError::Full) if !set.is_empty() => {

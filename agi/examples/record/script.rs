@@ -81,7 +81,7 @@ async fn variables<S: AsyncRead + AsyncWrite + Unpin>(session: &mut Session<S>) 
         ("TG_Q", AWKWARD),
         ("TG_Z", "9"),
     ];
-    session.set_variables(pairs).await?;
+    session.set_variables(&pairs).await?;
     for (name, value) in pairs {
         let answer = session.send(&GetVariable { name }).await?;
         expect(name, &answer.as_deref(), &Some(value))?;
