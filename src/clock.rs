@@ -46,6 +46,32 @@ impl Clock for SystemClock {
     }
 }
 
+/// The machine's clocks, with time that can be skipped: for a demonstration that need not wait.
+#[derive(Debug, Default)]
+pub struct SkippingClock {
+    machine: SystemClock,
+    skipped_ms: AtomicU64,
+}
+
+impl SkippingClock {
+    /// Lets time pass at once, on both clocks.
+    pub fn skip(&self, time: std::time::Duration) {
+        self.skipped_ms.fetch_add(u64::try_from(time.as_millis()).unwrap_or(0), Ordering::SeqCst);
+    }
+}
+
+impl Clock for SkippingClock {
+    fn now(&self) -> Timestamp {
+        let skipped = i64::try_from(self.skipped_ms.load(Ordering::SeqCst)).unwrap_or(0);
+        let now = self.machine.now();
+        now.checked_add(jiff::SignedDuration::from_millis(skipped)).unwrap_or(now)
+    }
+
+    fn monotonic_ms(&self) -> u64 {
+        self.machine.monotonic_ms().saturating_add(self.skipped_ms.load(Ordering::SeqCst))
+    }
+}
+
 /// A clock that moves when told to.
 #[derive(Debug)]
 pub struct ManualClock {

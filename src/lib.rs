@@ -4,7 +4,7 @@ pub mod accounts;
 pub mod app;
 pub mod calls;
 pub mod catalog;
-// pub mod cli;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod internal;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tollgate_rating::Money;
@@ -93,7 +93,7 @@ pub struct AccountMoney {
 /// The ledger of a process that owns.
 struct Writer {
     ledger: Ledger,
-    task: JoinHandle<()>,
+    task: Mutex<Option<JoinHandle<()>>>,
     stop: CancellationToken,
 }
 
@@ -197,7 +197,7 @@ impl Desk {
                     stop.clone(),
                 )
                 .await?;
-                Ok::<_, DeskError>(Writer { ledger, task, stop })
+                Ok::<_, DeskError>(Writer { ledger, task: Mutex::new(Some(task)), stop })
             })
             .await?;
         Ok(&writer.ledger)
@@ -250,6 +250,16 @@ impl Desk {
             && !matches!(error, ClientError::Gone(_))
         {
             tracing::warn!(%error, "the running server was not told; it will notice by itself");
+        }
+    }
+
+    /// Whether the running owner answers; `false` where nothing listens at its address.
+    pub async fn owner_answers(&self) -> Result<bool, DeskError> {
+        let Some(address) = self.owner_address().await? else { return Ok(false) };
+        match client::catch_up(address, &self.token()).await {
+            Ok(()) => Ok(true),
+            Err(ClientError::Gone(_)) => Ok(false),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -354,19 +364,25 @@ impl Desk {
         }
     }
 
-    /// Writes what is queued and gives the ownership up.
-    pub async fn close(self) {
-        if let Some(writer) = self.writer.into_inner() {
-            writer.stop.cancel();
-            if let Err(error) = writer.task.await {
-                tracing::error!(%error, "the ledger's writer crashed");
-            }
-            let epoch = self.ownership.epoch();
-            if epoch != 0
-                && let Err(error) = self.store.release_ownership(epoch).await
-            {
-                tracing::warn!(%error, "the ownership ends with its lease");
-            }
+    /// Whether the ledger's writer runs no more although nobody closed it: it has crashed.
+    pub async fn writer_has_ended(&self) -> bool {
+        let Some(writer) = self.writer.get() else { return false };
+        writer.task.lock().await.as_ref().is_some_and(JoinHandle::is_finished) && !writer.stop.is_cancelled()
+    }
+
+    /// Writes what is queued and gives the ownership up. Nothing can be written afterwards.
+    pub async fn close(&self) {
+        let Some(writer) = self.writer.get() else { return };
+        writer.stop.cancel();
+        let task = writer.task.lock().await.take();
+        if let Some(task) = task
+            && let Err(error) = task.await
+        {
+            tracing::error!(%error, "the ledger's writer crashed");
+        }
+        let epoch = self.ownership.epoch();
+        if let Err(error) = self.store.release_ownership(epoch).await {
+            tracing::warn!(%error, "the ownership ends with its lease");
         }
     }
 }

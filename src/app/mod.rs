@@ -2,4 +2,5 @@
 
 pub mod desk;
 pub mod node;
+pub mod notify;
 pub mod ownership;

@@ -1,1 +1,290 @@
+//! A serving process: its listeners, its tasks, and their orderly end.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tollgate_agi::{AllowList, Limits, Server};
+
+use super::desk::{Desk, DeskError, FEED_ACCOUNT};
+use super::{notify, ownership};
+use crate::calls::{self, Calls};
+use crate::catalog::Catalog;
+use crate::cli;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, Reserve};
+use crate::internal::server::{Backend, BoxFuture};
+use crate::internal::{self, CommandAnswer, CommandRequest};
+use crate::store::StoreError;
+
+/// How often the change feed is read.
+const FEED_EVERY: Duration = Duration::from_millis(300);
+/// How often holds that nobody settled are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// How long requests under way may take when the process is told to stop.
+const STOP_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Why a process cannot serve, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The desk cannot be opened.
+    #[error(transparent)]
+    Desk(#[from] DeskError),
+    /// An address cannot be listened on.
+    #[error("{key} {address} cannot be listened on: {source}")]
+    Listen {
+        /// The configuration key.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The open calls cannot be read.
+    #[error("the open calls cannot be read: {0}")]
+    Recover(StoreError),
+    /// A part stopped that must run.
+    #[error("{0} stopped: {1}")]
+    Crashed(&'static str, String),
+}
+
+/// A process that serves.
+pub struct Node {
+    /// What it works with.
+    pub desk: Arc<Desk>,
+    /// Its calls.
+    pub calls: Arc<Calls>,
+    /// Where FastAGI listens.
+    pub fastagi: SocketAddr,
+    /// Where the internal listener is.
+    pub internal: SocketAddr,
+    stop: CancellationToken,
+    tasks: JoinSet<Result<(), NodeError>>,
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("fastagi", &self.fastagi).finish_non_exhaustive()
+    }
+}
+
+impl Node {
+    /// Opens everything, finds open calls again, and begins to serve.
+    pub async fn start(config: Arc<Config>) -> Result<Self, NodeError> {
+        Self::start_with(config, Arc::new(SystemClock::new())).await
+    }
+
+    /// As [`Node::start`], with the clock given.
+    pub async fn start_with(config: Arc<Config>, clock: Arc<dyn Clock>) -> Result<Self, NodeError> {
+        if config.credit.reserve == Reserve::Slice {
+            tracing::info!("each call's whole grant is held until calls are metered live");
+        }
+        let desk = Arc::new(Desk::open_with(Arc::clone(&config), clock).await?);
+        let fastagi = listen("fastagi.listen", config.fastagi.listen).await?;
+        let listener = listen("internal.listen", config.internal.listen).await?;
+        let (fastagi_at, internal_at) = (address(&fastagi), address(&listener));
+        // Whatever changes from here on is in the feed behind this position.
+        let position = desk.store.feed_position().await.map_err(DeskError::from)?;
+        desk.take_ownership(&internal_at.to_string()).await?;
+        let calls = Arc::clone(desk.live().await?);
+        let recovered = calls.recover().await.map_err(NodeError::Recover)?;
+        tracing::info!(
+            accounts = calls.directory.len(),
+            calls.restored = recovered.restored,
+            calls.dropped = recovered.dropped,
+            fastagi.address = %fastagi_at,
+            internal.address = %internal_at,
+            owner.epoch = desk.ownership.epoch(),
+            "serving"
+        );
+
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let limits = Limits { connections: config.fastagi.max_connections, ..Limits::default() };
+        let server = Server::new(limits, AllowList::new(config.fastagi.allow.clone()));
+        {
+            let (calls, stop) = (Arc::clone(&calls), stop.clone());
+            let handler = move |session| calls::agi::handle(Arc::clone(&calls), session);
+            tasks.spawn(async move {
+                let served = server.serve(fastagi, handler, stop.cancelled_owned()).await;
+                served.map_err(|error| NodeError::Crashed("the FastAGI server", error.to_string()))
+            });
+        }
+        {
+            let backend = Arc::new(Listener { desk: Arc::clone(&desk), calls: Arc::clone(&calls) });
+            let stop = stop.clone();
+            tasks.spawn(async move {
+                let served = internal::server::serve(listener, backend, stop).await;
+                served.map_err(|error| NodeError::Crashed("the internal listener", error.to_string()))
+            });
+        }
+        {
+            let (store, clock) = (desk.store.clone(), Arc::clone(&desk.clock));
+            let (ownership, stop) = (Arc::clone(&desk.ownership), stop.clone());
+            tasks.spawn(async move {
+                let kept = ownership::keep(store, clock, ownership, stop).await;
+                kept.map_err(|error| NodeError::Crashed("the ownership", error.to_string()))
+            });
+        }
+        tasks.spawn(follow_feed(Arc::clone(&desk), Arc::clone(&calls), position, stop.clone()));
+        tasks.spawn(watch_writer(Arc::clone(&desk), stop.clone()));
+        tasks.spawn(sweep(Arc::clone(&calls), stop.clone()));
+        tasks.spawn(notify::watchdog(stop.clone()));
+        Ok(Self { desk, calls, fastagi: fastagi_at, internal: internal_at, stop, tasks })
+    }
+
+    /// Serves until `told` to stop, then ends in order. An error is a part that crashed.
+    pub async fn run(mut self, told: impl Future<Output = ()>) -> Result<(), NodeError> {
+        let mut outcome = tokio::select! {
+            () = told => Ok(()),
+            Some(ended) = self.tasks.join_next() => Err(unexpected(ended)),
+        };
+        notify::stopping();
+        self.calls.drain();
+        self.stop.cancel();
+        let ending = async {
+            while let Some(ended) = self.tasks.join_next().await {
+                let ended = ended.unwrap_or_else(|e| Err(NodeError::Crashed("a task", e.to_string())));
+                if let Err(error) = ended
+                    && outcome.is_ok()
+                {
+                    outcome = Err(error);
+                }
+            }
+        };
+        if tokio::time::timeout(STOP_PATIENCE, ending).await.is_err() {
+            tracing::warn!("requests were still under way when the process stopped");
+            self.tasks.abort_all();
+        }
+        self.desk.close().await;
+        outcome
+    }
+}
+
+fn unexpected(ended: Result<Result<(), NodeError>, tokio::task::JoinError>) -> NodeError {
+    match ended {
+        Ok(Err(error)) => error,
+        Ok(Ok(())) => NodeError::Crashed("a task", "it ended by itself".to_owned()),
+        Err(error) => NodeError::Crashed("a task", error.to_string()),
+    }
+}
+
+async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, NodeError> {
+    TcpListener::bind(address).await.map_err(|source| NodeError::Listen { key, address, source })
+}
+
+fn address(listener: &TcpListener) -> SocketAddr {
+    // A bound socket has an address.
+    listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)))
+}
+
+/// Takes in what other processes, and this one's own commands, have changed.
+async fn follow_feed(
+    desk: Arc<Desk>,
+    calls: Arc<Calls>,
+    mut position: i64,
+    stop: CancellationToken,
+) -> Result<(), NodeError> {
+    let mut away = false;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(FEED_EVERY) => {}
+        }
+        match take_in(&desk, &calls, position).await {
+            Ok(newer) => {
+                position = newer;
+                away = false;
+            }
+            Err(error) => {
+                if !away {
+                    tracing::warn!(%error, "the change feed could not be read");
+                }
+                away = true;
+            }
+        }
+    }
+}
+
+/// Reads the feed from a position on; returns the position it got to.
+async fn take_in(desk: &Desk, calls: &Calls, mut position: i64) -> Result<i64, String> {
+    loop {
+        let changes = desk.store.changes_since(position).await.map_err(|e| e.to_string())?;
+        let Some(last) = changes.last() else { return Ok(position) };
+        if changes.iter().any(|change| Catalog::concerns(&change.kind)) {
+            calls.catalog.refresh().await.map_err(|e| e.to_string())?;
+        }
+        for change in changes.iter().filter(|change| change.kind == FEED_ACCOUNT) {
+            desk.account_changed(change.item_id).await.map_err(|e| e.to_string())?;
+        }
+        position = last.position;
+    }
+}
+
+/// The book's writer must not end before the process does.
+async fn watch_writer(desk: Arc<Desk>, stop: CancellationToken) -> Result<(), NodeError> {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+        if desk.writer_has_ended().await {
+            return Err(NodeError::Crashed("the ledger's writer", "it ended by itself".to_owned()));
+        }
+    }
+}
+
+async fn sweep(calls: Arc<Calls>, stop: CancellationToken) -> Result<(), NodeError> {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(SWEEP_EVERY) => calls.sweep().await,
+        }
+    }
+}
+
+/// The service behind the internal listener.
+struct Listener {
+    desk: Arc<Desk>,
+    calls: Arc<Calls>,
+}
+
+impl Backend for Listener {
+    fn health(&self) -> Result<(), String> {
+        if self.calls.admits(self.desk.clock.monotonic_ms()) {
+            Ok(())
+        } else {
+            Err("calls are refused: the ownership could not be renewed or the process is stopping".to_owned())
+        }
+    }
+
+    fn metrics(&self) -> String {
+        self.desk.metrics.render(self.calls.open_calls())
+    }
+
+    fn token_is_right(&self, token: &str) -> bool {
+        use hmac::digest::CtOutput;
+        use sha2::{Digest as _, Sha256};
+        // Digests are compared, in constant time: neither length nor content of the token shows in the time taken.
+        let digest = |text: &str| CtOutput::<Sha256>::new(Sha256::digest(text.as_bytes()));
+        digest(token) == digest(&self.desk.token())
+    }
+
+    fn command(self: Arc<Self>, request: CommandRequest) -> BoxFuture<CommandAnswer> {
+        Box::pin(async move {
+            let answer = cli::run_for_listener(&self.desk, request).await;
+            // What the command changed is in force when its answer arrives.
+            if let Err(error) = self.calls.catalog.refresh().await {
+                tracing::warn!(%error, "the catalogue could not be read again");
+            }
+            answer
+        })
+    }
+
+    fn catch_up(self: Arc<Self>) -> BoxFuture<Result<(), String>> {
+        Box::pin(async move { self.calls.catalog.refresh().await.map_err(|error| error.to_string()) })
+    }
+}

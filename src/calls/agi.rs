@@ -85,8 +85,9 @@ async fn allow(
     mut session: Session,
 ) -> Result<(), SessionError> {
     let variables = grant.variables();
-    let pairs = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    if let Err(error) = session.set_variables(pairs).await {
+    let pairs: Vec<(&str, &str)> =
+        variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    if let Err(error) = session.set_variables(&pairs).await {
         calls.void(&request.key).await;
         return Err(error);
     }
@@ -98,7 +99,7 @@ async fn allow(
 async fn deny(session: &mut Session, reason: Reason) -> Result<(), SessionError> {
     let cause = reason.cause().to_string();
     session
-        .set_variables([("TG_STATUS", "DENY"), ("TG_REASON", reason.as_str()), ("TG_CAUSE", cause.as_str())])
+        .set_variables(&[("TG_STATUS", "DENY"), ("TG_REASON", reason.as_str()), ("TG_CAUSE", cause.as_str())])
         .await
 }
 

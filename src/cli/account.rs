@@ -123,8 +123,9 @@ fn yes_or_no(text: &str) -> Result<bool, String> {
 pub async fn reseller(desk: &Desk, command: ResellerCommand) -> Outcome {
     let ResellerCommand::Create { login, plan, parent, credit_limit } = command;
     let credit_limit = optional_amount("credit-limit", credit_limit.as_deref())?;
-    let created =
-        ops::create_reseller(desk, NewReseller { login, plan, parent, credit_limit }).await.map_err(refused)?;
+    let created = ops::create_reseller(desk, NewReseller { login, plan, parent, credit_limit })
+        .await
+        .map_err(refused)?;
     let text = format!("reseller {} made, id {}", created.login, created.id);
     Ok(Answer::new(json!({ "id": created.id, "login": created.login }), text))
 }

@@ -5,13 +5,14 @@
 
 pub mod account;
 pub mod answer;
-mod call;
-mod demo;
-mod doctor;
+pub mod call;
+pub mod demo;
+pub mod doctor;
 pub mod fx;
 pub mod plan;
 pub mod rate;
-mod system;
+pub mod rate_login;
+pub mod system;
 pub mod tariff;
 pub mod trunk;
 
@@ -214,7 +215,7 @@ async fn run_at_desk(desk: &Desk, command: Command) -> Outcome {
         Command::Credit(args) => account::credit(desk, args).await,
         Command::Account(command) => account::account(desk, command).await,
         Command::Trunk(command) => trunk::run(desk, command).await,
-        Command::Rate(args) => rate::login(desk, args).await,
+        Command::Rate(args) => rate_login::run(desk, args).await,
         Command::Demo(_)
         | Command::Serve
         | Command::Migrate
@@ -222,7 +223,9 @@ async fn run_at_desk(desk: &Desk, command: Command) -> Outcome {
         | Command::Doctor
         | Command::Audit
         | Command::Tariff(_)
-        | Command::Call(_) => Err(Failure::new("bad_usage", "this command is run by the command line itself")),
+        | Command::Call(_) => {
+            Err(Failure::new("bad_usage", "this command is run by the command line itself"))
+        }
     }
 }
 

@@ -25,6 +25,7 @@ pub mod batch;
 mod catalog;
 pub mod cdr;
 mod cdr_rows;
+pub mod cdr_view;
 mod error;
 mod feed;
 mod head;

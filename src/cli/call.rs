@@ -1,0 +1,166 @@
+//! `tollgate call`: plays Asterisk over FastAGI against a running server, as the shipped dialplan would.
+//!
+//! It takes as long as the talk does: a server charges no more time than has passed since it granted the call.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+use tollgate_agi::client::{Call, Outcome as Played};
+
+use super::answer::{Answer, Failure, Outcome};
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::secrets::random_below;
+
+/// The `systemname` of the Asterisk that is played.
+pub const SERVER_NAME: &str = "tollgate-call";
+/// A server that has not answered by then is not serving.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// `tollgate call …`
+#[derive(Debug, Args)]
+pub struct CallArgs {
+    /// The SIP account that calls (a client's login).
+    pub login: String,
+    /// The digits dialled.
+    pub number: String,
+    /// How long the other side talks; 0: nobody answers.
+    #[arg(long, value_name = "SECONDS")]
+    pub talk: u32,
+    /// The FastAGI server; the configured one when not given.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub server: Option<String>,
+    /// The caller's number.
+    #[arg(long, value_name = "NUMBER", default_value = "")]
+    pub caller: String,
+}
+
+/// A call that was played.
+#[derive(Debug)]
+pub struct PlayedCall {
+    /// The variables of the grant or refusal.
+    pub authorize: Played,
+    /// The answer to settle; none where the call was refused.
+    pub settle: Option<Played>,
+    /// How long it talked, in ms, after the limits of the grant.
+    pub talked_ms: u64,
+}
+
+/// Runs `tollgate call …`.
+pub async fn run(config: &Config, args: CallArgs) -> Outcome {
+    let server = args.server.clone().unwrap_or_else(|| config.fastagi.listen.to_string());
+    let played = play(&server, &args, &SystemClock::new(), tokio::time::sleep).await?;
+    let variable = |name: &str| played.authorize.variable(name).map(str::to_owned);
+    if variable("TG_STATUS").as_deref() != Some("ALLOW") {
+        let reason = variable("TG_REASON").unwrap_or_else(|| "no answer".to_owned());
+        let mut failure = Failure::new(&reason, format!("the call is refused: {reason}"));
+        failure.details = Some(json!({ "status": "DENY", "cause": variable("TG_CAUSE") }));
+        return Err(failure);
+    }
+    let settled = played.settle.as_ref().and_then(|settle| settle.variable("TG_SETTLED")) == Some("1");
+    let routes: Vec<Value> = (1..=9)
+        .filter_map(|n| played.authorize.variable(&format!("TG_ROUTE_{n}")))
+        .map(Value::from)
+        .collect();
+    let text = format!(
+        "granted: funded {} s, at most {} ms, routes {}\ntalked {} ms, {}",
+        variable("TG_TALK_S").unwrap_or_default(),
+        variable("TG_LIMIT_MS").unwrap_or_default(),
+        routes.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" then "),
+        played.talked_ms,
+        if settled { "settled" } else { "NOT settled" },
+    );
+    let json = json!({
+        "status": "ALLOW",
+        "talk_s": variable("TG_TALK_S"),
+        "limit_ms": variable("TG_LIMIT_MS"),
+        "ring_s": variable("TG_RING_S"),
+        "routes": routes,
+        "callerid": variable("TG_CALLERID"),
+        "ticket": variable("TG_TICKET"),
+        "talked_ms": played.talked_ms,
+        "settled": settled,
+    });
+    Ok(Answer { json, text, status: u8::from(!settled) })
+}
+
+/// Authorises, talks, settles. `talk` lets the time of the talk pass.
+pub async fn play<F: Future<Output = ()>>(
+    server: &str,
+    call: &CallArgs,
+    clock: &dyn Clock,
+    talk: impl FnOnce(Duration) -> F,
+) -> Result<PlayedCall, Failure> {
+    let CallArgs { login, number, caller, talk: talk_seconds, .. } = call;
+    let unique_id = format!("{SERVER_NAME}-{}.{}", clock.now().as_second(), random_below(1_000_000_000));
+    let failed = |e: tollgate_agi::client::ClientError| {
+        Failure::new("unreachable", format!("the FastAGI server {server}: {e}"))
+    };
+    let authorize = Call::new(&format!("agi://{server}/authorize"))
+        .unique_id(&unique_id)
+        .args([login.as_str(), number, caller, SERVER_NAME, "127.0.0.1", "1", ""])
+        .deadline(DEADLINE)
+        .run(server)
+        .await
+        .map_err(failed)?;
+    let granted = authorize.variable("TG_STATUS") == Some("ALLOW")
+        && authorize.variable("TG_TOKEN") == Some(unique_id.as_str());
+    if !granted {
+        return Ok(PlayedCall { authorize, settle: None, talked_ms: 0 });
+    }
+    let talked_ms = match authorize.variable("TG_TALK_S").and_then(milliseconds) {
+        Some(limit_ms) => limit_ms.min(u64::from(*talk_seconds) * 1_000),
+        None => return Err(Failure::new("bad_grant", "the grant has no TG_TALK_S")),
+    };
+    let answered = talked_ms > 0;
+    let answered_us = clock.now().as_microsecond();
+    talk(Duration::from_millis(talked_ms)).await;
+    let ended_us = clock.now().as_microsecond();
+    let settle = Call::new(&format!("agi://{server}/settle"))
+        .unique_id(&unique_id)
+        .args([
+            authorize.variable("TG_TICKET").unwrap_or_default(),
+            talked_ms.to_string().as_str(),
+            if answered { "ANSWER" } else { "NOANSWER" },
+            if answered { "16" } else { "19" },
+            "1",
+            SERVER_NAME,
+            "1",
+            if answered { answered_us.to_string() } else { String::new() }.as_str(),
+            ended_us.to_string().as_str(),
+            format!(
+                "1:{}:{}:{talked_ms};",
+                if answered { "ANSWER" } else { "NOANSWER" },
+                if answered { 16 } else { 19 }
+            )
+            .as_str(),
+            format!("hung_up_by=caller;endpoint={login};dialled={number};played=1").as_str(),
+        ])
+        .dead()
+        .deadline(DEADLINE)
+        .run(server)
+        .await
+        .map_err(failed)?;
+    Ok(PlayedCall { authorize, settle: Some(settle), talked_ms })
+}
+
+/// `4.700` as 4700.
+fn milliseconds(text: &str) -> Option<u64> {
+    let (seconds, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let thousandths: u64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
+    seconds.parse::<u64>().ok()?.checked_mul(1_000)?.checked_add(thousandths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_funded_end_is_read_to_the_millisecond() {
+        assert_eq!(milliseconds("4.700"), Some(4_700));
+        assert_eq!(milliseconds("4.7"), Some(4_700));
+        assert_eq!(milliseconds("14400"), Some(14_400_000));
+        assert_eq!(milliseconds("x"), None);
+    }
+}

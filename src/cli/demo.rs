@@ -1,0 +1,319 @@
+//! `tollgate demo`: the whole thing on this machine, with one call to look at.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::json;
+use tollgate_rating::Money;
+
+use super::answer::{Answer, Failure, Outcome};
+use super::call::{self, CallArgs, PlayedCall};
+use crate::accounts::ops::{self, NewClient, NewReseller, OpsError};
+use crate::app::desk::Desk;
+use crate::app::node::Node;
+use crate::catalog::admin::AdminError;
+use crate::catalog::admin::plans::{self, Basis, PlanSpec};
+use crate::catalog::admin::tariffs::{self, Import};
+use crate::catalog::admin::trunks::{self, TrunkSpec};
+use crate::catalog::deck::ColumnMap;
+use crate::clock::{Clock, SkippingClock};
+use crate::config::Config;
+use crate::ledger::CallKey;
+use crate::store::cdr_view::{CdrPayerView, CdrView};
+
+const WHOLESALE_DECK: &str = include_str!("../../decks/world-wholesale.csv");
+const CARRIER_A_DECK: &str = include_str!("../../decks/world-carrier-a.csv");
+const CARRIER_B_DECK: &str = include_str!("../../decks/world-carrier-b.csv");
+const RESELLER: &str = "acme";
+const CLIENT: &str = "1001";
+/// A Berlin number of no one's.
+const NUMBER: &str = "493012345678";
+const TALK_SECONDS: u32 = 75;
+
+/// `tollgate demo …`
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// End after the call.
+    #[arg(long)]
+    pub once: bool,
+    /// Where the demo's database lives; `tollgate-demo` in the working directory when not given (with `--once` a
+    /// temporary folder).
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+/// Sets up, serves, plays a call, shows it; stays until told to stop, unless asked not to.
+pub async fn run(args: DemoArgs, json: bool) -> Outcome {
+    let temporary = (args.once && args.data.is_none())
+        .then(|| std::env::temp_dir().join(format!("tollgate-demo-{}", std::process::id())));
+    let folder =
+        args.data.clone().or_else(|| temporary.clone()).unwrap_or_else(|| PathBuf::from("tollgate-demo"));
+    let outcome = play(&folder, args.once, json).await;
+    if let Some(folder) = temporary {
+        // A folder of ours that cannot be removed is only litter.
+        let _ = std::fs::remove_dir_all(folder);
+    }
+    outcome
+}
+
+async fn play(folder: &std::path::Path, once: bool, json: bool) -> Outcome {
+    std::fs::create_dir_all(folder)
+        .map_err(|e| Failure::new("data", format!("{} cannot be made: {e}", folder.display())))?;
+    let mut config = Config::default();
+    config.database.url = format!("sqlite://{}", folder.join("tollgate.db").display());
+    config.log.filter = "warn".to_owned();
+    super::system::log(&config);
+    if once {
+        config.fastagi.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        config.internal.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    }
+    let config = Arc::new(config);
+    set_up(Arc::clone(&config)).await?;
+    let clock = Arc::new(SkippingClock::default());
+    let node = Node::start_with(Arc::clone(&config), Arc::clone(&clock) as Arc<dyn Clock>)
+        .await
+        .map_err(|e| Failure::new("serve", e.to_string()))?;
+    let before = balances(&node.desk).await?;
+    let server = node.fastagi.to_string();
+    let call = CallArgs {
+        login: CLIENT.to_owned(),
+        number: NUMBER.to_owned(),
+        talk: TALK_SECONDS,
+        server: None,
+        caller: String::new(),
+    };
+    let skip = |time| std::future::ready(clock.skip(time));
+    let played = call::play(&server, &call, &*clock, skip).await?;
+    let shown = show(&node.desk, &played, before).await?;
+    if once {
+        node.run(std::future::ready(())).await.map_err(|e| Failure::new("crashed", e.to_string()))?;
+        return Ok(shown);
+    }
+    say(if json {
+        shown.json.to_string()
+    } else {
+        format!("{}\n{}", shown.text, how_to_go_on(&node, folder))
+    });
+    let told = super::system::told_to_stop()?;
+    node.run(told).await.map_err(|e| Failure::new("crashed", e.to_string()))?;
+    Ok(Answer::new(json!({ "stopped": true }), "stopped"))
+}
+
+#[expect(clippy::print_stdout, reason = "the demo shows its call before it goes on serving")]
+fn say(text: String) {
+    println!("{text}");
+}
+
+/// The sample decks, plans, carriers, a reseller and a client with credit; nothing where they are there already.
+async fn set_up(config: Arc<Config>) -> Result<(), Failure> {
+    let desk = Desk::open(config).await?;
+    let known = desk.store.account_by_login(CLIENT).await;
+    let known = known.map_err(|e| Failure::new("database", e.to_string()))?.is_some();
+    let made = if known { Ok(()) } else { make(&desk).await };
+    desk.close().await;
+    made
+}
+
+async fn make(desk: &Desk) -> Result<(), Failure> {
+    let now = desk.clock.now();
+    let wallets = super::tariff::wallets(desk.currency())?;
+    for (name, deck) in
+        [("world-wholesale", WHOLESALE_DECK), ("carrier-a", CARRIER_A_DECK), ("carrier-b", CARRIER_B_DECK)]
+    {
+        let import =
+            Import { name: name.to_owned(), currency: None, columns: ColumnMap::default(), dry_run: false };
+        tariffs::import(&desk.store, &*desk.clock, wallets, deck.as_bytes(), import)
+            .await
+            .map_err(catalog)?;
+    }
+    let wholesale = PlanSpec::new("WHOLESALE", Basis::Tariff("world-wholesale".to_owned()));
+    plans::create(&desk.store, &wholesale, now).await.map_err(catalog)?;
+    let markup = "20".parse().map_err(|_| Failure::new("demo", "20 is no markup"))?;
+    let retail = PlanSpec::new("RETAIL", Basis::Plan { name: "WHOLESALE".to_owned(), markup });
+    plans::create(&desk.store, &retail, now).await.map_err(catalog)?;
+    for name in ["carrier-a", "carrier-b"] {
+        let mut trunk = TrunkSpec::new(name, name, name);
+        trunk.host = Some("127.0.0.1".to_owned());
+        trunks::create(&desk.store, &trunk, now).await.map_err(catalog)?;
+    }
+    let refused = |e: OpsError| Failure::new(e.code(), e.to_string());
+    let reseller = NewReseller {
+        login: RESELLER.to_owned(),
+        plan: "WHOLESALE".to_owned(),
+        parent: None,
+        credit_limit: None,
+    };
+    ops::create_reseller(desk, reseller).await.map_err(refused)?;
+    let client = NewClient {
+        login: Some(CLIENT.to_owned()),
+        reseller: Some(RESELLER.to_owned()),
+        plan: "RETAIL".to_owned(),
+        credit_limit: None,
+    };
+    ops::create_client(desk, client).await.map_err(refused)?;
+    let euros = |units: i64| Money::from_nanos(units * tollgate_rating::money::NANOS_PER_UNIT);
+    ops::credit(desk, RESELLER, euros(100), "demo").await.map_err(refused)?;
+    ops::credit(desk, CLIENT, euros(10), "demo").await.map_err(refused)?;
+    Ok(())
+}
+
+fn catalog(error: AdminError) -> Failure {
+    Failure::new(error.code(), error.to_string())
+}
+
+/// What the client and the reseller have.
+async fn balances(desk: &Desk) -> Result<(Money, Money), Failure> {
+    let refused = |e: OpsError| Failure::new(e.code(), e.to_string());
+    let client = ops::show(desk, CLIENT).await.map_err(refused)?.balance;
+    let reseller = ops::show(desk, RESELLER).await.map_err(refused)?.balance;
+    Ok((client, reseller))
+}
+
+async fn show(desk: &Desk, played: &PlayedCall, before: (Money, Money)) -> Outcome {
+    let status = played.authorize.variable("TG_STATUS").unwrap_or("no answer");
+    if status != "ALLOW" {
+        let reason = played.authorize.variable("TG_REASON").unwrap_or(status);
+        return Err(Failure::new(reason, format!("the demo's call is refused: {reason}")));
+    }
+    let token = played.authorize.variable("TG_TOKEN").unwrap_or_default();
+    let key = CallKey { server: call::SERVER_NAME.to_owned(), unique_id: token.to_owned(), leg: 1 };
+    let record = desk.store.call_record(&key).await.map_err(|e| Failure::new("database", e.to_string()))?;
+    let Some((cdr, payers)) = record else {
+        return Err(Failure::new("not_settled", "the demo's call is not in the book"));
+    };
+    let [client, reseller] = payers.as_slice() else {
+        return Err(Failure::new("not_settled", "the demo's call has not two payers"));
+    };
+    let after = balances(desk).await?;
+    let variable = |name: &str| played.authorize.variable(name).unwrap_or_default().to_owned();
+    let text = lines(&cdr, client, reseller, &variable, before, after, desk.currency());
+    let payer = |payer: &CdrPayerView, before: Money, after: Money| {
+        json!({
+            "prefix": payer.prefix,
+            "price_per_minute": payer.price.map(|p| Money::from_nanos(p).to_string()),
+            "billed_seconds": payer.billed_seconds,
+            "charge": Money::from_nanos(payer.charge).to_string(),
+            "balance_before": before.to_string(),
+            "balance_after": after.to_string(),
+        })
+    };
+    let json = json!({
+        "number": cdr.number,
+        "destination": cdr.destination,
+        "grant": { "talk_s": variable("TG_TALK_S"), "limit_ms": variable("TG_LIMIT_MS"), "route": variable("TG_ROUTE_1") },
+        "answered_ms": cdr.answered_ms,
+        "client": payer(client, before.0, after.0),
+        "reseller": payer(reseller, before.1, after.1),
+        "carrier": {
+            "trunk": cdr.trunk_name,
+            "prefix": cdr.buy_prefix,
+            "price_per_minute": cdr.buy_price.map(|p| Money::from_nanos(p).to_string()),
+            "billed_seconds": cdr.buy_billed_seconds,
+            "cost": cdr.buy_cost.map(|p| Money::from_nanos(p).to_string()),
+        },
+        "margin": Money::from_nanos(cdr.margin).to_string(),
+        "settled": played.settle.as_ref().and_then(|s| s.variable("TG_SETTLED")) == Some("1"),
+    });
+    Ok(Answer::new(json, text))
+}
+
+fn lines(
+    cdr: &CdrView,
+    client: &CdrPayerView,
+    reseller: &CdrPayerView,
+    variable: &impl Fn(&str) -> String,
+    before: (Money, Money),
+    after: (Money, Money),
+    currency: &str,
+) -> String {
+    let money = |nanos: i64| Money::from_nanos(nanos).to_string();
+    let price = |nanos: Option<i64>| nanos.map_or_else(|| "-".to_owned(), money);
+    let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    let row = |who: &str, prefix: &Option<String>, per_minute, billed: i64, cost: i64| {
+        format!(
+            "  {who:<22} prefix {:<8} {:>10} a minute  {billed:>4} s billed  {:>12} {currency}",
+            text(prefix),
+            price(per_minute),
+            money(cost)
+        )
+    };
+    let change = |who: &str, before: Money, after: Money| {
+        format!("  {who:<22} {:>14} -> {:>14} {currency}", before.to_string(), after.to_string())
+    };
+    [
+        "Tollgate demo: the prices are invented, the prefixes are real.".to_owned(),
+        format!(
+            "\nClient {CLIENT} of reseller {RESELLER} calls {} ({}).",
+            text(&cdr.number),
+            text(&cdr.destination)
+        ),
+        format!(
+            "Granted before the phone rings: funded for {} s, at most {} s; held on both purses; first route {}",
+            variable("TG_TALK_S"),
+            variable("TG_LIMIT_MS").parse::<u64>().unwrap_or(0) / 1_000,
+            variable("TG_ROUTE_1"),
+        ),
+        format!("It was answered and talked {} s (the demo's clock skips them). In the book:\n", cdr.answered_ms / 1_000),
+        row("client, retail", &client.prefix, client.price, client.billed_seconds, client.charge),
+        row("reseller, wholesale", &reseller.prefix, reseller.price, reseller.billed_seconds, reseller.charge),
+        row(
+            &format!("{}, buying", text(&cdr.trunk_name)),
+            &cdr.buy_prefix,
+            cdr.buy_price,
+            cdr.buy_billed_seconds.unwrap_or(0),
+            cdr.buy_cost.unwrap_or(0),
+        ),
+        format!("  {:<75} {:>12} {currency}", "margin (wholesale - buying)", money(cdr.margin)),
+        "\nBalances, before and after:".to_owned(),
+        change(&format!("client {CLIENT}"), before.0, after.0),
+        change(&format!("reseller {RESELLER}"), before.1, after.1),
+    ]
+    .join("\n")
+}
+
+fn how_to_go_on(node: &Node, folder: &std::path::Path) -> String {
+    let database = folder.join("tollgate.db");
+    format!(
+        "\nServing: FastAGI on {}, health and metrics on {}. Ctrl-C ends it.\n\
+         Another call:   tollgate call {CLIENT} 447400123456 --talk 30\n\
+         An Asterisk:    copy asterisk-conf/ to /etc/asterisk, set TG_FASTAGI to {} in [globals] of extensions.conf,\n\
+         \x20               name a phone's endpoint {CLIENT} and your carriers' carrier-a and carrier-b, and call.\n\
+         Commands:       TOLLGATE_DATABASE__URL=sqlite://{} tollgate account show {CLIENT}",
+        node.fastagi,
+        node.internal,
+        node.fastagi,
+        database.display(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_demo_charges_three_parties_and_the_balances_follow() {
+        let folder = tempfile::tempdir().unwrap();
+        let shown = play(folder.path(), true, true).await.unwrap().json;
+        let amount = |path: &str| -> Money {
+            let value = shown
+                .pointer(path)
+                .and_then(serde_json::Value::as_str)
+                .unwrap_or_else(|| panic!("{path}: {shown}"));
+            Money::parse(value).unwrap()
+        };
+        for who in ["client", "reseller"] {
+            let before = amount(&format!("/{who}/balance_before"));
+            let charge = amount(&format!("/{who}/charge"));
+            assert!(charge > Money::ZERO);
+            assert_eq!(before.checked_sub(charge), Some(amount(&format!("/{who}/balance_after"))));
+        }
+        let margin = amount("/reseller/charge").checked_sub(amount("/carrier/cost")).unwrap();
+        assert_eq!(margin, amount("/margin"));
+        assert_eq!(shown["settled"], true);
+        // A second run finds everything there and charges one more call.
+        let again = play(folder.path(), true, true).await.unwrap().json;
+        assert_eq!(again["client"]["balance_before"], shown["client"]["balance_after"]);
+    }
+}

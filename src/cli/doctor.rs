@@ -1,0 +1,210 @@
+//! `tollgate doctor`: looks at a set-up, running or not, and says what is wrong in the operator's words.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tollgate_agi::client::Call;
+
+use super::answer::{Answer, Outcome};
+use super::system::without_password;
+use crate::app::desk::Desk;
+use crate::catalog::Catalog;
+use crate::clock::{Clock as _, SystemClock};
+use crate::config::Config;
+use crate::secrets::random_below;
+
+/// The longest the dialplan can be kept waiting; authorise must be far quicker.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+/// How bad a finding is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Good,
+    Warning,
+    Wrong,
+}
+
+impl Level {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Good => "ok",
+            Self::Warning => "warning",
+            Self::Wrong => "wrong",
+        }
+    }
+}
+
+#[derive(Default)]
+struct Findings(Vec<(Level, String)>);
+
+impl Findings {
+    fn good(&mut self, text: impl Into<String>) {
+        self.0.push((Level::Good, text.into()));
+    }
+
+    fn warn(&mut self, text: impl Into<String>) {
+        self.0.push((Level::Warning, text.into()));
+    }
+
+    fn wrong(&mut self, text: impl Into<String>) {
+        self.0.push((Level::Wrong, text.into()));
+    }
+}
+
+/// Checks everything that can be checked from here. Status 1 if anything is wrong.
+pub async fn run(config: &Arc<Config>) -> Outcome {
+    let mut findings = Findings::default();
+    configuration(config, &mut findings);
+    match Desk::open(Arc::clone(config)).await {
+        Ok(desk) => {
+            findings.good(format!("the database {} is usable", without_password(&config.database.url)));
+            owner(&desk, &mut findings).await;
+            catalogue(&desk, &mut findings).await;
+            desk.close().await;
+        }
+        Err(error) => findings.wrong(error.to_string()),
+    }
+    fastagi(config, &mut findings).await;
+
+    let wrong = findings.0.iter().filter(|(level, _)| *level == Level::Wrong).count();
+    let warnings = findings.0.iter().filter(|(level, _)| *level == Level::Warning).count();
+    let rows: Vec<_> =
+        findings.0.iter().map(|(level, text)| json!({ "level": level.word(), "text": text })).collect();
+    let mut lines: Vec<String> =
+        findings.0.iter().map(|(level, text)| format!("{:<8} {text}", level.word())).collect();
+    lines.push(format!("{wrong} wrong, {warnings} to look at"));
+    Ok(Answer {
+        json: json!({ "ok": wrong == 0, "findings": rows }),
+        text: lines.join("\n"),
+        status: u8::from(wrong > 0),
+    })
+}
+
+fn configuration(config: &Config, findings: &mut Findings) {
+    for net in &config.fastagi.allow {
+        if net.prefix_len() < 8 {
+            findings.wrong(format!(
+                "fastagi.allow has {net}: half the world may place calls at your clients' expense"
+            ));
+        }
+    }
+    if !config.fastagi.listen.ip().is_loopback() {
+        findings.warn(format!(
+            "FastAGI listens on {}: it has no password, so the network between it and Asterisk must be yours",
+            config.fastagi.listen
+        ));
+    }
+    if !config.internal.listen.ip().is_loopback() {
+        findings.warn(format!(
+            "the internal listener is on {}: whoever has its token can give credit",
+            config.internal.listen
+        ));
+    }
+    if config.internal.token.as_deref().is_some_and(|token| token.len() < 24) {
+        findings.wrong("internal.token is shorter than 24 characters; leave it out to have one derived");
+    }
+    if config.asterisk.is_empty() {
+        findings.warn("no [[asterisk]] server is configured");
+    }
+    let mut names: Vec<&str> = config.asterisk.iter().map(|server| server.name.as_str()).collect();
+    names.sort_unstable();
+    if names.windows(2).any(|pair| pair[0] == pair[1]) {
+        findings.wrong("two [[asterisk]] servers have one name: their calls' keys would collide");
+    }
+}
+
+async fn owner(desk: &Desk, findings: &mut Findings) {
+    match desk.store.owner(desk.clock.now()).await {
+        Ok(Some(owner)) if owner.address.is_empty() => {
+            findings.warn(format!("a command on {} is writing just now", owner.node));
+        }
+        Ok(Some(owner)) => match desk.owner_answers().await {
+            Ok(true) => findings.good(format!("the server on {} owns the wallets and answers", owner.node)),
+            Ok(false) => findings.wrong(format!(
+                "the server on {} was killed or lost its network: nothing listens on {}",
+                owner.node, owner.address
+            )),
+            Err(error) => findings.wrong(error.to_string()),
+        },
+        Ok(None) => findings.wrong("no server is running: start `tollgate serve`"),
+        Err(error) => findings.wrong(format!("the owner cannot be read: {error}")),
+    }
+}
+
+async fn catalogue(desk: &Desk, findings: &mut Findings) {
+    let catalog = match Catalog::load(desk.store.clone(), desk.currency(), desk.clock.now()).await {
+        Ok(catalog) => catalog,
+        Err(error) => return findings.wrong(format!("the catalogue cannot be read: {error}")),
+    };
+    let snapshot = catalog.snapshot();
+    for complaint in snapshot.complaints() {
+        findings.wrong(complaint);
+    }
+    let plans = snapshot.plans().count();
+    let trunks = snapshot.trunks().iter().filter(|trunk| trunk.active && trunk.buy.is_ok()).count();
+    if plans == 0 {
+        findings.wrong("there is no plan: no account can be made and no call rated");
+    }
+    if trunks == 0 {
+        findings.wrong("there is no usable trunk: every call is refused with no_route");
+    }
+    if plans > 0 && trunks > 0 {
+        findings.good(format!("{plans} plans and {trunks} trunks are usable"));
+    }
+}
+
+/// Asks FastAGI for a call nobody may make: a serving engine refuses it, with the right reason, at once.
+async fn fastagi(config: &Config, findings: &mut Findings) {
+    let mut address = config.fastagi.listen;
+    if address.ip().is_unspecified() {
+        address.set_ip(IpAddr::from([127, 0, 0, 1]));
+    }
+    let clock = SystemClock::new();
+    let unique_id = format!("doctor-{}.{}", clock.now().as_second(), random_below(1_000_000_000));
+    let asked_at = clock.monotonic_ms();
+    let played = Call::new(&format!("agi://{address}/authorize"))
+        .unique_id(&unique_id)
+        .args(["tollgate-doctor", "1", "", "tollgate-doctor", "", "1", ""])
+        .deadline(DEADLINE)
+        .run(address)
+        .await;
+    let took_ms = clock.monotonic_ms() - asked_at;
+    match played {
+        Err(error) => findings.wrong(format!("FastAGI on {address} cannot be asked: {error}")),
+        Ok(played) => match (played.variable("TG_STATUS"), played.variable("TG_REASON")) {
+            (Some("DENY"), Some("unknown_peer")) => {
+                findings.good(format!("FastAGI on {address} refused a stranger within {took_ms} ms"));
+            }
+            (Some("DENY"), Some("unavailable")) => findings.wrong(format!(
+                "FastAGI on {address} refuses every call: the server lost its database or is stopping"
+            )),
+            (status, _) => findings.wrong(format!(
+                "FastAGI on {address} answered a stranger with {}: is another program listening there, or does \
+                 fastagi.allow leave this machine out?",
+                status.unwrap_or("nothing")
+            )),
+        },
+    }
+    check_reachable(address, config, findings);
+}
+
+/// The addresses of the configured Asterisk servers must be allowed to ask.
+fn check_reachable(address: SocketAddr, config: &Config, findings: &mut Findings) {
+    for server in &config.asterisk {
+        let Ok(host) = server.host.parse::<IpAddr>() else { continue };
+        if !config.fastagi.allow.iter().any(|net| net.contains(&host)) {
+            findings.wrong(format!(
+                "Asterisk {} at {host} may not ask: fastagi.allow does not hold its address",
+                server.name
+            ));
+        }
+        if !host.is_loopback() && address.ip().is_loopback() {
+            findings.wrong(format!(
+                "Asterisk {} at {host} cannot reach FastAGI, which listens on {address} only",
+                server.name
+            ));
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! `tollgate serve | migrate | check-config | audit | secrets`.
+
+use std::sync::Arc;
+
+use clap::Subcommand;
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::answer::{Answer, Failure, Outcome};
+use crate::app::desk::Desk;
+use crate::app::node::Node;
+use crate::config::Config;
+use crate::ledger::audit::{self, Difference};
+use crate::store::Store;
+
+/// `tollgate secrets …`
+#[derive(Debug, Subcommand)]
+pub enum SecretsCommand {
+    /// Make a new current key; the older ones stay readable.
+    Rotate,
+}
+
+/// Sets up logging to standard error, as configured.
+pub fn log(config: &Config) {
+    let filter = tracing_subscriber::EnvFilter::try_new(&config.log.filter)
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second set-up in one process (tests) keeps the first.
+    let _ = if config.log.json { builder.json().try_init() } else { builder.try_init() };
+}
+
+/// Serves until a signal. A second signal ends the process at once.
+pub async fn serve(config: Arc<Config>) -> Outcome {
+    log(&config);
+    let node = Node::start(config).await.map_err(|e| Failure::new("serve", e.to_string()))?;
+    let told = told_to_stop()?;
+    node.run(told).await.map_err(|e| Failure::new("crashed", e.to_string()))?;
+    Ok(Answer::new(json!({ "stopped": true }), "stopped"))
+}
+
+/// Ends when the process is told to stop; from then on a further signal ends it with status 1.
+pub fn told_to_stop() -> Result<impl Future<Output = ()>, Failure> {
+    let catch = |kind| signal(kind).map_err(|e| Failure::new("signals", format!("no signals: {e}")));
+    let (mut terminate, mut interrupt) = (catch(SignalKind::terminate())?, catch(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        tracing::info!("told to stop");
+        tokio::spawn(async move {
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            tracing::error!("told to stop again: ending at once");
+            std::process::exit(1);
+        });
+    })
+}
+
+/// Brings the schema up to date.
+pub async fn migrate(config: &Config) -> Outcome {
+    let failed = |e: crate::store::StoreError| Failure::new("database", e.to_string());
+    let store = Store::open(&config.database.url).await.map_err(failed)?;
+    let clock = crate::clock::SystemClock::new();
+    store.migrate(crate::clock::Clock::now(&clock)).await.map_err(failed)?;
+    store.close().await;
+    Ok(Answer::new(json!({ "migrated": true }), "the schema is up to date"))
+}
+
+/// Shows the configuration as it is understood, secrets left out.
+pub fn check_config(config: &Config) -> Outcome {
+    let mut shown = config.clone();
+    if shown.internal.token.is_some() {
+        shown.internal.token = Some("(set)".to_owned());
+    }
+    for asterisk in &mut shown.asterisk {
+        "(set)".clone_into(&mut asterisk.secret);
+    }
+    shown.database.url = without_password(&shown.database.url);
+    let failed = |e: String| Failure::new("bad_config", e);
+    let json = serde_json::to_value(&shown).map_err(|e| failed(e.to_string()))?;
+    let text = toml::to_string_pretty(&shown).map_err(|e| failed(e.to_string()))?;
+    Ok(Answer::new(json, text))
+}
+
+/// A database URL without its password.
+pub fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    match rest.split_once('@') {
+        Some((user, host)) => {
+            let user = user.split(':').next().unwrap_or(user);
+            format!("{scheme}://{user}:(set)@{host}")
+        }
+        None => url.to_owned(),
+    }
+}
+
+/// Recomputes the book.
+pub async fn audit(config: Arc<Config>) -> Outcome {
+    let desk = Desk::open(config).await?;
+    let report = audit::audit(&desk.store).await.map_err(|e| Failure::new("database", e.to_string()))?;
+    let json = serde_json::to_value(&report).map_err(|e| Failure::new("audit", e.to_string()))?;
+    let mut text = format!(
+        "{}: {} wallets, {} entries, {} calls, {} differences",
+        if report.ok { "the book is right" } else { "THE BOOK IS WRONG" },
+        report.wallets,
+        report.entries,
+        report.calls,
+        report.differences.len(),
+    );
+    for difference in &report.differences {
+        let Difference { kind, subject, expected, found } = difference;
+        text.push_str(&format!("\n  {kind} {subject}: expected {expected}, found {found}"));
+    }
+    Ok(Answer { json, text, status: u8::from(!report.ok) })
+}
+
+/// Runs `tollgate secrets …`, in the running server where there is one: its keys are the ones in use.
+pub async fn secrets(desk: &Desk, command: &SecretsCommand) -> Outcome {
+    let SecretsCommand::Rotate = command;
+    let failed = |e: String| Failure::new("key_file", e);
+    let mut secrets = (**desk.secrets.load()).clone();
+    let id = secrets.rotate(&desk.config.key_file()).map_err(|e| failed(e.to_string()))?;
+    let fingerprint = secrets.fingerprint();
+    desk.secrets.store(Arc::new(secrets));
+    desk.store
+        .set_meta("key_fingerprint", &fingerprint)
+        .await
+        .map_err(|e| Failure::new("database", e.to_string()))?;
+    let text = format!("key {id} signs from now on; calls granted under older keys still settle");
+    Ok(Answer::new(json!({ "key_id": id, "fingerprint": fingerprint }), text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_never_shown() {
+        assert_eq!(without_password("postgres://u:secret@h/db"), "postgres://u:(set)@h/db");
+        assert_eq!(without_password("sqlite://a.db"), "sqlite://a.db");
+    }
+
+    #[test]
+    fn the_shown_configuration_holds_no_secret() {
+        let config = Config::from_text(
+            "[internal]\ntoken='s3cret'\n[database]\nurl='postgres://u:s3cret@h/d'\n[[asterisk]]\nname='a'\nhost='h'\nusername='u'\nsecret='s3cret'\n",
+            [],
+        )
+        .unwrap();
+        let shown = check_config(&config).unwrap();
+        assert!(!shown.text.contains("s3cret") && !shown.json.to_string().contains("s3cret"));
+    }
+}
