@@ -170,6 +170,11 @@ impl Directory {
         self.peers.get(name).map(|peer| peer.clone())
     }
 
+    /// Every account.
+    pub fn all(&self) -> Vec<Arc<Account>> {
+        self.accounts.iter().map(|account| Arc::clone(&account)).collect()
+    }
+
     /// How many accounts there are.
     pub fn len(&self) -> usize {
         self.accounts.len()

@@ -212,7 +212,7 @@ impl Desk {
                 let catalog = Catalog::load(self.store.clone(), self.currency(), self.clock.now())
                     .await
                     .map_err(|error| DeskError::Catalog(error.to_string()))?;
-                Ok(Arc::new(Calls::new(Parts {
+                let calls = Arc::new(Calls::new(Parts {
                     settings: CallSettings::of(&self.config),
                     clock: Arc::clone(&self.clock),
                     directory: Arc::new(directory),
@@ -222,7 +222,11 @@ impl Desk {
                     metrics: Arc::clone(&self.metrics),
                     ownership: Arc::clone(&self.ownership),
                     secrets: Arc::clone(&self.secrets),
-                })))
+                }));
+                for account in calls.directory.all() {
+                    calls.restore_spent(&account).await?;
+                }
+                Ok(calls)
             })
             .await
     }
@@ -271,7 +275,13 @@ impl Desk {
     /// An account was made or changed: memory, where there is one, takes it in at once.
     pub async fn account_changed(&self, id: i64) -> Result<(), StoreError> {
         match self.live.get() {
-            Some(calls) => calls.directory.reload(&self.store, self.currency(), id).await,
+            Some(calls) => {
+                calls.directory.reload(&self.store, self.currency(), id).await?;
+                match calls.directory.account(id) {
+                    Some(account) => calls.restore_spent(&account).await,
+                    None => Ok(()),
+                }
+            }
             None => Ok(()),
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use jiff::{SignedDuration, Timestamp};
+use tollgate_rating::credit::Day;
 use tollgate_rating::{E164, Money};
 
 use super::Calls;
@@ -11,6 +12,7 @@ use super::open::{OpenCall, OpenPayer};
 use super::request::SettleRequest;
 use super::settle::SettleError;
 use super::ticket::Ticket;
+use crate::accounts::directory::Account;
 use crate::ledger::OpenCall as JournalledCall;
 use crate::store::StoreError;
 
@@ -113,6 +115,22 @@ impl Calls {
         call.holds = call.with_chain(|wallets| wallets.restore(&amounts)).ok().flatten();
         call.place = call.routes.first().map(|route| route.trunk.occupy());
         self.open.insert(journalled.key.clone(), Box::new(call));
+        Ok(())
+    }
+
+    /// Reads from the book what an account with a daily limit has spent today, in its plan's zone.
+    pub async fn restore_spent(&self, account: &Account) -> Result<(), StoreError> {
+        let settings = account.settings();
+        if settings.limits.daily_spend.is_none() {
+            return Ok(());
+        }
+        let snapshot = self.catalog.snapshot();
+        let Some(plan) = snapshot.plan(settings.plan_id) else { return Ok(()) };
+        let now = self.clock.now();
+        let today = now.to_zoned(plan.priced.terms().zone.clone()).start_of_day();
+        let midnight = today.map_or(now, |start| start.timestamp());
+        let spent = self.store.spent_since(account.id, midnight).await?;
+        account.wallet.restore_spent(Day(plan.day(now)), spent);
         Ok(())
     }
 

@@ -19,6 +19,7 @@ const PLAN_ID: &str = include_str!("../../sql/queries/plan_id.sql");
 const PLAN_NAME: &str = include_str!("../../sql/queries/plan_name.sql");
 const TRUNK_ENDPOINTS: &str = include_str!("../../sql/queries/trunk_endpoint_count.sql");
 const CDR_CHARGES: &str = include_str!("../../sql/queries/cdr_charges.sql");
+const SPENT_SINCE: &str = include_str!("../../sql/queries/spent_since.sql");
 const SIP_OF: &str = include_str!("../../sql/queries/sip_accounts_of.sql");
 
 /// Rows read at a time when everything is loaded.
@@ -225,6 +226,14 @@ impl Store {
         let rows: Vec<(i64, i64)> =
             on!(&mut reader, c => sqlx::query_as(CDR_CHARGES).bind(cdr_id).fetch_all(c).await)?;
         Ok(rows.into_iter().map(|(account, nanos)| (account, Money::from_nanos(nanos))).collect())
+    }
+
+    /// What an account's calls have cost it since a moment.
+    pub async fn spent_since(&self, account_id: i64, since: jiff::Timestamp) -> Result<Money, StoreError> {
+        let mut reader = self.reader().await?;
+        let (nanos,): (i64,) = on!(&mut reader, c => sqlx::query_as(SPENT_SINCE)
+            .bind(account_id).bind(to_micros(since)).fetch_one(c).await)?;
+        Ok(Money::from_nanos(nanos))
     }
 
     /// An account by its login.
