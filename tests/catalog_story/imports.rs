@@ -10,7 +10,7 @@ use tollgate::catalog::{
 use tollgate::clock::Clock as _;
 
 use crate::database::story;
-use crate::world::{World, currency, money, number};
+use crate::world::{World, currency, money, number, plan};
 
 story!(an_import_makes_one_version_and_one_feed_entry, database => {
     let world = World::new(database);
@@ -120,7 +120,7 @@ story!(a_rate_dated_in_the_future_takes_effect_when_it_comes, database => {
     assert!(world.fx("USD", "0.8", tomorrow).await.repriced.is_empty());
     let catalog = world.catalog().await;
     assert_eq!(world.price(&catalog, "wholesale", "4930123456"), "0.9");
-    let old = world.plan(&catalog, "wholesale");
+    let old = plan(&catalog, "wholesale");
 
     world.clock.advance_ms(24 * 60 * 60 * 1_000);
     let repriced = fx::reprice(&world.database.store, currency("EUR"), world.clock.now()).await.unwrap();

@@ -12,7 +12,7 @@ use tollgate::store::Store;
 use tollgate_rating::plan::{BlockRounding, RoundingMode};
 
 use crate::database::story;
-use crate::world::{World, money, number};
+use crate::world::{World, money, number, plan};
 
 const PHONE: &str = "4930123456";
 
@@ -29,7 +29,7 @@ story!(a_changed_markup_of_a_large_plan_rewrites_nothing_and_holds_for_the_next_
     assert_eq!(world.price(&catalog, "retail", "1000000123"), "0.012");
     let (chunks, overrides) = ("SELECT COUNT(*) FROM deck_chunks", "SELECT COUNT(*) FROM plan_overrides");
     let before = (world.count(chunks).await, world.count(overrides).await);
-    let compiled = Arc::clone(world.plan(&catalog, "retail").priced.tariff());
+    let compiled = Arc::clone(plan(&catalog, "retail").priced.tariff());
 
     let store = &world.database.store;
     plans::set_markup(store, "retail", "25.5".parse().unwrap(), world.now()).await.unwrap();
@@ -37,7 +37,7 @@ story!(a_changed_markup_of_a_large_plan_rewrites_nothing_and_holds_for_the_next_
 
     assert_eq!(world.price(&catalog, "retail", "1000000123"), "0.01255");
     assert_eq!((world.count(chunks).await, world.count(overrides).await), before);
-    assert!(Arc::ptr_eq(&compiled, world.plan(&catalog, "retail").priced.tariff()), "nothing was compiled again");
+    assert!(Arc::ptr_eq(&compiled, plan(&catalog, "retail").priced.tariff()), "nothing was compiled again");
 });
 
 story!(a_call_keeps_the_versions_it_was_granted_under, database => {
@@ -47,7 +47,7 @@ story!(a_call_keeps_the_versions_it_was_granted_under, database => {
     world.plan_on("wholesale", "sell").await;
     world.plan_over("retail", "wholesale", "20").await.unwrap();
     let catalog = world.catalog().await;
-    let granted = world.plan(&catalog, "retail");
+    let granted = plan(&catalog, "retail");
     assert_eq!(granted.plan_version_ids.len(), 2);
 
     world.import("sell", "49,0.05\n").await;
@@ -98,7 +98,7 @@ story!(four_levels_of_markup_and_no_more, database => {
     assert!(matches!(fifth, Err(AdminError::TooDeep { .. })));
     let catalog = world.catalog().await;
     assert_eq!(world.price(&catalog, "level4", PHONE), "0.014641");
-    assert_eq!(world.plan(&catalog, "level4").plan_version_ids.len(), 5);
+    assert_eq!(plan(&catalog, "level4").plan_version_ids.len(), 5);
 });
 
 story!(a_derived_plan_inherits_what_it_is_not_given, database => {
@@ -118,7 +118,7 @@ story!(a_derived_plan_inherits_what_it_is_not_given, database => {
     let own = PlanSpec { decimals: Some(4), ..PlanSpec::new("retail", basis) };
     world.create_plan(&own).await.unwrap();
     let catalog = world.catalog().await;
-    let retail = world.plan(&catalog, "retail");
+    let retail = plan(&catalog, "retail");
     let terms = retail.priced.terms();
     assert_eq!((terms.rounding.mode(), terms.rounding.decimals()), (RoundingMode::Up, 4));
     assert_eq!(terms.block_rounding, BlockRounding::Whole);

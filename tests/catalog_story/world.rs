@@ -93,13 +93,8 @@ impl World {
 
     /// The price of a minute to a number, as text.
     pub(crate) fn price(&self, catalog: &Catalog, plan: &str, to: &str) -> String {
-        let plan = self.plan(catalog, plan);
-        let rate = plan.priced.rate(number(to), self.now()).unwrap();
+        let rate = self::plan(catalog, plan).priced.rate(number(to), self.now()).unwrap();
         rate.price_per_minute(self.now()).to_string()
-    }
-
-    pub(crate) fn plan(&self, catalog: &Catalog, name: &str) -> Arc<Plan> {
-        Arc::clone(catalog.snapshot().plan_named(name).unwrap())
     }
 
     /// How many rows a table has.
@@ -116,4 +111,8 @@ impl World {
 
 pub(crate) fn money(text: &str) -> Money {
     Money::parse(text).unwrap()
+}
+
+pub(crate) fn plan(catalog: &Catalog, name: &str) -> Arc<Plan> {
+    Arc::clone(catalog.snapshot().plan_named(name).unwrap())
 }
