@@ -30,6 +30,28 @@ impl LineCodec {
     pub const fn new(max_line_bytes: usize) -> Self {
         Self { max_line_bytes, scanned: 0 }
     }
+
+    /// The length of the first line in `buffer`, its newline not counted, if it is complete. For who takes lines out
+    /// of the buffer without keeping them: the next call expects the buffer without this line.
+    pub(crate) fn find(&mut self, buffer: &[u8]) -> Result<Option<usize>, CodecError> {
+        debug_assert!(self.scanned <= buffer.len(), "the buffer only shrinks by whole lines");
+        let from = self.scanned.min(buffer.len());
+        let until = buffer.len().min(self.max_line_bytes + 1);
+        let found = if from < until { memchr::memchr(b'\n', &buffer[from..until]) } else { None };
+        match found {
+            Some(offset) => {
+                self.scanned = 0;
+                Ok(Some(from + offset))
+            }
+            None if buffer.len() > self.max_line_bytes => {
+                Err(CodecError::LineTooLong { limit: self.max_line_bytes })
+            }
+            None => {
+                self.scanned = buffer.len();
+                Ok(None)
+            }
+        }
+    }
 }
 
 impl Default for LineCodec {
@@ -63,25 +85,11 @@ impl Decoder for LineCodec {
     type Error = CodecError;
 
     fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Bytes>, CodecError> {
-        debug_assert!(self.scanned <= buffer.len(), "the buffer only shrinks through this codec");
-        let from = self.scanned.min(buffer.len());
-        let until = buffer.len().min(self.max_line_bytes + 1);
-        let found = if from < until { memchr::memchr(b'\n', &buffer[from..until]) } else { None };
-        match found {
-            Some(offset) => {
-                self.scanned = 0;
-                let mut line = buffer.split_to(from + offset + 1);
-                line.truncate(from + offset);
-                Ok(Some(line.freeze()))
-            }
-            None if buffer.len() > self.max_line_bytes => {
-                Err(CodecError::LineTooLong { limit: self.max_line_bytes })
-            }
-            None => {
-                self.scanned = buffer.len();
-                Ok(None)
-            }
-        }
+        Ok(self.find(buffer)?.map(|length| {
+            let mut line = buffer.split_to(length + 1);
+            line.truncate(length);
+            line.freeze()
+        }))
     }
 
     fn decode_eof(&mut self, buffer: &mut BytesMut) -> Result<Option<Bytes>, CodecError> {

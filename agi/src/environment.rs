@@ -303,7 +303,8 @@ impl EnvironmentParser {
         if line.is_empty() {
             return self.finish().map(Some);
         }
-        if line.iter().any(u8::is_ascii_control) {
+        // Without an early end the compiler looks at many bytes at a time.
+        if line.iter().fold(false, |found, byte| found | byte.is_ascii_control()) {
             return Err(EnvironmentError::ControlCharacter { line: self.line });
         }
         let line = std::str::from_utf8(line).map_err(|_| EnvironmentError::NotUtf8 { line: self.line })?;
@@ -312,7 +313,8 @@ impl EnvironmentParser {
 
     fn push_text(&mut self, line: &str) -> Result<(), EnvironmentError> {
         let not_agi = EnvironmentError::NotAnAgiLine { line: self.line };
-        let (key, value) = line.split_once(": ").ok_or(not_agi)?;
+        let colon = memchr::memchr(b':', line.as_bytes()).ok_or(not_agi)?;
+        let (key, value) = (&line[..colon], line[colon + 1..].strip_prefix(' ').ok_or(not_agi)?);
         // The usual case first: the key that belongs here.
         if let Some(&expected) = Key::ALL.get(self.next) {
             if key == expected.as_str() {

@@ -27,7 +27,7 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -158,26 +158,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         let mut parser = EnvironmentParser::new();
         let mut inbox = BytesMut::with_capacity(READ_BYTES);
         loop {
-            let mut progressed = false;
-            while let Some(bytes) = codec.decode(&mut inbox)? {
-                progressed = true;
-                if let Some(environment) = parser.push(&bytes)? {
-                    return Ok(Self {
-                        io,
-                        peer,
-                        environment,
-                        codec,
-                        replies: ReplyParser::default(),
-                        inbox,
-                        outbox: BytesMut::with_capacity(1024),
-                        limits,
-                        deadline,
-                        hung_up: false,
-                        out_of_step: false,
-                    });
+            // Lines are read where they lie: copying each out would cost more than parsing it.
+            let (mut consumed, mut complete) = (0, None);
+            while let Some(length) = codec.find(&inbox[consumed..])? {
+                complete = parser.push(&inbox[consumed..consumed + length])?;
+                consumed += length + 1;
+                if complete.is_some() {
+                    break;
                 }
             }
-            if progressed {
+            inbox.advance(consumed);
+            if let Some(environment) = complete {
+                return Ok(Self {
+                    io,
+                    peer,
+                    environment,
+                    codec,
+                    replies: ReplyParser::default(),
+                    inbox,
+                    outbox: BytesMut::with_capacity(1024),
+                    limits,
+                    deadline,
+                    hung_up: false,
+                    out_of_step: false,
+                });
+            }
+            if consumed > 0 {
                 line = Instant::now() + limits.line;
             }
             let (until, wait) = if line < whole { (line, Wait::Line) } else { (whole, Wait::Environment) };
@@ -188,6 +194,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// What Asterisk said of the call.
     pub fn environment(&self) -> &Environment {
         &self.environment
+    }
+
+    /// The connection itself, to look at.
+    pub fn get_ref(&self) -> &S {
+        &self.io
     }
 
     /// Where the connection comes from.

@@ -265,6 +265,9 @@ impl Running {
         let answer = move |mut session: Session| {
             let count = Arc::clone(&count);
             async move {
+                if session.environment().arg(1) == Some("nodelay") {
+                    assert_eq!(session.get_ref().nodelay().ok(), Some(true), "inherited from the listener");
+                }
                 assert_ne!(session.environment().arg(1), Some("panic"), "told to");
                 if session.send(&SetVariable { name: "A", value: "1" }).await.is_ok() {
                     count.fetch_add(1, Ordering::SeqCst);
@@ -381,6 +384,16 @@ async fn a_stopping_server_finishes_what_it_has_begun() {
     stream.write_all(b"200 result=1\n").await.expect("still connected");
     stopping.await.expect("no panic").expect("no handler panicked");
     assert_eq!(handled.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn connections_have_nodelay_from_their_listener() {
+    let server = Running::loopback().await;
+    // The first one may have been in the queue before the server began.
+    server.call().await;
+    let outcome = Call::new("agi://h/x").arg("nodelay").run(server.address).await.expect("connected");
+    assert_eq!(outcome.variable("A"), Some("1"));
+    server.stop().await.expect("the handler found it set");
 }
 
 #[tokio::test]

@@ -6,6 +6,18 @@ use crate::reply::Reply;
 /// Most assignments one `MSet` takes: the 99th swallows whatever follows it (observed on 22.10.1).
 pub const MAX_PAIRS: usize = 99;
 
+/// The bytes that `MSet` passes on unchanged.
+const PASSES: [bool; 256] = {
+    let mut passes = [false; 256];
+    let mut byte = 0;
+    while byte < 128_u8 {
+        passes[byte as usize] = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'+' | b'@' | b':' | b';' | b'=' | b'/' | b'.' | b'_' | b'-');
+        byte += 1;
+    }
+    passes
+};
+
 /// What stands on the wire around the list.
 const FRAME_BYTES: usize = "EXEC MSet \n".len();
 
@@ -80,7 +92,7 @@ impl MSet {
     /// Whether `MSet` hands on this value unchanged.
     #[must_use]
     pub fn takes(value: &str) -> bool {
-        value.bytes().all(|b| b.is_ascii_alphanumeric() || b"+@:;=/._-".contains(&b))
+        value.bytes().all(|byte| PASSES[usize::from(byte)])
     }
 
     /// Whether there is nothing in the list; an empty list cannot be sent.
