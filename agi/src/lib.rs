@@ -11,6 +11,8 @@
 //! What it is not: a library of all of AGI's commands (no playback, no speech, no asynchronous AGI), and it knows
 //! nothing of money.
 
+#![deny(missing_docs)]
+
 pub mod allow;
 pub mod client;
 pub mod codec;
