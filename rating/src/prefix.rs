@@ -199,9 +199,10 @@ pub enum IndexError {
 /// Most prefixes of an index: a position and a length share 32 bits.
 const MAX_PREFIXES: usize = (1 << 28) - 1;
 
-/// Most cells of an index. More would make the search within a cell shorter, and be too large a table to stay in the
-/// processor's caches, which costs more (measured at 1,000,000 prefixes).
-const MAX_CELLS: usize = 1 << 18;
+/// Most cells with prefixes within them. Narrower cells would make the search within a cell shorter; but more of them
+/// than stay in the processor's caches cost more than that (measured at 1,000,000 prefixes). Cells of parts of the
+/// space where there is nothing are not visited, and do no harm.
+const MAX_FILLED_CELLS: usize = 1 << 18;
 
 /// One prefix: its key, and below it ten bits that lead to the nearest prefix that encloses it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -293,13 +294,29 @@ struct Grid {
 }
 
 impl Grid {
-    /// The narrowest cells of which there are at most `count` between two aligned digit strings.
-    fn over(first: u64, last: u64, count: usize) -> Self {
-        let widths = POWERS.iter().flat_map(|power| [1, 2, 5].map(|factor| factor * power));
-        let fits = |width: &u64| last / width - first / width < count as u64;
-        let width = widths.take_while(|width| *width < POWERS[15]).find(fits).unwrap_or(POWERS[15]);
+    /// The narrowest cells of which there are at most one to two prefixes, and at most [`MAX_FILLED_CELLS`] filled,
+    /// for sorted keys that reach as far as `last`.
+    fn over(keys: &[u64], last: u64) -> Self {
+        let begin = keys.first().map_or(0, |key| key_aligned(*key));
+        let fits = |grid: &Self| {
+            grid.cell(grid.part(last)) < keys.len() / 2
+                && (keys.len() < 2 * MAX_FILLED_CELLS || grid.filled(keys) <= MAX_FILLED_CELLS)
+        };
+        let widths = POWERS.iter().take(15).flat_map(|power| [1, 2, 5].map(|factor| factor * power));
+        widths.map(|width| Self::new(width, begin)).find(fits).unwrap_or_else(|| Self::new(POWERS[15], begin))
+    }
+
+    fn new(width: u64, begin: u64) -> Self {
         let by_width = Divisor::new(width);
-        Self { width, by_width, first: by_width.divide(first) }
+        Self { width, by_width, first: by_width.divide(begin) }
+    }
+
+    /// In how many cells there are prefixes that do not cover them.
+    fn filled(self, keys: &[u64]) -> usize {
+        let mut last = usize::MAX;
+        let within = keys.iter().filter(|key| !self.is_wide(**key));
+        let cells = within.map(|key| self.cell(self.part(key_aligned(*key))));
+        cells.filter(|cell| core::mem::replace(&mut last, *cell) != *cell).count()
     }
 
     /// The part of the space, and with it the cell, in which aligned digits lie; never less for more.
@@ -330,9 +347,8 @@ impl PrefixIndex {
         if keys.len() > MAX_PREFIXES {
             return Err(IndexError::TooMany);
         }
-        let first = keys.first().map_or(0, |key| key_aligned(*key));
         let last = keys.iter().map(|key| key_aligned(*key) + key_width(*key) - 1).max().unwrap_or(0);
-        let grid = Grid::over(first, last, (keys.len() / 2).min(MAX_CELLS));
+        let grid = Grid::over(&keys, last);
         let cells =
             if keys.is_empty() { Box::default() } else { cells(&keys, grid, grid.cell(grid.part(last)) + 1) };
         Ok(Self { entries: entries(keys, grid), cells, grid })
