@@ -228,7 +228,10 @@ fn derive(master: &[u8; 32], purpose: Purpose) -> [u8; 32] {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        text.push_str(&format!("{byte:02x}"));
+        text
+    })
 }
 
 fn io_error(file: &Path, source: std::io::Error) -> SecretsError {

@@ -141,7 +141,9 @@ impl Directory {
             let page = store.sip_accounts_after(&after).await?;
             let Some(last) = page.last() else { break };
             after.clone_from(&last.name);
-            page.iter().for_each(|sip| directory.put_peer(sip));
+            for sip in &page {
+                directory.put_peer(sip);
+            }
         }
         Ok(directory)
     }

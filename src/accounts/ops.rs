@@ -403,10 +403,10 @@ fn check_change(change: &AccountChange) -> Result<(), OpsError> {
     {
         return bad("callerid", format!("{number:?} is not a number of 1 to 15 digits"));
     }
-    if let Some(Some(rules)) = &change.dial_rules {
-        if let Err(error) = rules.parse::<DialRules>() {
-            return bad("dial-rule", error.to_string());
-        }
+    if let Some(Some(rules)) = &change.dial_rules
+        && let Err(error) = rules.parse::<DialRules>()
+    {
+        return bad("dial-rule", error.to_string());
     }
     Ok(())
 }

@@ -33,7 +33,7 @@ use crate::store::{Store, StoreError};
 /// The kind of changes of accounts in the feed.
 pub const FEED_ACCOUNT: &str = "account";
 /// How long a credit whose outcome is unknown is asked about again.
-const OUTCOME_PATIENCE: Duration = Duration::from_secs(60);
+const OUTCOME_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Why there is no desk.
 #[derive(Debug, thiserror::Error)]
@@ -338,30 +338,25 @@ impl Desk {
         let not_enough = |available| OpsError::NotEnough { login: account.login.clone(), available };
         let live = self.live.get().and_then(|calls| calls.directory.account(account.id));
         if amount.is_negative() {
-            match &live {
-                Some(live) => live
-                    .wallet
-                    .adjust(amount, Guarded::Yes)
-                    .map(drop)
-                    .map_err(|_| not_enough(live.wallet.snapshot().available))?,
-                None => {
-                    let available = self.money_of(account).await?.available;
-                    if available.checked_add(amount).is_none_or(Money::is_negative) {
-                        return Err(not_enough(available));
-                    }
+            if let Some(live) = &live {
+                let taken = live.wallet.adjust(amount, Guarded::Yes);
+                taken.map_err(|_| not_enough(live.wallet.snapshot().available))?;
+            } else {
+                let available = self.money_of(account).await?.available;
+                if available.checked_add(amount).is_none_or(Money::is_negative) {
+                    return Err(not_enough(available));
                 }
             }
         }
-        match post_until_known(&ledger, posting).await {
-            Ok(()) => {}
-            Err(error) => {
-                if amount.is_negative()
-                    && let (Some(live), Some(back)) = (&live, amount.checked_neg())
-                {
-                    live.wallet.adjust(back, Guarded::No).map_err(OpsError::Wallet)?;
-                }
-                return Err(error.into());
+        if let Err(error) = post_until_known(&ledger, posting).await {
+            // Where it is not known whether it was written, what was taken stays taken until the next start.
+            if amount.is_negative()
+                && !matches!(error, LedgerError::Unavailable(_))
+                && let (Some(live), Some(back)) = (&live, amount.checked_neg())
+            {
+                live.wallet.adjust(back, Guarded::No).map_err(OpsError::Wallet)?;
             }
+            return Err(error.into());
         }
         match live {
             Some(live) => {

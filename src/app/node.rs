@@ -109,16 +109,16 @@ impl Node {
             let (calls, stop) = (Arc::clone(&calls), stop.clone());
             let handler = move |session| calls::agi::handle(Arc::clone(&calls), session);
             tasks.spawn(async move {
-                let served = server.serve(fastagi, handler, stop.cancelled_owned()).await;
-                served.map_err(|error| NodeError::Crashed("the FastAGI server", error.to_string()))
+                let ended = server.serve(fastagi, handler, stop.cancelled_owned()).await;
+                ended.map_err(|error| NodeError::Crashed("the FastAGI server", error.to_string()))
             });
         }
         {
             let backend = Arc::new(Listener { desk: Arc::clone(&desk), calls: Arc::clone(&calls) });
             let stop = stop.clone();
             tasks.spawn(async move {
-                let served = internal::server::serve(listener, backend, stop).await;
-                served.map_err(|error| NodeError::Crashed("the internal listener", error.to_string()))
+                let ended = internal::server::serve(listener, backend, stop).await;
+                ended.map_err(|error| NodeError::Crashed("the internal listener", error.to_string()))
             });
         }
         {

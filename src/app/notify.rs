@@ -12,7 +12,7 @@ use super::node::NodeError;
 pub async fn watchdog(stop: CancellationToken) -> Result<(), NodeError> {
     send("READY=1");
     let interval = std::env::var("WATCHDOG_USEC").ok().and_then(|us| us.parse().ok());
-    let interval = interval.map_or(Duration::from_secs(3_600), |us: u64| Duration::from_micros(us / 2));
+    let interval = interval.map_or(Duration::from_hours(1), |us: u64| Duration::from_micros(us / 2));
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),

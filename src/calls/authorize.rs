@@ -134,6 +134,35 @@ impl Calls {
         AnswerRange::new(at, at + SignedDuration::from_secs(i64::from(self.settings.ring_seconds)))
     }
 
+    fn ticket(
+        &self,
+        request: &AuthorizeRequest,
+        number: E164,
+        rates: &[PayerRate],
+        routes: &[Route],
+        limit_seconds: u32,
+        funded_seconds: u32,
+    ) -> Ticket {
+        Ticket {
+            server: request.key.server.clone(),
+            unique_id: request.key.unique_id.clone(),
+            leg: request.key.leg,
+            number: number.value(),
+            granted_at_us: rates[0].at.as_microsecond(),
+            limit_seconds,
+            funded_seconds,
+            ring_seconds: self.settings.ring_seconds,
+            payers: rates.iter().map(|payer| payer.versions.clone()).collect(),
+            routes: routes
+                .iter()
+                .map(|route| TicketRoute {
+                    trunk_id: route.trunk.id,
+                    tariff_version_id: route.trunk.tariff_version_id,
+                })
+                .collect(),
+        }
+    }
+
     fn grant(
         &self,
         request: &AuthorizeRequest,
@@ -171,24 +200,7 @@ impl Calls {
         let funded_seconds = reserved.funded_seconds;
         let top = &rates[rates.len() - 1];
         let routes: Vec<Route> = snapshot.routes(&self.route_request(chain, number, top, funded_seconds));
-        let ticket = Ticket {
-            server: request.key.server.clone(),
-            unique_id: request.key.unique_id.clone(),
-            leg: request.key.leg,
-            number: number.value(),
-            granted_at_us: at.as_microsecond(),
-            limit_seconds,
-            funded_seconds,
-            ring_seconds,
-            payers: rates.iter().map(|payer| payer.versions.clone()).collect(),
-            routes: routes
-                .iter()
-                .map(|route| TicketRoute {
-                    trunk_id: route.trunk.id,
-                    tariff_version_id: route.trunk.tariff_version_id,
-                })
-                .collect(),
-        };
+        let ticket = self.ticket(request, number, &rates, &routes, limit_seconds, funded_seconds);
         let sealed = if routes.is_empty() {
             Err(Reason::NoRoute)
         } else {

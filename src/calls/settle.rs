@@ -53,7 +53,7 @@ pub enum SettleError {
 }
 
 /// A call and how it ended, ready to be priced.
-struct Ended {
+struct CallEnd {
     disposition: Disposition,
     answered_at: Option<Timestamp>,
     ended_at: Timestamp,
@@ -127,15 +127,23 @@ impl Calls {
             self.metrics.calls_settled.fetch_add(1, Ordering::Relaxed);
             hold_nothing(&mut call);
             self.close(&mut call, &charges);
-        } else {
-            self.metrics.settles_duplicate.fetch_add(1, Ordering::Relaxed);
-            if !known_from_ticket {
-                // Written by a request whose answer was lost: the wallets have not seen the charge yet.
-                let charges = self.written_charges(&call, settled.cdr_id).await?;
+            return Ok(settled);
+        }
+        self.metrics.settles_duplicate.fetch_add(1, Ordering::Relaxed);
+        if known_from_ticket {
+            return Ok(settled);
+        }
+        // Written by a request whose answer was lost: the wallets have not seen the charge yet.
+        match self.written_charges(&call, settled.cdr_id).await {
+            Ok(charges) => {
                 self.close(&mut call, &charges);
+                Ok(settled)
+            }
+            Err(error) => {
+                self.open.insert(request.key.clone(), call);
+                Err(error)
             }
         }
-        Ok(settled)
     }
 
     /// What the book says a call cost each of its payers.
@@ -247,11 +255,11 @@ impl Calls {
     }
 
     /// The times and durations of the end, made consistent with the grant.
-    fn ended(&self, request: &SettleRequest, call: &OpenCall) -> Ended {
+    fn ended(&self, request: &SettleRequest, call: &OpenCall) -> CallEnd {
         let now = self.clock.now();
         let answered_ms = request.answered_ms;
         if answered_ms == 0 {
-            return Ended {
+            return CallEnd {
                 disposition: unanswered(&request.dial_status),
                 answered_at: None,
                 ended_at: plausible(request.ended_at_us, call.granted_at, now).unwrap_or(now),
@@ -271,7 +279,7 @@ impl Calls {
             self.clock.monotonic_ms().saturating_sub(granted).saturating_add(CLOCK_TOLERANCE_MS)
         });
         let charged_ms = answered_ms.min(own_ms).min(funded_ms);
-        Ended {
+        CallEnd {
             disposition: Disposition::Answered,
             answered_at: Some(answered_at),
             ended_at: plausible(request.ended_at_us, answered_at, now).unwrap_or(now),

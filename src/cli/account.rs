@@ -123,9 +123,7 @@ fn yes_or_no(text: &str) -> Result<bool, String> {
 pub async fn reseller(desk: &Desk, command: ResellerCommand) -> Outcome {
     let ResellerCommand::Create { login, plan, parent, credit_limit } = command;
     let credit_limit = optional_amount("credit-limit", credit_limit.as_deref())?;
-    let created = ops::create_reseller(desk, NewReseller { login, plan, parent, credit_limit })
-        .await
-        .map_err(refused)?;
+    let created = ops::create_reseller(desk, NewReseller { login, plan, parent, credit_limit }).await?;
     let text = format!("reseller {} made, id {}", created.login, created.id);
     Ok(Answer::new(json!({ "id": created.id, "login": created.login }), text))
 }
@@ -134,8 +132,7 @@ pub async fn reseller(desk: &Desk, command: ResellerCommand) -> Outcome {
 pub async fn client(desk: &Desk, command: ClientCommand) -> Outcome {
     let ClientCommand::Create { login, reseller, plan, credit_limit } = command;
     let credit_limit = optional_amount("credit-limit", credit_limit.as_deref())?;
-    let created =
-        ops::create_client(desk, NewClient { login, reseller, plan, credit_limit }).await.map_err(refused)?;
+    let created = ops::create_client(desk, NewClient { login, reseller, plan, credit_limit }).await?;
     let text = format!("client {} made, id {}; its SIP account has the same name", created.login, created.id);
     let json = json!({ "id": created.id, "login": created.login, "sip_account": created.login });
     Ok(Answer::new(json, text))
@@ -144,11 +141,11 @@ pub async fn client(desk: &Desk, command: ClientCommand) -> Outcome {
 /// Runs `tollgate account …`.
 pub async fn account(desk: &Desk, command: AccountCommand) -> Outcome {
     let view = match command {
-        AccountCommand::Show { login } => ops::show(desk, &login).await.map_err(refused)?,
+        AccountCommand::Show { login } => ops::show(desk, &login).await?,
         AccountCommand::Set(set) => {
             let login = set.login.clone();
             let change = change(*set)?;
-            ops::set(desk, &login, change).await.map_err(refused)?
+            ops::set(desk, &login, change).await?
         }
     };
     Ok(Answer::new(view_json(&view), view_text(&view)))
@@ -157,7 +154,7 @@ pub async fn account(desk: &Desk, command: AccountCommand) -> Outcome {
 /// Runs `tollgate credit …`.
 pub async fn credit(desk: &Desk, args: CreditArgs) -> Outcome {
     let amount = amount("AMOUNT", &args.amount)?;
-    let balance = ops::credit(desk, &args.login, amount, &args.reference).await.map_err(refused)?;
+    let balance = ops::credit(desk, &args.login, amount, &args.reference).await?;
     let text = format!("{}: {} credited, balance {} {}", args.login, amount, balance, desk.currency());
     let json = json!({
         "login": args.login,
@@ -210,8 +207,10 @@ fn optional_amount(field: &str, text: Option<&str>) -> Result<Option<Money>, Fai
     text.map(|text| amount(field, text)).transpose()
 }
 
-fn refused(error: OpsError) -> Failure {
-    Failure::new(error.code(), error.to_string())
+impl From<OpsError> for Failure {
+    fn from(error: OpsError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
 }
 
 fn view_json(view: &AccountView) -> Value {

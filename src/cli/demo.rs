@@ -10,10 +10,9 @@ use tollgate_rating::Money;
 
 use super::answer::{Answer, Failure, Outcome};
 use super::call::{self, CallArgs, PlayedCall};
-use crate::accounts::ops::{self, NewClient, NewReseller, OpsError};
+use crate::accounts::ops::{self, NewClient, NewReseller};
 use crate::app::desk::Desk;
 use crate::app::node::Node;
-use crate::catalog::admin::AdminError;
 use crate::catalog::admin::plans::{self, Basis, PlanSpec};
 use crate::catalog::admin::tariffs::{self, Import};
 use crate::catalog::admin::trunks::{self, TrunkSpec};
@@ -63,7 +62,7 @@ async fn play(folder: &std::path::Path, once: bool, json: bool) -> Outcome {
         .map_err(|e| Failure::new("data", format!("{} cannot be made: {e}", folder.display())))?;
     let mut config = Config::default();
     config.database.url = format!("sqlite://{}", folder.join("tollgate.db").display());
-    config.log.filter = "warn".to_owned();
+    "warn".clone_into(&mut config.log.filter);
     super::system::log(&config);
     if once {
         config.fastagi.listen = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -84,25 +83,26 @@ async fn play(folder: &std::path::Path, once: bool, json: bool) -> Outcome {
         server: None,
         caller: String::new(),
     };
-    let skip = |time| std::future::ready(clock.skip(time));
+    let skip = async |time| clock.skip(time);
     let played = call::play(&server, &call, &*clock, skip).await?;
     let shown = show(&node.desk, &played, before).await?;
     if once {
         node.run(std::future::ready(())).await.map_err(|e| Failure::new("crashed", e.to_string()))?;
         return Ok(shown);
     }
-    say(if json {
+    let text = if json {
         shown.json.to_string()
     } else {
         format!("{}\n{}", shown.text, how_to_go_on(&node, folder))
-    });
+    };
+    say(&text);
     let told = super::system::told_to_stop()?;
     node.run(told).await.map_err(|e| Failure::new("crashed", e.to_string()))?;
     Ok(Answer::new(json!({ "stopped": true }), "stopped"))
 }
 
 #[expect(clippy::print_stdout, reason = "the demo shows its call before it goes on serving")]
-fn say(text: String) {
+fn say(text: &str) {
     println!("{text}");
 }
 
@@ -124,50 +124,42 @@ async fn make(desk: &Desk) -> Result<(), Failure> {
     {
         let import =
             Import { name: name.to_owned(), currency: None, columns: ColumnMap::default(), dry_run: false };
-        tariffs::import(&desk.store, &*desk.clock, wallets, deck.as_bytes(), import)
-            .await
-            .map_err(catalog)?;
+        tariffs::import(&desk.store, &*desk.clock, wallets, deck.as_bytes(), import).await?;
     }
     let wholesale = PlanSpec::new("WHOLESALE", Basis::Tariff("world-wholesale".to_owned()));
-    plans::create(&desk.store, &wholesale, now).await.map_err(catalog)?;
+    plans::create(&desk.store, &wholesale, now).await?;
     let markup = "20".parse().map_err(|_| Failure::new("demo", "20 is no markup"))?;
     let retail = PlanSpec::new("RETAIL", Basis::Plan { name: "WHOLESALE".to_owned(), markup });
-    plans::create(&desk.store, &retail, now).await.map_err(catalog)?;
+    plans::create(&desk.store, &retail, now).await?;
     for name in ["carrier-a", "carrier-b"] {
         let mut trunk = TrunkSpec::new(name, name, name);
         trunk.host = Some("127.0.0.1".to_owned());
-        trunks::create(&desk.store, &trunk, now).await.map_err(catalog)?;
+        trunks::create(&desk.store, &trunk, now).await?;
     }
-    let refused = |e: OpsError| Failure::new(e.code(), e.to_string());
     let reseller = NewReseller {
         login: RESELLER.to_owned(),
         plan: "WHOLESALE".to_owned(),
         parent: None,
         credit_limit: None,
     };
-    ops::create_reseller(desk, reseller).await.map_err(refused)?;
+    ops::create_reseller(desk, reseller).await?;
     let client = NewClient {
         login: Some(CLIENT.to_owned()),
         reseller: Some(RESELLER.to_owned()),
         plan: "RETAIL".to_owned(),
         credit_limit: None,
     };
-    ops::create_client(desk, client).await.map_err(refused)?;
+    ops::create_client(desk, client).await?;
     let euros = |units: i64| Money::from_nanos(units * tollgate_rating::money::NANOS_PER_UNIT);
-    ops::credit(desk, RESELLER, euros(100), "demo").await.map_err(refused)?;
-    ops::credit(desk, CLIENT, euros(10), "demo").await.map_err(refused)?;
+    ops::credit(desk, RESELLER, euros(100), "demo").await?;
+    ops::credit(desk, CLIENT, euros(10), "demo").await?;
     Ok(())
-}
-
-fn catalog(error: AdminError) -> Failure {
-    Failure::new(error.code(), error.to_string())
 }
 
 /// What the client and the reseller have.
 async fn balances(desk: &Desk) -> Result<(Money, Money), Failure> {
-    let refused = |e: OpsError| Failure::new(e.code(), e.to_string());
-    let client = ops::show(desk, CLIENT).await.map_err(refused)?.balance;
-    let reseller = ops::show(desk, RESELLER).await.map_err(refused)?.balance;
+    let client = ops::show(desk, CLIENT).await?.balance;
+    let reseller = ops::show(desk, RESELLER).await?.balance;
     Ok((client, reseller))
 }
 

@@ -1,5 +1,6 @@
 //! `tollgate serve | migrate | check-config | audit | secrets`.
 
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 
 use clap::Subcommand;
@@ -24,7 +25,10 @@ pub enum SecretsCommand {
 pub fn log(config: &Config) {
     let filter = tracing_subscriber::EnvFilter::try_new(&config.log.filter)
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     // A second set-up in one process (tests) keeps the first.
     let _ = if config.log.json { builder.json().try_init() } else { builder.try_init() };
 }

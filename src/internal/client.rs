@@ -15,8 +15,10 @@ use super::{CommandAnswer, CommandRequest, MAX_BODY_BYTES};
 
 /// How long connecting may take: the listener is on this machine or next to it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a command may take.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a command may take, once the server has shown that it is alive.
+const COMMAND_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long a server that is alive takes for anything else.
+const ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why the owner did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +49,10 @@ pub async fn command(
 ) -> Result<CommandAnswer, ClientError> {
     let silent = |reason: String| ClientError::Silent { address, reason };
     let body = serde_json::to_vec(request).map_err(|e| silent(e.to_string()))?;
-    let (status, bytes) = exchange(address, token, Method::POST, "/v1/command", body).await?;
+    // A hung process is told from a busy one before anything is asked of it.
+    exchange(address, token, Method::GET, "/health", Vec::new(), ALIVE_TIMEOUT).await?;
+    let (status, bytes) =
+        exchange(address, token, Method::POST, "/v1/command", body, COMMAND_TIMEOUT).await?;
     match status {
         StatusCode::OK => serde_json::from_slice(&bytes).map_err(|e| silent(e.to_string())),
         StatusCode::UNAUTHORIZED => Err(ClientError::Refused),
@@ -57,7 +62,8 @@ pub async fn command(
 
 /// Asks the owner to take in what the change feed holds now; answers when it has.
 pub async fn catch_up(address: SocketAddr, token: &str) -> Result<(), ClientError> {
-    match exchange(address, token, Method::POST, "/v1/catch-up", Vec::new()).await?.0 {
+    let answered = exchange(address, token, Method::POST, "/v1/catch-up", Vec::new(), ALIVE_TIMEOUT).await?;
+    match answered.0 {
         StatusCode::OK => Ok(()),
         StatusCode::UNAUTHORIZED => Err(ClientError::Refused),
         other => Err(ClientError::Silent { address, reason: format!("HTTP {other}") }),
@@ -70,6 +76,7 @@ async fn exchange(
     method: Method,
     path: &str,
     body: Vec<u8>,
+    patience: Duration,
 ) -> Result<(StatusCode, Bytes), ClientError> {
     let silent = |reason: String| ClientError::Silent { address, reason };
     let stream = match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
@@ -103,7 +110,7 @@ async fn exchange(
         driver.abort();
         Ok((status, bytes))
     };
-    timeout(ANSWER_TIMEOUT, answer)
+    timeout(patience, answer)
         .await
-        .unwrap_or_else(|_| Err(silent(format!("no answer within {} s", ANSWER_TIMEOUT.as_secs()))))
+        .unwrap_or_else(|_| Err(silent(format!("no answer within {} s", patience.as_secs()))))
 }
