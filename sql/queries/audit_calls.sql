@@ -5,4 +5,4 @@ LEFT JOIN call_keys
     ON call_keys.server = cdrs.server AND call_keys.unique_id = cdrs.unique_id AND call_keys.leg = cdrs.leg
 WHERE cdrs.id > $1 AND cdrs.id <= $2
 ORDER BY cdrs.id
-LIMIT $3
+LIMIT 512

@@ -3,4 +3,4 @@ FROM entries
 LEFT JOIN transactions ON transactions.id = entries.tx_id AND transactions.at = entries.at
 WHERE entries.id > $1 AND entries.id <= $2
 ORDER BY entries.id
-LIMIT $3
+LIMIT 4096

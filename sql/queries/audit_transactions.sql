@@ -3,4 +3,4 @@ FROM transactions
 LEFT JOIN cdrs ON cdrs.id = transactions.cdr_id AND cdrs.settled_at = transactions.at AND cdrs.tx_id = transactions.id
 WHERE transactions.id > $1 AND transactions.id <= $2 AND transactions.cdr_id IS NOT NULL
 ORDER BY transactions.id
-LIMIT $3
+LIMIT 4096

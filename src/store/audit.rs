@@ -1,13 +1,10 @@
 //! The book read from its first row to its last, a page at a time, for the audit.
 //!
 //! Every page is bounded by ids that were committed when the audit began, so what is written meanwhile does not matter.
+//! The lengths of the pages stand in the texts: of a length in a parameter `PostgreSQL` assumes a tenth of the table,
+//! and reads all of it for every page.
 
 use super::{Head, Store, StoreError, on, row};
-
-/// Rows in a page of entries or transactions.
-const ROWS: i64 = 4_096;
-/// Calls in a page: each brings its rates.
-const CALLS: i64 = 512;
 
 const ENTRIES: &str = include_str!("../../sql/queries/audit_entries.sql");
 const TRANSACTIONS: &str = include_str!("../../sql/queries/audit_transactions.sql");
@@ -104,9 +101,7 @@ impl Store {
     /// The next entries, in the order of their ids.
     pub(crate) async fn audit_entries(&self, after: i64, head: Head) -> Result<Vec<EntryRow>, StoreError> {
         let mut reader = self.reader().await?;
-        Ok(
-            on!(&mut reader, c => sqlx::query_as(ENTRIES).bind(after).bind(head.entry_id).bind(ROWS).fetch_all(c).await)?,
-        )
+        Ok(on!(&mut reader, c => sqlx::query_as(ENTRIES).bind(after).bind(head.entry_id).fetch_all(c).await)?)
     }
 
     /// The next transactions of calls, in the order of their ids.
@@ -116,10 +111,8 @@ impl Store {
         head: Head,
     ) -> Result<Vec<TransactionRow>, StoreError> {
         let mut reader = self.reader().await?;
-        Ok(
-            on!(&mut reader, c => sqlx::query_as(TRANSACTIONS).bind(after).bind(head.transaction_id).bind(ROWS)
-            .fetch_all(c).await)?,
-        )
+        Ok(on!(&mut reader, c => sqlx::query_as(TRANSACTIONS).bind(after).bind(head.transaction_id)
+            .fetch_all(c).await)?)
     }
 
     /// Every checkpoint, in one reading. Read it before the head: it covers no entry beyond.
@@ -131,7 +124,7 @@ impl Store {
     /// The next calls with all that belongs to them.
     pub(crate) async fn audit_calls(&self, after: i64, head: Head) -> Result<CallPage, StoreError> {
         let mut reader = self.reader().await?;
-        let calls: Vec<CallRow> = on!(&mut reader, c => sqlx::query_as(CALL_PAGE).bind(after).bind(head.cdr_id).bind(CALLS).fetch_all(c).await)?;
+        let calls: Vec<CallRow> = on!(&mut reader, c => sqlx::query_as(CALL_PAGE).bind(after).bind(head.cdr_id).fetch_all(c).await)?;
         let Some(last) = calls.last() else { return Ok(CallPage::default()) };
         let payers =
             on!(&mut reader, c => sqlx::query_as(PAYERS).bind(after).bind(last.id).fetch_all(c).await)?;
