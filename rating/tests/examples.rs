@@ -157,6 +157,12 @@ fn a_call_that_may_be_answered_in_two_windows_is_held_at_the_dearer() {
     let ringing = AnswerRange::new(time("2026-06-03T19:59:30Z"), time("2026-06-03T20:00:00Z"));
     assert_eq!(rate.hold(10, ringing).unwrap(), amount("1"));
     assert_eq!(rate.max_seconds(amount("1"), 14_400, ringing), 10);
+    // However late in the ringing the dearer opens.
+    let long = AnswerRange::new(time("2026-06-03T19:58:00Z"), time("2026-06-03T20:00:00Z"));
+    assert_eq!(rate.hold(10, long).unwrap(), amount("1"));
+    assert_eq!(rate.max_seconds(amount("0.1"), 14_400, long), 1);
+    let before = AnswerRange::new(time("2026-06-03T19:58:00Z"), time("2026-06-03T19:59:50Z"));
+    assert_eq!(rate.max_seconds(amount("0.1"), 14_400, before), 10);
     assert_eq!(rate.max_seconds(amount("1"), 14_400, AnswerRange::at(time("2026-06-03T19:58:00Z"))), 100);
 }
 

@@ -13,7 +13,8 @@ use oracle::Oracle;
 use proptest::{prelude::*, sample::Index};
 use std::sync::Arc;
 use tollgate_rating::{
-    AnswerRange, CallRate, Money, NoRate, PlanTerms, PricedTariff, RateRow, Tariff, plan::Derivation,
+    AnswerRange, CallRate, Money, NoRate, PlanTerms, PricedTariff, RateRow, Tariff, call_rate::Part,
+    plan::Derivation,
 };
 
 fn rate_of(
@@ -52,9 +53,9 @@ proptest! {
             (Some(oracle), rate) => (oracle, rate.unwrap()),
         };
         let answered = at + SignedDuration::from_secs(ring);
-        let charge = rate.charge(ms, answered).unwrap();
-        let (amount, billed) = oracle.charge(ms, answered);
-        prop_assert_eq!((charge.amount, charge.billed_seconds), (amount, billed));
+        let charge = rate.charge(ms, answered);
+        let expected = oracle.charge(ms, answered);
+        prop_assert_eq!(charge.as_ref().ok().map(|charge| (charge.amount, charge.billed_seconds)), expected);
 
         // What is printed is what is charged.
         let (price, prefix) = oracle.price(oracle.head(answered));
@@ -62,13 +63,16 @@ proptest! {
         prop_assert_eq!(rate.prefix().to_string(), prefix);
         prop_assert_eq!(rate.deck_prefix(), oracle.head(answered).prefix);
         prop_assert_eq!(rate.is_blocked(), oracle.head(at).blocked);
-        let parts = charge.parts.as_slice();
-        prop_assert_eq!(parts.iter().map(|part| part.seconds).sum::<u64>(), billed);
-        prop_assert!(parts.windows(2).all(|pair| pair[0].from_second + pair[0].seconds == pair[1].from_second));
+        if let Ok(charge) = &charge {
+            let parts = charge.parts.as_slice();
+            prop_assert_eq!(parts.iter().map(|part| part.seconds).sum::<u64>(), charge.billed_seconds);
+            let follow = |pair: &[Part]| pair[0].from_second + pair[0].seconds == pair[1].from_second;
+            prop_assert!(parts.windows(2).all(follow));
+        }
 
         // What is kept with the call gives the same charge again.
         let kept: CallRate = serde_json::from_str(&serde_json::to_string(&rate).unwrap()).unwrap();
-        prop_assert_eq!(kept.charge(ms, answered).unwrap(), charge);
+        prop_assert_eq!(kept.charge(ms, answered), charge);
         prop_assert_eq!(kept.prefix(), rate.prefix());
         prop_assert_eq!(kept.is_blocked(), rate.is_blocked());
     }
@@ -76,7 +80,7 @@ proptest! {
     #[test]
     fn the_longest_affordable_call_is_the_one_that_trying_them_all_gives(
         deck in decks::rates(), plan in decks::plans(), at in decks::moments(),
-        span_ms in prop_oneof![Just(0), 0..6000_i64], cap in 1..500_u32,
+        span_ms in prop_oneof![1 => Just(0), 2 => 0..20_000_i64], cap in 1..500_u32,
         paid in any::<Index>(), over in prop_oneof![Just(-1), Just(0), Just(1), -5_000_000..5_000_000_i64],
     ) {
         let rate = rate_of(&deck, &plan, Vec::new(), at).unwrap();
@@ -140,8 +144,8 @@ proptest! {
         let deck: Vec<RateRow> = deck.into_iter().map(|row| RateRow { increment: row.increment.max(45), ..row }).collect();
         let rate = rate_of(&deck, &plan, Vec::new(), at).unwrap();
         let oracle = Oracle::find(&deck, NUMBER, at, &plan, &[]).unwrap();
-        let charge = rate.charge(hours * 3_600_000, at).unwrap();
-        prop_assert_eq!((charge.amount, charge.billed_seconds), oracle.charge(hours * 3_600_000, at));
+        let charge = rate.charge(hours * 3_600_000, at).ok().map(|charge| (charge.amount, charge.billed_seconds));
+        prop_assert_eq!(charge, oracle.charge(hours * 3_600_000, at));
     }
 
     #[test]
@@ -151,11 +155,13 @@ proptest! {
     ) {
         let rate = rate_of(&deck, &plan, Vec::new(), at).unwrap();
         let answered = AnswerRange::new(at, at + SignedDuration::from_secs(span));
-        let credit = Money::from_nanos(rate.hold(seconds, answered).unwrap().nanos() + over);
-        prop_assume!(!credit.is_negative());
+        // What is no amount is more than any credit.
+        let hold = |seconds| rate.hold(seconds, answered).unwrap_or(Money::MAX);
+        let credit = Money::from_nanos(hold(seconds).nanos().saturating_add(over));
+        prop_assume!(!credit.is_negative() && credit < Money::MAX);
         let affordable = rate.max_seconds(credit, 600_000, answered);
-        prop_assert!(rate.hold(affordable, answered).unwrap() <= credit);
-        prop_assert!(affordable == 600_000 || rate.hold(affordable + 1, answered).unwrap() > credit);
+        prop_assert!(hold(affordable) <= credit);
+        prop_assert!(affordable == 600_000 || hold(affordable + 1) > credit);
         prop_assert!(over < 0 || affordable >= seconds);
     }
 }

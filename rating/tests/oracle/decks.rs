@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use std::rc::Rc;
 use tollgate_rating::{
-    Money, PlanTerms, Prefix, RateRow, Tariff,
+    Money, PlanTerms, Prefix, RateRow,
     plan::{BlockRounding, Derivation, DurationRounding, Markup, Rounding, RoundingMode},
     tariff::{Days, ValidityBound},
 };
@@ -147,6 +147,11 @@ fn openings() -> impl Strategy<Value = (Days, u16, u16)> {
     })
 }
 
+/// Minutes a week for which a row's window is open.
+fn width(row: &RateRow) -> u16 {
+    row.days.count() * (row.to_minute + 1440 - row.from_minute - 1).rem_euclid(1440) + row.days.count()
+}
+
 /// The rows of one rate: a window for all the week, and narrower ones in it.
 fn rate() -> impl Strategy<Value = Vec<RateRow>> {
     let narrower = prop_oneof![2 => Just(0..1_usize), 3 => Just(1..4)]
@@ -155,11 +160,10 @@ fn rate() -> impl Strategy<Value = Vec<RateRow>> {
         let mut rows = always;
         for ((days, from_minute, to_minute), steps) in narrower {
             let window = |row| RateRow { days, from_minute, to_minute, ..row };
-            let mut with: Vec<RateRow> = rows.clone();
-            with.extend(steps.into_iter().map(window));
-            // Windows of one width that meet are refused: such a one is left out.
-            if Tariff::compile(with.clone()).is_ok() {
-                rows = with;
+            let narrower: Vec<RateRow> = steps.into_iter().map(window).collect();
+            // Windows of one width that meet are refused: of one width there is one.
+            if rows.iter().all(|row| width(row) != width(&narrower[0])) {
+                rows.extend(narrower);
             }
         }
         rows
@@ -185,7 +189,7 @@ pub(crate) fn decks() -> impl Strategy<Value = Vec<RateRow>> {
     ];
     let validities = proptest::sample::subsequence(bounds, 1..4);
     let prefix = select(vec!["4", "49", "4915", "49151", "491512345678", NUMBER, "48", "491510"]);
-    vec((prefix, validities, vec(rate(), 4)), 1..4).prop_map(|parts| {
+    vec((prefix, validities, vec(rate(), 3)), 1..4).prop_map(|parts| {
         let mut rows: Vec<RateRow> = Vec::new();
         for (prefix, validities, rates) in parts {
             let prefix: Prefix = prefix.parse().unwrap();

@@ -162,8 +162,9 @@ impl<'a> Oracle<'a> {
         u64::try_from(whole.to_integer()).unwrap() + u64::from(self.head(answered).additional_time)
     }
 
-    /// The charge of time that cost so many nano-units: fee, bounds and the one rounding.
-    pub(crate) fn total(&self, time: Exact, answered: Timestamp) -> Money {
+    /// The charge of time that cost so many nano-units: fee, bounds and the one rounding; none
+    /// where it is no amount.
+    pub(crate) fn total(&self, time: Exact, answered: Timestamp) -> Option<Money> {
         let head = self.head(answered);
         let mut cost = self.amount(head.connect_fee) + time;
         if let Some(min) = head.min_charge {
@@ -181,14 +182,14 @@ impl<'a> Oracle<'a> {
             RoundingMode::HalfEven if middle && units.floor().to_integer() % 2 == 0 => units.floor(),
             RoundingMode::HalfUp | RoundingMode::HalfEven => half_up(units),
         };
-        Money::from_nanos((rounded * unit).to_integer().try_into().unwrap())
+        (rounded * unit).to_integer().try_into().ok().map(Money::from_nanos)
     }
 
-    /// The charge of a call and its billed seconds.
-    pub(crate) fn charge(&self, ms: u64, answered: Timestamp) -> (Money, u64) {
+    /// The charge of a call and its billed seconds; none where it is no amount.
+    pub(crate) fn charge(&self, ms: u64, answered: Timestamp) -> Option<(Money, u64)> {
         let seconds = self.seconds(ms, answered);
         if ms == 0 || seconds <= u64::from(self.head(answered).free_below) {
-            return (Money::ZERO, 0);
+            return Some((Money::ZERO, 0));
         }
         let mut time = Exact::from_integer(0);
         let mut billed = 0;
@@ -196,7 +197,7 @@ impl<'a> Oracle<'a> {
             time += block.price * Exact::new(block.seconds.into(), 60);
             billed += block.seconds;
         }
-        (self.total(time, answered), billed)
+        Some((self.total(time, answered)?, billed))
     }
 
     /// The charges of calls of 1, 2, … `cap` whole seconds.
@@ -210,7 +211,7 @@ impl<'a> Oracle<'a> {
             while let Some(block) = blocks.next_if(|block| block.begin < seconds) {
                 time += block.price * Exact::new(block.seconds.into(), 60);
             }
-            charges.push(if seconds <= free { Money::ZERO } else { self.total(time, answered) });
+            charges.push(if seconds <= free { Money::ZERO } else { self.total(time, answered).unwrap() });
         }
         charges
     }
