@@ -2,6 +2,8 @@
 //!
 //! No I/O, no async, no clock of its own: everything a rule needs is passed in.
 
+#![deny(missing_docs, clippy::float_arithmetic)]
+
 pub mod call_rate;
 pub mod credit;
 pub mod money;
