@@ -2,8 +2,8 @@
 //!
 //! Callers write into these lines. Asterisk prints the caller's number and name, the dialled number and the extension
 //! as they came, and `%0a` in a SIP URI becomes a newline there: one header can forge a whole line, or end the
-//! environment early and leave planted replies behind it (both seen on 22.10.1). So nothing here is guessed: the
-//! lines must be the ones Asterisk prints, once each, in its order, to the last; anything else refuses the call.
+//! environment early and leave planted replies behind it (both seen on 22.10.1). So nothing here is guessed: every
+//! line must be one that Asterisk prints, and come once; anything else refuses the call.
 
 use std::fmt;
 use std::ops::Range;
@@ -114,17 +114,15 @@ pub enum EnvironmentError {
         /// The key.
         key: Key,
     },
-    /// A known key where Asterisk prints another one.
-    #[error("line {line} of the environment is {found} where {expected} belongs")]
+    /// A fixed key after the arguments, which Asterisk prints last.
+    #[error("line {line} of the environment is {found}, after the arguments")]
     OutOfOrder {
         /// Counted from 1.
         line: usize,
         /// The key that stands there.
         found: Key,
-        /// The key Asterisk prints there.
-        expected: Key,
     },
-    /// The blank line came before the last fixed key: what follows it was planted.
+    /// The blank line came before a key that says which call it is.
     #[error("the environment ends before {expected}")]
     EndsEarly {
         /// The first key that is missing.
@@ -209,7 +207,9 @@ impl Environment {
     /// The script asked for: the path of the URL, without its leading slash and its query.
     #[must_use]
     pub fn script(&self) -> &str {
-        let path = self.get(Key::NetworkScript);
+        let url = self.get(Key::Request);
+        let after_scheme = url.split_once("://").map_or("", |(_, rest)| rest);
+        let path = after_scheme.split_once('/').map_or("", |(_, path)| path);
         path.split_once('?').map_or(path, |(script, _)| script)
     }
 
@@ -259,14 +259,23 @@ pub enum ParseError {
     BytesAfterEnd,
 }
 
+/// Keys without which no call can be told from another. The others differ between Asterisk's versions and may be
+/// left out or come in another order; a key that comes twice is refused wherever it stands, because one of the two was
+/// written by a caller, and so is one after the arguments. An environment that a caller cut short with a blank line of
+/// his own lacks its arguments, and its true rest lies in the socket, where the session finds it
+/// ([`SessionError::Unsolicited`](crate::SessionError::Unsolicited)).
+const REQUIRED: [Key; 3] = [Key::Network, Key::Request, Key::UniqueId];
+
 /// Takes the environment line by line.
 #[derive(Debug)]
 pub struct EnvironmentParser {
     text: String,
     fixed: [Range<u32>; Key::ALL.len()],
     args: Vec<Range<u32>>,
-    /// Index in [`Key::ALL`] of the key that belongs on the next line.
+    /// Index in [`Key::ALL`] of the key that Asterisk 22 prints next: a guess that is nearly always right.
     next: usize,
+    /// Keys that have come, by their index in [`Key::ALL`].
+    seen: u32,
     line: usize,
     bytes: usize,
 }
@@ -286,6 +295,7 @@ impl EnvironmentParser {
             fixed: [const { 0..0 }; Key::ALL.len()],
             args: Vec::with_capacity(12),
             next: 0,
+            seen: 0,
             line: 0,
             bytes: 0,
         }
@@ -315,24 +325,31 @@ impl EnvironmentParser {
         let not_agi = EnvironmentError::NotAnAgiLine { line: self.line };
         let colon = memchr::memchr(b':', line.as_bytes()).ok_or(not_agi)?;
         let (key, value) = (&line[..colon], line[colon + 1..].strip_prefix(' ').ok_or(not_agi)?);
-        // The usual case first: the key that belongs here.
-        if let Some(&expected) = Key::ALL.get(self.next) {
-            if key == expected.as_str() {
-                self.fixed[self.next] = self.keep(value);
-                self.next += 1;
-                return Ok(());
-            }
-            if expected == Key::NetworkScript && key == Key::Request.as_str() {
-                self.next += 1;
-                return self.push_text(line);
-            }
-        } else if let Some(number) = key.strip_prefix("agi_arg_") {
+        if let Some(number) = key.strip_prefix("agi_arg_") {
             return self.push_argument(number, value);
         }
-        if !key.starts_with("agi_") {
-            return Err(not_agi);
+        // The usual case first: the key that Asterisk 22 prints here.
+        let index = match Key::ALL.get(self.next) {
+            Some(expected) if key == expected.as_str() => self.next,
+            _ => match Key::ALL.iter().position(|known| known.as_str() == key) {
+                Some(index) => index,
+                None if key.starts_with("agi_") => {
+                    return Err(EnvironmentError::UnknownKey { line: self.line });
+                }
+                None => return Err(not_agi),
+            },
+        };
+        let found = Key::ALL[index];
+        if self.seen & (1 << index) != 0 {
+            return Err(EnvironmentError::DuplicateKey { line: self.line, key: found });
         }
-        Err(self.refuse(key))
+        if !self.args.is_empty() {
+            return Err(EnvironmentError::OutOfOrder { line: self.line, found });
+        }
+        self.seen |= 1 << index;
+        self.fixed[index] = self.keep(value);
+        self.next = index + 1;
+        Ok(())
     }
 
     fn push_argument(&mut self, number: &str, value: &str) -> Result<(), EnvironmentError> {
@@ -350,25 +367,6 @@ impl EnvironmentParser {
         Ok(())
     }
 
-    /// What is wrong with `key`, which does not belong on this line.
-    fn refuse(&self, key: &str) -> EnvironmentError {
-        let line = self.line;
-        let Some(found) = Key::ALL.into_iter().find(|known| known.as_str() == key) else {
-            return match Key::ALL.get(self.next) {
-                Some(_) if key.starts_with("agi_arg_") => {
-                    EnvironmentError::ArgumentOutOfOrder { line, expected: self.args.len() + 1 }
-                }
-                _ => EnvironmentError::UnknownKey { line },
-            };
-        };
-        match Key::ALL.get(self.next) {
-            Some(&expected) if found as usize >= self.next => {
-                EnvironmentError::OutOfOrder { line, found, expected }
-            }
-            _ => EnvironmentError::DuplicateKey { line, key: found },
-        }
-    }
-
     fn keep(&mut self, value: &str) -> Range<u32> {
         let start = self.text.len();
         self.text.push_str(value);
@@ -379,9 +377,11 @@ impl EnvironmentParser {
     }
 
     fn finish(&mut self) -> Result<Environment, EnvironmentError> {
-        if let Some(&expected) = Key::ALL.get(self.next) {
+        let missing = |key: &&Key| self.seen & (1 << (**key as usize)) == 0;
+        if let Some(&expected) = REQUIRED.iter().find(missing) {
             return Err(EnvironmentError::EndsEarly { expected });
         }
+        let has_script = self.seen & (1 << (Key::NetworkScript as usize)) != 0;
         let environment = Environment {
             text: std::mem::take(&mut self.text),
             fixed: std::mem::replace(&mut self.fixed, [const { 0..0 }; Key::ALL.len()]),
@@ -394,7 +394,7 @@ impl EnvironmentParser {
         let url = environment.get(Key::Request);
         let after_scheme = url.split_once("://").map_or("", |(_, rest)| rest);
         let path = after_scheme.split_once('/').map_or("", |(_, path)| path);
-        if path != environment.get(Key::NetworkScript) {
+        if has_script && path != environment.get(Key::NetworkScript) {
             return Err(EnvironmentError::ScriptMismatch);
         }
         Ok(environment)
