@@ -151,6 +151,20 @@ fn a_window_that_opens_inside_a_block_applies_from_the_next() {
 }
 
 #[test]
+fn a_window_opens_at_the_first_whole_second_that_is_not_before_it() {
+    let day = RateRow { from_minute: 480, to_minute: 1200, ..blocks("0.6", 1, 1) };
+    let rate = rate(vec![day, blocks("6", 1, 1)]);
+    let by_day = |answered: &str| {
+        let charge = rate.charge(150_000, time(answered)).unwrap();
+        charge.parts.as_slice()[0].seconds
+    };
+    assert_eq!(by_day("2026-06-03T19:58:30Z"), 90);
+    assert_eq!(by_day("2026-06-03T19:58:30.000001Z"), 90);
+    assert_eq!(by_day("2026-06-03T19:58:30.999999999Z"), 90);
+    assert_eq!(by_day("2026-06-03T19:58:31Z"), 89);
+}
+
+#[test]
 fn a_call_that_may_be_answered_in_two_windows_is_held_at_the_dearer() {
     let day = RateRow { from_minute: 480, to_minute: 1200, ..blocks("0.6", 1, 1) };
     let rate = rate(vec![day, blocks("6", 1, 1)]);
