@@ -203,7 +203,7 @@ pub async fn create_reseller(desk: &Desk, new: NewReseller) -> Result<Created, O
     insert(desk, tx, account, false).await
 }
 
-/// Makes a client and its main SIP account, which is named like its login.
+/// Makes a client and its main SIP account, which is named like its login, and gives it its plan's initial credit.
 pub async fn create_client(desk: &Desk, new: NewClient) -> Result<Created, OpsError> {
     if let Some(login) = &new.login {
         check_login(login)?;
@@ -220,7 +220,12 @@ pub async fn create_client(desk: &Desk, new: NewClient) -> Result<Created, OpsEr
         None => free_login(&mut tx).await?,
     };
     let account = fresh(desk, &mut tx, login, Kind::Client, parent, plan_id, credit_limit).await?;
-    insert(desk, tx, account, true).await
+    let created = insert(desk, tx, account.clone(), true).await?;
+    let initial = initial_credit(desk, plan_id).await?;
+    if initial > Money::ZERO {
+        desk.post_credit(&account, initial, &format!("initial credit of plan {}", new.plan)).await?;
+    }
+    Ok(created)
 }
 
 /// Changes an account; what is refused changes nothing.
@@ -364,6 +369,13 @@ async fn chain_length(desk: &Desk, account: &AccountRecord) -> Result<usize, Ops
 
 async fn plan_id(desk: &Desk, name: &str) -> Result<i64, OpsError> {
     desk.store.plan_id(name).await?.ok_or_else(|| OpsError::UnknownPlan(name.to_owned()))
+}
+
+/// What a plan gives to its new clients.
+async fn initial_credit(desk: &Desk, plan_id: i64) -> Result<Money, OpsError> {
+    let plans = desk.store.current_plans().await?;
+    let plan = plans.into_iter().find(|plan| plan.plan_id == plan_id);
+    Ok(plan.map_or(Money::ZERO, |plan| Money::from_nanos(plan.initial_credit)))
 }
 
 fn check_login(login: &str) -> Result<(), OpsError> {
