@@ -36,8 +36,12 @@ pub fn log(config: &Config) {
 /// Serves until a signal. A second signal ends the process at once.
 pub async fn serve(config: Arc<Config>) -> Outcome {
     log(&config);
-    let node = Node::start(config).await.map_err(|e| Failure::new("serve", e.to_string()))?;
-    let told = told_to_stop()?;
+    // Before anything else: a signal that comes while it starts must not end it half-way, as if it had crashed.
+    let mut told = Box::pin(told_to_stop()?);
+    let node = tokio::select! {
+        node = Node::start(config) => node.map_err(|e| Failure::new("serve", e.to_string()))?,
+        () = &mut told => return Ok(Answer::new(json!({ "stopped": true }), "stopped")),
+    };
     node.run(told).await.map_err(|e| Failure::new("crashed", e.to_string()))?;
     Ok(Answer::new(json!({ "stopped": true }), "stopped"))
 }
