@@ -1,0 +1,146 @@
+//! What is in the book, read beside the service.
+
+use tollgate::store::{Session as _, Side, Store};
+
+use super::TestApp;
+use super::phone::Dial;
+
+/// Runs a query on either database.
+macro_rules! ask {
+    ($store:expr, $c:ident => $body:expr) => {{
+        let mut reader = $store.reader().await.unwrap();
+        match reader.side() {
+            Side::Sqlite($c) => $body,
+            Side::Postgres($c) => $body,
+        }
+        .unwrap()
+    }};
+}
+
+/// A call's record, amounts in nanos.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cdr {
+    pub(crate) id: i64,
+    pub(crate) kind: String,
+    pub(crate) disposition: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) endpoint: String,
+    pub(crate) dialled: String,
+    pub(crate) number: Option<String>,
+    pub(crate) destination: Option<String>,
+    pub(crate) answered_ms: i64,
+    pub(crate) charged_ms: i64,
+    pub(crate) overrun_ms: i64,
+    pub(crate) trunk: Option<String>,
+    pub(crate) route: i64,
+    pub(crate) attempts: String,
+    pub(crate) buy_cost: Option<i64>,
+    pub(crate) margin: i64,
+    pub(crate) source: Option<String>,
+    pub(crate) payers: Vec<PayerLine>,
+}
+
+/// What one payer was charged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PayerLine {
+    pub(crate) login: String,
+    pub(crate) prefix: String,
+    pub(crate) price: i64,
+    pub(crate) billed_seconds: i64,
+    pub(crate) charge: i64,
+}
+
+const CDRS: &str = "SELECT id, kind, disposition, refused_reason, endpoint, dialled, number, destination, \
+     answered_ms, charged_ms, overrun_ms, trunk_name, route, attempts, buy_cost, margin \
+     FROM cdrs WHERE server = $1 AND unique_id = $2 ORDER BY id";
+const SOURCE: &str = "SELECT source_address FROM cdrs WHERE id = $1";
+const PAYERS: &str = "SELECT a.login, COALESCE(p.prefix, ''), COALESCE(p.price, 0), p.billed_seconds, p.charge FROM cdr_payers p \
+     JOIN accounts a ON a.id = p.account_id WHERE p.cdr_id = $1 ORDER BY p.position";
+const ACCOUNTS: &str = "SELECT id FROM accounts ORDER BY id";
+
+type CdrColumns = (
+    i64,
+    String,
+    String,
+    Option<String>,
+    String,
+    String,
+    Option<String>,
+    Option<String>,
+    i64,
+    i64,
+    i64,
+    Option<String>,
+    i64,
+    String,
+    Option<i64>,
+    i64,
+);
+
+/// A number that the test's own query gives.
+pub(crate) async fn number(store: &Store, query: &'static str) -> i64 {
+    let row: (i64,) = ask!(store, c => sqlx::query_as(query).fetch_one(c).await);
+    row.0
+}
+
+/// Every record of a channel.
+pub(crate) async fn cdrs(store: &Store, dial: &Dial) -> Vec<Cdr> {
+    let rows: Vec<CdrColumns> =
+        ask!(store, c => sqlx::query_as(CDRS).bind(&dial.server).bind(&dial.unique_id).fetch_all(c).await);
+    let mut cdrs = Vec::new();
+    for row in rows {
+        let (source,): (Option<String>,) =
+            ask!(store, c => sqlx::query_as(SOURCE).bind(row.0).fetch_one(c).await);
+        let payers: Vec<(String, String, i64, i64, i64)> =
+            ask!(store, c => sqlx::query_as(PAYERS).bind(row.0).fetch_all(c).await);
+        let payers = payers.into_iter().map(|(login, prefix, price, billed_seconds, charge)| PayerLine {
+            login,
+            prefix,
+            price,
+            billed_seconds,
+            charge,
+        });
+        cdrs.push(Cdr {
+            id: row.0,
+            kind: row.1,
+            disposition: row.2,
+            reason: row.3,
+            endpoint: row.4,
+            dialled: row.5,
+            number: row.6,
+            destination: row.7,
+            answered_ms: row.8,
+            charged_ms: row.9,
+            overrun_ms: row.10,
+            trunk: row.11,
+            route: row.12,
+            attempts: row.13,
+            buy_cost: row.14,
+            margin: row.15,
+            source,
+            payers: payers.collect(),
+        });
+    }
+    cdrs
+}
+
+impl TestApp {
+    /// The one record of a channel.
+    pub(crate) async fn cdr(&self, dial: &Dial) -> Cdr {
+        self.flush().await;
+        let mut cdrs = cdrs(&self.desk.store, dial).await;
+        assert_eq!(cdrs.len(), 1, "one record a call: {cdrs:#?}");
+        cdrs.remove(0)
+    }
+
+    /// How many records a channel has.
+    pub(crate) async fn cdr_count(&self, dial: &Dial) -> usize {
+        self.flush().await;
+        cdrs(&self.desk.store, dial).await.len()
+    }
+
+    pub(crate) async fn account_ids(&self) -> Vec<i64> {
+        let rows: Vec<(i64,)> = ask!(self.desk.store, c => sqlx::query_as(ACCOUNTS).fetch_all(c).await);
+        rows.into_iter().map(|(id,)| id).collect()
+    }
+}

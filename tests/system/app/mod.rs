@@ -1,0 +1,117 @@
+//! The service under test, set up as an operator would.
+
+pub(crate) mod book;
+pub(crate) mod database;
+pub(crate) mod decks;
+pub(crate) mod house;
+pub(crate) mod phone;
+pub(crate) mod program;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tollgate::app::desk::Desk;
+use tollgate::app::node::{Node, NodeError};
+use tollgate::calls::Calls;
+use tollgate::clock::{Clock as _, ManualClock};
+use tollgate::config::Config;
+use tollgate::ledger::audit::audit;
+
+use self::database::Database;
+
+/// The time at which every test in this process begins.
+pub(crate) fn noon() -> Timestamp {
+    "2026-11-21T12:00:00Z".parse().unwrap()
+}
+
+/// A serving node on ports of its own, whose clock moves when told to.
+pub(crate) struct TestApp {
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) calls: Arc<Calls>,
+    pub(crate) fastagi: SocketAddr,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) database: Database,
+    stop: Option<oneshot::Sender<()>>,
+    running: JoinHandle<Result<(), NodeError>>,
+}
+
+impl TestApp {
+    /// On an embedded database of its own.
+    pub(crate) async fn start() -> Self {
+        Self::on(Database::sqlite(), |_| {}).await
+    }
+
+    /// On an embedded database, with the configuration changed.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::on(Database::sqlite(), change).await
+    }
+
+    /// On this database.
+    pub(crate) async fn on(database: Database, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::default();
+        config.database.url.clone_from(&database.url);
+        config.secrets.key_file = Some(database.files.path().join("tollgate.key"));
+        config.fastagi.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        config.internal.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        change(&mut config);
+        let clock = Arc::new(ManualClock::at(noon()));
+        let node = Node::start_with(Arc::new(config), Arc::clone(&clock) as _).await.unwrap();
+        let (desk, calls, fastagi) = (Arc::clone(&node.desk), Arc::clone(&node.calls), node.fastagi);
+        let (stop, told) = oneshot::channel::<()>();
+        let running = tokio::spawn(node.run(async move {
+            let _ = told.await;
+        }));
+        Self { desk, calls, fastagi, clock, database, stop: Some(stop), running }
+    }
+
+    /// Lets time pass, and waits until the node admits calls again: a lease that ran out meanwhile is renewed.
+    pub(crate) async fn advance_ms(&self, ms: u32) {
+        self.clock.advance_ms(ms);
+        self.until_admitting().await;
+    }
+
+    /// Waits until the node's lease holds, after its clock was moved.
+    pub(crate) async fn until_admitting(&self) {
+        for _ in 0..100 {
+            if self.calls.admits(self.clock.monotonic_ms()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the ownership was not renewed within 5 s");
+    }
+
+    /// Everything handed over is in the book on return, refusals included.
+    pub(crate) async fn flush(&self) {
+        self.calls.ledger.flush().await.unwrap();
+    }
+
+    /// Stops the node in order and gives the database to the next one.
+    pub(crate) async fn stop(mut self) -> Database {
+        drop(self.stop.take());
+        self.running.await.unwrap().unwrap();
+        self.database
+    }
+
+    /// Proves the book, and that every wallet in memory is what the book says and holds nothing beyond `open` calls.
+    pub(crate) async fn assert_right(&self) {
+        self.flush().await;
+        let report = audit(&self.desk.store).await.unwrap();
+        assert!(report.ok, "{:#?}", report.differences);
+        for id in self.account_ids().await {
+            let account = self.calls.directory.account(id).expect("an account of the book is in memory");
+            let wallet = account.wallet.snapshot();
+            let book = self.desk.store.balance(id, "EUR").await.unwrap().money().unwrap();
+            assert_eq!(wallet.balance, book, "wallet and book of {}", account.login);
+            if self.calls.open_calls() == 0 {
+                assert_eq!(wallet.held.nanos(), 0, "{} holds nothing without a call", account.login);
+            }
+        }
+        let journalled = self.desk.store.open_calls().await.unwrap();
+        assert_eq!(journalled.len(), self.calls.open_calls(), "the journal names the open calls");
+    }
+}

@@ -1,0 +1,21 @@
+//! The whole service without an Asterisk: the real node, the real binary, and a client that plays Asterisk's part.
+//!
+//! What is told on `PostgreSQL` needs `TOLLGATE_TEST_POSTGRES`, the URL of a server where databases may be created;
+//! without it those tests fail, so that nobody takes half of them for the whole.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod app;
+mod calls_charging;
+mod calls_credit;
+mod calls_hostile;
+mod calls_limits;
+mod calls_prices;
+mod calls_refusals;
+mod calls_tickets;
+mod cli_commands;
+mod cli_config;
+mod cli_rate;
+mod recovery_concurrency;
+mod recovery_owner;
+mod recovery_restart;
