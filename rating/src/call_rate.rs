@@ -250,6 +250,20 @@ impl CallRate {
         self.terms(answered_at).steps[0].price_per_minute
     }
 
+    /// The dearest price of a minute anywhere in the rate: of all its windows and steps.
+    pub fn dearest_price_per_minute(&self) -> Money {
+        let dearest = |steps: &[Step]| steps.iter().map(|step| step.price_per_minute).max();
+        match &self.form {
+            Form::Plain(_, step) => step.price_per_minute,
+            Form::Windowed(windowed) => windowed
+                .windows
+                .iter()
+                .filter_map(|window| dearest(&window.steps))
+                .max()
+                .unwrap_or(Money::ZERO),
+        }
+    }
+
     /// The terms of a call answered at this instant.
     pub fn terms(&self, answered_at: Timestamp) -> AnswerTerms<'_> {
         let (head, steps) = match &self.form {

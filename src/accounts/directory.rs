@@ -14,6 +14,7 @@ use tollgate_rating::{E164, Money, Prefix};
 
 use super::{AccountLimits, AccountRecord, Kind, MAX_CHAIN};
 use crate::store::accounts::SipAccountRecord;
+use crate::store::balances::Balance;
 use crate::store::{Store, StoreError};
 
 /// What can change of an account.
@@ -39,17 +40,23 @@ pub struct Settings {
 
 impl Settings {
     fn of(record: &AccountRecord) -> Self {
-        let blocked: Vec<Prefix> =
-            record.limits.blocked_prefixes.iter().filter_map(|text| text.parse().ok()).collect();
-        let dial_rules = record.dial_rules.as_deref().and_then(|text| text.parse().ok());
+        let blocked: Result<Vec<Prefix>, _> =
+            record.limits.blocked_prefixes.iter().map(|text| text.parse()).collect();
+        let dial_rules = record.dial_rules.as_deref().map(str::parse).transpose();
+        // What guards against fraud fails closed.
+        let readable = blocked.is_ok() && dial_rules.is_ok();
+        if !readable {
+            tracing::error!(account.login = %record.login, "blocked prefixes or dial rules cannot be read: no calls");
+        }
+        let blocked = blocked.unwrap_or_default();
         Self {
             plan_id: record.plan_id,
-            active: record.active,
+            active: record.active && readable,
             blocked: (!blocked.is_empty()).then(|| BlockedPrefixes::new(blocked).ok()).flatten(),
             max_call_seconds: record.limits.max_call_seconds,
             limits: record.limits.clone(),
             callerid: record.callerid.clone(),
-            dial_rules: dial_rules.unwrap_or_default(),
+            dial_rules: dial_rules.ok().flatten().unwrap_or_default(),
             allow_loss: record.allow_loss,
         }
     }
@@ -120,10 +127,10 @@ impl Directory {
     pub async fn load(store: &Store, currency: &str) -> Result<Self, StoreError> {
         let directory = Self::default();
         let balances = store.balances().await?;
-        let balances: HashMap<i64, Money> = balances
-            .iter()
+        let balances: HashMap<i64, Balance> = balances
+            .into_iter()
             .filter(|balance| balance.currency == currency)
-            .filter_map(|balance| Some((balance.account_id, balance.money()?)))
+            .map(|balance| (balance.account_id, balance))
             .collect();
         let mut after = 0;
         loop {
@@ -132,7 +139,7 @@ impl Directory {
             after = last.id;
             for record in &page {
                 // Parents are made before their children, so they have lower ids and are here already.
-                let balance = balances.get(&record.id).copied().unwrap_or(Money::ZERO);
+                let balance = balances.get(&record.id).map_or(Ok(Money::ZERO), wallet_balance)?;
                 directory.put(record, balance)?;
             }
         }
@@ -153,7 +160,7 @@ impl Directory {
         let Some(record) = store.account_by_id(id).await? else { return Ok(()) };
         let balance = match self.account(id) {
             Some(_) => Money::ZERO,
-            None => store.balance(id, currency).await?.money().unwrap_or(Money::ZERO),
+            None => wallet_balance(&store.balance(id, currency).await?)?,
         };
         self.put(&record, balance)?;
         for sip in store.sip_accounts_of(id).await? {
@@ -225,6 +232,14 @@ impl Directory {
             self.peers.insert(sip.name.as_str().into(), Peer { account, active: sip.active });
         }
     }
+}
+
+/// A balance as a wallet holds it. One that does not fit is an error, not nothing.
+pub fn wallet_balance(balance: &Balance) -> Result<Money, StoreError> {
+    balance.money().ok_or_else(|| StoreError::Inconsistent {
+        table: "entries",
+        reason: format!("the balance of account {} is beyond what a wallet can hold", balance.account_id),
+    })
 }
 
 /// A lower credit limit is the operator's word, whatever is held by now: it only keeps new calls out.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use tokio::sync::{Mutex, OnceCell};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,7 @@ use tollgate_rating::credit::Guarded;
 
 use super::ownership::{LEASE, Ownership};
 use crate::accounts::AccountRecord;
-use crate::accounts::directory::Directory;
+use crate::accounts::directory::{Account, Directory, wallet_balance};
 use crate::accounts::ops::OpsError;
 use crate::calls::{CallSettings, Calls, Parts};
 use crate::catalog::Catalog;
@@ -27,7 +28,7 @@ use crate::internal::metrics::Metrics;
 use crate::internal::{CommandAnswer, CommandRequest};
 use crate::ledger::{Fence, Ledger, LedgerError, LedgerLimits, Posting, Reference};
 use crate::secrets::{Secrets, SecretsError, random_below};
-use crate::store::owner::Acquired;
+use crate::store::owner::{Acquired, Owner};
 use crate::store::{Store, StoreError};
 
 /// The kind of changes of accounts in the feed.
@@ -49,6 +50,14 @@ pub enum DeskError {
     OtherKeyFile {
         /// The file.
         file: String,
+    },
+    /// The wallets are in another currency than the configured one.
+    #[error("the wallets of this database are in {currency}, money.currency is {configured}")]
+    OtherCurrency {
+        /// What they are in.
+        currency: String,
+        /// `money.currency`.
+        configured: String,
     },
     /// A running server owns the wallets and does not answer.
     #[error(transparent)]
@@ -72,6 +81,7 @@ impl DeskError {
         match self {
             Self::Store(_) | Self::Catalog(_) => "database",
             Self::Secrets(_) | Self::OtherKeyFile { .. } => "key_file",
+            Self::OtherCurrency { .. } => "bad_config",
             Self::Owner(_) | Self::Owned { .. } => "owner",
         }
     }
@@ -134,6 +144,7 @@ impl Desk {
         let store = Store::open(&config.database.url).await?;
         store.migrate(clock.now()).await?;
         let secrets = open_secrets(&config, &store).await?;
+        pin_currency(&config, &store).await?;
         Ok(Self {
             config,
             clock,
@@ -159,18 +170,21 @@ impl Desk {
 
     /// Takes the ownership, to be reached at `address`; refused while another process serves.
     pub async fn take_ownership(&self, address: &str) -> Result<i64, DeskError> {
-        if let Some(owner) = self.store.owner(self.clock.now()).await?
+        let node = node_name();
+        if let Some(owner) = self.recorded_owner().await?
             && let Ok(at) = owner.address.parse::<SocketAddr>()
+            // This process has bound that address itself, so whoever was reached by it is gone.
+            && !(owner.address == address && owner.node == node)
         {
-            // A lease without a process behind it is over, whatever its clock says.
             match client::catch_up(at, &self.token()).await {
                 Err(ClientError::Gone(_)) => {}
                 Ok(()) => return Err(DeskError::Owned { node: owner.node, address: owner.address }),
+                // Hung, and its lease is over: the epoch keeps it from spending should it wake.
+                Err(ClientError::Silent { .. }) if owner.lease_until <= self.clock.now() => {}
                 Err(error) => return Err(error.into()),
             }
         }
         let asked_at = self.clock.monotonic_ms();
-        let node = node_name();
         match self.store.acquire_ownership(&node, address, self.clock.now(), LEASE).await? {
             Acquired::Owned { epoch } => {
                 self.address.store(Arc::new(address.to_owned()));
@@ -181,14 +195,19 @@ impl Desk {
         }
     }
 
-    /// The ledger; the first asking takes the ownership unless this process has it.
+    /// The ledger of a process that owns: takes the ownership unless this process has it.
     pub async fn ledger(&self) -> Result<&Ledger, DeskError> {
+        if self.ownership.epoch() == 0 {
+            self.take_ownership("").await?;
+        }
+        self.writer().await
+    }
+
+    /// The ledger's writer. What it may post is the ownership's business.
+    async fn writer(&self) -> Result<&Ledger, DeskError> {
         let writer = self
             .writer
             .get_or_try_init(|| async {
-                if self.ownership.epoch() == 0 {
-                    self.take_ownership("").await?;
-                }
                 let stop = CancellationToken::new();
                 let (ledger, task) = Ledger::start(
                     self.store.clone(),
@@ -207,7 +226,7 @@ impl Desk {
     pub async fn live(&self) -> Result<&Arc<Calls>, DeskError> {
         self.live
             .get_or_try_init(|| async {
-                let ledger = self.ledger().await?.clone();
+                let ledger = self.writer().await?.clone();
                 let directory = Directory::load(&self.store, self.currency()).await?;
                 let catalog = Catalog::load(self.store.clone(), self.currency(), self.clock.now())
                     .await
@@ -268,18 +287,26 @@ impl Desk {
     }
 
     async fn owner_address(&self) -> Result<Option<SocketAddr>, DeskError> {
-        let owner = self.store.owner(self.clock.now()).await?;
-        Ok(owner.and_then(|owner| owner.address.parse().ok()))
+        Ok(self.recorded_owner().await?.and_then(|owner| owner.address.parse().ok()))
+    }
+
+    /// The process that owns, or did without giving it up. Its lease may be over: one that was kept from renewing it
+    /// still serves, and is asked.
+    async fn recorded_owner(&self) -> Result<Option<Owner>, StoreError> {
+        self.store.owner(Timestamp::UNIX_EPOCH).await
     }
 
     /// An account was made or changed: memory, where there is one, takes it in at once.
     pub async fn account_changed(&self, id: i64) -> Result<(), StoreError> {
         match self.live.get() {
             Some(calls) => {
+                let limited = |account: &Arc<Account>| account.settings().limits.daily_spend.is_some();
+                let before = calls.directory.account(id).is_some_and(|account| limited(&account));
                 calls.directory.reload(&self.store, self.currency(), id).await?;
                 match calls.directory.account(id) {
-                    Some(account) => calls.restore_spent(&account).await,
-                    None => Ok(()),
+                    // Wallets count what is spent under a limit by themselves, from when there is one.
+                    Some(account) if !before && limited(&account) => calls.restore_spent(&account).await,
+                    _ => Ok(()),
                 }
             }
             None => Ok(()),
@@ -337,6 +364,12 @@ impl Desk {
         });
         let not_enough = |available| OpsError::NotEnough { login: account.login.clone(), available };
         let live = self.live.get().and_then(|calls| calls.directory.account(account.id));
+        if self.money_of(account).await?.balance.checked_add(amount).is_none() {
+            return Err(OpsError::BadValue {
+                field: "AMOUNT",
+                reason: "is more than a wallet holds".to_owned(),
+            });
+        }
         if amount.is_negative() {
             if let Some(live) = &live {
                 let taken = live.wallet.adjust(amount, Guarded::Yes);
@@ -386,7 +419,9 @@ impl Desk {
             tracing::error!(%error, "the ledger's writer crashed");
         }
         let epoch = self.ownership.epoch();
-        if let Err(error) = self.store.release_ownership(epoch).await {
+        if epoch != 0
+            && let Err(error) = self.store.release_ownership(epoch).await
+        {
             tracing::warn!(%error, "the ownership ends with its lease");
         }
     }
@@ -406,11 +441,7 @@ async fn post_until_known(ledger: &Ledger, posting: Posting) -> Result<(), Ledge
 
 /// An account's balance in the book.
 async fn book_balance(store: &Store, id: i64, currency: &str) -> Result<Money, StoreError> {
-    let balance = store.balance(id, currency).await?;
-    balance.money().ok_or_else(|| StoreError::Inconsistent {
-        table: "entries",
-        reason: format!("the balance of account {id} is beyond what a wallet can hold"),
-    })
+    wallet_balance(&store.balance(id, currency).await?)
 }
 
 /// The key file, made where there is none and the database knows none.
@@ -424,6 +455,16 @@ async fn open_secrets(config: &Config, store: &Store) -> Result<Secrets, DeskErr
         None => store.set_meta("key_fingerprint", &secrets.fingerprint()).await?,
     }
     Ok(secrets)
+}
+
+/// The wallets' currency is that of the first start: balances in another one would all read as nothing.
+async fn pin_currency(config: &Config, store: &Store) -> Result<(), DeskError> {
+    let configured = &config.money.currency;
+    match store.meta("currency").await? {
+        Some(currency) if currency == *configured => Ok(()),
+        Some(currency) => Err(DeskError::OtherCurrency { currency, configured: configured.clone() }),
+        None => Ok(store.set_meta("currency", configured).await?),
+    }
 }
 
 /// The name of this machine: one Tollgate runs on it for a database.

@@ -89,8 +89,13 @@ impl Node {
         // Whatever changes from here on is in the feed behind this position.
         let position = desk.store.feed_position().await.map_err(DeskError::from)?;
         desk.take_ownership(&internal_at.to_string()).await?;
+        let loading = desk.store.head().await.map_err(DeskError::from)?.entry_id;
         let calls = Arc::clone(desk.live().await?);
         let recovered = calls.recover().await.map_err(NodeError::Recover)?;
+        // What an earlier process wrote late is in neither the balances nor the holds.
+        if desk.store.head().await.map_err(DeskError::from)?.entry_id != loading {
+            return Err(NodeError::Crashed("the start", "the book changed while it was read".to_owned()));
+        }
         tracing::info!(
             accounts = calls.directory.len(),
             calls.restored = recovered.restored,
@@ -274,13 +279,21 @@ impl Backend for Listener {
     }
 
     fn command(self: Arc<Self>, request: CommandRequest) -> BoxFuture<CommandAnswer> {
-        Box::pin(async move {
+        // A task of its own: whoever asked may go away, what was begun is carried to its end.
+        let running = tokio::spawn(async move {
             let answer = cli::run_for_listener(&self.desk, request).await;
             // What the command changed is in force when its answer arrives.
             if let Err(error) = self.calls.catalog.refresh().await {
                 tracing::warn!(%error, "the catalogue could not be read again");
             }
             answer
+        });
+        Box::pin(async move {
+            running.await.unwrap_or_else(|error| CommandAnswer {
+                status: 1,
+                json: serde_json::json!({ "error": "the command crashed", "code": "crashed" }),
+                text: format!("error: the command crashed: {error}"),
+            })
         })
     }
 

@@ -1,8 +1,9 @@
 //! The FastAGI side: two scripts, `authorize` and `settle`.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use tokio::time::timeout;
 use tollgate_agi::command::SetVariable;
 use tollgate_agi::{Session, SessionError};
 
@@ -15,6 +16,8 @@ use crate::ledger::{CallKind, CdrDraft, Direction, Disposition, DurationSource, 
 
 /// What the dialplan is told when a request cannot even be read.
 const UNREADABLE: Reason = Reason::Unavailable;
+/// How long Asterisk is kept waiting for a settlement: a channel in a silent request cannot be hung up.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Serves one request of the dialplan.
 pub async fn handle(calls: Arc<Calls>, session: Session) {
@@ -103,7 +106,7 @@ async fn deny(session: &mut Session, reason: Reason) -> Result<(), SessionError>
         .await
 }
 
-async fn settle(calls: &Calls, mut session: Session) -> Result<(), SessionError> {
+async fn settle(calls: &Arc<Calls>, mut session: Session) -> Result<(), SessionError> {
     let environment = session.environment();
     let args: Vec<&str> = environment.args().collect();
     let request = match SettleRequest::parse(environment.unique_id(), &args) {
@@ -113,7 +116,23 @@ async fn settle(calls: &Calls, mut session: Session) -> Result<(), SessionError>
             return Ok(());
         }
     };
-    match calls.settle(&request).await {
+    // A task of its own: Asterisk is answered in time whatever the database does, and the settlement goes on.
+    let settling = {
+        let (calls, request) = (Arc::clone(calls), request.clone());
+        tokio::spawn(async move { calls.settle(&request).await })
+    };
+    let outcome = match timeout(SETTLE_PATIENCE, settling).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(crashed)) => {
+            tracing::error!(call.id = %request.key, error = %crashed, "settling crashed");
+            return Ok(());
+        }
+        Err(_) => {
+            tracing::warn!(call.id = %request.key, "settling takes long; Asterisk keeps its record");
+            return Ok(());
+        }
+    };
+    match outcome {
         Ok(settled) => {
             tracing::info!(
                 call.id = %request.key,

@@ -27,6 +27,11 @@ const GUARD_MS: u64 = 300;
 /// How long a hold outlives its funded end when nobody settles.
 pub const HOLD_GRACE: SignedDuration = SignedDuration::from_secs(60);
 
+/// How long a call that was just granted keeps its hold if nobody settles, in milliseconds.
+fn hold_ms(funded_seconds: u32, ring_seconds: u32) -> u64 {
+    (u64::from(funded_seconds) + u64::from(ring_seconds) + HOLD_GRACE.unsigned_abs().as_secs()) * 1_000
+}
+
 /// A refusal, with what was known when it was made.
 #[derive(Debug)]
 pub struct Refused {
@@ -67,7 +72,13 @@ impl Calls {
     pub fn authorize(&self, request: &AuthorizeRequest) -> Result<Grant, Refused> {
         let now = self.clock.now();
         let now_ms = self.clock.monotonic_ms();
-        if !self.admits(now_ms) || self.open.contains_key(&request.key) {
+        if !self.admits(now_ms) {
+            return Err(Refused::new(Reason::Unavailable));
+        }
+        // A call is granted once: neither twice at the same time, nor again while it lives or after it has ended.
+        let Some(_turn) = self.turn(&request.key) else { return Err(Refused::new(Reason::Unavailable)) };
+        if self.open.contains_key(&request.key) || self.ended().contains(&request.key) {
+            tracing::warn!(call.id = %request.key, "a call asks again to be granted");
             return Err(Refused::new(Reason::Unavailable));
         }
         let peer = self.directory.peer(&request.endpoint).ok_or_else(|| Refused::new(Reason::UnknownPeer))?;
@@ -199,7 +210,15 @@ impl Calls {
             })?;
         let funded_seconds = reserved.funded_seconds;
         let top = &rates[rates.len() - 1];
-        let routes: Vec<Route> = snapshot.routes(&self.route_request(chain, number, top, funded_seconds));
+        let mut routes: Vec<Route> = snapshot.routes(&self.route_request(chain, number, top, funded_seconds));
+        // The first carrier must have room for this call; one that another call filled meanwhile is left out.
+        let mut place = None;
+        while place.is_none() && !routes.is_empty() {
+            place = routes[0].trunk.try_occupy();
+            if place.is_none() {
+                routes.remove(0);
+            }
+        }
         let ticket = self.ticket(request, number, &rates, &routes, limit_seconds, funded_seconds);
         let sealed = if routes.is_empty() {
             Err(Reason::NoRoute)
@@ -247,7 +266,7 @@ impl Calls {
                     versions: payer.versions,
                 })
                 .collect(),
-            place: routes.first().map(|route| route.trunk.occupy()),
+            place,
             routes,
             holds: Some(reserved.holds),
             number,
@@ -259,7 +278,8 @@ impl Calls {
             granted_ms: Some(now_ms),
             funded_seconds,
             ring_seconds,
-            hold_until: funded_end + HOLD_GRACE,
+            hold_until_ms: now_ms + hold_ms(funded_seconds, ring_seconds),
+            tried: false,
         };
         self.open.insert(request.key.clone(), Box::new(open));
         self.ledger.open_call(journalled);
@@ -290,7 +310,7 @@ pub fn rates(
         let settings = account.settings();
         let plan = snapshot.plan(settings.plan_id).ok_or(Reason::NoRate)?;
         let rate = plan.priced.rate(number, at).map_err(|_| Reason::NoRate)?;
-        if rate.is_blocked() || settings.is_too_dear(rate.price_per_minute(at)) {
+        if rate.is_blocked() || settings.is_too_dear(rate.dearest_price_per_minute()) {
             return Err(Reason::Blocked);
         }
         let versions = TicketPayer {

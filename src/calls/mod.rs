@@ -2,6 +2,7 @@
 
 pub mod agi;
 pub mod authorize;
+mod ended;
 pub mod grant;
 pub mod open;
 pub mod refusal;
@@ -10,11 +11,12 @@ pub mod restored;
 pub mod settle;
 pub mod ticket;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use dashmap::{DashMap, DashSet};
+use ended::EndedKeys;
 
 use crate::accounts::directory::Directory;
 use crate::app::ownership::Ownership;
@@ -75,8 +77,10 @@ pub struct Calls {
     pub ownership: Arc<Ownership>,
     secrets: Arc<ArcSwap<Secrets>>,
     open: DashMap<CallKey, Box<OpenCall>>,
-    /// Calls that a request is settling at this moment.
-    settling: DashSet<CallKey>,
+    /// Calls that a request has in hand at this moment: one at a time decides about a call.
+    in_hand: DashSet<CallKey>,
+    /// Calls that ended a short while ago: a unique id that comes again is not a new call.
+    ended: Mutex<EndedKeys>,
     draining: AtomicBool,
 }
 
@@ -122,7 +126,8 @@ impl Calls {
             ownership: parts.ownership,
             secrets: parts.secrets,
             open: DashMap::new(),
-            settling: DashSet::new(),
+            in_hand: DashSet::new(),
+            ended: Mutex::default(),
             draining: AtomicBool::new(false),
         }
     }
@@ -150,7 +155,30 @@ impl Calls {
                 || self.settings.when_database_down == WhenDatabaseDown::Admit)
     }
 
+    /// Lets one request at a time have a call in hand, so that memory follows the book's decision whichever came
+    /// first, and no grant overwrites another.
+    fn turn(&self, key: &CallKey) -> Option<Turn<'_>> {
+        self.in_hand.insert(key.clone()).then(|| Turn { calls: self, key: key.clone() })
+    }
+
+    fn ended(&self) -> MutexGuard<'_, EndedKeys> {
+        // Whoever panicked left the list whole: it is changed by single insertions and removals.
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn secrets(&self) -> Arc<Secrets> {
         self.secrets.load_full()
+    }
+}
+
+/// A request's turn at a call.
+struct Turn<'a> {
+    calls: &'a Calls,
+    key: CallKey,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.calls.in_hand.remove(&self.key);
     }
 }

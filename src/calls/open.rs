@@ -52,8 +52,10 @@ pub struct OpenCall {
     pub funded_seconds: u32,
     /// Seconds it may ring.
     pub ring_seconds: u32,
-    /// When the holds end if nobody settles.
-    pub hold_until: Timestamp,
+    /// When the holds end if nobody settles, by the monotonic clock: a step of the wall clock frees nothing.
+    pub hold_until_ms: u64,
+    /// Whether a settlement was tried whose outcome is not known: the book may have the charge already.
+    pub tried: bool,
 }
 
 impl OpenCall {

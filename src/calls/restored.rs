@@ -13,7 +13,7 @@ use super::request::SettleRequest;
 use super::settle::SettleError;
 use super::ticket::Ticket;
 use crate::accounts::directory::Account;
-use crate::ledger::OpenCall as JournalledCall;
+use crate::ledger::{CallKey, OpenCall as JournalledCall};
 use crate::store::StoreError;
 
 /// What the start found.
@@ -71,7 +71,8 @@ pub(super) async fn from_ticket(
         granted_ms: None,
         funded_seconds: ticket.funded_seconds,
         ring_seconds: ticket.ring_seconds,
-        hold_until: granted_at + SignedDuration::from_secs(seconds) + HOLD_GRACE,
+        hold_until_ms: calls.ms_until(granted_at + SignedDuration::from_secs(seconds) + HOLD_GRACE),
+        tried: false,
     })
 }
 
@@ -82,7 +83,8 @@ impl Calls {
         let mut recovered = Recovered::default();
         let now = self.clock.now();
         for journalled in self.store.open_calls().await? {
-            if journalled.hold_until + HOLD_GRACE < now {
+            let settled = self.store.call_record(&journalled.key).await?.is_some();
+            if settled || journalled.hold_until + HOLD_GRACE < now {
                 self.store.delete_open_call(&journalled.key).await?;
                 recovered.dropped += 1;
                 continue;
@@ -111,7 +113,7 @@ impl Calls {
             .iter()
             .map(|payer| held_of(payer.account.id).map_or(Money::ZERO, |held| held.amount))
             .collect();
-        call.hold_until = journalled.hold_until + HOLD_GRACE;
+        call.hold_until_ms = self.ms_until(journalled.hold_until + HOLD_GRACE);
         call.holds = call.with_chain(|wallets| wallets.restore(&amounts)).ok().flatten();
         call.place = call.routes.first().map(|route| route.trunk.occupy());
         self.open.insert(journalled.key.clone(), Box::new(call));
@@ -134,15 +136,47 @@ impl Calls {
         Ok(())
     }
 
-    /// Ends the holds that nobody settled in time. Their tickets still settle, without a hold.
+    /// A moment of the wall clock as one of the monotonic clock; a moment in the past is now.
+    fn ms_until(&self, moment: Timestamp) -> u64 {
+        let left = u64::try_from(moment.duration_since(self.clock.now()).as_millis()).unwrap_or(0);
+        self.clock.monotonic_ms().saturating_add(left)
+    }
+
+    /// Ends the holds that nobody settled in time; their tickets still settle, without a hold. A call whose charge is
+    /// in the book is closed by that, and one whose settlement could not be written keeps its hold.
     pub async fn sweep(&self) {
-        let now = self.clock.now();
-        let over: Vec<_> =
-            self.open.iter().filter(|call| call.hold_until < now).map(|call| call.key().clone()).collect();
+        let now_ms = self.clock.monotonic_ms();
+        let is_over = |call: &OpenCall| call.hold_until_ms < now_ms;
+        let over: Vec<CallKey> =
+            self.open.iter().filter(|call| is_over(call)).map(|call| call.key().clone()).collect();
         for key in over {
-            self.metrics.holds_expired.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(call.id = %key, "nobody settled the call; its hold ends");
-            self.void(&key).await;
+            let Some(_turn) = self.turn(&key) else { continue };
+            let record = match self.store.call_record(&key).await {
+                Ok(record) => record,
+                Err(error) => {
+                    tracing::warn!(call.id = %key, %error, "the book cannot be asked; the hold stays");
+                    continue;
+                }
+            };
+            let Some((_, mut call)) = self.open.remove_if(&key, |_, call| is_over(call)) else { continue };
+            match record {
+                Some((cdr, _)) => {
+                    call.tried = true;
+                    if let Err(error) = self.close_as_written(&key, &mut call, cdr.id).await {
+                        tracing::warn!(call.id = %key, %error, "the book cannot be asked; the hold stays");
+                        self.open.insert(key, call);
+                    }
+                }
+                None if call.tried => {
+                    self.open.insert(key, call);
+                }
+                None => {
+                    self.metrics.holds_expired.fetch_add(1, Ordering::Relaxed);
+                    tracing::warn!(call.id = %key, "nobody settled the call; its hold ends");
+                    self.open.insert(key.clone(), call);
+                    self.void(&key).await;
+                }
+            }
         }
     }
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use jiff::{SignedDuration, Timestamp};
-use tollgate_rating::{CallRate, Charge, Money, RatingError};
+use tollgate_rating::call_rate::MAX_CALL_SECONDS;
+use tollgate_rating::{CallRate, Money, RatingError};
 
 use super::authorize::days;
 use super::open::OpenCall;
@@ -57,8 +58,10 @@ struct CallEnd {
     disposition: Disposition,
     answered_at: Option<Timestamp>,
     ended_at: Timestamp,
-    /// The real duration.
+    /// The duration as Asterisk's wall clock has it.
     answered_ms: u64,
+    /// The real duration: Asterisk's, unless our own clock knows that it cannot have been so long.
+    real_ms: u64,
     /// What the payers are charged for.
     charged_ms: u64,
     overrun_ms: u64,
@@ -79,7 +82,7 @@ impl Calls {
             self.metrics.tickets_refused.fetch_add(1, Ordering::Relaxed);
             return Err(SettleError::OtherCall { ticket: ticket_key });
         }
-        let turn = self.turn(&request.key)?;
+        let turn = self.turn(&request.key).ok_or(SettleError::InProgress)?;
         let call = match self.open.remove(&request.key) {
             Some((_, call)) => call,
             None => Box::new(restored::from_ticket(self, &ticket, Some(request)).await?),
@@ -87,15 +90,6 @@ impl Calls {
         let settled = self.finish(request, call, DurationSource::Asterisk).await;
         drop(turn);
         settled
-    }
-
-    /// Lets one request at a time settle a call, so that memory follows the book's decision whichever came first.
-    fn turn(&self, key: &CallKey) -> Result<Turn<'_>, SettleError> {
-        if self.settling.insert(key.clone()) {
-            Ok(Turn { calls: self, key: key.clone() })
-        } else {
-            Err(SettleError::InProgress)
-        }
     }
 
     /// Writes a call's end. If the book does not take it, the call stays open with what it holds.
@@ -118,6 +112,7 @@ impl Calls {
             Err(error) => {
                 self.metrics.settles_failed.fetch_add(1, Ordering::Relaxed);
                 // It may have been written all the same: what is asked next time is settled against this.
+                call.tried = true;
                 hold_nothing(&mut call);
                 self.open.insert(request.key.clone(), call);
                 return Err(error);
@@ -126,24 +121,40 @@ impl Calls {
         if !settled.duplicate {
             self.metrics.calls_settled.fetch_add(1, Ordering::Relaxed);
             hold_nothing(&mut call);
-            self.close(&mut call, &charges);
+            self.close(&request.key, &mut call, &charges);
             return Ok(settled);
         }
         self.metrics.settles_duplicate.fetch_add(1, Ordering::Relaxed);
         if known_from_ticket {
             return Ok(settled);
         }
-        // Written by a request whose answer was lost: the wallets have not seen the charge yet.
-        match self.written_charges(&call, settled.cdr_id).await {
-            Ok(charges) => {
-                self.close(&mut call, &charges);
-                Ok(settled)
-            }
+        match self.close_as_written(&request.key, &mut call, settled.cdr_id).await {
+            Ok(()) => Ok(settled),
             Err(error) => {
                 self.open.insert(request.key.clone(), call);
                 Err(error)
             }
         }
+    }
+
+    /// Closes a call whose settlement is in the book already.
+    ///
+    /// Where this process had tried to settle it, or found it open at its start, the wallets have not seen that charge
+    /// and take it now. Otherwise a unique id came twice; the book keeps the first call, and the second's hold ends.
+    pub(super) async fn close_as_written(
+        &self,
+        key: &CallKey,
+        call: &mut OpenCall,
+        cdr_id: i64,
+    ) -> Result<(), SettleError> {
+        let charges = if call.tried || call.granted_ms.is_none() {
+            self.written_charges(call, cdr_id).await?
+        } else {
+            tracing::error!(call.id = %key, cdr.id = cdr_id, "the book has a call of this unique id already");
+            vec![Money::ZERO; call.payers.len()]
+        };
+        self.close(key, call, &charges);
+        Ok(())
     }
 
     /// What the book says a call cost each of its payers.
@@ -156,16 +167,19 @@ impl Calls {
     }
 
     /// Replaces the holds by the charges.
-    fn close(&self, call: &mut OpenCall, charges: &[Money]) {
+    fn close(&self, key: &CallKey, call: &mut OpenCall, charges: &[Money]) {
+        self.ended().add(key);
         let Some(holds) = call.holds.take() else { return };
         let chain: Vec<Arc<_>> = call.payers.iter().map(|payer| Arc::clone(&payer.account)).collect();
-        let days = days(&self.catalog.snapshot(), &chain, call.granted_at);
+        // Spending counts in the day in which it is settled.
+        let days = days(&self.catalog.snapshot(), &chain, self.clock.now());
         match call.with_chain(|wallets| wallets.settle(holds, charges, &days)) {
             Ok(Ok(settled)) => {
                 for (payer, overdrawn) in call.payers.iter().zip(settled.overdrawn) {
                     if overdrawn > Money::ZERO {
                         self.metrics.overdraws.fetch_add(1, Ordering::Relaxed);
                         tracing::warn!(
+                            call.id = %key,
                             account.login = %payer.account.login,
                             account.overdrawn_nanos = overdrawn.nanos(),
                             "a settlement took more than was available"
@@ -173,8 +187,10 @@ impl Calls {
                     }
                 }
             }
-            Ok(Err(error)) => tracing::error!(%error, "the book is right, but the wallets in memory are not"),
-            Err(error) => tracing::error!(%error, "a call without payers was settled"),
+            Ok(Err(error)) => {
+                tracing::error!(call.id = %key, %error, "the book is right, but the wallets in memory are not");
+            }
+            Err(error) => tracing::error!(call.id = %key, %error, "a call without payers was settled"),
         }
     }
 
@@ -185,7 +201,7 @@ impl Calls {
         call: &OpenCall,
         source: DurationSource,
     ) -> Result<(Settlement, Vec<Money>), SettleError> {
-        let ended = self.ended(request, call);
+        let ended = self.call_end(request, call);
         let answered_at = ended.answered_at.unwrap_or(call.granted_at);
         let mut payers = Vec::with_capacity(call.payers.len());
         let mut charges = Vec::with_capacity(call.payers.len());
@@ -205,19 +221,28 @@ impl Calls {
         }
         let route = usize::try_from(request.route).ok().and_then(|n| n.checked_sub(1));
         let route = route.and_then(|index| call.routes.get(index));
-        let buy = match route {
-            Some(route) => {
-                let cost: Charge = route.rate.charge(ended.answered_ms, answered_at)?;
-                Some(BuyCost {
-                    tariff_version: Some(route.trunk.tariff_version_id),
-                    prefix: Some(route.rate.prefix().to_string()),
-                    price_per_minute: Some(route.rate.price_per_minute(answered_at)),
-                    currency: route.trunk.currency.clone(),
-                    fx_rate: route.trunk.fx_rate.clone(),
-                    billed_seconds: cost.billed_seconds,
-                    cost: cost.amount,
-                    rate_json: Some(rate_json(&route.rate)?),
-                })
+        // The carrier is paid for the real duration. One that cannot be priced must not keep the payers' charge out of
+        // the book.
+        let cost = route.map(|route| (route, route.rate.charge(ended.real_ms, answered_at)));
+        let buy = match cost {
+            Some((route, Ok(cost))) => Some(BuyCost {
+                tariff_version: Some(route.trunk.tariff_version_id),
+                prefix: Some(route.rate.prefix().to_string()),
+                price_per_minute: Some(route.rate.price_per_minute(answered_at)),
+                currency: route.trunk.currency.clone(),
+                fx_rate: route.trunk.fx_rate.clone(),
+                billed_seconds: cost.billed_seconds,
+                cost: cost.amount,
+                rate_json: Some(rate_json(&route.rate)?),
+            }),
+            Some((route, Err(error))) => {
+                tracing::error!(
+                    call.id = %request.key,
+                    trunk.name = %route.trunk.name,
+                    %error,
+                    "the carrier's cost cannot be computed; the call is recorded without it"
+                );
+                None
             }
             None => None,
         };
@@ -255,7 +280,7 @@ impl Calls {
     }
 
     /// The times and durations of the end, made consistent with the grant.
-    fn ended(&self, request: &SettleRequest, call: &OpenCall) -> CallEnd {
+    fn call_end(&self, request: &SettleRequest, call: &OpenCall) -> CallEnd {
         let now = self.clock.now();
         let answered_ms = request.answered_ms;
         if answered_ms == 0 {
@@ -264,6 +289,7 @@ impl Calls {
                 answered_at: None,
                 ended_at: plausible(request.ended_at_us, call.granted_at, now).unwrap_or(now),
                 answered_ms: 0,
+                real_ms: 0,
                 charged_ms: 0,
                 overrun_ms: 0,
             };
@@ -278,14 +304,16 @@ impl Calls {
         let own_ms = call.granted_ms.map_or(u64::MAX, |granted| {
             self.clock.monotonic_ms().saturating_sub(granted).saturating_add(CLOCK_TOLERANCE_MS)
         });
-        let charged_ms = answered_ms.min(own_ms).min(funded_ms);
+        let real_ms = answered_ms.min(own_ms).min(MAX_CALL_SECONDS * 1_000);
+        let charged_ms = real_ms.min(funded_ms);
         CallEnd {
             disposition: Disposition::Answered,
             answered_at: Some(answered_at),
             ended_at: plausible(request.ended_at_us, answered_at, now).unwrap_or(now),
             answered_ms,
+            real_ms,
             charged_ms,
-            overrun_ms: answered_ms.saturating_sub(funded_ms),
+            overrun_ms: real_ms.saturating_sub(funded_ms),
         }
     }
 
@@ -295,7 +323,7 @@ impl Calls {
         if request.extras.get("kind") == Some("emergency") {
             return Ok(self.ledger.settle(self.emergency(request)).await?);
         }
-        let turn = self.turn(&request.key)?;
+        let turn = self.turn(&request.key).ok_or(SettleError::InProgress)?;
         let settled = match self.open.remove(&request.key) {
             // Granted, but the answer never reached the dialplan: nothing was dialled.
             Some((_, call)) => {
@@ -312,7 +340,7 @@ impl Calls {
     pub async fn void(&self, key: &CallKey) {
         let Some((_, mut call)) = self.open.remove(key) else { return };
         let nothing = vec![Money::ZERO; call.payers.len()];
-        self.close(&mut call, &nothing);
+        self.close(key, &mut call, &nothing);
         if let Err(error) = self.ledger.void(key.clone()).await {
             tracing::warn!(call.id = %key, %error, "a voided call stays in the journal until its hold ends");
         }
@@ -364,18 +392,6 @@ impl Calls {
             currency: self.settings.currency.clone(),
         };
         Settlement { key: request.key.clone(), cdr, payers: Vec::new(), buy: None }
-    }
-}
-
-/// A request's turn at settling a call.
-struct Turn<'a> {
-    calls: &'a Calls,
-    key: CallKey,
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.calls.settling.remove(&self.key);
     }
 }
 

@@ -118,7 +118,7 @@ fn refusals(chain: &[Arc<Account>], rates: &[PayerRate], question: &Question) ->
         let settings = account.settings();
         settings.blocks(question.number)
             || payer.rate.is_blocked()
-            || settings.is_too_dear(payer.rate.price_per_minute(question.at))
+            || settings.is_too_dear(payer.rate.dearest_price_per_minute())
     };
     if chain.iter().zip(rates).any(blocked) {
         reasons.push(Reason::Blocked);

@@ -16,7 +16,7 @@ use super::{CommandAnswer, CommandRequest, MAX_BODY_BYTES};
 /// How long connecting may take: the listener is on this machine or next to it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a command may take, once the server has shown that it is alive.
-const COMMAND_TIMEOUT: Duration = Duration::from_mins(1);
+const COMMAND_TIMEOUT: Duration = Duration::from_mins(2);
 /// How long a server that is alive takes for anything else.
 const ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
