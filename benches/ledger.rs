@@ -45,7 +45,7 @@ async fn main() {
         if arguments.iter().any(|argument| argument == "--bench") { MEASURED } else { MEASURED / 20 };
     println!("{CALLERS} callers; settlements acknowledged after their commit");
     println!(
-        "{:<12}{:<34}{:>10}{:>10}{:>10}{:>12}{:>8}",
+        "{:<12}{:<34}{:>10}{:>10}{:>10}{:>14}{:>8}",
         "database", "way", "calls/s", "p50 ms", "p99 ms", "calls/commit", "ratio"
     );
     let files = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
@@ -74,7 +74,7 @@ async fn measure(database: &str, url: &str, measured: Duration) {
         let base = *single.get_or_insert(run.per_second());
         let ratio = run.per_second() * 10 / base.max(1);
         println!(
-            "{database:<12}{way:<34}{:>10}{:>10}{:>10}{:>12}{:>8}",
+            "{database:<12}{way:<34}{:>10}{:>10}{:>10}{:>14}{:>8}",
             run.per_second(),
             milliseconds(run.percentile(50)),
             milliseconds(run.percentile(99)),
