@@ -26,7 +26,7 @@ class Asterisk:
         # The path as Asterisk sees it, and as the rig does.
         self.inside = Path("/rig") / f"{name}-{os.getpid()}"
         self.outside = root / str(self.inside).lstrip("/")
-        self._process = None
+        self.process = None
         self._write(accounts, ip_peers)
 
     def _write(self, accounts, ip_peers):
@@ -92,13 +92,13 @@ class Asterisk:
 
     def start(self):
         conf = str(self.inside / "etc" / "asterisk.conf")
-        self._process = Process(
+        self.process = Process(
             "asterisk", ["chroot", str(self.root), "/usr/sbin/asterisk", "-f", "-U", "asterisk", "-G", "asterisk", "-C", conf],
             self.logs / f"asterisk-{self.name}.out")
         try:
             wait_until("Asterisk to be booted", lambda: "fully booted" in self.cli("core waitfullybooted"), 30)
         except RigError as error:
-            raise RigError(f"{error}; its output: {self._process.tail()}") from error
+            raise RigError(f"{error}; its output: {self.process.tail()}") from error
         return self
 
     def cli(self, command):
@@ -110,7 +110,7 @@ class Asterisk:
         return (done.stdout + done.stderr).decode(errors="replace")
 
     def running(self):
-        return self._process is not None and self._process.running()
+        return self.process is not None and self.process.running()
 
     def channels(self):
         """The names of the channels that are there now."""
@@ -130,15 +130,15 @@ class Asterisk:
         return path.read_text(errors="replace") if path.exists() else ""
 
     def stop(self):
-        if self._process is None:
+        if self.process is None:
             return
-        if self._process.running():
+        if self.process.running():
             self.cli("core stop now")
             try:
-                self._process.wait(5)
+                self.process.wait(5)
             except RigError:
                 pass
-        self._process.stop()
+        self.process.stop()
         log = self.outside / "log" / "messages"
         if log.exists():
             shutil.copy(log, self.logs / f"asterisk-{self.name}.messages")

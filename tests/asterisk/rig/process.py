@@ -35,6 +35,9 @@ def listens(address, port):
 class Process:
     """One child process with its output in a file."""
 
+    # All that run, so that a scenario that breaks off leaves none to the next one.
+    running_ones = []
+
     def __init__(self, name, command, output: Path, cwd=None, env=None):
         self.name = name
         self.output = output
@@ -43,6 +46,7 @@ class Process:
             command, stdin=subprocess.DEVNULL, stdout=self._file, stderr=self._file, cwd=cwd, env=env,
             start_new_session=True,
         )
+        Process.running_ones.append(self)
 
     @property
     def pid(self):
@@ -73,6 +77,8 @@ class Process:
             except subprocess.TimeoutExpired:
                 self.kill()
         self._file.close()
+        if self in Process.running_ones:
+            Process.running_ones.remove(self)
         return self._child.returncode
 
     def kill(self):

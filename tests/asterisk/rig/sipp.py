@@ -141,8 +141,8 @@ class Phones:
             "-m", str(len(calls)), "-r", str(rate), "-l", str(together or max(len(calls), 10)), "-nostdin",
             "-timeout", f"{seconds}s", "-timeout_error", "-trace_err", "-error_file", str(logs / f"{name}.errors"),
             "-trace_stat", "-stf", str(self.counts_file), "-fd", "1",
-            # Far from Asterisk's RTP.
-            "-mp", "30000",
+            # Far from Asterisk's RTP, and from that of other phones.
+            "-mp", str(30000 + 4 * next(_number)),
         ]
         if traced:
             command += ["-trace_msg", "-message_file", str(self.trace)]
