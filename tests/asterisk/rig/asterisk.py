@@ -125,6 +125,10 @@ class Asterisk:
                 found[match.group(1)] = match.group(2).split("|")
         return found
 
+    def forget_unsettled(self):
+        """What one scenario left on purpose is not the next one's."""
+        self.cli("database deltree tg_unsettled")
+
     def log(self):
         path = self.outside / "log" / "messages"
         return path.read_text(errors="replace") if path.exists() else ""
