@@ -4,11 +4,12 @@ import json
 import os
 import signal
 import subprocess
+import urllib.request
 from pathlib import Path
 
 from . import net
 from .book import Book
-from .process import Process, RigError, listens, wait_until
+from .process import Process, RigError, wait_until
 
 
 class Refused(Exception):
@@ -48,13 +49,21 @@ class Engine:
             "tollgate", [self._binary, "serve", "--config", str(self._config)], self._logs / f"tollgate-{self._name}.log",
             env=self._environment)
         try:
-            wait_until("tollgate to take FastAGI requests",
-                       lambda: not self._process.running() or listens(net.ASTERISK, net.AGI_PORT), 20)
+            # The ports are bound before the wallets are loaded: health tells when calls are taken.
+            wait_until("tollgate to be healthy", lambda: not self._process.running() or self.healthy(), 20)
         except RigError as error:
             raise RigError(f"{error}; its log: {self._process.tail()}") from error
         if not self._process.running():
             raise RigError(f"tollgate ended at its start; its log: {self._process.tail()}")
         return self
+
+    @staticmethod
+    def healthy():
+        try:
+            with urllib.request.urlopen(f"http://{net.ASTERISK}:{net.INTERNAL_PORT}/health", timeout=2) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
 
     def running(self):
         return self._process is not None and self._process.running()

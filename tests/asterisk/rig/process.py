@@ -1,7 +1,6 @@
 """Processes that the rig starts, and only those: each is ended by its own handle."""
 
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -21,15 +20,6 @@ def wait_until(what, holds, seconds=10.0, step=0.05):
         if time.monotonic() >= deadline:
             raise RigError(f"waited {seconds:g} s in vain for {what}")
         time.sleep(step)
-
-
-def listens(address, port):
-    """Whether a TCP connection to the port is taken."""
-    try:
-        with socket.create_connection((address, port), timeout=0.3):
-            return True
-    except OSError:
-        return False
 
 
 class Process:
