@@ -6,8 +6,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "a benchmark that cannot go on stops, says what it measured, and measures by the real clock"
+    reason = "a benchmark that cannot go on stops, and says what it measured"
 )]
 
 #[expect(dead_code, reason = "the storage story's calls, of which this needs few")]
