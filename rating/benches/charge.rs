@@ -61,7 +61,7 @@ fn benchmarks(c: &mut Criterion) {
     for (name, rate) in &shapes {
         for (length, ms) in [("10 s", 10_000), ("10 h", 36_000_000)] {
             c.bench_function(&format!("charge/{name}/{length}"), |b| {
-                b.iter(|| rate.charge(black_box(ms), now()))
+                b.iter(|| rate.charge(black_box(ms), now()));
             });
         }
         let ring = AnswerRange::new(now(), now() + jiff::SignedDuration::from_secs(90));

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,12 @@ use crate::store::StoreError;
 const FEED_EVERY: Duration = Duration::from_millis(300);
 /// How often holds that nobody settled are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// Sweeps between two looks for exchange rates that were set for a later date: a minute.
+const FX_ROUNDS: u32 = 12;
+/// Sweeps between two prunings of the feed: an hour.
+const PRUNE_ROUNDS: u32 = 720;
+/// How long changes are kept for processes that read them.
+const FEED_KEPT: SignedDuration = SignedDuration::from_hours(24);
 /// How long requests under way may take when the process is told to stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
 
@@ -242,11 +249,28 @@ async fn watch_writer(desk: Arc<Desk>, stop: CancellationToken) -> Result<(), No
     }
 }
 
+/// Ends what nobody settled, and now and then forgets changes that every process has long taken in.
 async fn sweep(calls: Arc<Calls>, stop: CancellationToken) -> Result<(), NodeError> {
+    let mut rounds = 0_u32;
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             () = tokio::time::sleep(SWEEP_EVERY) => calls.sweep().await,
+        }
+        rounds = rounds.wrapping_add(1);
+        if rounds.is_multiple_of(FX_ROUNDS) {
+            let repriced = calls.catalog.reprice(calls.clock.now()).await;
+            match repriced {
+                Ok(tariffs) if tariffs.is_empty() => {}
+                Ok(tariffs) => tracing::info!(?tariffs, "a dated exchange rate is in force now"),
+                Err(error) => tracing::warn!(%error, "exchange rates could not be looked at"),
+            }
+        }
+        if rounds.is_multiple_of(PRUNE_ROUNDS)
+            && let Ok(before) = calls.clock.now().checked_sub(FEED_KEPT)
+            && let Err(error) = calls.store.prune_feed(before).await
+        {
+            tracing::warn!(%error, "old changes stay in the feed until the next try");
         }
     }
 }

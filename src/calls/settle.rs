@@ -58,10 +58,8 @@ struct CallEnd {
     disposition: Disposition,
     answered_at: Option<Timestamp>,
     ended_at: Timestamp,
-    /// The duration as Asterisk's wall clock has it.
+    /// The real duration, as Asterisk has it.
     answered_ms: u64,
-    /// The real duration: Asterisk's, unless our own clock knows that it cannot have been so long.
-    real_ms: u64,
     /// What the payers are charged for.
     charged_ms: u64,
     overrun_ms: u64,
@@ -223,7 +221,7 @@ impl Calls {
         let route = route.and_then(|index| call.routes.get(index));
         // The carrier is paid for the real duration. One that cannot be priced must not keep the payers' charge out of
         // the book.
-        let cost = route.map(|route| (route, route.rate.charge(ended.real_ms, answered_at)));
+        let cost = route.map(|route| (route, route.rate.charge(ended.answered_ms, answered_at)));
         let buy = match cost {
             Some((route, Ok(cost))) => Some(BuyCost {
                 tariff_version: Some(route.trunk.tariff_version_id),
@@ -282,14 +280,14 @@ impl Calls {
     /// The times and durations of the end, made consistent with the grant.
     fn call_end(&self, request: &SettleRequest, call: &OpenCall) -> CallEnd {
         let now = self.clock.now();
-        let answered_ms = request.answered_ms;
+        // A wall clock that was set from 1970 during the call makes a duration nobody can price.
+        let answered_ms = request.answered_ms.min(MAX_CALL_SECONDS * 1_000);
         if answered_ms == 0 {
             return CallEnd {
                 disposition: unanswered(&request.dial_status),
                 answered_at: None,
                 ended_at: plausible(request.ended_at_us, call.granted_at, now).unwrap_or(now),
                 answered_ms: 0,
-                real_ms: 0,
                 charged_ms: 0,
                 overrun_ms: 0,
             };
@@ -304,16 +302,14 @@ impl Calls {
         let own_ms = call.granted_ms.map_or(u64::MAX, |granted| {
             self.clock.monotonic_ms().saturating_sub(granted).saturating_add(CLOCK_TOLERANCE_MS)
         });
-        let real_ms = answered_ms.min(own_ms).min(MAX_CALL_SECONDS * 1_000);
-        let charged_ms = real_ms.min(funded_ms);
+        let charged_ms = answered_ms.min(own_ms).min(funded_ms);
         CallEnd {
             disposition: Disposition::Answered,
             answered_at: Some(answered_at),
             ended_at: plausible(request.ended_at_us, answered_at, now).unwrap_or(now),
             answered_ms,
-            real_ms,
             charged_ms,
-            overrun_ms: real_ms.saturating_sub(funded_ms),
+            overrun_ms: answered_ms.saturating_sub(funded_ms),
         }
     }
 

@@ -96,6 +96,15 @@ impl Catalog {
         Ok(catalog)
     }
 
+    /// Moves tariffs to exchange rates that were set for a later date and hold now; returns the tariffs' names.
+    pub async fn reprice(&self, now: Timestamp) -> Result<Vec<String>, CatalogError> {
+        let repriced = admin::fx::reprice(&self.store, self.wallets, now).await?;
+        if !repriced.is_empty() {
+            self.refresh().await?;
+        }
+        Ok(repriced)
+    }
+
     /// The picture that holds now. Take it once a call.
     pub fn snapshot(&self) -> Guard<Arc<Snapshot>> {
         self.snapshot.load()

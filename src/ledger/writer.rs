@@ -1,6 +1,11 @@
 //! The one task that writes: takes what is queued, commits it together, tells everyone.
 
-use std::{collections::HashMap, mem, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    mem,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     sync::{mpsc, oneshot},
@@ -249,11 +254,21 @@ impl Writer {
     /// The database is away: callers are told, what nobody waits for is kept for the next time.
     fn give_up(&self, load: Vec<Item>, error: &LedgerError) {
         let mut kept = TakenAttempts::default();
+        // A call that ended in this load, or before it in an answer that was lost, must not be journalled after it.
+        let over: HashSet<CallKey> = load
+            .iter()
+            .filter_map(|item| match item {
+                Item::Settle(settlement, _) => Some(settlement.key.clone()),
+                Item::Void(key, _) => Some(key.clone()),
+                _ => None,
+            })
+            .collect();
         for item in load {
             match item {
                 Item::Settle(_, answer) => drop(answer.send(Err(error.clone()))),
                 Item::Void(_, answer) => drop(answer.send(Err(error.clone()))),
                 Item::Post(_, answer) => drop(answer.send(Err(error.clone()))),
+                Item::Opened(call) if over.contains(&call.key) => {}
                 Item::Opened(call) => self.keep_opened(call),
                 Item::Refused(attempt) => kept.recorded.push(*attempt),
                 Item::Count(counted) => kept.counted.push(counted),
