@@ -17,5 +17,7 @@ mod cli_commands;
 mod cli_config;
 mod cli_rate;
 mod recovery_concurrency;
+mod recovery_database;
 mod recovery_owner;
 mod recovery_restart;
+mod recovery_service;

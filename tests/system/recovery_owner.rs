@@ -108,6 +108,49 @@ async fn commands_say_that_the_server_hangs_instead_of_writing_behind_its_back()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_hung_past_its_lease_admits_nothing_and_ends_where_another_has_written() {
+    let program = Program::sqlite();
+    program.furnish();
+    let mut serving = program.serve();
+    let granted = Dial::new("alice", BERLIN).ask(serving.fastagi).await.allowed();
+    serving.suspend();
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    // The lease is over: nobody but the database says who owns, and it is the command.
+    let said = program.run(&["credit", "alice", "1", "--reference", "after the lease"]);
+    serving.resume();
+    let asked = Dial::new("alice", BERLIN).channel().run(serving.fastagi).await;
+    if said.status == 0 {
+        if let Ok(asked) = asked {
+            assert_ne!(asked.variable("TG_STATUS"), Some("ALLOW"), "its wallets are not the book's any more");
+        }
+        let status = serving.wait_for_end(Duration::from_secs(20)).expect("it ends by itself");
+        assert_eq!(status.code(), Some(1));
+        drop(serving);
+        serving = program.serve();
+        assert_eq!(program.shown("alice", "balance"), "101");
+    } else {
+        assert_eq!(said.code(), "owner", "{said:?}");
+        assert_eq!(program.shown("alice", "balance"), "100");
+    }
+    assert!(End::answered(1_000).tell(serving.fastagi, &granted, now().as_microsecond()).await);
+    assert!(serving.stop().success());
+    program.assert_audit();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_with_another_token_is_refused_by_the_running_server() {
+    let program = Program::sqlite();
+    program.furnish();
+    let serving = program.serve();
+    let wrong = [("TOLLGATE_INTERNAL__TOKEN", "guess")];
+    let said = program.run_with(&wrong, &["credit", "alice", "1", "--reference", "x"]);
+    assert_eq!((said.status, said.code().as_str()), (1, "owner"), "{said:?}");
+    assert!(said.json()["error"].as_str().unwrap().contains("internal.token"), "{said:?}");
+    assert!(!said.out.contains("guess") && !serving.log().contains("guess"));
+    assert_eq!(program.shown("alice", "balance"), "100");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_internal_listener_wants_its_token() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let program = Program::sqlite();

@@ -43,6 +43,8 @@ on_both!(a_server_killed_with_live_calls_holds_for_them_again_and_settles_each_o
     assert_eq!(program.shown("alice", "held"), "44.69472");
     assert_eq!(program.shown("alice", "calls"), 3);
     assert_eq!(program.shown("acme", "held"), "37.2456");
+    program.ok(&["account", "set", "alice", "--max-calls", "3"]);
+    assert_eq!(Dial::new("alice", BERLIN).ask(serving.fastagi).await.reason(), "call_limit");
 
     assert!(settle(&serving, &live[0], &End::answered(3_000)).await);
     assert!(settle(&serving, &live[0], &End::answered(3_000)).await, "told again, acknowledged again");

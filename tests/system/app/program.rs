@@ -134,8 +134,19 @@ impl Program {
 
     /// Starts a server and waits until it serves.
     pub(crate) fn serve(&self) -> Serving {
-        Serving::start(&mut self.command(&["serve"]))
+        self.serve_with(&[])
+    }
+
+    /// Starts a server with this in its environment.
+    pub(crate) fn serve_with(&self, environment: &[(&str, &str)]) -> Serving {
+        let mut command = self.command(&["serve"]);
+        Serving::start(command.envs(environment.iter().copied()))
             .unwrap_or_else(|log| panic!("it does not serve:\n{log}"))
+    }
+
+    /// Runs a command with `--json` and this in its environment.
+    pub(crate) fn run_with(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Said {
+        finish(self.command(arguments).arg("--json").envs(environment.iter().copied()))
     }
 
     /// Starts a server that must not serve; how it ended and what it said.
