@@ -57,7 +57,7 @@ class Asterisk:
         (site / "peers.conf").write_text(
             "".join(_account(name) for name in accounts)
             + "".join(_ip_peer(name, host) for name, host in ip_peers.items()))
-        (site / "manager.conf").write_text("; Nobody asks this Asterisk by AMI.\n")
+        (site / "manager.conf").write_text(f"[tollgate](tg-engine)\nsecret = {net.MANAGER_SECRET}\n")
         owner = pwd_of(self.root, "asterisk")
         for path in [self.outside, *self.outside.rglob("*")]:
             os.chown(path, *owner)
@@ -71,6 +71,11 @@ class Asterisk:
             if count != 1:
                 raise RigError(f"{path} has {count} lines that set {key}")
         path.write_text(text)
+
+    @staticmethod
+    def conf(name):
+        """A file of the repository's configuration, as it ships."""
+        return (CONF / name).read_text()
 
     @contextmanager
     def without_agi(self, values):

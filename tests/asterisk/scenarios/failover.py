@@ -45,6 +45,12 @@ def run(rig, claims):
         for position, login in enumerate((world.CLIENT, world.RESELLER)):
             claims.soon(f"{title}: the hold of {login} is gone", lambda login=login: world.wallet(engine, login),
                         (nanos(100) - spent[position], 0))
+    rig.asterisk.cli("dialplan set global TG_NEXT_ROUTE_CAUSES :17:")
+    try:
+        _call(rig, claims, engine, "busy, where the operator lists that cause", {"refuses": (486, "Busy Here")}, {},
+              Call(world.CLIENT, world.BERLIN, talk_ms=300), 200, (1, 1), "answered")
+    finally:
+        rig.asterisk.cli('dialplan set global TG_NEXT_ROUTE_CAUSES ""')
     claims.equal("the audit finds no difference", engine.audit()["differences"], [])
     claims.equal("nothing unsettled is left in Asterisk", rig.asterisk.unsettled(), {})
 
