@@ -15,7 +15,7 @@ pub enum Side<'a> {
 
 /// What a query can be run on: a writing transaction or a reader.
 pub trait Session: Send {
-    /// The connection, for [`on!`](crate::store::on).
+    /// The connection, for the `on!` macro.
     fn side(&mut self) -> Side<'_>;
 }
 
