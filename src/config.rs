@@ -73,7 +73,7 @@ pub struct FastAgi {
     pub listen: SocketAddr,
     /// Networks whose Asterisk servers may ask.
     pub allow: Vec<IpNet>,
-    /// Connections served at once; one more waits.
+    /// Connections served at once; one more is closed at once, and its call refused.
     pub max_connections: usize,
 }
 
