@@ -1,6 +1,7 @@
 //! A call is settled once, by its own ticket.
 
 use crate::app::TestApp;
+use crate::app::book::cdrs;
 use crate::app::database::on_both;
 use crate::app::decks::BERLIN;
 use crate::app::house::money;
@@ -162,5 +163,40 @@ async fn a_hold_that_nobody_settles_ends_and_its_ticket_still_charges() {
     assert!(app.end(&granted, &End::answered(30_000)).await);
     assert_eq!(app.cdr(&granted.dial).await.payers[0].charge, 31_038_000);
     assert_eq!(app.balance("alice").await, "0.031038");
+    app.assert_right().await;
+}
+
+#[tokio::test]
+async fn a_unique_id_that_comes_again_after_its_end_is_refused() {
+    let app = TestApp::start().await;
+    app.furnish().await;
+    let first = app.dial("alice", BERLIN).await.allowed();
+    app.talk(&first, 3_000).await;
+    // Asterisk never uses a unique id twice; one whose clock was set back and that has no systemname does.
+    assert_eq!(first.dial.ask(app.fastagi).await.reason(), "unavailable");
+    app.flush().await;
+    let cdrs = cdrs(&app.desk.store, &first.dial).await;
+    let dispositions: Vec<&str> = cdrs.iter().map(|cdr| cdr.disposition.as_str()).collect();
+    assert_eq!(dispositions, ["answered", "refused"]);
+    assert_eq!(app.balance("alice").await, "99.996896");
+    app.assert_right().await;
+}
+
+#[tokio::test]
+async fn a_settled_call_that_is_journalled_all_the_same_is_not_charged_again_after_a_restart() {
+    let app = TestApp::start().await;
+    app.furnish().await;
+    let granted = app.dial("alice", BERLIN).await.allowed();
+    app.flush().await;
+    let journalled = app.desk.store.open_calls().await.unwrap().remove(0);
+    app.talk(&granted, 3_000).await;
+    app.calls.ledger.open_call(journalled);
+    app.flush().await;
+
+    let app = TestApp::on(app.stop().await, |_| {}).await;
+    app.clock.advance_ms(3_000);
+    assert!(app.end(&granted, &End::answered(3_000)).await, "it is in the book");
+    assert_eq!(app.balance("alice").await, "99.996896");
+    assert_eq!(app.calls.open_calls(), 0);
     app.assert_right().await;
 }
