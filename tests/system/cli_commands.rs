@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::app::database::on_both;
 use crate::app::decks::{BERLIN, SOLD};
 use crate::app::program::{Program, bare, finish};
 
@@ -12,9 +13,8 @@ fn has(value: &Value, keys: &[&str]) {
     }
 }
 
-#[test]
-fn every_command_on_tariffs_answers_with_the_keys_that_programs_rely_on() {
-    let program = Program::sqlite();
+on_both!(every_command_on_tariffs_answers_with_the_keys_that_programs_rely_on, database => {
+    let program = Program::on(database);
     let deck = program.file("sold.csv", SOLD);
     program.ok(&["migrate"]);
     program.ok(&["check-config"]);
@@ -47,11 +47,10 @@ fn every_command_on_tariffs_answers_with_the_keys_that_programs_rely_on() {
          --weight 10 --zone UTC --max-calls 30 --strip 49 --prepend 0",
     );
     has(&trunk, &["id", "name"]);
-}
+});
 
-#[test]
-fn every_command_on_accounts_answers_with_the_keys_that_programs_rely_on() {
-    let program = Program::sqlite();
+on_both!(every_command_on_accounts_answers_with_the_keys_that_programs_rely_on, database => {
+    let program = Program::on(database);
     let deck = program.file("sold.csv", SOLD);
     program.ok(&["tariff", "import", "sold", &deck]);
     has(&program.ok(&["plan", "create", "wholesale", "--tariff", "sold"]), &["id", "name"]);
@@ -89,11 +88,10 @@ fn every_command_on_accounts_answers_with_the_keys_that_programs_rely_on() {
     has(&audit, &["ok", "wallets", "entries", "calls", "differences"]);
     assert_eq!((&audit["ok"], &audit["differences"]), (&true.into(), &Value::Array(Vec::new())));
     program.ok(&["secrets", "rotate"]);
-}
+});
 
-#[test]
-fn every_setting_of_an_account_is_kept_and_shown() {
-    let program = Program::sqlite();
+on_both!(every_setting_of_an_account_is_kept_and_shown, database => {
+    let program = Program::on(database);
     program.furnish();
     let set = program.ok_line(
         "account set alice --active no --credit-limit 1 --max-calls 3 --cps 2 --daily-spend 50 \
@@ -116,7 +114,7 @@ fn every_setting_of_an_account_is_kept_and_shown() {
         assert_eq!(set[key], value, "{key}");
         assert_eq!(program.shown("alice", key), value, "{key}");
     }
-}
+});
 
 #[test]
 fn a_wrong_usage_is_status_2_and_touches_nothing() {
@@ -243,15 +241,14 @@ fn for_a_person_answers_are_lines_and_refusals_go_to_standard_error() {
     assert!(said.err.contains("nobody"), "{said:?}");
 }
 
-#[test]
-fn a_new_client_begins_with_its_plans_initial_credit() {
-    let program = Program::sqlite();
+on_both!(a_new_client_begins_with_its_plans_initial_credit, database => {
+    let program = Program::on(database);
     program.furnish();
     program.ok_line("plan create gift --base wholesale --markup 20 --initial-credit 1.5");
     program.ok(&["client", "create", "lucky", "--reseller", "acme", "--plan", "gift"]);
     assert_eq!(program.shown("lucky", "balance"), "1.5");
     program.assert_audit();
-}
+});
 
 #[test]
 fn a_chain_of_payers_is_at_most_four_deep() {

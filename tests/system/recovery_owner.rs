@@ -26,9 +26,8 @@ on_both!(money_commands_reach_the_running_server_and_the_book_alike, database =>
     program.assert_audit();
 });
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_commands_make_and_change_is_in_force_in_the_running_server_at_once() {
-    let program = Program::sqlite();
+on_both!(what_commands_make_and_change_is_in_force_in_the_running_server_at_once, database => {
+    let program = Program::on(database);
     program.furnish();
     let serving = program.serve();
     program.ok(&["client", "create", "bob", "--reseller", "acme", "--plan", "retail"]);
@@ -54,11 +53,10 @@ async fn what_commands_make_and_change_is_in_force_in_the_running_server_at_once
     program.ok(&["client", "create", "carol", "--reseller", "acme", "--plan", "promo"]);
     program.ok(&["credit", "carol", "1", "--reference", "cash"]);
     assert!(Dial::new("carol", "33142345678").ask(serving.fastagi).await.is_allowed());
-}
+});
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn commands_take_the_ownership_at_once_where_the_server_was_killed() {
-    let program = Program::sqlite();
+on_both!(commands_take_the_ownership_at_once_where_the_server_was_killed, database => {
+    let program = Program::on(database);
     program.furnish();
     let serving = program.serve();
     serving.kill();
@@ -72,7 +70,7 @@ async fn commands_take_the_ownership_at_once_where_the_server_was_killed() {
     assert_eq!(program.shown("alice", "balance"), "101");
     assert!(serving.stop().success());
     program.assert_audit();
-}
+});
 
 on_both!(a_second_server_on_the_same_database_is_refused_while_the_first_lives, database => {
     let program = Program::on(database);
@@ -94,11 +92,21 @@ async fn commands_say_that_the_server_hangs_instead_of_writing_behind_its_back()
     let program = Program::sqlite();
     program.furnish();
     let serving = program.serve();
-    serving.suspend();
-    let asked = Instant::now();
-    let said = program.run(&["credit", "alice", "1", "--reference", "into the void"]);
-    assert!(asked.elapsed() < Duration::from_secs(30), "it took {:?} to say so", asked.elapsed());
-    serving.resume();
+    let mut said = None;
+    for _ in 0..5 {
+        serving.suspend();
+        let asked = Instant::now();
+        let answer = program.run(&["credit", "alice", "1", "--reference", "into the void"]);
+        assert!(asked.elapsed() < Duration::from_secs(30), "it took {:?} to say so", asked.elapsed());
+        serving.resume();
+        // Caught in the middle of a write it keeps SQLite's lock: that is said, too, but is another case.
+        if answer.code() != "database" {
+            said = Some(answer);
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    let said = said.expect("the server was not always in the middle of a write");
     assert_eq!((said.status, said.code().as_str()), (1, "owner"), "{said:?}");
     assert!(said.json()["error"].as_str().unwrap().contains("does not answer"), "{said:?}");
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -107,9 +115,8 @@ async fn commands_say_that_the_server_hangs_instead_of_writing_behind_its_back()
     program.assert_audit();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_hung_past_its_lease_admits_nothing_and_ends_where_another_has_written() {
-    let program = Program::sqlite();
+on_both!(a_server_that_hung_past_its_lease_admits_nothing_and_ends_where_another_has_written, database => {
+    let program = Program::on(database);
     program.furnish();
     let mut serving = program.serve();
     let granted = Dial::new("alice", BERLIN).ask(serving.fastagi).await.allowed();
@@ -129,13 +136,14 @@ async fn a_server_that_hung_past_its_lease_admits_nothing_and_ends_where_another
         serving = program.serve();
         assert_eq!(program.shown("alice", "balance"), "101");
     } else {
-        assert_eq!(said.code(), "owner", "{said:?}");
+        // It may have been caught in the middle of a write, and keep SQLite's lock.
+        assert!(["owner", "database"].contains(&said.code().as_str()), "{said:?}");
         assert_eq!(program.shown("alice", "balance"), "100");
     }
     assert!(End::answered(1_000).tell(serving.fastagi, &granted, now().as_microsecond()).await);
     assert!(serving.stop().success());
     program.assert_audit();
-}
+});
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_with_another_token_is_refused_by_the_running_server() {

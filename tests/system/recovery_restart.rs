@@ -154,9 +154,8 @@ async fn a_server_told_to_stop_ends_with_status_0_and_every_acknowledged_settlem
     program.assert_audit();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_settled_when_the_server_was_killed_are_in_the_book_once() {
-    let program = Program::sqlite();
+on_both!(calls_settled_when_the_server_was_killed_are_in_the_book_once, database => {
+    let program = Program::on(database);
     program.furnish();
     program.ok(&["credit", "alice", "100000", "--reference", "many calls"]);
     program.ok(&["credit", "acme", "100000", "--reference", "many calls"]);
@@ -214,7 +213,7 @@ async fn calls_settled_when_the_server_was_killed_are_in_the_book_once() {
         "wallet and book agree; {held_by_lost_answers} calls open"
     );
     program.assert_audit();
-}
+});
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_stopping_refuses_new_calls_and_settles_live_ones() {
