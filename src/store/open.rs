@@ -90,6 +90,16 @@ impl Store {
     }
 }
 
+/// Makes the database's file where there is none, readable by its owner alone: it holds balances and who called whom.
+fn make_private(file: &std::path::Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(StoreError::Url(format!("{} cannot be made: {error}", file.display()))),
+    }
+}
+
 async fn open_sqlite(url: &str) -> Result<Db, StoreError> {
     let options = SqliteConnectOptions::from_str(url).map_err(|error| StoreError::Url(error.to_string()))?;
     let name = options.get_filename().to_string_lossy();
@@ -100,6 +110,7 @@ async fn open_sqlite(url: &str) -> Result<Db, StoreError> {
     {
         return Err(StoreError::Url("SQLite needs a file: sqlite://tollgate.db".to_owned()));
     }
+    make_private(options.get_filename())?;
     let options = options
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
