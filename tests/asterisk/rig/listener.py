@@ -1,5 +1,6 @@
-"""A FastAGI server that is none: it takes Asterisk's connections, keeps what was sent, and closes without a word."""
+"""A FastAGI server that is none: it takes Asterisk's connections, keeps what was sent, and closes too early."""
 
+import re
 import socket
 import threading
 import time
@@ -11,9 +12,12 @@ from .process import RigError
 class Listener:
     """Use with `with`, while no Tollgate runs."""
 
-    def __init__(self, reset=False, hears_s=0.0):
-        """`reset`: ends with RST instead of FIN. `hears_s`: how long it listens before it closes."""
+    def __init__(self, reset=False, hears_s=0.0, says=()):
+        """`reset`: ends with RST instead of FIN. `hears_s`: how long it listens before it closes. `says`: commands
+        that it says to an authorize, each after the reply to the one before, and then it closes; `UNIQUE_ID` in them
+        is the channel's own."""
         self._reset = reset
+        self._says = says
         self._hears_s = hears_s
         self._socket = socket.socket()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -31,7 +35,8 @@ class Listener:
                 connection, _ = self._socket.accept()
             except TimeoutError:
                 continue
-            self.heard.append(self._hear(connection))
+            connection.settimeout(5)
+            self.heard.append(self._say(connection) if self._says else self._hear(connection))
             if self._reset:
                 # Linger of zero seconds.
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
@@ -49,6 +54,20 @@ class Listener:
                 break
             text += part
         return text.decode(errors="replace")
+
+    def _say(self, connection):
+        with connection.makefile("rb") as lines:
+            head = b""
+            for line in lines:
+                head += line
+                if line == b"\n":
+                    break
+            if b"agi_network_script: authorize" in head:
+                own = re.search(rb"(?m)^agi_uniqueid: (.*)$", head).group(1)
+                for command in self._says:
+                    connection.sendall(command.encode().replace(b"UNIQUE_ID", own) + b"\n")
+                    head += lines.readline()
+        return head.decode(errors="replace")
 
     def __enter__(self):
         self._thread.start()

@@ -94,7 +94,7 @@ def _phone(authenticates, call):
     patience = f' timeout="{call.patience_ms}" ontimeout="cancel"' if call.patience_ms is not None else ""
     for code in (100, 180, 183):
         body += f'  <recv response="{code}" optional="true"{patience}/>\n'
-    for code in REFUSALS:
+    for code in REFUSALS if authenticates else (401, *REFUSALS):
         body += f'  <recv response="{code}" optional="true" next="refused"{patience}/>\n'
     body += f'  <recv response="200" rrs="true"{patience}/>\n'
     body += _send(_in_dialog("ACK", cseq, call, _NEW_VIA))
@@ -171,13 +171,14 @@ class Phones:
         self._process.stop(2)
 
 
-def finals(messages):
-    """The final answer of each call of a phone's trace, challenges left out: {Call-ID: code}; 0 for none."""
+def finals(messages, challenge_counts=False):
+    """The final answer of each call of a phone's trace: {Call-ID: code}; 0 for none. A challenge is one only where the
+    phone does not answer it (`challenge_counts`)."""
     found = {}
     for message in messages:
         if message.method == "INVITE" and message.sent:
             found.setdefault(message.call_id, 0)
-        elif message.code >= 200 and message.code != 401 and message.header("CSeq").endswith("INVITE"):
+        elif message.code >= 200 and (challenge_counts or message.code != 401) and message.header("CSeq").endswith("INVITE"):
             found[message.call_id] = message.code
     return found
 

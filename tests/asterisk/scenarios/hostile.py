@@ -65,6 +65,13 @@ def run(rig, claims):
         _refused(claims, rig, "dialling", [Call(world.CLIENT, number, talk_ms=100) for number in DIALLED])
         _refused(claims, rig, "calling as", [Call(world.CLIENT, world.BERLIN, caller, talk_ms=100) for caller in CALLERS],
                  host=net.PBX, authenticates=False)
+        for what, caller, host in (
+            ("a stranger who writes an IP peer's name", world.PBX_PEER, net.PHONE),
+            ("a stranger who writes an account's name", world.CLIENT, net.PHONE),
+            ("an IP peer that writes an account's name", world.CLIENT, net.PBX),
+        ):
+            phone = Phones(rig.logs, [Call(caller, world.BERLIN, talk_ms=100)], host=host, authenticates=False)
+            claims.equal(f"{what} is asked for a password", list(finals(phone.wait(), True).values()), [401])
         claims.equal("none of them reached Tollgate", listener.heard, [])
         for decoration in DECORATIONS:
             Phones(rig.logs, [Call(world.CLIENT, world.BERLIN, talk_ms=100, **decoration)]).wait()

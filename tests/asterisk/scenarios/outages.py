@@ -2,11 +2,18 @@
 
 import time
 
-from rig import world
+from rig import net, world
 from rig.claims import nanos
 from rig.listener import Listener
 from rig.process import wait_until
 from rig.sipp import Call, Carrier, Phones, finals
+
+# What Tollgate says before the token.
+GRANT = (
+    "EXEC MSet TG_STATUS=ALLOW,TG_LIMIT_MS=60000,TG_RING_S=30,TG_TALK_S=60,TG_ROUTES=1,"
+    f"TG_ROUTE_1=PJSIP/carrier-a/sip:{world.BERLIN}@{net.CARRIERS['carrier-a']}:{net.CARRIER_PORT}"
+)
+TOKEN = "SET VARIABLE TG_TOKEN UNIQUE_ID"
 
 
 def run(rig, claims):
@@ -32,8 +39,17 @@ def run(rig, claims):
         refused("Tollgate closes early", within=2)
     with Listener(reset=True):
         refused("Tollgate resets the connection", within=2)
+    # The worst moment: all but the token was said.
+    for what, token in (("before the token", ()), ("after another call's token", ("SET VARIABLE TG_TOKEN rig1-1.1",))):
+        with Listener(says=(GRANT, *token)) as listener:
+            refused(f"Tollgate closes {what}", within=2)
+        claims.equal(f"Tollgate closes {what}: Asterisk had taken what it said",
+                     [text.count("200 result=") for text in listener.heard if "authorize" in text], [1 + len(token)])
+    for name in ("TG_LIMIT_MS=60000", "TG_RING_S=30", "TG_TALK_S=60", "TG_ROUTES=1"):
+        with Listener(says=(GRANT.replace(name, name.split("=")[0] + "=0"), TOKEN)):
+            refused(f"a grant with {name.split('=')[0]} of zero", within=2)
     claims.soon("what was refused while Tollgate was away waits in astdb with no duration",
-                lambda: [record[2] for record in rig.asterisk.unsettled().values()], ["0", "0", "0"])
+                lambda: [record[2] for record in rig.asterisk.unsettled().values()], ["0"] * 9)
 
     engine.start()
     engine.freeze()
@@ -76,6 +92,9 @@ def _killed_during_a_live_call(rig, claims, engine, carriers):
     time.sleep(1)
     claims.equal("its settlement landed once", engine.book.count() - before, 1)
     cdr = cdrs[-1]
+    claims.equal("it is recorded with who called what from where by which carrier",
+                 (cdr["endpoint"], cdr["dialled"], cdr["source_address"], cdr["trunk_name"]),
+                 (world.CLIENT, world.BERLIN, "127.0.2.1", "carrier-a"))
     claims.between("with its whole duration", cdr["answered_ms"], 4950, 5250)
     claims.equal("and its charge to the nano", cdr["payers"][0]["charge"],
                  world.charge(world.marked_up("0.0617284"), world.marked_up("0.005"), cdr["charged_ms"]))
