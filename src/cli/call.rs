@@ -48,9 +48,9 @@ pub struct PlayedCall {
 }
 
 /// Runs `tollgate call …`.
-pub async fn run(config: &Config, args: CallArgs) -> Outcome {
+pub async fn run(config: &Config, args: CallArgs, json: bool) -> Outcome {
     let server = args.server.clone().unwrap_or_else(|| config.fastagi.listen.to_string());
-    let played = play(&server, &args, &SystemClock::new(), tokio::time::sleep).await?;
+    let played = play(&server, &args, &SystemClock::new(), |time| talk(time, json)).await?;
     let variable = |name: &str| played.authorize.variable(name).map(str::to_owned);
     if variable("TG_STATUS").as_deref() != Some("ALLOW") {
         let reason = variable("TG_REASON").unwrap_or_else(|| "no answer".to_owned());
@@ -83,6 +83,15 @@ pub async fn run(config: &Config, args: CallArgs) -> Outcome {
         "settled": settled,
     });
     Ok(Answer { json, text, status: u8::from(!settled) })
+}
+
+/// Lets the talk pass, and says so to a person who waits for it.
+#[expect(clippy::print_stderr, reason = "the answer on standard output comes when the call has ended")]
+async fn talk(time: Duration, json: bool) {
+    if !json {
+        eprintln!("granted, talking for {} s", time.as_secs_f64());
+    }
+    tokio::time::sleep(time).await;
 }
 
 /// Authorises, talks, settles. `talk` lets the time of the talk pass.

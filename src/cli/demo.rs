@@ -44,12 +44,12 @@ pub struct DemoArgs {
 }
 
 /// Sets up, serves, plays a call, shows it; stays until told to stop, unless asked not to.
-pub async fn run(args: DemoArgs, json: bool) -> Outcome {
+pub async fn run(config: &Config, args: DemoArgs, json: bool) -> Outcome {
     let temporary = (args.once && args.data.is_none())
         .then(|| std::env::temp_dir().join(format!("tollgate-demo-{}", std::process::id())));
     let folder =
         args.data.clone().or_else(|| temporary.clone()).unwrap_or_else(|| PathBuf::from("tollgate-demo"));
-    let outcome = play(&folder, args.once, json).await;
+    let outcome = play(config.clone(), &folder, args.once, json).await;
     if let Some(folder) = temporary {
         // A folder of ours that cannot be removed is only litter.
         let _ = std::fs::remove_dir_all(folder);
@@ -57,10 +57,9 @@ pub async fn run(args: DemoArgs, json: bool) -> Outcome {
     outcome
 }
 
-async fn play(folder: &std::path::Path, once: bool, json: bool) -> Outcome {
+async fn play(mut config: Config, folder: &std::path::Path, once: bool, json: bool) -> Outcome {
     std::fs::create_dir_all(folder)
         .map_err(|e| Failure::new("data", format!("{} cannot be made: {e}", folder.display())))?;
-    let mut config = Config::default();
     config.database.url = format!("sqlite://{}", folder.join("tollgate.db").display());
     "warn".clone_into(&mut config.log.filter);
     super::system::log(&config);
@@ -98,7 +97,8 @@ async fn play(folder: &std::path::Path, once: bool, json: bool) -> Outcome {
     say(&text);
     let told = super::system::told_to_stop()?;
     node.run(told).await.map_err(|e| Failure::new("crashed", e.to_string()))?;
-    Ok(Answer::new(json!({ "stopped": true }), "stopped"))
+    // Everything was said when the call was shown.
+    Ok(Answer::new(serde_json::Value::Null, ""))
 }
 
 #[expect(clippy::print_stdout, reason = "the demo shows its call before it goes on serving")]
@@ -287,7 +287,7 @@ mod tests {
     #[tokio::test]
     async fn the_demo_charges_three_parties_and_the_balances_follow() {
         let folder = tempfile::tempdir().unwrap();
-        let shown = play(folder.path(), true, true).await.unwrap().json;
+        let shown = play(Config::default(), folder.path(), true, true).await.unwrap().json;
         let amount = |path: &str| -> Money {
             let value = shown
                 .pointer(path)
@@ -305,7 +305,7 @@ mod tests {
         assert_eq!(margin, amount("/margin"));
         assert_eq!(shown["settled"], true);
         // A second run finds everything there and charges one more call.
-        let again = play(folder.path(), true, true).await.unwrap().json;
+        let again = play(Config::default(), folder.path(), true, true).await.unwrap().json;
         assert_eq!(again["client"]["balance_before"], shown["client"]["balance_after"]);
     }
 }

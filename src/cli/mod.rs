@@ -156,13 +156,13 @@ async fn run(cli: Cli) -> CommandAnswer {
 
 async fn run_here(config: Arc<Config>, cli: Cli) -> Outcome {
     match cli.command {
-        Command::Demo(args) => demo::run(args, cli.json).await,
+        Command::Demo(args) => demo::run(&config, args, cli.json).await,
         Command::Serve => system::serve(config).await,
         Command::Migrate => system::migrate(&config).await,
         Command::CheckConfig => system::check_config(&config),
         Command::Doctor => doctor::run(&config).await,
         Command::Audit => system::audit(config).await,
-        Command::Call(args) => call::run(&config, args).await,
+        Command::Call(args) => call::run(&config, args, cli.json).await,
         Command::Rate(args) => rate::deck(&config, args),
         Command::Tariff(command) => {
             let desk = Desk::open(config).await?;
@@ -237,7 +237,9 @@ impl From<DeskError> for Failure {
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "the one place that prints a command's answer")]
 fn print(json: bool, answer: &CommandAnswer) -> ExitCode {
-    if json {
+    if answer.json.is_null() {
+        // The command has said what it had to say.
+    } else if json {
         println!("{}", answer.json);
     } else if answer.status == 0 {
         println!("{}", answer.text);

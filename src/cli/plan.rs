@@ -57,7 +57,7 @@ pub struct CreateArgs {
     #[arg(long, value_name = "PLAN", requires = "markup")]
     pub base: Option<String>,
     /// What is added to the base plan's prices.
-    #[arg(long, value_name = "PERCENT", requires = "base")]
+    #[arg(long, value_name = "PERCENT", requires = "base", conflicts_with = "tariff")]
     pub markup: Option<Markup>,
     /// Which way charges are rounded: up, half-up, half-even, down.
     #[arg(long)]
