@@ -120,6 +120,7 @@ pub struct Peer {
 pub struct Directory {
     accounts: DashMap<i64, Arc<Account>>,
     peers: DashMap<Box<str>, Peer>,
+    reloading: tokio::sync::Mutex<()>,
 }
 
 impl Directory {
@@ -157,6 +158,8 @@ impl Directory {
 
     /// Reads one account again, new or changed.
     pub async fn reload(&self, store: &Store, currency: &str, id: i64) -> Result<(), StoreError> {
+        // One after the other: an older reading must not be put over a newer one.
+        let _turn = self.reloading.lock().await;
         let Some(record) = store.account_by_id(id).await? else { return Ok(()) };
         let balance = match self.account(id) {
             Some(_) => Money::ZERO,

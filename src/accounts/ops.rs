@@ -210,6 +210,11 @@ pub async fn create_client(desk: &Desk, new: NewClient) -> Result<Created, OpsEr
     }
     let credit_limit = check_not_negative("credit-limit", new.credit_limit)?;
     let plan_id = plan_id(desk, &new.plan).await?;
+    let initial = initial_credit(desk, plan_id).await?;
+    if initial > Money::ZERO {
+        // Whoever may not post the credit does not make the client either.
+        desk.ledger().await?;
+    }
     let mut tx = begin(desk).await?;
     let parent = match &new.reseller {
         Some(login) => Some(reseller(&mut tx, login).await?.id),
@@ -221,7 +226,6 @@ pub async fn create_client(desk: &Desk, new: NewClient) -> Result<Created, OpsEr
     };
     let account = fresh(desk, &mut tx, login, Kind::Client, parent, plan_id, credit_limit).await?;
     let created = insert(desk, tx, account.clone(), true).await?;
-    let initial = initial_credit(desk, plan_id).await?;
     if initial > Money::ZERO {
         desk.post_credit(&account, initial, &format!("initial credit of plan {}", new.plan)).await?;
     }

@@ -326,10 +326,12 @@ impl Desk {
                 calls: calls.open_calls_of(account.id),
             });
         }
+        // The journal first: a settlement in between then counts twice, never not at all.
+        let journal = self.store.open_calls().await?;
         let balance = book_balance(&self.store, account.id, self.currency()).await?;
         let mut held = Money::ZERO;
         let mut calls = 0;
-        for call in self.store.open_calls().await? {
+        for call in journal {
             for part in call.held.iter().filter(|part| part.account_id == account.id) {
                 held = held.checked_add(part.amount).unwrap_or(Money::MAX);
                 calls += 1;
@@ -363,6 +365,9 @@ impl Desk {
             text: format!("cli-{}-{:016x}", self.clock.now().as_microsecond(), random_below(u64::MAX)),
         });
         let not_enough = |available| OpsError::NotEnough { login: account.login.clone(), available };
+        if self.live.get().is_some_and(|calls| calls.directory.account(account.id).is_none()) {
+            self.account_changed(account.id).await?;
+        }
         let live = self.live.get().and_then(|calls| calls.directory.account(account.id));
         if self.money_of(account).await?.balance.checked_add(amount).is_none() {
             return Err(OpsError::BadValue {

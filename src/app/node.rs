@@ -19,10 +19,12 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Reserve};
 use crate::internal::server::{Backend, BoxFuture};
 use crate::internal::{self, CommandAnswer, CommandRequest};
-use crate::store::StoreError;
+use crate::store::{StoreError, within};
 
 /// How often the change feed is read.
 const FEED_EVERY: Duration = Duration::from_millis(300);
+/// How long the feed is waited for.
+const FEED_PATIENCE: Duration = Duration::from_secs(10);
 /// How often holds that nobody settled are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// Sweeps between two looks for exchange rates that were set for a later date: a minute.
@@ -96,6 +98,17 @@ impl Node {
         // Whatever changes from here on is in the feed behind this position.
         let position = desk.store.feed_position().await.map_err(DeskError::from)?;
         desk.take_ownership(&internal_at.to_string()).await?;
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        // From here on: loading may take longer than a lease lasts.
+        {
+            let (store, clock) = (desk.store.clone(), Arc::clone(&desk.clock));
+            let (ownership, stop) = (Arc::clone(&desk.ownership), stop.clone());
+            tasks.spawn(async move {
+                let kept = ownership::keep(store, clock, ownership, stop).await;
+                kept.map_err(|error| NodeError::Crashed("the ownership", error.to_string()))
+            });
+        }
         let loading = desk.store.head().await.map_err(DeskError::from)?.entry_id;
         let calls = Arc::clone(desk.live().await?);
         let recovered = calls.recover().await.map_err(NodeError::Recover)?;
@@ -113,8 +126,6 @@ impl Node {
             "serving"
         );
 
-        let stop = CancellationToken::new();
-        let mut tasks = JoinSet::new();
         let limits = Limits { connections: config.fastagi.max_connections, ..Limits::default() };
         let server = Server::new(limits, AllowList::new(config.fastagi.allow.clone()));
         {
@@ -131,14 +142,6 @@ impl Node {
             tasks.spawn(async move {
                 let ended = internal::server::serve(listener, backend, stop).await;
                 ended.map_err(|error| NodeError::Crashed("the internal listener", error.to_string()))
-            });
-        }
-        {
-            let (store, clock) = (desk.store.clone(), Arc::clone(&desk.clock));
-            let (ownership, stop) = (Arc::clone(&desk.ownership), stop.clone());
-            tasks.spawn(async move {
-                let kept = ownership::keep(store, clock, ownership, stop).await;
-                kept.map_err(|error| NodeError::Crashed("the ownership", error.to_string()))
             });
         }
         tasks.spawn(follow_feed(Arc::clone(&desk), Arc::clone(&calls), position, stop.clone()));
@@ -224,7 +227,8 @@ async fn follow_feed(
 /// Reads the feed from a position on; returns the position it got to.
 async fn take_in(desk: &Desk, calls: &Calls, mut position: i64) -> Result<i64, String> {
     loop {
-        let changes = desk.store.changes_since(position).await.map_err(|e| e.to_string())?;
+        let changes =
+            within(FEED_PATIENCE, desk.store.changes_since(position)).await.map_err(|e| e.to_string())?;
         let Some(last) = changes.last() else { return Ok(position) };
         if changes.iter().any(|change| Catalog::concerns(&change.kind)) {
             calls.catalog.refresh().await.map_err(|e| e.to_string())?;

@@ -11,12 +11,14 @@ use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, within};
 
 /// How long an ownership lasts unless renewed.
 pub const LEASE: SignedDuration = SignedDuration::from_secs(6);
 /// How often it is renewed: several tries fit into a lease.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
+/// How long one renewal may take.
+const RENEW_PATIENCE: Duration = Duration::from_secs(3);
 /// A lease is not trusted to its last moment: writing and clocks take time.
 const MARGIN_MS: u64 = 500;
 
@@ -73,7 +75,7 @@ pub async fn keep(
         }
         let epoch = ownership.epoch();
         let asked_at = clock.monotonic_ms();
-        match store.renew_ownership(epoch, clock.now(), LEASE).await {
+        match within(RENEW_PATIENCE, store.renew_ownership(epoch, clock.now(), LEASE)).await {
             Ok(()) => {
                 if away {
                     tracing::info!(owner.epoch = epoch, "the database is back, the ownership was renewed");

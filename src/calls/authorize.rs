@@ -267,7 +267,7 @@ impl Calls {
                 })
                 .collect(),
             place,
-            routes,
+            routes: routes.into_iter().map(Some).collect(),
             holds: Some(reserved.holds),
             number,
             dialled: request.dialled.clone(),
@@ -279,6 +279,7 @@ impl Calls {
             funded_seconds,
             ring_seconds,
             hold_until_ms: now_ms + hold_ms(funded_seconds, ring_seconds),
+            unsettled: None,
             tried: false,
         };
         self.open.insert(request.key.clone(), Box::new(open));

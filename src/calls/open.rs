@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tollgate_rating::credit::{Chain, ChainError, Holds, Wallet};
-use tollgate_rating::{CallRate, E164};
+use tollgate_rating::{CallRate, E164, Money};
 
 use super::ticket::TicketPayer;
 use crate::accounts::directory::Account;
 use crate::catalog::lcr::Route;
 use crate::catalog::trunks::Occupied;
+use crate::ledger::Settlement;
 
 /// One payer of an open call.
 #[derive(Debug)]
@@ -28,8 +29,8 @@ pub struct OpenPayer {
 pub struct OpenCall {
     /// Who pays: the client first.
     pub payers: Vec<OpenPayer>,
-    /// The routes in the order they are tried.
-    pub routes: Vec<Route>,
+    /// The routes in the order they are tried; one whose prices cannot be read any more is missing in its place.
+    pub routes: Vec<Option<Route>>,
     /// What the payers' wallets hold for it; nothing for a call known from its ticket alone.
     pub holds: Option<Holds>,
     /// The place taken on the first route's trunk.
@@ -54,8 +55,20 @@ pub struct OpenCall {
     pub ring_seconds: u32,
     /// When the holds end if nobody settles, by the monotonic clock: a step of the wall clock frees nothing.
     pub hold_until_ms: u64,
-    /// Whether a settlement was tried whose outcome is not known: the book may have the charge already.
+    /// Its end, worked out when it came, that the book has not acknowledged: it may have it all the same. Tried again
+    /// as it stands, until the book answers.
+    pub unsettled: Option<Box<Unsettled>>,
+    /// Whether the book was asked to write it and did not answer.
     pub tried: bool,
+}
+
+/// What is to be written of a call.
+#[derive(Clone, Debug)]
+pub struct Unsettled {
+    /// For the book.
+    pub settlement: Settlement,
+    /// For the wallets, the client's first.
+    pub charges: Vec<Money>,
 }
 
 impl OpenCall {

@@ -1,6 +1,7 @@
 //! Calls granted by a process that is gone: found again in the journal and in their tickets.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tollgate_rating::credit::Day;
@@ -13,8 +14,12 @@ use super::request::SettleRequest;
 use super::settle::SettleError;
 use super::ticket::Ticket;
 use crate::accounts::directory::Account;
-use crate::ledger::{CallKey, OpenCall as JournalledCall};
-use crate::store::StoreError;
+use crate::catalog::CatalogError;
+use crate::ledger::{CallKey, LedgerError, OpenCall as JournalledCall};
+use crate::store::{StoreError, within};
+
+/// How long the book is waited for when a hold is to be ended.
+const BOOK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the start found.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +40,11 @@ pub(super) async fn from_ticket(
     let unreadable = |what: &str| SettleError::Prices(format!("{what} on the ticket"));
     let number: E164 = ticket.number.to_string().parse().map_err(|_| unreadable("the number"))?;
     let granted_at = Timestamp::from_microsecond(ticket.granted_at_us).map_err(|_| unreadable("the time"))?;
-    let prices = |error: crate::catalog::CatalogError| SettleError::Prices(error.to_string());
+    // A database that is away is another thing than prices that are not there.
+    let prices = |error: CatalogError| match error {
+        CatalogError::Store(error) => SettleError::Store(error),
+        error => SettleError::Prices(error.to_string()),
+    };
     let mut payers = Vec::with_capacity(ticket.payers.len());
     for payer in &ticket.payers {
         let account = calls.directory.account(payer.account_id);
@@ -52,7 +61,15 @@ pub(super) async fn from_ticket(
         let catalog = &calls.catalog;
         let route =
             catalog.route_at_version(route.trunk_id, route.tariff_version_id, number, granted_at).await;
-        routes.push(route.map_err(prices)?);
+        routes.push(match route.map_err(prices) {
+            Ok(route) => Some(route),
+            Err(error @ SettleError::Store(_)) => return Err(error),
+            // What the carrier costs must not keep the payers' charge out of the book.
+            Err(error) => {
+                tracing::error!(call.id = %ticket.unique_id, %error, "a granted route cannot be priced any more");
+                None
+            }
+        });
     }
     let extra = |key: &str| request.and_then(|request| request.extras.get(key)).map(str::to_owned);
     let login = payers.first().map_or_else(String::new, |payer| payer.account.login.clone());
@@ -72,6 +89,7 @@ pub(super) async fn from_ticket(
         funded_seconds: ticket.funded_seconds,
         ring_seconds: ticket.ring_seconds,
         hold_until_ms: calls.ms_until(granted_at + SignedDuration::from_secs(seconds) + HOLD_GRACE),
+        unsettled: None,
         tried: false,
     })
 }
@@ -84,6 +102,13 @@ impl Calls {
         let now = self.clock.now();
         for journalled in self.store.open_calls().await? {
             let settled = self.store.call_record(&journalled.key).await?.is_some();
+            if !settled && journalled.hold_until + HOLD_GRACE < now {
+                tracing::warn!(
+                    call.id = %journalled.key,
+                    call.held = ?journalled.held,
+                    "nobody settled the call before its hold ended"
+                );
+            }
             if settled || journalled.hold_until + HOLD_GRACE < now {
                 self.store.delete_open_call(&journalled.key).await?;
                 recovered.dropped += 1;
@@ -91,6 +116,8 @@ impl Calls {
             }
             match self.restore(&journalled).await {
                 Ok(()) => recovered.restored += 1,
+                // Serving without the hold would sell its credit again.
+                Err(SettleError::Store(error)) => return Err(error),
                 Err(error) => {
                     tracing::error!(
                         call.id = %journalled.key,
@@ -115,7 +142,7 @@ impl Calls {
             .collect();
         call.hold_until_ms = self.ms_until(journalled.hold_until + HOLD_GRACE);
         call.holds = call.with_chain(|wallets| wallets.restore(&amounts)).ok().flatten();
-        call.place = call.routes.first().map(|route| route.trunk.occupy());
+        call.place = call.routes.first().and_then(|route| Some(route.as_ref()?.trunk.occupy()));
         self.open.insert(journalled.key.clone(), Box::new(call));
         Ok(())
     }
@@ -142,41 +169,52 @@ impl Calls {
         self.clock.monotonic_ms().saturating_add(left)
     }
 
-    /// Ends the holds that nobody settled in time; their tickets still settle, without a hold. A call whose charge is
-    /// in the book is closed by that, and one whose settlement could not be written keeps its hold.
+    /// Writes again what the book has not acknowledged, and ends the holds that nobody settled in time; their tickets
+    /// still settle, without a hold. A call whose charge is in the book is closed by that.
     pub async fn sweep(&self) {
+        let unsettled: Vec<CallKey> =
+            self.open.iter().filter(|call| call.unsettled.is_some()).map(|call| call.key().clone()).collect();
+        for key in unsettled {
+            let Some(_turn) = self.turn(&key) else { continue };
+            let Some((_, call)) = self.open.remove_if(&key, |_, call| call.unsettled.is_some()) else {
+                continue;
+            };
+            match self.write(&key, call).await {
+                Ok(settled) => tracing::info!(call.id = %key, cdr.id = settled.cdr_id, "call settled late"),
+                // The database is still away: the others would wait in vain as well.
+                Err(SettleError::Ledger(LedgerError::Unavailable(_))) => return,
+                Err(error) => tracing::error!(call.id = %key, %error, "the call could not be settled"),
+            }
+        }
         let now_ms = self.clock.monotonic_ms();
-        let is_over = |call: &OpenCall| call.hold_until_ms < now_ms;
+        let is_over = |call: &OpenCall| call.unsettled.is_none() && call.hold_until_ms < now_ms;
         let over: Vec<CallKey> =
             self.open.iter().filter(|call| is_over(call)).map(|call| call.key().clone()).collect();
         for key in over {
             let Some(_turn) = self.turn(&key) else { continue };
-            let record = match self.store.call_record(&key).await {
-                Ok(record) => record,
-                Err(error) => {
-                    tracing::warn!(call.id = %key, %error, "the book cannot be asked; the hold stays");
-                    continue;
-                }
-            };
-            let Some((_, mut call)) = self.open.remove_if(&key, |_, call| is_over(call)) else { continue };
-            match record {
-                Some((cdr, _)) => {
-                    call.tried = true;
-                    if let Err(error) = self.close_as_written(&key, &mut call, cdr.id).await {
-                        tracing::warn!(call.id = %key, %error, "the book cannot be asked; the hold stays");
-                        self.open.insert(key, call);
-                    }
-                }
-                None if call.tried => {
-                    self.open.insert(key, call);
-                }
-                None => {
-                    self.metrics.holds_expired.fetch_add(1, Ordering::Relaxed);
-                    tracing::warn!(call.id = %key, "nobody settled the call; its hold ends");
-                    self.open.insert(key.clone(), call);
-                    self.void(&key).await;
-                }
+            if let Err(error) = self.end_hold(&key, is_over).await {
+                tracing::warn!(call.id = %key, %error, "the book cannot be asked; the hold stays");
+                return;
             }
         }
+    }
+
+    /// Ends one hold that is over, by the book's word where it has the call.
+    async fn end_hold(&self, key: &CallKey, is_over: impl Fn(&OpenCall) -> bool) -> Result<(), SettleError> {
+        let record = within(BOOK_PATIENCE, self.store.call_record(key)).await?;
+        let Some((_, mut call)) = self.open.remove_if(key, |_, call| is_over(call)) else { return Ok(()) };
+        if let Some((cdr, _)) = record {
+            call.tried = true;
+            if let Err(error) = self.close_as_written(key, &mut call, cdr.id).await {
+                self.open.insert(key.clone(), call);
+                return Err(error);
+            }
+            return Ok(());
+        }
+        self.metrics.holds_expired.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(call.id = %key, "nobody settled the call; its hold ends");
+        self.open.insert(key.clone(), call);
+        self.void_in_hand(key).await;
+        Ok(())
     }
 }

@@ -11,7 +11,7 @@ use tollgate_rating::call_rate::MAX_CALL_SECONDS;
 use tollgate_rating::{CallRate, Money, RatingError};
 
 use super::authorize::days;
-use super::open::OpenCall;
+use super::open::{OpenCall, Unsettled};
 use super::request::SettleRequest;
 use super::ticket::{Ticket, TicketError};
 use super::{Calls, restored};
@@ -90,46 +90,61 @@ impl Calls {
         settled
     }
 
-    /// Writes a call's end. If the book does not take it, the call stays open with what it holds.
+    /// Writes a call's end. If the book does not take it, the call stays open with what it holds, and its end as it is
+    /// known now is written again until the book answers.
     async fn finish(
         &self,
         request: &SettleRequest,
         mut call: Box<OpenCall>,
         source: DurationSource,
     ) -> Result<Settled, SettleError> {
-        let known_from_ticket = call.holds.is_none();
-        let written = match self.price(request, &call, source) {
-            Ok((settlement, charges)) => {
-                let settled: Result<Settled, LedgerError> = self.ledger.settle(settlement).await;
-                settled.map(|settled| (settled, charges)).map_err(SettleError::from)
+        if call.unsettled.is_none() {
+            match self.price(request, &call, source) {
+                Ok(unsettled) => call.unsettled = Some(Box::new(unsettled)),
+                Err(error) => {
+                    self.metrics.settles_failed.fetch_add(1, Ordering::Relaxed);
+                    if call.holds.is_some() {
+                        self.open.insert(request.key.clone(), call);
+                    }
+                    return Err(error);
+                }
             }
-            Err(error) => Err(error),
+        }
+        self.write(&request.key, call).await
+    }
+
+    /// Hands a call's end to the book and closes the call by the book's answer.
+    pub(super) async fn write(&self, key: &CallKey, mut call: Box<OpenCall>) -> Result<Settled, SettleError> {
+        let Some(unsettled) = call.unsettled.clone() else {
+            return Ok(Settled { cdr_id: 0, duplicate: true });
         };
-        let (settled, charges) = match written {
-            Ok(written) => written,
+        let known_from_ticket = call.holds.is_none();
+        let settled = match self.ledger.settle(unsettled.settlement).await {
+            Ok(settled) => settled,
             Err(error) => {
                 self.metrics.settles_failed.fetch_add(1, Ordering::Relaxed);
-                // It may have been written all the same: what is asked next time is settled against this.
-                call.tried = true;
                 hold_nothing(&mut call);
-                self.open.insert(request.key.clone(), call);
-                return Err(error);
+                call.tried = true;
+                // It has ended: only its money waits.
+                call.place = None;
+                self.open.insert(key.clone(), call);
+                return Err(error.into());
             }
         };
         if !settled.duplicate {
             self.metrics.calls_settled.fetch_add(1, Ordering::Relaxed);
             hold_nothing(&mut call);
-            self.close(&request.key, &mut call, &charges);
+            self.close(key, &mut call, &unsettled.charges);
             return Ok(settled);
         }
         self.metrics.settles_duplicate.fetch_add(1, Ordering::Relaxed);
         if known_from_ticket {
             return Ok(settled);
         }
-        match self.close_as_written(&request.key, &mut call, settled.cdr_id).await {
+        match self.close_as_written(key, &mut call, settled.cdr_id).await {
             Ok(()) => Ok(settled),
             Err(error) => {
-                self.open.insert(request.key.clone(), call);
+                self.open.insert(key.clone(), call);
                 Err(error)
             }
         }
@@ -198,7 +213,7 @@ impl Calls {
         request: &SettleRequest,
         call: &OpenCall,
         source: DurationSource,
-    ) -> Result<(Settlement, Vec<Money>), SettleError> {
+    ) -> Result<Unsettled, SettleError> {
         let ended = self.call_end(request, call);
         let answered_at = ended.answered_at.unwrap_or(call.granted_at);
         let mut payers = Vec::with_capacity(call.payers.len());
@@ -218,7 +233,7 @@ impl Calls {
             });
         }
         let route = usize::try_from(request.route).ok().and_then(|n| n.checked_sub(1));
-        let route = route.and_then(|index| call.routes.get(index));
+        let route = route.and_then(|index| call.routes.get(index)?.as_ref());
         // The carrier is paid for the real duration. One that cannot be priced must not keep the payers' charge out of
         // the book.
         let cost = route.map(|route| (route, route.rate.charge(ended.answered_ms, answered_at)));
@@ -274,7 +289,7 @@ impl Calls {
             attempts: attempts(request, Some(call)),
             currency: self.settings.currency.clone(),
         };
-        Ok((Settlement { key: request.key.clone(), cdr, payers, buy }, charges))
+        Ok(Unsettled { settlement: Settlement { key: request.key.clone(), cdr, payers, buy }, charges })
     }
 
     /// The times and durations of the end, made consistent with the grant.
@@ -334,6 +349,13 @@ impl Calls {
 
     /// Ends what a call holds without a record: its grant never reached Asterisk, so nothing was dialled.
     pub async fn void(&self, key: &CallKey) {
+        if let Some(_turn) = self.turn(key) {
+            self.void_in_hand(key).await;
+        }
+    }
+
+    /// As [`Calls::void`], for who has the call in hand.
+    pub(super) async fn void_in_hand(&self, key: &CallKey) {
         let Some((_, mut call)) = self.open.remove(key) else { return };
         let nothing = vec![Money::ZERO; call.payers.len()];
         self.close(key, &mut call, &nothing);
@@ -429,7 +451,7 @@ fn attempts(request: &SettleRequest, call: Option<&OpenCall>) -> Vec<RouteAttemp
             trunk: usize::try_from(attempt.route)
                 .ok()
                 .and_then(|n| n.checked_sub(1))
-                .and_then(|index| call?.routes.get(index))
+                .and_then(|index| call?.routes.get(index)?.as_ref())
                 .map(|route| route.trunk.name.clone()),
             dial_status: attempt.dial_status.clone(),
             cause: attempt.cause,

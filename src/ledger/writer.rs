@@ -23,6 +23,7 @@ use crate::{
         cdr::{CallKey, RefusedAttempt, Settlement},
         open_calls::OpenCall,
         posting::{Posted, Posting},
+        within,
     },
 };
 
@@ -31,6 +32,8 @@ const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(1);
 /// A server that vanished without a word never answers: one try of a batch takes at most this long.
 const TRY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long housekeeping may keep the only writer.
+const HOUSE_PATIENCE: Duration = Duration::from_secs(30);
 /// How often the months ahead are looked after.
 const PARTITIONS_EVERY_MS: u64 = 6 * 60 * 60 * 1_000;
 
@@ -292,14 +295,14 @@ impl Writer {
     async fn keep_house(&mut self) {
         if self.entries_since_checkpoint >= self.limits.checkpoint_entries {
             self.entries_since_checkpoint = 0;
-            if let Err(error) = self.store.write_checkpoint(self.clock.now()).await {
+            if let Err(error) = within(HOUSE_PATIENCE, self.store.write_checkpoint(self.clock.now())).await {
                 tracing::warn!(%error, "no checkpoint was written");
             }
         }
         let now_ms = self.clock.monotonic_ms();
         if now_ms >= self.partitions_at_ms {
             self.partitions_at_ms = now_ms.saturating_add(PARTITIONS_EVERY_MS);
-            if let Err(error) = self.store.make_partitions(self.clock.now()).await {
+            if let Err(error) = within(HOUSE_PATIENCE, self.store.make_partitions(self.clock.now())).await {
                 tracing::warn!(%error, "the months ahead have no partitions yet");
             }
         }

@@ -48,6 +48,14 @@ pub use open::{Db, Store};
 pub use session::{Reader, Session, Side, Tx};
 pub(crate) use session::{on, row};
 
+/// Waits for the database at most so long; a server that vanished without a word never answers.
+pub async fn within<T>(
+    patience: std::time::Duration,
+    answer: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    tokio::time::timeout(patience, answer).await.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into()))
+}
+
 /// A stamp as the tables hold it: microseconds since the epoch, UTC.
 pub fn to_micros(at: jiff::Timestamp) -> i64 {
     at.as_microsecond()
