@@ -5,8 +5,10 @@ Only files of `site/` are replaced: they are the ones that the owner of a box ed
 
 import os
 import re
+import secrets
 import shutil
 import subprocess
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,13 +26,16 @@ class Asterisk:
         self.name = name
         self.logs = logs
         # The path as Asterisk sees it, and as the rig does.
-        self.inside = Path("/rig") / f"{name}-{os.getpid()}"
+        self.inside = Path("/rig") / f"{name}-{secrets.token_hex(4)}"
         self.outside = root / str(self.inside).lstrip("/")
         self.process = None
         self._write(accounts, ip_peers)
 
     def _write(self, accounts, ip_peers):
-        shutil.rmtree(self.outside, ignore_errors=True)
+        # What runs that were killed have left.
+        for old in self.outside.parent.glob("*"):
+            if old.stat().st_mtime < time.time() - 86_400:
+                shutil.rmtree(old, ignore_errors=True)
         etc = self.outside / "etc"
         shutil.copytree(CONF, etc)
         for part in ("lib", "log", "run", "spool"):
