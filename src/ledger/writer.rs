@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -173,7 +173,7 @@ impl Writer {
     /// Tries until it is written, refused, or the patience is over.
     async fn try_write(&self, load: &[Item]) -> Result<Written, StoreError> {
         let batch = BatchParts::of(load, self.name);
-        let (mut wait, mut waited) = (FIRST_RETRY, Duration::ZERO);
+        let (mut wait, began) = (FIRST_RETRY, Instant::now());
         loop {
             let batch = batch.batch();
             let written = match timeout(TRY_TIMEOUT, self.store.write_batch(&batch, self.clock.now())).await {
@@ -181,10 +181,9 @@ impl Writer {
                 Err(_) => Err(sqlx::Error::PoolTimedOut.into()),
             };
             match written {
-                Err(error) if error.is_unavailable() && waited < self.limits.patience => {
+                Err(error) if error.is_unavailable() && began.elapsed() < self.limits.patience => {
                     tracing::warn!(%error, retry_ms = wait.as_millis(), "the database is unavailable");
                     sleep(wait).await;
-                    waited += wait;
                     wait = (wait * 2).min(LAST_RETRY);
                 }
                 written => return written,

@@ -147,6 +147,32 @@ async fn the_same_channel_cannot_be_granted_twice_while_it_lives() {
     app.assert_right().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_channel_that_asks_over_many_connections_at_once_is_granted_once() {
+    let app = TestApp::start().await;
+    app.furnish().await;
+    for _ in 0..20 {
+        let dial = Dial::new("alice", BERLIN);
+        let asked = (0..8).map(|_| {
+            let (dial, fastagi) = (dial.clone(), app.fastagi);
+            tokio::spawn(async move { dial.ask(fastagi).await })
+        });
+        let mut granted = Vec::new();
+        for answer in asked.collect::<Vec<_>>() {
+            let answer = answer.await.unwrap();
+            if answer.is_allowed() {
+                granted.push(answer.allowed());
+            } else {
+                assert_eq!(answer.reason(), "unavailable");
+            }
+        }
+        assert_eq!(granted.len(), 1);
+        assert!(app.end(&granted[0], &End::busy()).await);
+    }
+    assert_eq!(app.held("alice").await, "0");
+    app.assert_right().await;
+}
+
 #[tokio::test]
 async fn a_hold_that_nobody_settles_ends_and_its_ticket_still_charges() {
     let app = TestApp::start().await;

@@ -69,3 +69,33 @@ async fn calls_are_admitted_without_the_database_where_the_operator_says_so() {
     assert!(app.end(&granted, &End::answered(3_000)).await);
     app.assert_right().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_ended_while_the_database_was_away_is_charged_when_it_is_back_without_being_asked_again()
+{
+    let app = TestApp::start().await;
+    app.furnish().await;
+    let live = app.dial("alice", BERLIN).await.allowed();
+    app.flush().await;
+    let failed = || app.desk.metrics.settles_failed.load(std::sync::atomic::Ordering::Relaxed);
+    let locked = app.desk.store.begin().await.unwrap();
+    app.clock.advance_ms(3_000);
+    assert!(!app.end(&live, &End::answered(3_000)).await);
+    let asked = Instant::now();
+    while failed() == 0 {
+        assert!(asked.elapsed() < Duration::from_secs(30), "the ledger does not give up");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_ne!(app.held("alice").await, "0", "what it holds stays held");
+    // Time goes on: the charge is that of the end, whenever it is written, and no hold ends before it is.
+    app.clock.advance_ms(20_000_000);
+    locked.rollback().await.unwrap();
+    let back = Instant::now();
+    while app.held("alice").await != "0" {
+        assert!(back.elapsed() < Duration::from_secs(30), "the call is not settled");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(app.balance("alice").await, "99.996896");
+    assert_eq!(app.cdr(&live.dial).await.charged_ms, 3_000);
+    app.assert_right().await;
+}
