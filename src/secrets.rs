@@ -54,6 +54,18 @@ pub enum SecretsError {
 struct MasterKey {
     id: u16,
     bytes: [u8; 32],
+    /// Derived once: every call is signed and checked with it.
+    ticket: [u8; 32],
+}
+
+impl MasterKey {
+    fn new(id: u16, bytes: [u8; 32]) -> Self {
+        Self { id, bytes, ticket: derive(&bytes, Purpose::Ticket) }
+    }
+
+    fn of(&self, purpose: Purpose) -> [u8; 32] {
+        if purpose == Purpose::Ticket { self.ticket } else { derive(&self.bytes, purpose) }
+    }
 }
 
 /// The keys of the deployment. Never printed.
@@ -102,7 +114,7 @@ impl Secrets {
                 Self::parse(file, &text)
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_create => {
-                let secrets = Self { keys: vec![MasterKey { id: 1, bytes: random_bytes() }] };
+                let secrets = Self { keys: vec![MasterKey::new(1, random_bytes())] };
                 match secrets.write(file, true) {
                     // Another process made it between our look and our write: that one stands.
                     Err(SecretsError::Io { source, .. })
@@ -122,14 +134,14 @@ impl Secrets {
 
     /// Keys that live only in memory, for tests and benchmarks.
     pub fn ephemeral() -> Self {
-        Self { keys: vec![MasterKey { id: 1, bytes: random_bytes() }] }
+        Self { keys: vec![MasterKey::new(1, random_bytes())] }
     }
 
     /// Adds a new current key and writes the file anew; the older ones stay readable.
     pub fn rotate(&mut self, file: &Path) -> Result<u16, SecretsError> {
         let id = self.current().id.wrapping_add(1).max(1);
         let mut next = self.clone();
-        next.keys.push(MasterKey { id, bytes: random_bytes() });
+        next.keys.push(MasterKey::new(id, random_bytes()));
         if next.keys.len() > MAX_KEYS {
             next.keys.remove(0);
         }
@@ -147,12 +159,12 @@ impl Secrets {
 
     /// The key of `purpose`, derived from the key with this id.
     pub fn key(&self, id: u16, purpose: Purpose) -> Option<[u8; 32]> {
-        self.keys.iter().find(|key| key.id == id).map(|key| derive(&key.bytes, purpose))
+        self.keys.iter().find(|key| key.id == id).map(|key| key.of(purpose))
     }
 
     /// The key of `purpose` from the current key.
     pub fn current_key(&self, purpose: Purpose) -> [u8; 32] {
-        derive(&self.current().bytes, purpose)
+        self.current().of(purpose)
     }
 
     /// A short text the database remembers the current key by.
@@ -217,7 +229,7 @@ fn parse_line(line: &str) -> Option<MasterKey> {
     for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks(2)) {
         *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
     }
-    Some(MasterKey { id: id.parse().ok()?, bytes })
+    Some(MasterKey::new(id.parse().ok()?, bytes))
 }
 
 fn derive(master: &[u8; 32], purpose: Purpose) -> [u8; 32] {

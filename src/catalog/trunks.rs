@@ -107,9 +107,10 @@ impl Trunk {
         // A number that is nothing but what is stripped stays whole: an empty user part would dial the endpoint itself.
         let stripped =
             digits.strip_prefix(self.strip.as_str()).filter(|rest| !rest.is_empty()).unwrap_or(&digits);
+        // Joined without the formatting machinery: every call makes one of these for each of its routes.
         match &self.host {
-            Some(host) => format!("PJSIP/{}/sip:{}{stripped}@{host}", self.endpoint, self.prepend),
-            None => format!("PJSIP/{}{stripped}@{}", self.prepend, self.endpoint),
+            Some(host) => ["PJSIP/", &self.endpoint, "/sip:", &self.prepend, stripped, "@", host].concat(),
+            None => ["PJSIP/", &self.prepend, stripped, "@", &self.endpoint].concat(),
         }
     }
 }
