@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sqlx::AssertSqlSafe;
 
-use super::{Session, StoreError, on};
+use super::{Session, Side, StoreError, on};
 
 /// Rows in one statement, largest first: few distinct texts, so that each is prepared once a connection.
 const CHUNKS: [usize; 3] = [64, 8, 1];
@@ -41,7 +41,26 @@ pub(crate) enum Value<'a> {
 pub(crate) struct ManyRows {
     name: &'static str,
     columns: usize,
-    texts: [Arc<str>; CHUNKS.len()],
+    texts: [Text; CHUNKS.len()],
+}
+
+/// One statement as each database reads it fastest.
+///
+/// `PostgreSQL` knows only numbered marks. To `SQLite` a numbered mark is a name, and the driver looks the name of each
+/// mark up in a list of all of them: with a thousand marks that takes longer than inserting the rows.
+#[derive(Debug)]
+struct Text {
+    numbered: Arc<str>,
+    plain: Arc<str>,
+}
+
+impl Text {
+    fn on(&self, side: &Side<'_>) -> Arc<str> {
+        Arc::clone(match side {
+            Side::Sqlite(_) => &self.plain,
+            Side::Postgres(_) => &self.numbered,
+        })
+    }
 }
 
 impl ManyRows {
@@ -64,7 +83,11 @@ impl ManyRows {
     }
 
     fn new(name: &'static str, prefix: &str, marks: &[&str], suffix: &str) -> Self {
-        let texts = CHUNKS.map(|rows| format!("{prefix}{}{suffix}", values(marks, rows)).into());
+        let text = |values: String| format!("{prefix}{values}{suffix}").into();
+        let texts = CHUNKS.map(|rows| Text {
+            numbered: text(values(marks, rows, |number| format!("${number}"))),
+            plain: text(values(marks, rows, |_| "?".to_owned())),
+        });
         Self { name, columns: marks.len(), texts }
     }
 
@@ -73,12 +96,13 @@ impl ManyRows {
         self.columns
     }
 
-    /// The texts, named, for the test that prepares them all.
+    /// The texts that both databases understand, named, for the test that prepares them all. The others differ in
+    /// nothing but their marks.
     pub(crate) fn texts(&self) -> impl Iterator<Item = (String, String)> {
         CHUNKS
             .iter()
             .zip(&self.texts)
-            .map(|(rows, text)| (format!("{} x {rows}", self.name), text.to_string()))
+            .map(|(rows, text)| (format!("{} x {rows}", self.name), text.numbered.to_string()))
     }
 
     /// Runs it for the rows, whose values follow each other in the columns' order.
@@ -90,6 +114,7 @@ impl ManyRows {
         debug_assert_eq!(values.len() % self.columns, 0, "whole rows only");
         let mut rest = values;
         while let Some((text, chunk, after)) = self.next_chunk(rest) {
+            let text = text.on(&session.side());
             on!(session, c => bound!(sqlx::query(AssertSqlSafe(text)), chunk).execute(c).await.map(drop))?;
             rest = after;
         }
@@ -105,6 +130,7 @@ impl ManyRows {
         debug_assert_eq!(values.len() % self.columns, 0, "whole rows only");
         let (mut rest, mut inserted) = (values, Vec::new());
         while let Some((text, chunk, after)) = self.next_chunk(rest) {
+            let text = text.on(&session.side());
             let rows: Vec<(i64,)> =
                 on!(session, c => bound!(sqlx::query_as(AssertSqlSafe(text)), chunk).fetch_all(c).await)?;
             inserted.extend(rows.into_iter().map(|(number,)| number));
@@ -117,22 +143,20 @@ impl ManyRows {
     fn next_chunk<'v, 'a>(
         &self,
         values: &'v [Value<'a>],
-    ) -> Option<(Arc<str>, &'v [Value<'a>], &'v [Value<'a>])> {
+    ) -> Option<(&Text, &'v [Value<'a>], &'v [Value<'a>])> {
         let rows = values.len() / self.columns;
         let size = CHUNKS.iter().position(|chunk| *chunk <= rows)?;
         let (chunk, rest) = values.split_at(CHUNKS[size] * self.columns);
-        Some((Arc::clone(&self.texts[size]), chunk, rest))
+        Some((&self.texts[size], chunk, rest))
     }
 }
 
-/// `($1,$2),($3,$4)`: each row's marks, numbered through.
-fn values(marks: &[&str], rows: usize) -> String {
+/// `($1,$2),($3,$4)`: each row's marks, numbered through, as `mark` writes the one of a number.
+fn values(marks: &[&str], rows: usize, mark: impl Fn(usize) -> String) -> String {
     let groups: Vec<String> = (0..rows)
         .map(|row| {
-            let numbered = marks
-                .iter()
-                .enumerate()
-                .map(|(column, mark)| mark.replace('$', &format!("${}", row * marks.len() + column + 1)));
+            let columns = marks.iter().zip(row * marks.len() + 1..);
+            let numbered = columns.map(|(column, number)| column.replace('$', &mark(number)));
             format!("({})", numbered.collect::<Vec<_>>().join(","))
         })
         .collect();
@@ -173,7 +197,8 @@ mod tests {
     #[test]
     fn a_text_numbers_its_marks_through() {
         let insert = ManyRows::insert("t", "a, b", " RETURNING a");
-        assert_eq!(&*insert.texts[2], "INSERT INTO t (a, b) VALUES ($1,$2) RETURNING a");
-        assert!(insert.texts[1].starts_with("INSERT INTO t (a, b) VALUES ($1,$2),($3,$4),"));
+        assert_eq!(&*insert.texts[2].numbered, "INSERT INTO t (a, b) VALUES ($1,$2) RETURNING a");
+        assert_eq!(&*insert.texts[2].plain, "INSERT INTO t (a, b) VALUES (?,?) RETURNING a");
+        assert!(insert.texts[1].numbered.starts_with("INSERT INTO t (a, b) VALUES ($1,$2),($3,$4),"));
     }
 }
