@@ -30,6 +30,21 @@ pub struct Recovered {
     pub dropped: usize,
 }
 
+/// Takes from the settle request what a ticket does not say: who called what from where.
+pub(super) fn told(call: &mut OpenCall, request: &SettleRequest) {
+    let extra = |key: &str| request.extras.get(key);
+    if let Some(dialled) = extra("dialled") {
+        dialled.clone_into(&mut call.dialled);
+    }
+    if let Some(endpoint) = extra("endpoint") {
+        endpoint.clone_into(&mut call.endpoint);
+    }
+    if let Some(caller) = extra("caller") {
+        caller.clone_into(&mut call.caller);
+    }
+    call.source = extra("source").and_then(|source| source.parse().ok()).or(call.source);
+}
+
 /// The call a ticket stands for, without holds. What the ticket does not say comes from the settle request, if it
 /// says it.
 pub(super) async fn from_ticket(
@@ -71,19 +86,18 @@ pub(super) async fn from_ticket(
             }
         });
     }
-    let extra = |key: &str| request.and_then(|request| request.extras.get(key)).map(str::to_owned);
     let login = payers.first().map_or_else(String::new, |payer| payer.account.login.clone());
     let seconds = i64::from(ticket.funded_seconds) + i64::from(ticket.ring_seconds);
-    Ok(OpenCall {
+    let mut call = OpenCall {
         payers,
         routes,
         holds: None,
         place: None,
         number,
-        dialled: extra("dialled").unwrap_or_else(|| number.to_string()),
-        endpoint: extra("endpoint").unwrap_or(login),
-        caller: extra("caller").unwrap_or_default(),
-        source: extra("source").and_then(|source| source.parse().ok()),
+        dialled: number.to_string(),
+        endpoint: login,
+        caller: String::new(),
+        source: None,
         granted_at,
         granted_ms: None,
         funded_seconds: ticket.funded_seconds,
@@ -91,7 +105,11 @@ pub(super) async fn from_ticket(
         hold_until_ms: calls.ms_until(granted_at + SignedDuration::from_secs(seconds) + HOLD_GRACE),
         unsettled: None,
         tried: false,
-    })
+    };
+    if let Some(request) = request {
+        told(&mut call, request);
+    }
+    Ok(call)
 }
 
 impl Calls {

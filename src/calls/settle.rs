@@ -82,7 +82,13 @@ impl Calls {
         }
         let turn = self.turn(&request.key).ok_or(SettleError::InProgress)?;
         let call = match self.open.remove(&request.key) {
-            Some((_, call)) => call,
+            Some((_, mut call)) => {
+                // The journal keeps the ticket alone, like a call found by it.
+                if call.granted_ms.is_none() {
+                    restored::told(&mut call, request);
+                }
+                call
+            }
             None => Box::new(restored::from_ticket(self, &ticket, Some(request)).await?),
         };
         let settled = self.finish(request, call, DurationSource::Asterisk).await;
