@@ -77,7 +77,7 @@ impl Calls {
         }
         // A call is granted once: neither twice at the same time, nor again while it lives or after it has ended.
         let Some(_turn) = self.turn(&request.key) else { return Err(Refused::new(Reason::Unavailable)) };
-        if self.open.contains_key(&request.key) || self.ended().contains(&request.key) {
+        if self.open.contains_key(&request.key) || self.has_ended(&request.key) {
             tracing::warn!(call.id = %request.key, "a call asks again to be granted");
             return Err(Refused::new(Reason::Unavailable));
         }

@@ -11,12 +11,14 @@ pub mod restored;
 pub mod settle;
 pub mod ticket;
 
+use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use dashmap::{DashMap, DashSet};
 use ended::EndedKeys;
+use foldhash::fast::RandomState;
 
 use crate::accounts::directory::Directory;
 use crate::app::ownership::Ownership;
@@ -76,9 +78,12 @@ pub struct Calls {
     /// Whether this process may admit.
     pub ownership: Arc<Ownership>,
     secrets: Arc<ArcSwap<Secrets>>,
-    open: DashMap<CallKey, Box<OpenCall>>,
+    open: DashMap<CallKey, Box<OpenCall>, RandomState>,
+    /// Makes a number of a call's key, for the two lists below: cheaper to keep, and for two calls to share one is less
+    /// likely than any other fault of the machine.
+    numbers: RandomState,
     /// Calls that a request has in hand at this moment: one at a time decides about a call.
-    in_hand: DashSet<CallKey>,
+    in_hand: DashSet<u64, RandomState>,
     /// Calls that ended a short while ago: a unique id that comes again is not a new call.
     ended: Mutex<EndedKeys>,
     draining: AtomicBool,
@@ -125,8 +130,9 @@ impl Calls {
             metrics: parts.metrics,
             ownership: parts.ownership,
             secrets: parts.secrets,
-            open: DashMap::new(),
-            in_hand: DashSet::new(),
+            open: DashMap::default(),
+            numbers: RandomState::default(),
+            in_hand: DashSet::default(),
             ended: Mutex::default(),
             draining: AtomicBool::new(false),
         }
@@ -158,7 +164,20 @@ impl Calls {
     /// Lets one request at a time have a call in hand, so that memory follows the book's decision whichever came
     /// first, and no grant overwrites another.
     fn turn(&self, key: &CallKey) -> Option<Turn<'_>> {
-        self.in_hand.insert(key.clone()).then(|| Turn { calls: self, key: key.clone() })
+        let number = self.numbers.hash_one(key);
+        self.in_hand.insert(number).then(|| Turn { calls: self, number })
+    }
+
+    /// Whether the call ended lately.
+    fn has_ended(&self, key: &CallKey) -> bool {
+        let number = self.numbers.hash_one(key);
+        self.ended().contains(number)
+    }
+
+    /// Remembers that the call has ended.
+    fn note_end(&self, key: &CallKey) {
+        let number = self.numbers.hash_one(key);
+        self.ended().add(number);
     }
 
     fn ended(&self) -> MutexGuard<'_, EndedKeys> {
@@ -174,11 +193,11 @@ impl Calls {
 /// A request's turn at a call.
 struct Turn<'a> {
     calls: &'a Calls,
-    key: CallKey,
+    number: u64,
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.calls.in_hand.remove(&self.key);
+        self.calls.in_hand.remove(&self.number);
     }
 }

@@ -187,7 +187,7 @@ impl Calls {
 
     /// Replaces the holds by the charges.
     fn close(&self, key: &CallKey, call: &mut OpenCall, charges: &[Money]) {
-        self.ended().add(key);
+        self.note_end(key);
         let Some(holds) = call.holds.take() else { return };
         let chain: Vec<Arc<_>> = call.payers.iter().map(|payer| Arc::clone(&payer.account)).collect();
         // Spending counts in the day in which it is settled.
