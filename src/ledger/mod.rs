@@ -74,6 +74,10 @@ pub struct LedgerLimits {
     pub refused_waiting: usize,
     /// How long an unavailable database is tried again before callers get an error.
     pub patience: Duration,
+    /// How long a call's opening waits for others to be journalled with it, unless something else is written sooner: a
+    /// commit for every few would cost as much as authorising them. What a crash loses meanwhile is the hold's record,
+    /// not the call: its ticket is on the channel.
+    pub gather: Duration,
     /// How often refusals and openings are written when nothing else is.
     pub idle_flush: Duration,
     /// Entries between checkpoints: start-up sums at most about so many.
@@ -90,6 +94,7 @@ impl Default for LedgerLimits {
             sources: 10_000,
             refused_waiting: 4_096,
             patience: Duration::from_secs(5),
+            gather: Duration::from_millis(10),
             idle_flush: Duration::from_millis(200),
             checkpoint_entries: 50_000,
         }

@@ -87,7 +87,7 @@ impl Writer {
         loop {
             let ended = tokio::select! {
                 received = queue.recv_many(&mut commands, self.limits.batch) => received == 0,
-                () = self.inbox.filled.notified() => false,
+                () = self.openings() => false,
                 () = sleep(self.limits.idle_flush) => false,
                 () = shutdown.cancelled(), if !queue.is_closed() => {
                     queue.close();
@@ -100,6 +100,13 @@ impl Writer {
             }
             self.keep_house().await;
         }
+    }
+
+    /// Returns when calls were opened and others have had the time to be. Given up at any point it loses nothing: every
+    /// write takes all that is in the inbox.
+    async fn openings(&self) {
+        self.inbox.filled.notified().await;
+        sleep(self.limits.gather).await;
     }
 
     /// Writes commands, and what callers have left in the inbox, in as few transactions as the database allows.
