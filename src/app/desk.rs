@@ -227,6 +227,8 @@ impl Desk {
         self.live
             .get_or_try_init(|| async {
                 let ledger = self.writer().await?.clone();
+                // Read first: every charge up to there is in the balances that are read next.
+                let read_to_cdr = self.store.head().await?.cdr_id;
                 let directory = Directory::load(&self.store, self.currency()).await?;
                 let catalog = Catalog::load(self.store.clone(), self.currency(), self.clock.now())
                     .await
@@ -241,6 +243,7 @@ impl Desk {
                     metrics: Arc::clone(&self.metrics),
                     ownership: Arc::clone(&self.ownership),
                     secrets: Arc::clone(&self.secrets),
+                    read_to_cdr,
                 }));
                 for account in calls.directory.all() {
                     calls.restore_spent(&account).await?;

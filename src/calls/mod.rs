@@ -79,6 +79,8 @@ pub struct Calls {
     pub ownership: Arc<Ownership>,
     secrets: Arc<ArcSwap<Secrets>>,
     open: DashMap<CallKey, Box<OpenCall>, RandomState>,
+    /// The newest CDR whose charges are in the balances that the wallets began with.
+    read_to_cdr: i64,
     /// Makes a number of a call's key, for the two lists below: cheaper to keep, and for two calls to share one is less
     /// likely than any other fault of the machine.
     numbers: RandomState,
@@ -115,6 +117,8 @@ pub struct Parts {
     pub ownership: Arc<Ownership>,
     /// The keys of the tickets.
     pub secrets: Arc<ArcSwap<Secrets>>,
+    /// The newest CDR whose charges are in the wallets' balances.
+    pub read_to_cdr: i64,
 }
 
 impl Calls {
@@ -130,6 +134,7 @@ impl Calls {
             metrics: parts.metrics,
             ownership: parts.ownership,
             secrets: parts.secrets,
+            read_to_cdr: parts.read_to_cdr,
             open: DashMap::default(),
             numbers: RandomState::default(),
             in_hand: DashSet::default(),
@@ -174,10 +179,17 @@ impl Calls {
         self.ended().contains(number)
     }
 
-    /// Remembers that the call has ended.
-    fn note_end(&self, key: &CallKey) {
+    /// Whether the wallets in memory have the charge that the book records for a call: in the balances they began
+    /// with, or taken since.
+    fn has_charged(&self, key: &CallKey, cdr_id: i64) -> bool {
         let number = self.numbers.hash_one(key);
-        self.ended().add(number);
+        cdr_id <= self.read_to_cdr || self.ended().is_charged(number)
+    }
+
+    /// Remembers that the call has ended, and whether the wallets took its charge.
+    fn note_end(&self, key: &CallKey, charged: bool) {
+        let number = self.numbers.hash_one(key);
+        self.ended().add(number, charged);
     }
 
     fn ended(&self) -> MutexGuard<'_, EndedKeys> {

@@ -141,6 +141,7 @@ impl Calls {
             self.metrics.calls_settled.fetch_add(1, Ordering::Relaxed);
             hold_nothing(&mut call);
             self.close(key, &mut call, &unsettled.charges);
+            self.note_end(key, true);
             return Ok(settled);
         }
         self.metrics.settles_duplicate.fetch_add(1, Ordering::Relaxed);
@@ -158,21 +159,25 @@ impl Calls {
 
     /// Closes a call whose settlement is in the book already.
     ///
-    /// Where this process had tried to settle it, or found it open at its start, the wallets have not seen that charge
-    /// and take it now. Otherwise a unique id came twice; the book keeps the first call, and the second's hold ends.
+    /// Where this process had tried to settle it, or found it open at its start, the wallets take that charge now,
+    /// unless they have it: an end can be told again after it was paid. Otherwise a unique id came twice; the book keeps
+    /// the first call, and the second's hold ends.
     pub(super) async fn close_as_written(
         &self,
         key: &CallKey,
         call: &mut OpenCall,
         cdr_id: i64,
     ) -> Result<(), SettleError> {
-        let charges = if call.tried || call.granted_ms.is_none() {
+        let charges = if self.has_charged(key, cdr_id) {
+            vec![Money::ZERO; call.payers.len()]
+        } else if call.tried || call.granted_ms.is_none() {
             self.written_charges(call, cdr_id).await?
         } else {
             tracing::error!(call.id = %key, cdr.id = cdr_id, "the book has a call of this unique id already");
             vec![Money::ZERO; call.payers.len()]
         };
         self.close(key, call, &charges);
+        self.note_end(key, true);
         Ok(())
     }
 
@@ -187,7 +192,7 @@ impl Calls {
 
     /// Replaces the holds by the charges.
     fn close(&self, key: &CallKey, call: &mut OpenCall, charges: &[Money]) {
-        self.note_end(key);
+        self.note_end(key, false);
         let Some(holds) = call.holds.take() else { return };
         let chain: Vec<Arc<_>> = call.payers.iter().map(|payer| Arc::clone(&payer.account)).collect();
         // Spending counts in the day in which it is settled.

@@ -99,3 +99,40 @@ async fn a_call_that_ended_while_the_database_was_away_is_charged_when_it_is_bac
     assert_eq!(app.cdr(&live.dial).await.charged_ms, 3_000);
     app.assert_right().await;
 }
+
+/// Asks again for the end of a call that is paid, while the database is away, and lets the book answer later.
+async fn asked_again_during_an_outage(app: &TestApp, paid: &crate::app::phone::Granted) {
+    let failed = || app.desk.metrics.settles_failed.load(std::sync::atomic::Ordering::Relaxed);
+    let before = failed();
+    let locked = app.desk.store.begin().await.unwrap();
+    assert!(!app.end(paid, &End::answered(3_000)).await);
+    let asked = Instant::now();
+    while failed() == before {
+        assert!(asked.elapsed() < Duration::from_secs(30), "the ledger does not give up");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    locked.rollback().await.unwrap();
+    app.until_admitting().await;
+    app.calls.sweep().await;
+    assert_eq!(app.balance("alice").await, "99.996896", "charged once");
+    app.assert_right().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_paid_call_whose_end_is_told_again_during_an_outage_is_charged_once() {
+    let app = TestApp::start().await;
+    app.furnish().await;
+    let paid = app.dial("alice", BERLIN).await.allowed();
+    app.talk(&paid, 3_000).await;
+    asked_again_during_an_outage(&app, &paid).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_paid_before_a_restart_whose_end_is_told_again_during_an_outage_is_charged_once() {
+    let app = TestApp::start().await;
+    app.furnish().await;
+    let paid = app.dial("alice", BERLIN).await.allowed();
+    app.talk(&paid, 3_000).await;
+    let app = TestApp::on(app.stop().await, |_| {}).await;
+    asked_again_during_an_outage(&app, &paid).await;
+}
