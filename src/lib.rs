@@ -1,6 +1,7 @@
 //! The Tollgate service: what ties calls, money, peers and people together.
 
 pub mod accounts;
+pub mod ami;
 pub mod app;
 pub mod calls;
 pub mod catalog;
