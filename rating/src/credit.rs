@@ -46,8 +46,8 @@ mod wallet;
 
 pub use self::{
     chain::{
-        Chain, ChainError, Grant, Holds, MAX_PAYERS, Pricing, Refusal, RefusalReason, ReserveRequest,
-        SettleError, Settled, Slice, Unsettled,
+        Chain, ChainError, ExtendRequest, Extended, Grant, Holds, MAX_PAYERS, Pricing, Refusal,
+        RefusalReason, ReserveRequest, SettleError, Settled, Slice, Unsettled,
     },
     guard::{BlockedPrefixes, Loss, LossGuard, PriceCeiling},
     limits::{Day, Limits, MAX_CALLS_PER_SECOND},

@@ -7,8 +7,8 @@ use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state
 use tollgate_rating::{
     Money,
     credit::{
-        Chain, Day, Grant, Guarded, Holds, Limits, MAX_PAYERS, Pricing, Refusal, RefusalReason,
-        ReserveRequest, Slice, Wallet,
+        Chain, Day, ExtendRequest, Extended, Grant, Guarded, Holds, Limits, MAX_PAYERS, Pricing, Refusal,
+        RefusalReason, ReserveRequest, Slice, Wallet,
     },
 };
 
@@ -52,6 +52,7 @@ impl Pricing for Price {
 #[derive(Clone, Debug)]
 enum Transition {
     Reserve { account: usize, prices: Vec<Price>, caps: u32, slice: Option<u32>, after_ms: u64, day: i32 },
+    Extend { call: Index, more: i64, caps: u32, day: i32 },
     Settle { call: Index, shares: [i64; MAX_PAYERS], day: i32 },
     Release { call: Index },
     Adjust { account: usize, delta: i64, guarded: bool },
@@ -78,6 +79,8 @@ struct Account {
 struct Call {
     chain: Vec<usize>,
     holds: Vec<i64>,
+    prices: Vec<Price>,
+    funded: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -88,6 +91,8 @@ struct Model {
     day: i32,
     /// What the last reservation came to: funded and affordable seconds, or the payer and why not.
     outcome: Result<(u32, u32, Vec<i64>), (usize, RefusalReason)>,
+    /// What the last extension came to: funded and affordable seconds.
+    extended: (u32, u32),
     /// Whether the last adjustment was made.
     adjusted: bool,
 }
@@ -156,6 +161,24 @@ impl Model {
     }
 }
 
+/// The longest call, at most `caps`, that everybody pays, and what is funded of it, without taking anything.
+fn extension(state: &Model, call: &Call, target: u32, caps: u32, day: i32) -> (u32, u32) {
+    let pays = |seconds: u32| {
+        call.chain.iter().enumerate().all(|(n, account)| {
+            let credit = state.available(*account) + call.holds[n];
+            let held_for_others = state.held(*account) - call.holds[n];
+            let left = state.accounts[*account]
+                .daily
+                .map(|most| most - state.spent(*account, day) - held_for_others);
+            let cost = call.prices[n].of(seconds);
+            credit >= 0 && cost <= credit && left.is_none_or(|left| left >= 0 && cost <= left)
+        })
+    };
+    let affordable = (1..=caps).rev().find(|seconds| pays(*seconds)).unwrap_or(0);
+    let funded = target.min(affordable).max(call.funded);
+    (funded, affordable.max(call.funded))
+}
+
 fn price() -> impl Strategy<Value = Price> {
     (0..20_i64, prop_oneof![4 => 0..60_i64, 1 => Just(0)], prop_oneof![Just(1_u32), Just(6), Just(60)])
         .prop_map(|(fee, block_nanos, block_seconds)| Price { fee, block_nanos, block_seconds })
@@ -176,6 +199,7 @@ impl ReferenceStateMachine for Model {
                 now_ms: 0,
                 day: 50,
                 outcome: Err((0, RefusalReason::NoCredit)),
+                extended: (0, 0),
                 adjusted: true,
             })
             .boxed()
@@ -195,6 +219,8 @@ impl ReferenceStateMachine for Model {
                 .prop_map(|(account, prices, caps, slice, after_ms, day)| {
                     Transition::Reserve { account, prices, caps, slice, after_ms, day }
                 }),
+            4 => (any::<Index>(), -20..120_i64, 1..300_u32, -1..=1_i32)
+                .prop_map(|(call, more, caps, day)| Transition::Extend { call, more, caps, day }),
             4 => (any::<Index>(), any::<[u8; MAX_PAYERS]>(), -1..=1_i32).prop_map(|(call, shares, day)| {
                 // Mostly at most what is held, now and then more.
                 Transition::Settle { call, shares: shares.map(|share| i64::from(share) / 20), day }
@@ -217,7 +243,9 @@ impl ReferenceStateMachine for Model {
 
     fn preconditions(state: &Self, transition: &Transition) -> bool {
         match transition {
-            Transition::Settle { .. } | Transition::Release { .. } => !state.calls.is_empty(),
+            Transition::Extend { .. } | Transition::Settle { .. } | Transition::Release { .. } => {
+                !state.calls.is_empty()
+            }
             _ => true,
         }
     }
@@ -229,7 +257,7 @@ impl ReferenceStateMachine for Model {
                 state.day += day;
                 let chain = chain_of(*account);
                 state.outcome = state.reserve(&chain, prices, *caps, *slice);
-                if let Ok((_, _, holds)) = &state.outcome {
+                if let Ok((funded, _, holds)) = &state.outcome {
                     for account in &chain {
                         let now_ms = state.now_ms;
                         let known = &mut state.accounts[*account];
@@ -240,7 +268,22 @@ impl ReferenceStateMachine for Model {
                             known.admitted_ms.clear();
                         }
                     }
-                    state.calls.push(Call { chain, holds: holds.clone() });
+                    let (holds, funded) = (holds.clone(), *funded);
+                    state.calls.push(Call { chain, holds, prices: prices.clone(), funded });
+                }
+            }
+            Transition::Extend { call, more, caps, day } => {
+                let at = call.index(state.calls.len());
+                let call = &state.calls[at];
+                let target = u32::try_from(i64::from(call.funded) + more).unwrap_or(0);
+                state.extended = extension(&state, call, target, *caps, state.day + day);
+                let (funded, _) = state.extended;
+                let call = &mut state.calls[at];
+                if funded > call.funded {
+                    for (hold, price) in call.holds.iter_mut().zip(&call.prices) {
+                        *hold = price.of(funded).max(*hold);
+                    }
+                    call.funded = funded;
                 }
             }
             Transition::Settle { call, shares, day } => {
@@ -286,9 +329,16 @@ impl ReferenceStateMachine for Model {
     }
 }
 
+struct LiveCall {
+    accounts: Vec<usize>,
+    holds: Holds,
+    prices: Vec<Price>,
+    funded: u32,
+}
+
 struct Wallets {
     accounts: Vec<Wallet>,
-    calls: Vec<(Vec<usize>, Holds)>,
+    calls: Vec<LiveCall>,
     now_ms: u64,
     day: i32,
 }
@@ -331,7 +381,7 @@ impl StateMachineTest for Wallets {
                             (caps, *affordable, *funded)
                         );
                         assert!(held.amounts().iter().map(|amount| amount.nanos()).eq(holds.iter().copied()));
-                        state.calls.push((accounts, held));
+                        state.calls.push(LiveCall { accounts, holds: held, prices, funded: funded_seconds });
                     }
                     (Err(Refusal { payer_index, reason }), Err(expected)) => {
                         assert_eq!((payer_index, reason), *expected);
@@ -339,8 +389,22 @@ impl StateMachineTest for Wallets {
                     (outcome, expected) => panic!("{outcome:?}, expected {expected:?}"),
                 }
             }
+            Transition::Extend { call, more, caps, day } => {
+                let at = call.index(state.calls.len());
+                let LiveCall { accounts, holds, prices, funded } = &mut state.calls[at];
+                let request = ExtendRequest {
+                    caps_seconds: caps,
+                    funded_seconds: *funded,
+                    target_seconds: u32::try_from(i64::from(*funded) + more).unwrap_or(0),
+                    days: [Day(state.day + day); MAX_PAYERS],
+                };
+                let Extended { funded_seconds, affordable_seconds } =
+                    chain(&state.accounts, accounts).extend(holds, prices, &request);
+                assert_eq!((funded_seconds, affordable_seconds), model.extended);
+                *funded = funded_seconds;
+            }
             Transition::Settle { call, shares, day } => {
-                let (accounts, holds) = state.calls.swap_remove(call.index(state.calls.len()));
+                let LiveCall { accounts, holds, .. } = state.calls.swap_remove(call.index(state.calls.len()));
                 let shared = holds.amounts().iter().zip(shares);
                 let charges: Vec<_> =
                     shared.map(|(hold, share)| Money::from_nanos(hold.nanos() * share / 10)).collect();
@@ -348,7 +412,7 @@ impl StateMachineTest for Wallets {
                 chain(&state.accounts, &accounts).settle(holds, &charges, &days).unwrap();
             }
             Transition::Release { call } => {
-                let (accounts, holds) = state.calls.swap_remove(call.index(state.calls.len()));
+                let LiveCall { accounts, holds, .. } = state.calls.swap_remove(call.index(state.calls.len()));
                 chain(&state.accounts, &accounts).release(holds).unwrap();
             }
             Transition::Adjust { account, delta, guarded: yes } => {

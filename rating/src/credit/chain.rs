@@ -104,6 +104,28 @@ pub struct Grant {
     pub holds: Holds,
 }
 
+/// What is asked of a chain for a call that holds already.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ExtendRequest {
+    /// The longest call that anything but money allows, in seconds.
+    pub caps_seconds: u32,
+    /// For how many seconds the holds pay now.
+    pub funded_seconds: u32,
+    /// For how many they are to pay. At or below `funded_seconds` nothing is taken: only what could be is told.
+    pub target_seconds: u32,
+    /// For each payer the present day in its plan's zone.
+    pub days: [Day; MAX_PAYERS],
+}
+
+/// What became of a call's holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Extended {
+    /// For how many seconds the holds pay now: never less than before, at most what was asked for.
+    pub funded_seconds: u32,
+    /// What every payer could pay within the caps, what is held for this call included: at least `funded_seconds`.
+    pub affordable_seconds: u32,
+}
+
 /// A call that was not admitted. Nothing is held for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("payer {payer_index}: {reason}")]
@@ -237,6 +259,48 @@ impl<'a> Chain<'a> {
             state.admit(held, request.now_ms);
         }
         Ok(Grant { limit_seconds: request.caps_seconds, affordable_seconds, funded_seconds, holds })
+    }
+
+    /// Holds more for a call that runs, on every wallet, or changes nothing: as much of what is asked for as every
+    /// payer can pay, the daily limits included. What is held is never less afterwards.
+    ///
+    /// `prices` has one entry for each payer, as in [`reserve`](Self::reserve).
+    pub fn extend<P: Pricing>(&self, holds: &mut Holds, prices: &[P], request: &ExtendRequest) -> Extended {
+        let unchanged = |affordable: u32| Extended {
+            funded_seconds: request.funded_seconds,
+            affordable_seconds: affordable.max(request.funded_seconds),
+        };
+        if holds.len != self.len || prices.len() < self.len {
+            return unchanged(0);
+        }
+        let mut locked = self.lock();
+        let mut affordable = request.caps_seconds;
+        let payers = locked.iter().flatten().zip(holds.amounts()).zip(prices).zip(&request.days);
+        for (((state, hold), price), day) in payers {
+            let credit = state.credit_with(*hold);
+            let left = state.left_with(*day, *hold).unwrap_or(Money::MAX);
+            affordable = price.max_seconds(credit.min(left), affordable).min(affordable);
+        }
+        let target = request.target_seconds.min(affordable);
+        if target <= request.funded_seconds {
+            return unchanged(affordable);
+        }
+        let mut amounts = holds.amounts;
+        let mut sums = [Money::ZERO; MAX_PAYERS];
+        let places = amounts.iter_mut().zip(&mut sums);
+        for ((state, price), (amount, sum)) in locked.iter().flatten().zip(prices).zip(places) {
+            let Some(wanted) = price.hold(target) else { return unchanged(0) };
+            // A hold that was restored may be more than this call's price: it is kept.
+            let more = wanted.checked_sub(*amount).unwrap_or(Money::ZERO).max(Money::ZERO);
+            let Some(held) = state.held_with(more) else { return unchanged(0) };
+            *amount = wanted.max(*amount);
+            *sum = held;
+        }
+        for (state, held) in locked.iter_mut().flatten().zip(sums) {
+            state.hold_more(held);
+        }
+        holds.amounts = amounts;
+        Extended { funded_seconds: target, affordable_seconds: affordable }
     }
 
     /// Holds again what a call held that was admitted before the wallets were opened. Nothing is checked: the call

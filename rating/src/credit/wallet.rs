@@ -192,6 +192,16 @@ impl State {
         Some(narrowed(limit - spent - i128::from(self.held.nanos())))
     }
 
+    /// What the account could pay for a call that it holds so much for already.
+    pub(super) fn credit_with(&self, hold: Money) -> Money {
+        narrowed(self.available() + i128::from(hold.nanos()))
+    }
+
+    /// What the daily limit leaves for a call that so much is held for already, if there is one.
+    pub(super) fn left_with(&self, day: Day, hold: Money) -> Option<Money> {
+        self.left_on(day).map(|left| narrowed(i128::from(left.nanos()) + i128::from(hold.nanos())))
+    }
+
     pub(super) fn has_room_for_a_call(&self) -> bool {
         self.limits.concurrent_calls.is_none_or(|most| self.calls < most)
     }
@@ -212,6 +222,12 @@ impl State {
         self.calls = self.calls.saturating_add(1);
         self.admissions.record(self.limits.calls_per_second, now_ms);
         debug_assert!(self.available() >= 0, "a hold is at most what is available");
+    }
+
+    /// Holds more for a call that runs. `held` comes from [`held_with`](Self::held_with) under the same lock.
+    pub(super) fn hold_more(&mut self, held: Money) {
+        debug_assert!(held >= self.held, "a hold is only made longer");
+        self.held = held;
     }
 
     /// Holds for a call that already runs, whatever is available. `held` is the new sum.
