@@ -240,6 +240,9 @@ fn opened(settlement: &Settlement) -> OpenCall {
         granted_at: settlement.cdr.setup_at,
         hold_until: settlement.cdr.ended_at,
         epoch: 1,
+        funded_seconds: 120,
+        answered_at: None,
+        alive_at: None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 use tollgate_agi::command::SetVariable;
-use tollgate_agi::{Session, SessionError};
+use tollgate_agi::{Key, Session, SessionError};
 
 use super::Calls;
 use super::authorize::Refused;
@@ -41,7 +41,7 @@ async fn authorize(calls: &Calls, mut session: Session) -> Result<(), SessionErr
     let environment = session.environment();
     let args: Vec<&str> = environment.args().collect();
     let request = match AuthorizeRequest::parse(environment.unique_id(), &args) {
-        Ok(request) => request,
+        Ok(request) => request.on_channel(environment.get(Key::Channel)),
         Err(error) => {
             tracing::warn!(call.channel = %environment.unique_id(), %error, "an authorize request cannot be read");
             calls.metrics.denied(UNREADABLE.as_str());

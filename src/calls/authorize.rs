@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use tollgate_rating::credit::{
-    Chain, Day, MAX_PAYERS, Pricing, RefusalReason, ReserveRequest, Slice, Wallet,
-};
+use tollgate_rating::credit::{Chain, Day, MAX_PAYERS, Pricing, RefusalReason, ReserveRequest, Wallet};
 use tollgate_rating::number::normalise;
 use tollgate_rating::{AnswerRange, CallRate, E164, Money};
 
 use super::Calls;
 use super::grant::Grant;
+use super::live::{Live, signed};
 use super::open::{OpenCall, OpenPayer};
 use super::refusal::Reason;
 use super::request::AuthorizeRequest;
@@ -23,7 +22,7 @@ use crate::ledger::{Held, OpenCall as JournalledCall};
 use crate::secrets::random_below;
 
 /// Kept before the funded end, so that Asterisk's overshoot of up to 20 ms does not buy another increment.
-const GUARD_MS: u64 = 300;
+pub(super) const GUARD_MS: u64 = 300;
 /// How long a hold outlives its funded end when nobody settles.
 pub const HOLD_GRACE: SignedDuration = SignedDuration::from_secs(60);
 
@@ -52,9 +51,9 @@ impl Refused {
 }
 
 /// One payer's price, as the wallets ask for it.
-struct PayerPrice<'a> {
-    rate: &'a CallRate,
-    answered: AnswerRange,
+pub(super) struct PayerPrice<'a> {
+    pub(super) rate: &'a CallRate,
+    pub(super) answered: AnswerRange,
 }
 
 impl Pricing for PayerPrice<'_> {
@@ -152,7 +151,7 @@ impl Calls {
         rates: &[PayerRate],
         routes: &[Route],
         limit_seconds: u32,
-        funded_seconds: u32,
+        affordable_seconds: u32,
     ) -> Ticket {
         Ticket {
             server: request.key.server.clone(),
@@ -161,7 +160,7 @@ impl Calls {
             number: number.value(),
             granted_at_us: rates[0].at.as_microsecond(),
             limit_seconds,
-            funded_seconds,
+            affordable_seconds,
             ring_seconds: self.settings.ring_seconds,
             payers: rates.iter().map(|payer| payer.versions.clone()).collect(),
             routes: routes
@@ -196,7 +195,7 @@ impl Calls {
                 &prices,
                 &ReserveRequest {
                     caps_seconds: limit_seconds,
-                    slice: Slice::Full,
+                    slice: self.slice_of(&request.key.server),
                     now_ms,
                     days: days(snapshot, chain, at),
                 },
@@ -208,9 +207,19 @@ impl Calls {
                 RefusalReason::CpsLimit => Reason::CpsLimit,
                 RefusalReason::DailyLimit => Reason::DailyLimit,
             })?;
-        let funded_seconds = reserved.funded_seconds;
+        let affordable_seconds = reserved.affordable_seconds;
+        // What is held of a whole block pays to the block's end.
+        let funded_seconds = rates
+            .iter()
+            .zip(reserved.holds.amounts())
+            .fold(affordable_seconds, |cap, (payer, hold)| payer.rate.max_seconds(*hold, cap, answered))
+            .max(reserved.funded_seconds);
+        // How far Asterisk lets it run: to what is held, unless the operator lets it run to what could be paid.
+        let runs_to_grant = self.runs_to_grant(&request.key.server);
+        let reach_seconds = if runs_to_grant { affordable_seconds } else { funded_seconds };
         let top = &rates[rates.len() - 1];
-        let mut routes: Vec<Route> = snapshot.routes(&self.route_request(chain, number, top, funded_seconds));
+        let mut routes: Vec<Route> =
+            snapshot.routes(&self.route_request(chain, number, top, affordable_seconds));
         // The first carrier must have room for this call; one that another call filled meanwhile is left out.
         let mut place = None;
         while place.is_none() && !routes.is_empty() {
@@ -219,7 +228,7 @@ impl Calls {
                 routes.remove(0);
             }
         }
-        let ticket = self.ticket(request, number, &rates, &routes, limit_seconds, funded_seconds);
+        let ticket = self.ticket(request, number, &rates, &routes, limit_seconds, affordable_seconds);
         let sealed = if routes.is_empty() {
             Err(Reason::NoRoute)
         } else {
@@ -235,10 +244,11 @@ impl Calls {
             }
         };
         let funded_end = at + SignedDuration::from_secs(i64::from(funded_seconds) + i64::from(ring_seconds));
+        let talk_ms = u64::from(reach_seconds) * 1_000 - GUARD_MS;
         let grant = Grant {
             limit_ms: u64::from(limit_seconds) * 1_000,
             ring_seconds,
-            talk_ms: u64::from(funded_seconds) * 1_000 - GUARD_MS,
+            talk_ms,
             dial_strings: routes.iter().map(|route| route.trunk.dial_string(number)).collect(),
             callerid: caller_id(&chain[0], request),
             ticket: sealed.clone(),
@@ -255,6 +265,9 @@ impl Calls {
             granted_at: at,
             hold_until: funded_end,
             epoch: self.ownership.epoch(),
+            funded_seconds,
+            answered_at: None,
+            alive_at: None,
         };
         let open = OpenCall {
             payers: chain
@@ -276,7 +289,17 @@ impl Calls {
             source: request.source,
             granted_at: at,
             granted_ms: Some(now_ms),
+            since_ms: Some(signed(now_ms)),
+            ticket: Arc::from(journalled.ticket.as_str()),
+            limit_seconds,
             funded_seconds,
+            live: Live::granted(
+                request.channel.clone(),
+                talk_ms,
+                reach_seconds,
+                funded_seconds < limit_seconds && funded_seconds >= affordable_seconds,
+                now_ms,
+            ),
             ring_seconds,
             hold_until_ms: now_ms + hold_ms(funded_seconds, ring_seconds),
             unsettled: None,

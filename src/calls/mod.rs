@@ -1,19 +1,27 @@
 //! Authorise, settle and recover calls.
 
+mod adopt;
 pub mod agi;
 pub mod authorize;
 mod ended;
+pub mod follow;
 pub mod grant;
+pub mod links;
+pub mod live;
+pub mod meter;
 pub mod open;
+pub mod reconcile;
 pub mod refusal;
 pub mod request;
 pub mod restored;
 pub mod settle;
+pub mod steer;
 pub mod ticket;
+pub mod unsettled;
 
 use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use dashmap::{DashMap, DashSet};
@@ -24,12 +32,14 @@ use crate::accounts::directory::Directory;
 use crate::app::ownership::Ownership;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::config::{Config, WhenDatabaseDown};
+use crate::config::{Config, OnLinkLoss, Reserve, WhenDatabaseDown};
 use crate::internal::metrics::Metrics;
 use crate::ledger::{CallKey, Ledger};
 use crate::secrets::Secrets;
 use crate::store::Store;
+use links::LinkIs;
 use open::OpenCall;
+use steer::Orders;
 
 /// What of the configuration calls need.
 #[derive(Debug, Clone)]
@@ -44,6 +54,12 @@ pub struct CallSettings {
     pub max_routes: usize,
     /// Whether calls are admitted while the database is away.
     pub when_database_down: WhenDatabaseDown,
+    /// Whether a slice is held at a time, or the whole grant.
+    pub reserve: Reserve,
+    /// Seconds of a slice.
+    pub slice_seconds: u32,
+    /// How far a call may run while its control link is away.
+    pub on_link_loss: OnLinkLoss,
 }
 
 impl CallSettings {
@@ -55,6 +71,9 @@ impl CallSettings {
             ring_seconds: config.routing.ring_seconds,
             max_routes: config.routing.max_routes,
             when_database_down: config.credit.when_database_down,
+            reserve: config.credit.reserve,
+            slice_seconds: config.credit.slice_seconds,
+            on_link_loss: config.credit.on_link_loss,
         }
     }
 }
@@ -89,6 +108,10 @@ pub struct Calls {
     /// Calls that ended a short while ago: a unique id that comes again is not a new call.
     ended: Mutex<EndedKeys>,
     draining: AtomicBool,
+    /// How the control link to each server is.
+    links: DashMap<Box<str>, LinkIs>,
+    /// Where orders to live calls are left, once there is somebody to carry them out.
+    orders: OnceLock<Orders>,
 }
 
 impl std::fmt::Debug for Calls {
@@ -140,12 +163,20 @@ impl Calls {
             in_hand: DashSet::default(),
             ended: Mutex::default(),
             draining: AtomicBool::new(false),
+            links: DashMap::default(),
+            orders: OnceLock::new(),
         }
     }
 
     /// Refuses new calls from now on; live ones still settle.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// Whoever carries out orders to live calls takes them from here.
+    pub fn take_orders_to(&self, orders: Orders) {
+        // Set once, at the start.
+        let _ = self.orders.set(orders);
     }
 
     /// Calls that hold credit now.

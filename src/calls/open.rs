@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tollgate_rating::credit::{Chain, ChainError, Holds, Wallet};
 use tollgate_rating::{CallRate, E164, Money};
 
+use super::live::Live;
 use super::ticket::TicketPayer;
 use crate::accounts::directory::Account;
 use crate::catalog::lcr::Route;
@@ -49,8 +50,16 @@ pub struct OpenCall {
     pub granted_at: Timestamp,
     /// When it was granted by the monotonic clock of this process; unknown after a restart.
     pub granted_ms: Option<u64>,
+    /// The same, after a restart too: reckoned from the wall clock once, so that later steps of it do not matter.
+    pub since_ms: Option<i64>,
+    /// The signed reference to the grant.
+    pub ticket: Arc<str>,
+    /// Seconds the caps allow.
+    pub limit_seconds: u32,
     /// Seconds the holds pay for.
     pub funded_seconds: u32,
+    /// What is known of it on its Asterisk.
+    pub live: Live,
     /// Seconds it may ring.
     pub ring_seconds: u32,
     /// When the holds end if nobody settles, by the monotonic clock: a step of the wall clock frees nothing.

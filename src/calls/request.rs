@@ -46,6 +46,8 @@ pub struct AuthorizeRequest {
     pub caller: String,
     /// Where the SIP request came from.
     pub source: Option<IpAddr>,
+    /// The calling channel's name; empty where it was not told or cannot be one.
+    pub channel: String,
     /// `k=v` pairs.
     pub extras: Extras,
 }
@@ -120,8 +122,20 @@ impl AuthorizeRequest {
             dialled: args.text(2, "dialled digits", MAX_NAME)?,
             caller: args.text(3, "caller number", MAX_NAME)?,
             source: source(args.get(5)),
+            channel: String::new(),
             extras: Extras::parse(args.get(7)),
         })
+    }
+}
+
+impl AuthorizeRequest {
+    /// Notes the calling channel's name: it is what the call is hung up by.
+    #[must_use]
+    pub fn on_channel(mut self, name: &str) -> Self {
+        if name.len() <= MAX_NAME && !name.chars().any(char::is_control) {
+            name.clone_into(&mut self.channel);
+        }
+        self
     }
 }
 

@@ -1,5 +1,6 @@
 //! Calls granted by a process that is gone: found again in the journal and in their tickets.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tollgate_rating::{E164, Money};
 
 use super::Calls;
 use super::authorize::HOLD_GRACE;
+use super::live::{Live, signed};
 use super::open::{OpenCall, OpenPayer};
 use super::request::SettleRequest;
 use super::settle::SettleError;
@@ -87,7 +89,10 @@ pub(super) async fn from_ticket(
         });
     }
     let login = payers.first().map_or_else(String::new, |payer| payer.account.login.clone());
-    let seconds = i64::from(ticket.funded_seconds) + i64::from(ticket.ring_seconds);
+    let seconds = i64::from(ticket.affordable_seconds) + i64::from(ticket.ring_seconds);
+    let now_ms = calls.clock.monotonic_ms();
+    let age_ms = calls.clock.now().duration_since(granted_at).as_millis();
+    let since_ms = signed(now_ms).saturating_sub(i64::try_from(age_ms).unwrap_or(0).max(0));
     let mut call = OpenCall {
         payers,
         routes,
@@ -100,11 +105,15 @@ pub(super) async fn from_ticket(
         source: None,
         granted_at,
         granted_ms: None,
-        funded_seconds: ticket.funded_seconds,
+        since_ms: Some(since_ms),
+        ticket: Arc::from(""),
+        limit_seconds: ticket.limit_seconds,
+        funded_seconds: ticket.affordable_seconds,
         ring_seconds: ticket.ring_seconds,
         hold_until_ms: calls.ms_until(granted_at + SignedDuration::from_secs(seconds) + HOLD_GRACE),
         unsettled: None,
         tried: false,
+        live: Live::default(),
     };
     if let Some(request) = request {
         told(&mut call, request);
@@ -159,6 +168,19 @@ impl Calls {
             .map(|payer| held_of(payer.account.id).map_or(Money::ZERO, |held| held.amount))
             .collect();
         call.hold_until_ms = self.ms_until(journalled.hold_until + HOLD_GRACE);
+        call.ticket = Arc::from(journalled.ticket.as_str());
+        let reach = ticket.affordable_seconds.max(journalled.funded_seconds);
+        // The last renewal may have reached Asterisk and not the journal.
+        call.live.pushed_seconds =
+            journalled.funded_seconds.saturating_add(self.settings.slice_seconds).min(reach);
+        call.funded_seconds = journalled.funded_seconds;
+        let now_ms = signed(self.clock.monotonic_ms());
+        let before = |at: Timestamp| {
+            let ago = self.clock.now().duration_since(at).as_millis();
+            now_ms.saturating_sub(i64::try_from(ago).unwrap_or(0).max(0))
+        };
+        call.live.answered_ms = journalled.answered_at.map(before);
+        call.live.alive_ms = journalled.alive_at.or(journalled.answered_at).map(before);
         call.holds = call.with_chain(|wallets| wallets.restore(&amounts)).ok().flatten();
         call.place = call.routes.first().and_then(|route| Some(route.as_ref()?.trunk.occupy()));
         self.open.insert(journalled.key.clone(), Box::new(call));

@@ -10,7 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use tollgate_rating::call_rate::MAX_CALL_SECONDS;
 use tollgate_rating::{CallRate, Money, RatingError};
 
-use super::authorize::days;
+use super::authorize::{GUARD_MS, days};
+use super::live::signed;
 use super::open::{OpenCall, Unsettled};
 use super::request::SettleRequest;
 use super::ticket::{Ticket, TicketError};
@@ -23,6 +24,8 @@ use crate::store::StoreError;
 
 /// How much longer than our own clock's measure Asterisk's wall clock may say a call was: requests take time.
 const CLOCK_TOLERANCE_MS: u64 = 2_000;
+/// How much earlier than its timer a call may seem to have ended: the two channels are answered milliseconds apart.
+const TIMER_SLACK_MS: u64 = 100;
 
 /// Why a settle request was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -66,8 +69,17 @@ struct CallEnd {
 }
 
 impl Calls {
-    /// Settles a call. On `Ok` the charge is durable, or had been before.
+    /// Settles a call as its dialplan tells it. On `Ok` the charge is durable, or had been before.
     pub async fn settle(&self, request: &SettleRequest) -> Result<Settled, SettleError> {
+        self.settle_from(request, DurationSource::Asterisk).await
+    }
+
+    /// As [`Calls::settle`], with where the duration comes from.
+    pub async fn settle_from(
+        &self,
+        request: &SettleRequest,
+        source: DurationSource,
+    ) -> Result<Settled, SettleError> {
         if request.ticket.is_empty() {
             return self.settle_without_ticket(request).await;
         }
@@ -91,14 +103,14 @@ impl Calls {
             }
             None => Box::new(restored::from_ticket(self, &ticket, Some(request)).await?),
         };
-        let settled = self.finish(request, call, DurationSource::Asterisk).await;
+        let settled = self.finish(request, call, source).await;
         drop(turn);
         settled
     }
 
     /// Writes a call's end. If the book does not take it, the call stays open with what it holds, and its end as it is
     /// known now is written again until the book answers.
-    async fn finish(
+    pub(super) async fn finish(
         &self,
         request: &SettleRequest,
         mut call: Box<OpenCall>,
@@ -306,8 +318,14 @@ impl Calls {
     /// The times and durations of the end, made consistent with the grant.
     fn call_end(&self, request: &SettleRequest, call: &OpenCall) -> CallEnd {
         let now = self.clock.now();
-        // A wall clock that was set from 1970 during the call makes a duration nobody can price.
-        let answered_ms = request.answered_ms.min(MAX_CALL_SECONDS * 1_000);
+        let talked_ms = call.live.talked_ms(self.clock.monotonic_ms());
+        // A wall clock that was set back during the call leaves no duration; one that was set from 1970 makes one that
+        // nobody can price.
+        let answered_ms = match (request.answered_ms, request.dial_status.as_str(), talked_ms) {
+            (0, "ANSWER", Some(talked)) => talked,
+            (told, ..) => told,
+        }
+        .min(MAX_CALL_SECONDS * 1_000);
         if answered_ms == 0 {
             return CallEnd {
                 disposition: unanswered(&request.dial_status),
@@ -324,13 +342,18 @@ impl Calls {
         // It must be a moment the call was held for, whatever Asterisk's clock says.
         let last_answer = call.granted_at + SignedDuration::from_secs(i64::from(call.ring_seconds));
         let answered_at = told.unwrap_or(guessed).clamp(call.granted_at, last_answer);
-        let funded_ms = u64::from(call.funded_seconds) * 1_000;
-        let own_ms = call.granted_ms.map_or(u64::MAX, |granted| {
-            self.clock.monotonic_ms().saturating_sub(granted).saturating_add(CLOCK_TOLERANCE_MS)
+        let funded_ms = u64::from(call.charged_at_most_seconds()) * 1_000;
+        let now_ms = signed(self.clock.monotonic_ms());
+        let own_ms = call.since_ms.map_or(u64::MAX, |since| {
+            u64::try_from(now_ms.saturating_sub(since)).unwrap_or(0).saturating_add(CLOCK_TOLERANCE_MS)
         });
         let charged_ms = answered_ms.min(own_ms).min(funded_ms);
         CallEnd {
-            disposition: Disposition::Answered,
+            disposition: if ran_out(request, call, answered_ms) {
+                Disposition::CreditExhausted
+            } else {
+                Disposition::Answered
+            },
             answered_at: Some(answered_at),
             ended_at: plausible(request.ended_at_us, answered_at, now).unwrap_or(now),
             answered_ms,
@@ -442,6 +465,15 @@ fn plausible(us: Option<i64>, from: Timestamp, until: Timestamp) -> Option<Times
     let minute = SignedDuration::from_secs(60);
     let stamp = Timestamp::from_microsecond(us?).ok()?;
     (stamp >= from.checked_sub(minute).ok()? && stamp <= until.checked_add(minute).ok()?).then_some(stamp)
+}
+
+/// Whether the call was ended because its chain could pay no more: neither side hung up, and it lasted to its funded end,
+/// which money set and no cap.
+fn ran_out(request: &SettleRequest, call: &OpenCall, answered_ms: u64) -> bool {
+    let end_ms =
+        (u64::from(call.charged_at_most_seconds()) * 1_000).saturating_sub(GUARD_MS + TIMER_SLACK_MS);
+    let by_a_side = matches!(request.extras.get("hung_up_by"), Some("caller" | "callee"));
+    !by_a_side && call.charged_at_most_seconds() < call.limit_seconds && answered_ms >= end_ms
 }
 
 fn unanswered(dial_status: &str) -> Disposition {

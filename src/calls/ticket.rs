@@ -55,8 +55,8 @@ pub struct Ticket {
     pub granted_at_us: i64,
     /// Seconds the caps allow.
     pub limit_seconds: u32,
-    /// Seconds the payers' holds pay for.
-    pub funded_seconds: u32,
+    /// Seconds that every payer could pay when it was granted: who knows no more of the call charges at most so many.
+    pub affordable_seconds: u32,
     /// Seconds it may ring.
     pub ring_seconds: u32,
     /// Who pays: the client first.
@@ -95,7 +95,7 @@ impl Ticket {
             self.number,
             self.granted_at_us.cast_unsigned(),
             u64::from(self.limit_seconds),
-            u64::from(self.funded_seconds),
+            u64::from(self.affordable_seconds),
             u64::from(self.ring_seconds),
             self.payers.len() as u64,
         ] {
@@ -195,7 +195,7 @@ impl Reader<'_> {
         let number = self.number()?;
         let granted_at_us = self.signed()?;
         let limit_seconds = self.small()?;
-        let funded_seconds = self.small()?;
+        let affordable_seconds = self.small()?;
         let ring_seconds = self.small()?;
         let mut payers = Vec::new();
         for _ in 0..self.count()? {
@@ -219,7 +219,7 @@ impl Reader<'_> {
             number,
             granted_at_us,
             limit_seconds,
-            funded_seconds,
+            affordable_seconds,
             ring_seconds,
             payers,
             routes,
@@ -271,7 +271,7 @@ mod tests {
             number: 4_930_123_456,
             granted_at_us: 1_763_800_000_000_000,
             limit_seconds: 14_400,
-            funded_seconds: 310,
+            affordable_seconds: 310,
             ring_seconds: 90,
             payers: vec![
                 TicketPayer { account_id: 101, tariff_version_id: 7, plan_version_ids: vec![3, 9] },

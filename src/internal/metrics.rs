@@ -25,6 +25,20 @@ pub struct Metrics {
     pub holds_expired: AtomicU64,
     /// Settlements that took more than was available.
     pub overdraws: AtomicU64,
+    /// Holds of live calls that were extended.
+    pub renewals: AtomicU64,
+    /// Live calls that end where they are funded to, unless credit arrives.
+    pub calls_short: AtomicU64,
+    /// Ends of live calls that Asterisk took.
+    pub pushes: AtomicU64,
+    /// Ends of live calls that did not reach Asterisk; each is tried again.
+    pub pushes_failed: AtomicU64,
+    /// Losses of a control link.
+    pub link_losses: AtomicU64,
+    /// Calls that were live on a server when its control link was lost.
+    pub link_loss_calls: AtomicU64,
+    /// How much more than was held such calls could have cost their clients, in nano-units.
+    pub link_loss_exposed_nanos: AtomicU64,
     latency: [AtomicU64; LATENCY_BOUNDS_US.len() + 1],
     latency_sum_us: AtomicU64,
 }
@@ -80,6 +94,24 @@ impl Metrics {
             ("tollgate_settles_failed_total", "Settle requests not durable in time", &self.settles_failed),
             ("tollgate_overdraws_total", "Settlements beyond what was available", &self.overdraws),
             ("tollgate_holds_expired_total", "Holds ended without a settlement", &self.holds_expired),
+            ("tollgate_hold_renewals_total", "Holds of live calls extended", &self.renewals),
+            ("tollgate_call_ends_pushed_total", "Ends of live calls that Asterisk took", &self.pushes),
+            (
+                "tollgate_call_ends_failed_total",
+                "Ends of live calls that did not reach Asterisk and were tried again",
+                &self.pushes_failed,
+            ),
+            ("tollgate_link_losses_total", "Losses of a control link", &self.link_losses),
+            (
+                "tollgate_link_loss_calls_total",
+                "Calls that were live when their control link was lost",
+                &self.link_loss_calls,
+            ),
+            (
+                "tollgate_link_loss_exposure_nanos_total",
+                "What such calls could have cost beyond what was held, nano-units",
+                &self.link_loss_exposed_nanos,
+            ),
         ];
         for (name, help, value) in counters {
             let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} counter");
@@ -93,6 +125,9 @@ impl Metrics {
         let name = "tollgate_calls_open";
         let _ = writeln!(out, "# HELP {name} Calls open now\n# TYPE {name} gauge");
         let _ = writeln!(out, "{name} {calls_open}");
+        let name = "tollgate_calls_short";
+        let _ = writeln!(out, "# HELP {name} Live calls that end unless credit arrives\n# TYPE {name} gauge");
+        let _ = writeln!(out, "{name} {}", self.calls_short.load(Ordering::Relaxed));
         let name = "tollgate_authorize_us";
         let _ = writeln!(out, "# HELP {name} Time to decide, microseconds\n# TYPE {name} histogram");
         let mut seen = 0;

@@ -62,6 +62,8 @@ words! {
     Disposition {
         /// Somebody answered.
         Answered = "answered",
+        /// Somebody answered, and the call ended because its payers could pay no more.
+        CreditExhausted = "credit_exhausted",
         /// It rang until somebody gave up.
         NoAnswer = "no_answer",
         /// The called side was busy.

@@ -38,15 +38,23 @@ pub struct OpenCall {
     pub hold_until: Timestamp,
     /// The epoch of the owner that granted it.
     pub epoch: i64,
+    /// For how many seconds the holds pay.
+    pub funded_seconds: u32,
+    /// When it was answered, if that is known.
+    pub answered_at: Option<Timestamp>,
+    /// Its last proof of life when this was written, once it was answered.
+    pub alive_at: Option<Timestamp>,
 }
 
 /// A granted call as a row, from the caller's thread to the writer's.
 pub(super) static OPENED: LazyLock<ManyRows> = LazyLock::new(|| {
     ManyRows::insert(
         "open_calls",
-        "server, unique_id, leg, ticket, payers, granted_at, hold_until, epoch",
+        "server, unique_id, leg, ticket, payers, granted_at, hold_until, epoch, \
+         funded_seconds, answered_at, alive_at",
         " ON CONFLICT (server, unique_id, leg) DO UPDATE SET ticket = excluded.ticket, payers = excluded.payers, \
-         granted_at = excluded.granted_at, hold_until = excluded.hold_until, epoch = excluded.epoch",
+         granted_at = excluded.granted_at, hold_until = excluded.hold_until, epoch = excluded.epoch, \
+         funded_seconds = excluded.funded_seconds, answered_at = excluded.answered_at, alive_at = excluded.alive_at",
     )
 });
 pub(super) static CLOSED: LazyLock<ManyRows> = LazyLock::new(|| ManyRows::delete_calls("open_calls"));
@@ -63,6 +71,9 @@ row! {
         granted_at: i64,
         hold_until: i64,
         epoch: i64,
+        funded_seconds: i64,
+        answered_at: Option<i64>,
+        alive_at: Option<i64>,
     }
 }
 
@@ -75,7 +86,7 @@ pub(super) async fn insert(tx: &mut impl Session, calls: &[OpenCall]) -> Result<
         .map(|call| serde_json::to_string(&call.held))
         .collect::<Result<_, _>>()
         .map_err(inconsistent)?;
-    let mut rows = Vec::with_capacity(calls.len() * 8);
+    let mut rows = Vec::with_capacity(calls.len() * 11);
     for (call, held) in calls.iter().zip(&held) {
         rows.extend([
             Value::Text(&call.key.server),
@@ -86,6 +97,9 @@ pub(super) async fn insert(tx: &mut impl Session, calls: &[OpenCall]) -> Result<
             Value::Int(to_micros(call.granted_at)),
             Value::Int(to_micros(call.hold_until)),
             Value::Int(call.epoch),
+            Value::Int(i64::from(call.funded_seconds)),
+            Value::IntOr(call.answered_at.map(to_micros)),
+            Value::IntOr(call.alive_at.map(to_micros)),
         ]);
     }
     OPENED.execute(tx, &rows).await
@@ -134,6 +148,9 @@ impl TryFrom<OpenCallRow> for OpenCall {
             granted_at: from_micros(row.granted_at),
             hold_until: from_micros(row.hold_until),
             epoch: row.epoch,
+            funded_seconds: u32::try_from(row.funded_seconds).map_err(inconsistent)?,
+            answered_at: row.answered_at.map(from_micros),
+            alive_at: row.alive_at.map(from_micros),
         })
     }
 }

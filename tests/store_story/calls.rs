@@ -133,6 +133,9 @@ pub(crate) fn opened(unique_id: &str) -> OpenCall {
         granted_at: noon(),
         hold_until: noon() + jiff::SignedDuration::from_secs(60),
         epoch: 1,
+        funded_seconds: 60,
+        answered_at: Some(noon() + jiff::SignedDuration::from_secs(2)),
+        alive_at: None,
     }
 }
 

@@ -56,6 +56,7 @@ const CDRS: &str = "SELECT id, kind, disposition, refused_reason, endpoint, dial
 const SOURCE: &str = "SELECT source_address FROM cdrs WHERE id = $1";
 const PAYERS: &str = "SELECT a.login, COALESCE(p.prefix, ''), COALESCE(p.price, 0), p.billed_seconds, p.charge FROM cdr_payers p \
      JOIN accounts a ON a.id = p.account_id WHERE p.cdr_id = $1 ORDER BY p.position";
+const DISPOSITIONS: &str = "SELECT disposition FROM cdrs ORDER BY id";
 const ACCOUNTS: &str = "SELECT id FROM accounts ORDER BY id";
 
 type CdrColumns = (
@@ -125,6 +126,13 @@ pub(crate) async fn cdrs(store: &Store, dial: &Dial) -> Vec<Cdr> {
 }
 
 impl TestApp {
+    /// How each call ended, in the order of the book.
+    pub(crate) async fn dispositions(&self) -> Vec<String> {
+        let rows: Vec<(String,)> =
+            ask!(self.desk.store, c => sqlx::query_as(DISPOSITIONS).fetch_all(c).await);
+        rows.into_iter().map(|(disposition,)| disposition).collect()
+    }
+
     /// The one record of a channel.
     pub(crate) async fn cdr(&self, dial: &Dial) -> Cdr {
         self.flush().await;

@@ -1,0 +1,96 @@
+//! Calls that a server has and this process does not know, or not as answered: found again through their channels.
+
+use std::sync::Arc;
+
+use tollgate_rating::Money;
+
+use super::live::signed;
+use super::reconcile::Channel;
+use super::restored::from_ticket;
+use super::ticket::Ticket;
+use super::{Calls, settle::SettleError};
+use crate::ami::{Action, Link};
+use crate::ledger::CallKey;
+
+/// Reads a variable of a channel; `None` where it is empty, or the channel is gone.
+async fn variable(link: &Link, channel: &str, name: &str) -> Option<String> {
+    let action =
+        Action::new("Getvar").with("Channel", channel).and_then(|a| a.with("Variable", name)).ok()?;
+    match link.ask(action).await {
+        Ok(answer) => answer.get("Value").filter(|value| !value.is_empty()).map(str::to_owned),
+        Err(error) => {
+            tracing::debug!(server = link.server(), channel, %error, "a channel's variable could not be read");
+            None
+        }
+    }
+}
+
+/// Asks the calling channel when it was answered; the dialplan has noted it in Asterisk's wall clock.
+pub(super) async fn ask_answer(calls: &Calls, link: &Link, caller: &Channel, called: &Channel) {
+    let Some(value) = variable(link, &caller.name, "SHARED(TG_ANSWER_US)").await else { return };
+    let Ok(answered_us) = value.parse::<i64>() else {
+        tracing::warn!(server = link.server(), channel = %caller.name, "the answer time of a channel cannot be read");
+        return;
+    };
+    let now_ms = signed(calls.clock.monotonic_ms());
+    let ago_ms = (calls.clock.now().as_microsecond() - answered_us) / 1_000;
+    // Clocks differ; the future is now.
+    let at_ms = now_ms.saturating_sub(ago_ms.max(0));
+    calls.answered(link.server(), &caller.unique_id, &called.name, at_ms);
+}
+
+/// Takes a call in whose opening was lost with an earlier process: its ticket rides on the channel.
+pub(super) async fn adopt(calls: &Calls, link: &Link, caller: &Channel) {
+    // Asked for by name: a channel without a ticket was not authorised yet, or was refused.
+    let Some(text) = variable(link, &caller.name, "TG_TICKET").await else { return };
+    let key = CallKey { server: link.server().to_owned(), unique_id: caller.unique_id.clone(), leg: 1 };
+    match calls.adopt_ticket(&key, &text, caller).await {
+        Ok(true) => tracing::warn!(call.id = %key, "a call that nobody knew was found by its ticket"),
+        Ok(false) => {}
+        Err(error) => tracing::error!(call.id = %key, %error, "a call that nobody knows cannot be taken in"),
+    }
+}
+
+impl Calls {
+    /// Takes a call in from its ticket; `false` where it is known, settled, or in hand.
+    pub async fn adopt_ticket(
+        &self,
+        key: &CallKey,
+        text: &str,
+        caller: &Channel,
+    ) -> Result<bool, SettleError> {
+        let ticket = Ticket::open(text, &self.secrets())?;
+        let named =
+            CallKey { server: ticket.server.clone(), unique_id: ticket.unique_id.clone(), leg: ticket.leg };
+        if named != *key {
+            return Err(SettleError::OtherCall { ticket: named });
+        }
+        let Some(_turn) = self.turn(key) else { return Ok(false) };
+        if self.open.contains_key(key) || self.has_ended(key) || self.store.call_record(key).await?.is_some()
+        {
+            return Ok(false);
+        }
+        let mut call = from_ticket(self, &ticket, None).await?;
+        // What it has used up is not known yet: a slice is held, and the meter goes on from there.
+        call.funded_seconds = ticket.affordable_seconds.min(self.settings.slice_seconds).max(1);
+        call.live.pushed_seconds = ticket.affordable_seconds;
+        let answered = call.answer_range();
+        let amounts: Vec<Money> = call
+            .payers
+            .iter()
+            .map(|payer| payer.rate.hold(call.funded_seconds, answered).unwrap_or(Money::ZERO))
+            .collect();
+        call.holds = call.with_chain(|wallets| wallets.restore(&amounts)).ok().flatten();
+        call.ticket = Arc::from(text);
+        caller.name.clone_into(&mut call.live.channel);
+        if let Some(endpoint) = caller.endpoint() {
+            endpoint.clone_into(&mut call.endpoint);
+        }
+        let now_ms = self.clock.monotonic_ms();
+        call.live.seen_alive(signed(now_ms));
+        call.hold_until_ms = call.hold_until_ms.max(now_ms + u64::from(call.funded_seconds) * 1_000 + 60_000);
+        self.ledger.open_call(self.journalled(key, &call, now_ms));
+        self.open.insert(key.clone(), Box::new(call));
+        Ok(true)
+    }
+}

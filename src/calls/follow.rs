@@ -1,0 +1,157 @@
+//! What a server's control link tells about calls: answers, ends, and the loss of the link.
+//!
+//! Every event is a hint: callers can plant whole blocks. An answer is believed when the called channel itself says that
+//! it belongs to the call; an end only when a whole channel list says so, twice (see [`reconcile`](super::reconcile)).
+
+use std::sync::Arc;
+
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use super::Calls;
+use super::live::signed;
+use super::reconcile::Known;
+use crate::ami::{Action, Event, Link, LinkEvent};
+use crate::ledger::CallKey;
+
+/// Events that may wait for us: a burst of some seconds at a thousand calls a second. Beyond it they are dropped, and
+/// everything is looked at anew.
+const MAX_EVENTS: usize = 16_384;
+/// Answers that are being checked at once; one more is found by the next channel list.
+const MAX_CHECKS: usize = 256;
+/// Legs of one channel: it dials one after the other.
+const MAX_LEGS: u32 = 9;
+
+/// What concerns calls.
+fn concerns_calls(event: &Event) -> bool {
+    matches!(event, Event::DialEnd { .. } | Event::Hangup { .. } | Event::Shutdown)
+}
+
+/// Follows one server until `stop`; `look` wakes whoever reconciles.
+pub async fn follow(
+    calls: Arc<Calls>,
+    link: Link,
+    known: Arc<Known>,
+    look: Arc<Notify>,
+    stop: CancellationToken,
+) {
+    let mut events = link.subscribe(MAX_EVENTS, concerns_calls);
+    let checks = Arc::new(Semaphore::new(MAX_CHECKS));
+    loop {
+        let event = tokio::select! {
+            () = stop.cancelled() => return,
+            event = events.recv() => event,
+        };
+        let now_ms = calls.clock.monotonic_ms();
+        match event {
+            None => return,
+            Some(LinkEvent::Up(session)) => {
+                let gone = known.session(&calls, &link, &session);
+                tracing::info!(
+                    server = link.server(),
+                    asterisk.version = %session.version,
+                    asterisk.started = %session.started,
+                    calls.gone = gone,
+                    "the control link is up"
+                );
+                calls.link_up(link.server());
+                look.notify_one();
+            }
+            Some(LinkEvent::Down) => {
+                known.lost(link.heard_ms());
+                calls.link_down(link.server(), link.heard_ms());
+            }
+            Some(LinkEvent::Missed(count)) => {
+                tracing::warn!(
+                    server = link.server(),
+                    count,
+                    "events were missed; the server's calls are looked at anew"
+                );
+                look.notify_one();
+            }
+            Some(LinkEvent::Event(event)) => match &*event {
+                Event::DialEnd { unique_id, dest_channel, dial_status, .. } if dial_status == "ANSWER" => {
+                    if calls.is_open(link.server(), unique_id) {
+                        match Arc::clone(&checks).try_acquire_owned() {
+                            Ok(place) => {
+                                let (calls, link) = (Arc::clone(&calls), link.clone());
+                                let (unique_id, called) = (unique_id.clone(), dest_channel.clone());
+                                tokio::spawn(async move {
+                                    check_answer(&calls, &link, &unique_id, &called, now_ms).await;
+                                    drop(place);
+                                });
+                            }
+                            Err(_) => look.notify_one(),
+                        }
+                    }
+                }
+                Event::Hangup { unique_id, .. } => {
+                    if calls.ending(link.server(), unique_id, now_ms) {
+                        look.notify_one();
+                    }
+                }
+                Event::Shutdown => tracing::warn!(server = link.server(), "Asterisk says that it ends"),
+                _ => {}
+            },
+        }
+    }
+}
+
+/// Takes an answer in, if the called channel itself says that it was dialled by this call.
+async fn check_answer(calls: &Calls, link: &Link, unique_id: &str, called: &str, at_ms: u64) {
+    let asked =
+        Action::new("Getvar").with("Channel", called).and_then(|a| a.with("Variable", "CHANNEL(linkedid)"));
+    let Ok(action) = asked else { return };
+    match link.ask(action).await {
+        Ok(answer) if answer.get("Value") == Some(unique_id) => {
+            calls.answered(link.server(), unique_id, called, signed(at_ms));
+        }
+        Ok(answer) => tracing::warn!(
+            server = link.server(),
+            call.channel = unique_id,
+            called,
+            linked = answer.get("Value").unwrap_or_default(),
+            "an answer was told of a channel that belongs to another call"
+        ),
+        // It is gone already: its end settles it. Or the link is away: the next list finds it.
+        Err(error) => tracing::debug!(server = link.server(), %error, "an answer could not be checked"),
+    }
+}
+
+impl Calls {
+    /// The call that a channel has open.
+    fn open_of(&self, server: &str, unique_id: &str) -> Option<CallKey> {
+        (1..=MAX_LEGS)
+            .map(|leg| CallKey { server: server.to_owned(), unique_id: unique_id.to_owned(), leg })
+            .find(|key| self.open.contains_key(key))
+    }
+
+    /// Whether a channel has a call open.
+    pub fn is_open(&self, server: &str, unique_id: &str) -> bool {
+        self.open_of(server, unique_id).is_some()
+    }
+
+    /// A call was answered, at a moment of the monotonic clock, by this channel; from now on it is metered.
+    pub fn answered(&self, server: &str, unique_id: &str, called: &str, at_ms: i64) {
+        let Some(key) = self.open_of(server, unique_id) else { return };
+        let Some(mut call) = self.open.get_mut(&key) else { return };
+        let at_ms = call.since_ms.map_or(at_ms, |since| at_ms.max(since));
+        if call.live.answered_ms.is_none() {
+            tracing::info!(call.id = %key, call.called_channel = called, "call answered");
+        }
+        let answered = *call.live.answered_ms.get_or_insert(at_ms);
+        call.live.seen_alive(answered.max(at_ms));
+        if call.live.called.as_deref() != Some(called) {
+            call.live.called = Some(called.to_owned());
+        }
+        call.live.due_ms = 0;
+    }
+
+    /// An event, or an order's answer, says that a call's channel has ended; whether there is such a call.
+    pub fn ending(&self, server: &str, unique_id: &str, at_ms: u64) -> bool {
+        let Some(key) = self.open_of(server, unique_id) else { return false };
+        let Some(mut call) = self.open.get_mut(&key) else { return false };
+        call.live.ending_ms.get_or_insert(signed(at_ms));
+        true
+    }
+}

@@ -1,0 +1,119 @@
+//! The control links as calls see them: whether a server's calls can be steered, and what that means for new ones.
+
+use std::sync::atomic::Ordering;
+
+use tollgate_rating::Money;
+use tollgate_rating::credit::Slice;
+
+use super::live::signed;
+use super::{Calls, open::OpenCall};
+use crate::config::{OnLinkLoss, Reserve};
+
+/// What is held at least for a call that nobody can lengthen, where credit allows, in seconds.
+pub const CUT_MIN_SECONDS: u32 = 60;
+
+/// How the link to a server is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkIs {
+    /// It is not configured: calls of this server cannot be metered, so the whole grant is held.
+    NotConfigured,
+    /// It is away.
+    Away,
+    /// It is up.
+    Up,
+}
+
+/// What the loss of a link left to itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Exposure {
+    /// Answered or ringing calls on that server.
+    pub calls: usize,
+    /// Of them those that may run past what is held.
+    pub beyond_hold: usize,
+    /// How much more than is held they can cost their clients, at most.
+    pub amount: Money,
+}
+
+impl Calls {
+    /// A server whose calls can be metered; away until its link is up.
+    pub fn add_server(&self, server: &str) {
+        self.links.entry(server.into()).or_insert(LinkIs::Away);
+    }
+
+    /// How the link to a server is.
+    pub fn link_of(&self, server: &str) -> LinkIs {
+        self.links.get(server).map_or(LinkIs::NotConfigured, |link| *link)
+    }
+
+    /// How much of a call of this server is held at a time.
+    pub(super) fn slice_of(&self, server: &str) -> Slice {
+        match (self.settings.reserve, self.link_of(server), self.settings.on_link_loss) {
+            (Reserve::Full, ..) | (_, LinkIs::NotConfigured, _) => Slice::Full,
+            (_, LinkIs::Away, OnLinkLoss::Cut) => {
+                Slice::Seconds(self.settings.slice_seconds.max(CUT_MIN_SECONDS))
+            }
+            _ => Slice::Seconds(self.settings.slice_seconds),
+        }
+    }
+
+    /// Whether Asterisk is given the whole affordable time as a call's end, while only a slice is held.
+    pub(super) fn runs_to_grant(&self, server: &str) -> bool {
+        self.settings.reserve == Reserve::Slice
+            && self.settings.on_link_loss == OnLinkLoss::RunToGrant
+            && self.link_of(server) != LinkIs::NotConfigured
+    }
+
+    /// The link to a server is up: its calls are steered from now on.
+    pub fn link_up(&self, server: &str) {
+        self.links.insert(server.into(), LinkIs::Up);
+        for mut call in self.open.iter_mut().filter(|call| call.key().server == server) {
+            call.live.due_ms = 0;
+            // What was on its way when the link was lost may not have arrived.
+            call.live.pushing = false;
+            if self.settings.reserve == Reserve::Slice {
+                call.live.end_ms = None;
+            }
+        }
+    }
+
+    /// The link to a server is away; it was heard last at `heard_ms`, and its calls were alive then.
+    pub fn link_down(&self, server: &str, heard_ms: u64) -> Exposure {
+        self.links.insert(server.into(), LinkIs::Away);
+        let mut exposure = Exposure::default();
+        for mut call in self.open.iter_mut().filter(|call| call.key().server == server) {
+            let call = call.value_mut();
+            if call.live.ending_ms.is_none() && call.since_ms.is_some_and(|since| since <= signed(heard_ms)) {
+                call.live.seen_alive(signed(heard_ms));
+            }
+            exposure.calls += 1;
+            let beyond = beyond_hold(call);
+            if beyond > Money::ZERO {
+                exposure.beyond_hold += 1;
+                exposure.amount = exposure.amount.checked_add(beyond).unwrap_or(Money::MAX);
+            }
+        }
+        self.metrics.link_losses.fetch_add(1, Ordering::Relaxed);
+        self.metrics.link_loss_calls.fetch_add(exposure.calls as u64, Ordering::Relaxed);
+        let nanos = u64::try_from(exposure.amount.nanos()).unwrap_or(0);
+        self.metrics.link_loss_exposed_nanos.fetch_add(nanos, Ordering::Relaxed);
+        tracing::warn!(
+            server,
+            calls = exposure.calls,
+            calls.beyond_hold = exposure.beyond_hold,
+            exposure_nanos = exposure.amount.nanos(),
+            "the control link was lost; live calls run on to where they are funded"
+        );
+        exposure
+    }
+}
+
+/// How much more than is held a call can cost its client before Asterisk ends it.
+fn beyond_hold(call: &OpenCall) -> Money {
+    if call.live.pushed_seconds <= call.funded_seconds {
+        return Money::ZERO;
+    }
+    let (Some(holds), Some(client)) = (&call.holds, call.payers.first()) else { return Money::ZERO };
+    let most = client.rate.hold(call.live.pushed_seconds, call.answer_range()).unwrap_or(Money::ZERO);
+    let held = holds.amounts().first().copied().unwrap_or(Money::ZERO);
+    most.checked_sub(held).unwrap_or(Money::ZERO).max(Money::ZERO)
+}

@@ -1,0 +1,106 @@
+//! What is known of a call on its Asterisk, and where it ends there.
+
+use tollgate_rating::AnswerRange;
+
+use super::open::OpenCall;
+use crate::catalog::lcr::Route;
+
+/// A call as its Asterisk has it. Times are by the monotonic clock of this process and may lie before its start.
+#[derive(Debug, Default, Clone)]
+pub struct Live {
+    /// The calling channel's name; empty where it is not known yet, after a restart.
+    pub channel: String,
+    /// The called channel's name, once it has answered: the funded end stands on it.
+    pub called: Option<String>,
+    /// When it was answered.
+    pub answered_ms: Option<i64>,
+    /// Where Asterisk ends it, in milliseconds after the answer, as far as it has confirmed.
+    pub end_ms: Option<u64>,
+    /// The latest funded limit that was pushed, in seconds: payers are charged at most to it. More than the holds pay
+    /// for only with `credit.on_link_loss = "run_to_grant"`.
+    pub pushed_seconds: u32,
+    /// To where it may run, in seconds: what is held pays for it, or, with `credit.on_link_loss = "run_to_grant"`, its
+    /// chain could pay it.
+    pub reach_seconds: u32,
+    /// Whether it was looked at since it was answered.
+    pub metered: bool,
+    /// A push is on its way.
+    pub pushing: bool,
+    /// The last renewal could not be paid in full: the call ends where it is funded to, unless credit arrives.
+    pub short: bool,
+    /// When it is to be looked at again.
+    pub due_ms: u64,
+    /// Its last proof of life.
+    pub alive_ms: Option<i64>,
+    /// When an event said that it ended: a hint, and no proof.
+    pub ending_ms: Option<i64>,
+    /// How many whole channel lists in a row did not have it.
+    pub missing: u8,
+}
+
+impl Live {
+    /// A call that was granted just now, to be ended by Asterisk at `end_ms` after its answer.
+    pub fn granted(channel: String, end_ms: u64, pushed_seconds: u32, short: bool, now_ms: u64) -> Self {
+        Self {
+            channel,
+            end_ms: Some(end_ms),
+            pushed_seconds,
+            short,
+            alive_ms: Some(signed(now_ms)),
+            ..Self::default()
+        }
+    }
+
+    /// Takes a later proof of life.
+    pub fn seen_alive(&mut self, at_ms: i64) {
+        self.alive_ms = Some(self.alive_ms.map_or(at_ms, |known| known.max(at_ms)));
+    }
+
+    /// How long it has been answered at a moment, in milliseconds.
+    pub fn talked_ms(&self, now_ms: u64) -> Option<u64> {
+        let answered = self.answered_ms?;
+        Some(u64::try_from(signed(now_ms).saturating_sub(answered)).unwrap_or(0))
+    }
+}
+
+impl OpenCall {
+    /// The longest duration that the payers are charged for, in seconds.
+    pub fn charged_at_most_seconds(&self) -> u32 {
+        self.funded_seconds.max(self.live.pushed_seconds)
+    }
+
+    /// When it may have been answered, as its price was held for.
+    pub fn answer_range(&self) -> AnswerRange {
+        let ring = jiff::SignedDuration::from_secs(i64::from(self.ring_seconds));
+        AnswerRange::new(self.granted_at, self.granted_at.checked_add(ring).unwrap_or(self.granted_at))
+    }
+
+    /// For how many seconds, at most `cap`, what is held pays: a hold of a whole block pays to the block's end.
+    pub fn paid_seconds(&self, cap: u32) -> u32 {
+        let Some(holds) = &self.holds else { return 0 };
+        let answered = self.answer_range();
+        self.payers
+            .iter()
+            .zip(holds.amounts())
+            .fold(cap, |cap, (payer, hold)| payer.rate.max_seconds(*hold, cap, answered))
+    }
+
+    /// The number of the route whose trunk a called channel belongs to; 0 where there is none.
+    pub fn route_of(&self, called: &str) -> u32 {
+        let is_its = |route: &Option<Route>| {
+            route.as_ref().is_some_and(|route| {
+                called
+                    .strip_prefix("PJSIP/")
+                    .and_then(|name| name.strip_prefix(route.trunk.endpoint.as_str()))
+                    .is_some_and(|rest| rest.starts_with('-'))
+            })
+        };
+        let at = self.routes.iter().position(is_its);
+        at.and_then(|at| u32::try_from(at + 1).ok()).unwrap_or(0)
+    }
+}
+
+/// A moment of the monotonic clock, to reckon with moments before the process began.
+pub fn signed(ms: u64) -> i64 {
+    i64::try_from(ms).unwrap_or(i64::MAX)
+}

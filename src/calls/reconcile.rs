@@ -1,0 +1,313 @@
+//! Holds what Tollgate believes of a server's calls against what the server says.
+//!
+//! Unknown is not absent: a call has ended only when a whole channel list of the right server does not have it, twice,
+//! or when that Asterisk has been started anew since. Even then its record in `tg_unsettled` comes first; without one it
+//! is settled for the time up to its last proof of life.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::Calls;
+use super::adopt;
+use super::live::signed;
+use super::request::SettleRequest;
+use super::settle::SettleError;
+use super::unsettled::{self, DrainError};
+use crate::ami::{Action, AmiError, Link, Message, Session};
+use crate::ledger::{CallKey, DurationSource, Settled};
+
+/// How long ended calls are given to settle by themselves before their server is looked at.
+const PATIENCE: Duration = Duration::from_millis(1_500);
+/// The time between the two lists that prove an end.
+const BETWEEN_LISTS: Duration = Duration::from_secs(2);
+/// How often a server is looked at when nothing calls for it.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
+/// Open calls that lengthen that by a second: a list costs by its length.
+const CALLS_PER_SECOND_MORE: usize = 250;
+/// Lists without a call that prove its end.
+const PROVEN: u8 = 2;
+/// The context of the dialplan's hangup handler: a channel in it counts as ended, not as alive.
+const ENDED_CONTEXT: &str = "tg-ended";
+
+/// What is known of a server's runs.
+#[derive(Debug, Default)]
+pub struct Known {
+    inner: Mutex<Run>,
+}
+
+#[derive(Debug, Default)]
+struct Run {
+    started: Option<String>,
+    /// When the server was heard last before the link was lost.
+    heard_ms: Option<u64>,
+}
+
+impl Known {
+    /// The link was lost.
+    pub fn lost(&self, heard_ms: u64) {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).heard_ms = Some(heard_ms);
+    }
+
+    /// A session began. Where Asterisk was started anew since the last one, the calls that it had when it was heard last
+    /// are gone; returns how many.
+    pub fn session(&self, calls: &Calls, link: &Link, session: &Session) -> usize {
+        let mut run = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let restarted = run.started.as_ref().is_some_and(|started| *started != session.started);
+        run.started = Some(session.started.clone());
+        let heard_ms = run.heard_ms.take();
+        drop(run);
+        match (restarted, heard_ms) {
+            (true, Some(heard_ms)) => calls.restarted(link.server(), heard_ms),
+            _ => 0,
+        }
+    }
+}
+
+/// A channel of a whole list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Channel {
+    /// Its name.
+    pub name: String,
+    /// Its unique id.
+    pub unique_id: String,
+    /// The unique id of the channel that began it all.
+    pub linked_id: String,
+    /// Whether it is up.
+    pub is_up: bool,
+    /// Whether it runs the dialplan's hangup handler.
+    pub has_ended: bool,
+    /// Whether it is in the context of accounts' calls.
+    pub is_caller: bool,
+}
+
+impl Channel {
+    /// Reads an item of `CoreShowChannels`.
+    fn read(item: &Message) -> Option<Self> {
+        let text = |name: &str| item.get(name).map(str::to_owned);
+        let context = item.get("Context").unwrap_or_default();
+        Some(Self {
+            name: text("Channel")?,
+            unique_id: text("Uniqueid")?,
+            linked_id: text("Linkedid")?,
+            is_up: item.get("ChannelState") == Some("6"),
+            has_ended: context == ENDED_CONTEXT,
+            is_caller: context == "tollgate",
+        })
+    }
+
+    /// The PJSIP endpoint that a channel belongs to: `PJSIP/1001-0000002a` is 1001's.
+    pub fn endpoint(&self) -> Option<&str> {
+        self.name.strip_prefix("PJSIP/")?.rsplit_once('-').map(|(endpoint, _)| endpoint)
+    }
+}
+
+/// Asks a server for all its channels.
+async fn channels(link: &Link) -> Result<Vec<Channel>, AmiError> {
+    let items = link.list(Action::new("CoreShowChannels")).await?;
+    let read: Vec<Channel> = items.iter().filter_map(Channel::read).collect();
+    if read.len() == items.len() {
+        Ok(read)
+    } else {
+        Err(AmiError::Incomplete {
+            server: link.server().to_owned(),
+            action: "CoreShowChannels".to_owned(),
+            reason: "a channel has no name or unique id".to_owned(),
+        })
+    }
+}
+
+/// Looks at a server until `stop`: when woken, and now and then.
+pub async fn reconcile(calls: Arc<Calls>, link: Link, look: Arc<Notify>, stop: CancellationToken) {
+    let mut known_bad = HashSet::new();
+    loop {
+        let open = calls.open_on(link.server());
+        let pause = LOOK_EVERY + Duration::from_secs((open / CALLS_PER_SECOND_MORE) as u64);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+            () = look.notified() => tokio::time::sleep(PATIENCE).await,
+        }
+        if !link.is_up() {
+            continue;
+        }
+        let looked = tokio::select! {
+            () = stop.cancelled() => return,
+            looked = look_at(&calls, &link, &mut known_bad) => looked,
+        };
+        if let Err(error) = looked {
+            tracing::warn!(server = link.server(), %error, "the server's calls could not be looked at; nothing is concluded");
+        }
+    }
+}
+
+/// One look: the records of ended calls, then the channels, and where a call is missing both again.
+async fn look_at(calls: &Calls, link: &Link, known_bad: &mut HashSet<String>) -> Result<(), DrainError> {
+    unsettled::drain(calls, link, known_bad).await?;
+    let missing = look_at_channels(calls, link).await?;
+    if missing == 0 {
+        return Ok(());
+    }
+    tokio::time::sleep(BETWEEN_LISTS).await;
+    look_at_channels(calls, link).await?;
+    // Whoever ended since the first look has left its record by now.
+    unsettled::drain(calls, link, known_bad).await?;
+    for key in calls.proven_gone(link.server()) {
+        match calls.settle_gone(&key).await {
+            Ok(Some(settled)) => tracing::warn!(
+                call.id = %key,
+                cdr.id = settled.cdr_id,
+                "nobody told the call's end; it is settled at its last proof of life"
+            ),
+            Ok(None) | Err(SettleError::InProgress) => {}
+            Err(error) => tracing::error!(call.id = %key, %error, "a call that is gone could not be settled"),
+        }
+    }
+    Ok(())
+}
+
+async fn look_at_channels(calls: &Calls, link: &Link) -> Result<usize, DrainError> {
+    let asked_ms = calls.clock.monotonic_ms();
+    let channels = channels(link).await?;
+    let seen = calls.take_in(link.server(), &channels, asked_ms);
+    for (caller, called) in seen.answered {
+        adopt::ask_answer(calls, link, &caller, &called).await;
+    }
+    for caller in seen.strangers {
+        adopt::adopt(calls, link, &caller).await;
+    }
+    for endpoint in seen.forbidden {
+        calls.hang_up_endpoint(&endpoint);
+    }
+    Ok(seen.missing)
+}
+
+/// What a whole list told.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Calls that it does not have.
+    pub missing: usize,
+    /// Answered calls of which we did not know it: the calling channel, and the called one.
+    pub answered: Vec<(Channel, Channel)>,
+    /// Calling channels whose call is not known.
+    pub strangers: Vec<Channel>,
+    /// Peers with a call up that may call no more.
+    pub forbidden: Vec<String>,
+}
+
+impl Calls {
+    /// Open calls on a server.
+    pub fn open_on(&self, server: &str) -> usize {
+        self.open.iter().filter(|call| call.key().server == server).count()
+    }
+
+    /// Takes in a whole list of a server's channels, asked for at `asked_ms`.
+    pub fn take_in(&self, server: &str, channels: &[Channel], asked_ms: u64) -> Seen {
+        let mut seen = Seen::default();
+        let by_id: HashMap<&str, &Channel> =
+            channels.iter().map(|channel| (channel.unique_id.as_str(), channel)).collect();
+        let mut called_of: HashMap<&str, &Channel> = HashMap::new();
+        for channel in channels.iter().filter(|c| c.is_up && c.unique_id != c.linked_id) {
+            called_of.insert(channel.linked_id.as_str(), channel);
+        }
+        for mut entry in self.open.iter_mut().filter(|call| call.key().server == server) {
+            let (key, call) = entry.pair_mut();
+            // Granted after the list was asked for: it says nothing about it.
+            if call.unsettled.is_some() || call.since_ms.is_some_and(|since| since > signed(asked_ms)) {
+                continue;
+            }
+            let Some(channel) = by_id.get(key.unique_id.as_str()) else {
+                call.live.missing = call.live.missing.saturating_add(1);
+                seen.missing += 1;
+                continue;
+            };
+            call.live.channel.clone_from(&channel.name);
+            if channel.has_ended {
+                continue;
+            }
+            call.live.missing = 0;
+            call.live.ending_ms = None;
+            call.live.seen_alive(signed(asked_ms));
+            if let Some(endpoint) = channel.endpoint() {
+                if call.granted_ms.is_none() && call.endpoint != endpoint {
+                    endpoint.clone_into(&mut call.endpoint);
+                }
+                if !self.may_call(endpoint) {
+                    seen.forbidden.push(endpoint.to_owned());
+                }
+            }
+            if (call.live.answered_ms.is_none() || call.live.called.is_none())
+                && let Some(called) = called_of.get(key.unique_id.as_str())
+            {
+                seen.answered.push(((*channel).clone(), (*called).clone()));
+            }
+        }
+        for channel in channels.iter().filter(|c| c.is_caller && !c.has_ended && c.unique_id == c.linked_id) {
+            let key = CallKey { server: server.to_owned(), unique_id: channel.unique_id.clone(), leg: 1 };
+            if !self.is_open(server, &channel.unique_id) && !self.has_ended(&key) {
+                seen.strangers.push(channel.clone());
+            }
+        }
+        seen
+    }
+
+    /// Whether a peer may have calls: it is there, active, and so is its whole chain.
+    fn may_call(&self, endpoint: &str) -> bool {
+        self.directory.peer(endpoint).is_some_and(|peer| {
+            peer.active && peer.account.chain().iter().all(|account| account.settings().active)
+        })
+    }
+
+    /// A server's Asterisk was started anew: what it had when it was heard last is gone. Returns how many calls.
+    pub fn restarted(&self, server: &str, heard_ms: u64) -> usize {
+        let mut gone = 0;
+        for mut call in self.open.iter_mut().filter(|call| call.key().server == server) {
+            if call.since_ms.is_none_or(|since| since <= signed(heard_ms)) {
+                call.live.missing = PROVEN;
+                gone += 1;
+            }
+        }
+        gone
+    }
+
+    /// Calls of a server that are proven to have ended and that nobody has settled.
+    fn proven_gone(&self, server: &str) -> Vec<CallKey> {
+        let is_gone = |call: &super::open::OpenCall| call.live.missing >= PROVEN && call.unsettled.is_none();
+        let of_server = self.open.iter().filter(|call| call.key().server == server);
+        of_server.filter(|call| is_gone(call)).map(|call| call.key().clone()).collect()
+    }
+
+    /// Settles a call that is proven to have ended and of which nobody has told how: for the time up to its last proof of
+    /// life. `None` where it is settled or alive after all.
+    pub async fn settle_gone(&self, key: &CallKey) -> Result<Option<Settled>, SettleError> {
+        let turn = self.turn(key).ok_or(SettleError::InProgress)?;
+        let gone =
+            self.open.remove_if(key, |_, call| call.live.missing >= PROVEN && call.unsettled.is_none());
+        let Some((_, call)) = gone else { return Ok(None) };
+        let now_ms = self.clock.monotonic_ms();
+        let end_ms = call.live.alive_ms.max(call.live.ending_ms);
+        let answered_ms = match (call.live.answered_ms, end_ms) {
+            (Some(answered), Some(end)) => u64::try_from(end.saturating_sub(answered)).unwrap_or(0),
+            _ => 0,
+        };
+        let at = |ms: i64| self.wall_of(ms, now_ms).as_microsecond();
+        let request = SettleRequest {
+            key: key.clone(),
+            ticket: String::new(),
+            answered_ms,
+            dial_status: if call.live.answered_ms.is_some() { "ANSWER" } else { "CANCEL" }.to_owned(),
+            cause: None,
+            route: call.live.called.as_deref().map_or(0, |called| call.route_of(called)),
+            answered_at_us: call.live.answered_ms.map(at),
+            ended_at_us: end_ms.map(at),
+            attempts: Vec::new(),
+            extras: super::request::Extras::default(),
+        };
+        let settled = self.finish(&request, call, DurationSource::LastProofOfLife).await;
+        drop(turn);
+        settled.map(Some)
+    }
+}

@@ -1,0 +1,174 @@
+//! Carries out over the control link what was decided about live calls: where they end, and that they end now.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::Calls;
+use super::meter::METER_EVERY_MS;
+use crate::ami::{Action, ActionError, AmiError, Links};
+use crate::ledger::CallKey;
+
+/// Orders that wait for their server; one more is refused, and asked for again by the next pass of the meter.
+const MAX_ORDERS: usize = 8_192;
+/// Orders under way at once: the link answers each within milliseconds, and a server that is slow must not be flooded.
+const MAX_UNDER_WAY: usize = 128;
+/// The Q.850 cause of a call that Tollgate ends: normal clearing.
+const HANG_UP_CAUSE: &str = "16";
+
+/// What a call's Asterisk is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Steer {
+    /// Move a call's end.
+    End {
+        /// The call.
+        key: CallKey,
+        /// The called channel, on which the end stands.
+        channel: String,
+        /// The end, in milliseconds after the answer.
+        end_ms: u64,
+        /// The same, from the moment of the decision.
+        left_ms: u64,
+    },
+    /// End a call now.
+    HangUp {
+        /// The call.
+        key: CallKey,
+        /// Its calling channel.
+        channel: String,
+    },
+}
+
+impl Steer {
+    /// The call.
+    pub const fn key(&self) -> &CallKey {
+        match self {
+            Self::End { key, .. } | Self::HangUp { key, .. } => key,
+        }
+    }
+
+    /// As the manager interface is asked. `AbsoluteTimeout` takes seconds with a fraction, counted from now.
+    fn action(&self) -> Result<Action, ActionError> {
+        match self {
+            Self::End { channel, left_ms, .. } => Action::new("AbsoluteTimeout")
+                .with("Channel", channel.as_str())?
+                .with("Timeout", format!("{}.{:03}", left_ms / 1_000, left_ms % 1_000)),
+            Self::HangUp { channel, .. } => {
+                Action::new("Hangup").with("Channel", channel.as_str())?.with("Cause", HANG_UP_CAUSE)
+            }
+        }
+    }
+}
+
+/// Where orders from outside the meter are left.
+#[derive(Debug, Clone)]
+pub struct Orders(mpsc::Sender<Steer>);
+
+impl Orders {
+    /// A bounded queue of orders.
+    pub fn queue() -> (Self, mpsc::Receiver<Steer>) {
+        let (sender, receiver) = mpsc::channel(MAX_ORDERS);
+        (Self(sender), receiver)
+    }
+
+    /// Leaves an order; `false` when too many wait.
+    pub fn give(&self, order: Steer) -> bool {
+        self.0.try_send(order).is_ok()
+    }
+}
+
+/// Meters live calls and carries out orders until `stop`.
+pub async fn steer(
+    calls: Arc<Calls>,
+    links: Links,
+    mut orders: mpsc::Receiver<Steer>,
+    stop: CancellationToken,
+) {
+    let under_way = Arc::new(Semaphore::new(MAX_UNDER_WAY));
+    let mut pass = tokio::time::interval(Duration::from_millis(METER_EVERY_MS));
+    pass.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        let batch = tokio::select! {
+            () = stop.cancelled() => return,
+            _ = pass.tick() => calls.meter(calls.clock.monotonic_ms()).ends,
+            order = orders.recv() => match order {
+                Some(order) => vec![order],
+                None => return,
+            },
+        };
+        for order in batch {
+            let Ok(place) = Arc::clone(&under_way).acquire_owned().await else { return };
+            let (calls, links) = (Arc::clone(&calls), links.clone());
+            tokio::spawn(async move {
+                carry_out(&calls, &links, order).await;
+                drop(place);
+            });
+        }
+    }
+}
+
+async fn carry_out(calls: &Calls, links: &Links, order: Steer) {
+    let asked = match (links.get(&order.key().server), order.action()) {
+        (Some(link), Ok(action)) => link.ask(action).await.map(drop),
+        (None, _) => Err(AmiError::Away { server: order.key().server.clone() }),
+        (_, Err(error)) => {
+            tracing::error!(call.id = %order.key(), %error, "an order cannot be written");
+            return;
+        }
+    };
+    match (&order, asked) {
+        (Steer::End { key, end_ms, .. }, Ok(())) => calls.end_pushed(key, *end_ms, true),
+        (Steer::End { key, end_ms, .. }, Err(error)) => {
+            // A channel that is not there has ended: its settlement is on the way.
+            if error.is_absent() {
+                calls.ending(&key.server, &key.unique_id, calls.clock.monotonic_ms());
+            } else {
+                tracing::warn!(call.id = %key, %error, "the call's end could not be moved");
+            }
+            calls.end_pushed(key, *end_ms, false);
+        }
+        (Steer::HangUp { key, .. }, Ok(())) => tracing::info!(call.id = %key, "call hung up"),
+        (Steer::HangUp { .. }, Err(error)) if error.is_absent() => {}
+        (Steer::HangUp { key, .. }, Err(error)) => {
+            tracing::warn!(call.id = %key, %error, "the call could not be hung up");
+        }
+    }
+}
+
+impl Calls {
+    /// Ends every call of a peer, as soon as its Asterisk can be told; returns how many there were. Those whose link is
+    /// away are hung up when it is back: the peer is looked at again then.
+    pub fn hang_up_endpoint(&self, endpoint: &str) -> usize {
+        let of_peer: Vec<Steer> = self
+            .open
+            .iter()
+            .filter(|call| call.endpoint == endpoint && !call.live.channel.is_empty())
+            .map(|call| Steer::HangUp { key: call.key().clone(), channel: call.live.channel.clone() })
+            .collect();
+        let count = of_peer.len();
+        for order in of_peer {
+            self.order(order);
+        }
+        count
+    }
+
+    /// Ends a call, as soon as its Asterisk can be told; `false` where there is no such call, or its channel is not known.
+    pub fn hang_up(&self, key: &CallKey) -> bool {
+        let channel = self.open.get(key).map(|call| call.live.channel.clone());
+        match channel {
+            Some(channel) if !channel.is_empty() => self.order(Steer::HangUp { key: key.clone(), channel }),
+            _ => false,
+        }
+    }
+
+    fn order(&self, order: Steer) -> bool {
+        let key = order.key().clone();
+        let given = self.orders.get().is_some_and(|orders| orders.give(order));
+        if !given {
+            tracing::error!(call.id = %key, "an order to a call could not be given: too many wait, or no link is there");
+        }
+        given
+    }
+}

@@ -1,0 +1,180 @@
+//! Ended calls that Asterisk kept for us: the family `tg_unsettled` of its database.
+//!
+//! The dialplan's hangup handler writes `tg_unsettled/<unique id>.<leg>` first, asks `settle`, and deletes the record when
+//! the charge is durable. What is still there belongs to calls that ended while Tollgate was away, and holds their exact
+//! duration: `1|ticket|answered ms|DIALSTATUS|cause|route|server|leg|answer µs|hangup µs|attempts|extras`.
+
+use std::collections::HashSet;
+
+use super::Calls;
+use super::request::{RequestError, SettleRequest};
+use super::settle::SettleError;
+use crate::ami::{Action, ActionError, AmiError, Link};
+use crate::ledger::{DurationSource, LedgerError};
+
+/// The family in Asterisk's database.
+pub const FAMILY: &str = "tg_unsettled";
+/// The layout that the dialplan writes.
+const VERSION: &str = "1";
+
+/// Why a record is no request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Another layout, or not as many fields.
+    #[error("the record is not of layout {VERSION}")]
+    Layout,
+    /// Its key is not `<unique id>.<leg>`, or names another leg than its fields.
+    #[error("the record's key names another call")]
+    Key,
+    /// A field cannot be read.
+    #[error(transparent)]
+    Field(#[from] RequestError),
+}
+
+/// Why the records of a server were not read.
+#[derive(Debug, thiserror::Error)]
+pub enum DrainError {
+    /// Asterisk did not tell them.
+    #[error(transparent)]
+    Ami(#[from] AmiError),
+    /// A key cannot be written in an action.
+    #[error(transparent)]
+    Action(#[from] ActionError),
+}
+
+/// Reads a record; `key` without the family.
+pub fn read(key: &str, value: &str) -> Result<SettleRequest, RecordError> {
+    let mut fields = value.split('|');
+    if fields.next() != Some(VERSION) {
+        return Err(RecordError::Layout);
+    }
+    let arguments: Vec<&str> = fields.collect();
+    if arguments.len() != 11 {
+        return Err(RecordError::Layout);
+    }
+    let (unique_id, leg) = key.rsplit_once('.').ok_or(RecordError::Key)?;
+    let request = SettleRequest::parse(unique_id, &arguments)?;
+    if request.key.leg.to_string() != leg {
+        return Err(RecordError::Key);
+    }
+    Ok(request)
+}
+
+/// What one look at a server's records came to.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// Settled now, or found settled, and deleted.
+    pub settled: usize,
+    /// Left for later: the call is in hand elsewhere, or nothing durable took it.
+    pub waiting: usize,
+    /// Not readable, or not ours: left where they are.
+    pub unreadable: usize,
+}
+
+/// Settles what a server has kept. Records that cannot be read are named once and left.
+pub async fn drain(
+    calls: &Calls,
+    link: &Link,
+    known_bad: &mut HashSet<String>,
+) -> Result<Drained, DrainError> {
+    let mut drained = Drained::default();
+    let tree = link.list(Action::new("DBGetTree").with("Family", FAMILY)?).await;
+    let records = match tree {
+        Ok(records) => records,
+        // An empty family is an error in Asterisk's eyes.
+        Err(error) if error.is_absent() => return Ok(drained),
+        Err(error) => return Err(error.into()),
+    };
+    for record in records {
+        let (Some(path), Some(value)) = (record.get("Key"), record.get("Val")) else { continue };
+        let Some(key) =
+            path.trim_start_matches('/').strip_prefix(FAMILY).and_then(|key| key.strip_prefix('/'))
+        else {
+            continue;
+        };
+        let outcome = match read(key, value) {
+            Ok(request) if request.key.server == link.server() => settle(calls, &request).await,
+            Ok(request) => Outcome::Bad(format!("it is of server {:?}", request.key.server)),
+            Err(error) => Outcome::Bad(error.to_string()),
+        };
+        match outcome {
+            Outcome::Done => {
+                drained.settled += 1;
+                link.ask(Action::new("DBDel").with("Family", FAMILY)?.with("Key", key)?)
+                    .await
+                    .map(drop)
+                    .or_else(
+                        // The dialplan has deleted it itself.
+                        |error| if error.is_absent() { Ok(()) } else { Err(error) },
+                    )?;
+            }
+            Outcome::Later => drained.waiting += 1,
+            Outcome::Bad(reason) => {
+                drained.unreadable += 1;
+                if known_bad.insert(key.to_owned()) {
+                    tracing::error!(
+                        server = link.server(),
+                        record = key,
+                        reason,
+                        "a record of an ended call is left where it is"
+                    );
+                }
+            }
+        }
+    }
+    Ok(drained)
+}
+
+enum Outcome {
+    Done,
+    Later,
+    Bad(String),
+}
+
+async fn settle(calls: &Calls, request: &SettleRequest) -> Outcome {
+    match calls.settle_from(request, DurationSource::Astdb).await {
+        Ok(settled) => {
+            tracing::info!(
+                call.id = %request.key,
+                call.answered_ms = request.answered_ms,
+                cdr.duplicate = settled.duplicate,
+                "call settled from its record"
+            );
+            Outcome::Done
+        }
+        Err(
+            SettleError::InProgress
+            | SettleError::Store(_)
+            | SettleError::Ledger(LedgerError::Unavailable(_) | LedgerError::Stopped),
+        ) => Outcome::Later,
+        Err(error) => Outcome::Bad(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECORD: &str = "1|dGlja2V0|4200|ANSWER|16|2|ast1|1|1763800000000000|1763800004200000|1:CHANUNAVAIL:34:12;2:ANSWER:16:4300;|sip_call_id=a@b;hung_up_by=caller";
+
+    #[test]
+    fn a_record_is_the_settle_request_that_was_not_answered() {
+        let request = read("ast1-1763799990.7.1", RECORD).unwrap();
+        assert_eq!(request.key.to_string(), "ast1/ast1-1763799990.7.1");
+        assert_eq!((request.answered_ms, request.route, request.cause), (4_200, 2, Some(16)));
+        assert_eq!(request.attempts.len(), 2);
+        assert_eq!(request.extras.get("hung_up_by"), Some("caller"));
+    }
+
+    #[test]
+    fn what_is_no_record_of_this_layout_is_refused() {
+        assert_eq!(read("a.1", "2|x").unwrap_err(), RecordError::Layout);
+        assert_eq!(read("a.1", &RECORD.replacen("|16|", "|", 1)).unwrap_err(), RecordError::Layout);
+        assert_eq!(read("ast1-1", RECORD).unwrap_err(), RecordError::Key);
+        assert_eq!(read("ast1-1.2", RECORD).unwrap_err(), RecordError::Key);
+        assert!(matches!(
+            read("ast1-1.1", &RECORD.replace("4200|", "x|")).unwrap_err(),
+            RecordError::Field(_)
+        ));
+    }
+}
