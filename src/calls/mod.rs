@@ -18,6 +18,7 @@ pub mod settle;
 pub mod steer;
 pub mod ticket;
 pub mod unsettled;
+pub mod view;
 
 use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod answer;
 pub mod call;
+pub mod calls;
 pub mod demo;
 pub mod doctor;
 pub mod fx;
@@ -83,6 +84,9 @@ pub enum Command {
     /// Trunks: carriers.
     #[command(subcommand)]
     Trunk(trunk::TrunkCommand),
+    /// Live calls.
+    #[command(subcommand)]
+    Calls(calls::CallsCommand),
     /// Explain what a number costs.
     Rate(rate::RateArgs),
     /// Play Asterisk over FastAGI against a running server.
@@ -117,6 +121,7 @@ impl Command {
             | Self::Credit(_)
             | Self::Account(_)
             | Self::Trunk(_)
+            | Self::Calls(_)
             | Self::Rate(_) => Place::Owner,
         }
     }
@@ -215,6 +220,7 @@ async fn run_at_desk(desk: &Desk, command: Command) -> Outcome {
         Command::Credit(args) => account::credit(desk, args).await,
         Command::Account(command) => account::account(desk, command).await,
         Command::Trunk(command) => trunk::run(desk, command).await,
+        Command::Calls(command) => calls::run(desk, &command),
         Command::Rate(args) => rate_login::run(desk, args).await,
         Command::Demo(_)
         | Command::Serve

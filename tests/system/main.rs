@@ -17,6 +17,7 @@ mod cli_commands;
 mod cli_config;
 mod cli_rate;
 mod metering;
+mod recovery_calls;
 mod recovery_concurrency;
 mod recovery_database;
 mod recovery_owner;
