@@ -9,8 +9,10 @@ pub mod refusal;
 pub mod request;
 pub mod restored;
 pub mod settle;
+mod spooled;
 pub mod ticket;
 
+use std::collections::HashSet;
 use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,7 +28,7 @@ use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::config::{Config, WhenDatabaseDown};
 use crate::internal::metrics::Metrics;
-use crate::ledger::{CallKey, Ledger};
+use crate::ledger::{CallKey, Ledger, Spool};
 use crate::secrets::Secrets;
 use crate::store::Store;
 use open::OpenCall;
@@ -71,6 +73,8 @@ pub struct Calls {
     pub catalog: Catalog,
     /// The book's writer.
     pub ledger: Ledger,
+    /// Where ended calls go: to the book, and when that does not answer to a file.
+    pub spool: Spool,
     /// The book.
     pub store: Store,
     /// What is counted.
@@ -88,6 +92,8 @@ pub struct Calls {
     in_hand: DashSet<u64, RandomState>,
     /// Calls that ended a short while ago: a unique id that comes again is not a new call.
     ended: Mutex<EndedKeys>,
+    /// Calls that the wallets have paid for and the book has not: as many as the spool keeps.
+    trusted: Mutex<HashSet<u64>>,
     draining: AtomicBool,
 }
 
@@ -109,6 +115,8 @@ pub struct Parts {
     pub catalog: Catalog,
     /// The book's writer.
     pub ledger: Ledger,
+    /// The spool before it.
+    pub spool: Spool,
     /// The book.
     pub store: Store,
     /// What is counted.
@@ -130,6 +138,7 @@ impl Calls {
             directory: parts.directory,
             catalog: parts.catalog,
             ledger: parts.ledger,
+            spool: parts.spool,
             store: parts.store,
             metrics: parts.metrics,
             ownership: parts.ownership,
@@ -139,6 +148,7 @@ impl Calls {
             numbers: RandomState::default(),
             in_hand: DashSet::default(),
             ended: Mutex::default(),
+            trusted: Mutex::default(),
             draining: AtomicBool::new(false),
         }
     }
@@ -162,7 +172,7 @@ impl Calls {
     /// database is away, admits nothing unless the operator said otherwise.
     pub fn admits(&self, now_ms: u64) -> bool {
         !self.draining.load(Ordering::Relaxed)
-            && (self.ownership.is_trusted(now_ms)
+            && ((self.ownership.is_trusted(now_ms) && !self.spool.is_away())
                 || self.settings.when_database_down == WhenDatabaseDown::Admit)
     }
 
