@@ -29,6 +29,8 @@ pub struct Config {
     pub secrets: Secrets,
     /// How credit is held and limited.
     pub credit: Credit,
+    /// What the book's writer keeps on this machine.
+    pub ledger: Ledger,
     /// How calls are routed.
     pub routing: Routing,
     /// What is logged.
@@ -208,6 +210,15 @@ impl Default for Credit {
     }
 }
 
+/// `[ledger]`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ledger {
+    /// The folder of settlements that wait for the database, mode 0700; beside the SQLite database, or
+    /// `tollgate.spool`, when not set.
+    pub spool_dir: Option<PathBuf>,
+}
+
 /// `[routing]`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -353,12 +364,22 @@ impl Config {
         if let Some(file) = &self.secrets.key_file {
             return file.clone();
         }
+        self.beside_the_database("key")
+    }
+
+    /// The spool's folder: as set, else beside the SQLite database, else in the working directory.
+    pub fn spool_dir(&self) -> PathBuf {
+        self.ledger.spool_dir.clone().unwrap_or_else(|| self.beside_the_database("spool"))
+    }
+
+    /// `tollgate.EXTENSION`, named for and beside an SQLite database.
+    fn beside_the_database(&self, extension: &str) -> PathBuf {
         match self.database.url.strip_prefix("sqlite://") {
             Some(path) => {
                 let path = path.split('?').next().unwrap_or(path);
-                PathBuf::from(format!("{}.key", path.strip_suffix(".db").unwrap_or(path)))
+                PathBuf::from(format!("{}.{extension}", path.strip_suffix(".db").unwrap_or(path)))
             }
-            None => PathBuf::from("tollgate.key"),
+            None => PathBuf::from(format!("tollgate.{extension}")),
         }
     }
 }
@@ -420,6 +441,7 @@ mod tests {
         assert_eq!(config.internal.token.as_deref(), Some("b"));
         assert_eq!(config.fastagi.allow.len(), 1);
         assert_eq!(config.key_file(), PathBuf::from("other.key"));
+        assert_eq!(config.spool_dir(), PathBuf::from("other.spool"));
     }
 
     #[test]

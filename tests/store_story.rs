@@ -21,3 +21,7 @@ mod outage;
 mod owner;
 #[path = "store_story/schema.rs"]
 mod schema;
+#[path = "store_story/spool.rs"]
+mod spool;
+#[path = "store_story/wire.rs"]
+mod wire;

@@ -26,7 +26,8 @@ use crate::config::Config;
 use crate::internal::client::{self, ClientError};
 use crate::internal::metrics::Metrics;
 use crate::internal::{CommandAnswer, CommandRequest};
-use crate::ledger::{Fence, Ledger, LedgerError, LedgerLimits, Posting, Reference};
+use crate::ledger::spool::SpoolError;
+use crate::ledger::{Fence, Ledger, LedgerError, LedgerLimits, Posting, Reference, Spool};
 use crate::secrets::{Secrets, SecretsError, random_below};
 use crate::store::owner::{Acquired, Owner};
 use crate::store::{Store, StoreError};
@@ -70,6 +71,12 @@ pub enum DeskError {
         /// Its internal listener.
         address: String,
     },
+    /// The spool cannot be used.
+    #[error("the spool of settlements cannot be used: {0}")]
+    Spool(#[from] SpoolError),
+    /// What the spool keeps cannot be written to the book.
+    #[error("what the spool keeps cannot be written: {0}")]
+    Drain(LedgerError),
     /// The catalogue cannot be loaded.
     #[error("the catalogue cannot be loaded: {0}")]
     Catalog(String),
@@ -79,7 +86,8 @@ impl DeskError {
     /// The machine code.
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Store(_) | Self::Catalog(_) => "database",
+            Self::Store(_) | Self::Catalog(_) | Self::Drain(_) => "database",
+            Self::Spool(_) => "spool",
             Self::Secrets(_) | Self::OtherKeyFile { .. } => "key_file",
             Self::OtherCurrency { .. } => "bad_config",
             Self::Owner(_) | Self::Owned { .. } => "owner",
@@ -103,6 +111,7 @@ pub struct AccountMoney {
 /// The ledger of a process that owns.
 struct Writer {
     ledger: Ledger,
+    spool: Spool,
     task: Mutex<Option<JoinHandle<()>>>,
     stop: CancellationToken,
 }
@@ -199,14 +208,33 @@ impl Desk {
     pub async fn ledger(&self) -> Result<&Ledger, DeskError> {
         if self.ownership.epoch() == 0 {
             self.take_ownership("").await?;
+            self.empty_spool().await?;
         }
-        self.writer().await
+        Ok(&self.writer().await?.ledger)
+    }
+
+    /// Opens the spool, which only the owner does, and writes what an earlier process left in it, so that balances
+    /// that are read afterwards include it.
+    pub async fn empty_spool(&self) -> Result<(), DeskError> {
+        let spool = &self.writer().await?.spool;
+        spool.open(&self.config.spool_dir(), &book_name(&self.store).await?).await?;
+        let mut count = 0;
+        loop {
+            let written = spool.write_next().await.map_err(DeskError::Drain)?;
+            if written.is_empty() {
+                break;
+            }
+            count += written.len();
+        }
+        if count > 0 {
+            tracing::info!(calls = count, "calls that an earlier process kept in the spool are in the book");
+        }
+        Ok(())
     }
 
     /// The ledger's writer. What it may post is the ownership's business.
-    async fn writer(&self) -> Result<&Ledger, DeskError> {
-        let writer = self
-            .writer
+    async fn writer(&self) -> Result<&Writer, DeskError> {
+        self.writer
             .get_or_try_init(|| async {
                 let stop = CancellationToken::new();
                 let (ledger, task) = Ledger::start(
@@ -216,17 +244,17 @@ impl Desk {
                     stop.clone(),
                 )
                 .await?;
-                Ok::<_, DeskError>(Writer { ledger, task: Mutex::new(Some(task)), stop })
+                let spool = Spool::new(ledger.clone());
+                Ok::<_, DeskError>(Writer { ledger, spool, task: Mutex::new(Some(task)), stop })
             })
-            .await?;
-        Ok(&writer.ledger)
+            .await
     }
 
     /// The calls, with the accounts and the catalogue in memory; the first asking loads them.
     pub async fn live(&self) -> Result<&Arc<Calls>, DeskError> {
         self.live
             .get_or_try_init(|| async {
-                let ledger = self.writer().await?.clone();
+                let Writer { ledger, spool, .. } = self.writer().await?;
                 // Read first: every charge up to there is in the balances that are read next.
                 let read_to_cdr = self.store.head().await?.cdr_id;
                 let directory = Directory::load(&self.store, self.currency()).await?;
@@ -238,7 +266,8 @@ impl Desk {
                     clock: Arc::clone(&self.clock),
                     directory: Arc::new(directory),
                     catalog,
-                    ledger,
+                    ledger: ledger.clone(),
+                    spool: spool.clone(),
                     store: self.store.clone(),
                     metrics: Arc::clone(&self.metrics),
                     ownership: Arc::clone(&self.ownership),
@@ -426,6 +455,7 @@ impl Desk {
         {
             tracing::error!(%error, "the ledger's writer crashed");
         }
+        writer.spool.close().await;
         let epoch = self.ownership.epoch();
         if epoch != 0
             && let Err(error) = self.store.release_ownership(epoch).await
@@ -463,6 +493,16 @@ async fn open_secrets(config: &Config, store: &Store) -> Result<Secrets, DeskErr
         None => store.set_meta("key_fingerprint", &secrets.fingerprint()).await?,
     }
     Ok(secrets)
+}
+
+/// The name by which a spool knows this database, given when it is first asked for by its owner.
+async fn book_name(store: &Store) -> Result<String, StoreError> {
+    if let Some(name) = store.meta("book").await? {
+        return Ok(name);
+    }
+    let name = format!("{:016x}", random_below(u64::MAX));
+    store.set_meta("book", &name).await?;
+    Ok(name)
 }
 
 /// The wallets' currency is that of the first start: balances in another one would all read as nothing.

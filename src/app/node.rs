@@ -17,6 +17,7 @@ use crate::catalog::Catalog;
 use crate::cli;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Reserve};
+use crate::internal::metrics::render_spool;
 use crate::internal::server::{Backend, BoxFuture};
 use crate::internal::{self, CommandAnswer, CommandRequest};
 use crate::store::{StoreError, within};
@@ -25,6 +26,8 @@ use crate::store::{StoreError, within};
 const FEED_EVERY: Duration = Duration::from_millis(300);
 /// How long the feed is waited for.
 const FEED_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a database that is away is left alone before the spool is tried on it again.
+const DRAIN_AGAIN: Duration = Duration::from_secs(1);
 /// How often holds that nobody settled are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// Sweeps between two looks for exchange rates that were set for a later date: a minute.
@@ -109,6 +112,8 @@ impl Node {
                 kept.map_err(|error| NodeError::Crashed("the ownership", error.to_string()))
             });
         }
+        // Before the balances are read: they include what an earlier process could not write.
+        desk.empty_spool().await?;
         let loading = desk.store.head().await.map_err(DeskError::from)?.entry_id;
         let calls = Arc::clone(desk.live().await?);
         let recovered = calls.recover().await.map_err(NodeError::Recover)?;
@@ -147,6 +152,7 @@ impl Node {
         tasks.spawn(follow_feed(Arc::clone(&desk), Arc::clone(&calls), position, stop.clone()));
         tasks.spawn(watch_writer(Arc::clone(&desk), stop.clone()));
         tasks.spawn(sweep(Arc::clone(&calls), stop.clone()));
+        tasks.spawn(drain(Arc::clone(&calls), stop.clone()));
         tasks.spawn(notify::watchdog(stop.clone()));
         Ok(Self { desk, calls, fastagi: fastagi_at, internal: internal_at, stop, tasks })
     }
@@ -253,6 +259,25 @@ async fn watch_writer(desk: Arc<Desk>, stop: CancellationToken) -> Result<(), No
     }
 }
 
+/// Writes what the spool keeps as soon as the database is back.
+async fn drain(calls: Arc<Calls>, stop: CancellationToken) -> Result<(), NodeError> {
+    loop {
+        let drained = async {
+            calls.spool.filled().await;
+            if let Err(error) = calls.drain_spool().await {
+                // The spool has told of the outage, and the writer of the database's answer.
+                tracing::debug!(%error, "the spool cannot be drained yet");
+                tokio::time::sleep(DRAIN_AGAIN).await;
+            }
+        };
+        // Given up at any point it loses nothing: what was written and not forgotten is written again, once.
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = drained => {}
+        }
+    }
+}
+
 /// Ends what nobody settled, and now and then forgets changes that every process has long taken in.
 async fn sweep(calls: Arc<Calls>, stop: CancellationToken) -> Result<(), NodeError> {
     let mut rounds = 0_u32;
@@ -295,7 +320,9 @@ impl Backend for Listener {
     }
 
     fn metrics(&self) -> String {
-        self.desk.metrics.render(self.calls.open_calls())
+        let mut text = self.desk.metrics.render(self.calls.open_calls());
+        text.push_str(&render_spool(self.calls.spool.counters()));
+        text
     }
 
     fn token_is_right(&self, token: &str) -> bool {

@@ -12,7 +12,7 @@ use super::authorize::Refused;
 use super::grant::Grant;
 use super::refusal::Reason;
 use super::request::{AuthorizeRequest, SettleRequest};
-use crate::ledger::{CallKind, CdrDraft, Direction, Disposition, DurationSource, RefusedAttempt};
+use crate::ledger::{CallKind, CdrDraft, Direction, Disposition, DurationSource, RefusedAttempt, Taken};
 
 /// What the dialplan is told when a request cannot even be read.
 const UNREADABLE: Reason = Reason::Unavailable;
@@ -133,13 +133,18 @@ async fn settle(calls: &Arc<Calls>, mut session: Session) -> Result<(), SessionE
         }
     };
     match outcome {
-        Ok(settled) => {
+        Ok(taken) => {
+            let (cdr_id, duplicate) = match taken {
+                Taken::Booked(settled) => (Some(settled.cdr_id), settled.duplicate),
+                Taken::Spooled { again } => (None, again),
+            };
             tracing::info!(
                 call.id = %request.key,
                 call.answered_ms = request.answered_ms,
                 call.dial_status = %request.dial_status,
-                cdr.id = settled.cdr_id,
-                cdr.duplicate = settled.duplicate,
+                cdr.id = cdr_id,
+                cdr.duplicate = duplicate,
+                cdr.spooled = cdr_id.is_none(),
                 "call settled"
             );
             session.send(&SetVariable { name: "TG_SETTLED", value: "1" }).await

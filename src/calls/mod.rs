@@ -15,11 +15,13 @@ pub mod refusal;
 pub mod request;
 pub mod restored;
 pub mod settle;
+mod spooled;
 pub mod steer;
 pub mod ticket;
 pub mod unsettled;
 pub mod view;
 
+use std::collections::HashSet;
 use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -35,7 +37,7 @@ use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::config::{Config, OnLinkLoss, Reserve, WhenDatabaseDown};
 use crate::internal::metrics::Metrics;
-use crate::ledger::{CallKey, Ledger};
+use crate::ledger::{CallKey, Ledger, Spool};
 use crate::secrets::Secrets;
 use crate::store::Store;
 use links::LinkIs;
@@ -91,6 +93,8 @@ pub struct Calls {
     pub catalog: Catalog,
     /// The book's writer.
     pub ledger: Ledger,
+    /// Where ended calls go: to the book, and when that does not answer to a file.
+    pub spool: Spool,
     /// The book.
     pub store: Store,
     /// What is counted.
@@ -108,6 +112,8 @@ pub struct Calls {
     in_hand: DashSet<u64, RandomState>,
     /// Calls that ended a short while ago: a unique id that comes again is not a new call.
     ended: Mutex<EndedKeys>,
+    /// Calls that the wallets have paid for and the book has not: as many as the spool keeps.
+    trusted: Mutex<HashSet<u64>>,
     draining: AtomicBool,
     /// How the control link to each server is.
     links: DashMap<Box<str>, LinkIs>,
@@ -133,6 +139,8 @@ pub struct Parts {
     pub catalog: Catalog,
     /// The book's writer.
     pub ledger: Ledger,
+    /// The spool before it.
+    pub spool: Spool,
     /// The book.
     pub store: Store,
     /// What is counted.
@@ -154,6 +162,7 @@ impl Calls {
             directory: parts.directory,
             catalog: parts.catalog,
             ledger: parts.ledger,
+            spool: parts.spool,
             store: parts.store,
             metrics: parts.metrics,
             ownership: parts.ownership,
@@ -163,6 +172,7 @@ impl Calls {
             numbers: RandomState::default(),
             in_hand: DashSet::default(),
             ended: Mutex::default(),
+            trusted: Mutex::default(),
             draining: AtomicBool::new(false),
             links: DashMap::default(),
             orders: OnceLock::new(),
@@ -194,7 +204,7 @@ impl Calls {
     /// database is away, admits nothing unless the operator said otherwise.
     pub fn admits(&self, now_ms: u64) -> bool {
         !self.draining.load(Ordering::Relaxed)
-            && (self.ownership.is_trusted(now_ms)
+            && ((self.ownership.is_trusted(now_ms) && !self.spool.is_away())
                 || self.settings.when_database_down == WhenDatabaseDown::Admit)
     }
 
@@ -209,6 +219,12 @@ impl Calls {
     fn has_ended(&self, key: &CallKey) -> bool {
         let number = self.numbers.hash_one(key);
         self.ended().contains(number)
+    }
+
+    /// Whether the call ended lately and its charge is durable and taken.
+    fn is_charged(&self, key: &CallKey) -> bool {
+        let number = self.numbers.hash_one(key);
+        self.ended().is_charged(number)
     }
 
     /// Whether the wallets in memory have the charge that the book records for a call: in the balances they began

@@ -18,7 +18,7 @@ use super::request::SettleRequest;
 use super::settle::SettleError;
 use super::unsettled::{self, DrainError};
 use crate::ami::{Action, AmiError, Link, Message, Session};
-use crate::ledger::{CallKey, DurationSource, Settled};
+use crate::ledger::{CallKey, DurationSource, Taken};
 
 /// How long ended calls are given to settle by themselves before their server is looked at.
 const PATIENCE: Duration = Duration::from_millis(1_500);
@@ -157,9 +157,9 @@ async fn look_at(calls: &Calls, link: &Link, known_bad: &mut HashSet<String>) ->
     unsettled::drain(calls, link, known_bad).await?;
     for key in calls.proven_gone(link.server()) {
         match calls.settle_gone(&key).await {
-            Ok(Some(settled)) => tracing::warn!(
+            Ok(Some(taken)) => tracing::warn!(
                 call.id = %key,
-                cdr.id = settled.cdr_id,
+                call.taken = ?taken,
                 "nobody told the call's end; it is settled at its last proof of life"
             ),
             Ok(None) | Err(SettleError::InProgress) => {}
@@ -282,7 +282,7 @@ impl Calls {
 
     /// Settles a call that is proven to have ended and of which nobody has told how: for the time up to its last proof of
     /// life. `None` where it is settled or alive after all.
-    pub async fn settle_gone(&self, key: &CallKey) -> Result<Option<Settled>, SettleError> {
+    pub async fn settle_gone(&self, key: &CallKey) -> Result<Option<Taken>, SettleError> {
         let turn = self.turn(key).ok_or(SettleError::InProgress)?;
         let gone =
             self.open.remove_if(key, |_, call| call.live.missing >= PROVEN && call.unsettled.is_none());

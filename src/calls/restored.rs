@@ -220,9 +220,9 @@ impl Calls {
                 continue;
             };
             match self.write(&key, call).await {
-                Ok(settled) => tracing::info!(call.id = %key, cdr.id = settled.cdr_id, "call settled late"),
+                Ok(taken) => tracing::info!(call.id = %key, call.taken = ?taken, "call settled late"),
                 // The database is still away: the others would wait in vain as well.
-                Err(SettleError::Ledger(LedgerError::Unavailable(_))) => return,
+                Err(SettleError::Ledger(LedgerError::Unavailable(_) | LedgerError::Spool(_))) => return,
                 Err(error) => tracing::error!(call.id = %key, %error, "the call could not be settled"),
             }
         }

@@ -18,7 +18,7 @@ use super::ticket::{Ticket, TicketError};
 use super::{Calls, restored};
 use crate::ledger::{
     BuyCost, CallKey, CallKind, CdrDraft, Direction, Disposition, DurationSource, LedgerError, PayerCharge,
-    RouteAttempt, Settled, Settlement, TrunkUsed,
+    RouteAttempt, Settled, Settlement, Taken, TrunkUsed,
 };
 use crate::store::StoreError;
 
@@ -26,6 +26,9 @@ use crate::store::StoreError;
 const CLOCK_TOLERANCE_MS: u64 = 2_000;
 /// How much earlier than its timer a call may seem to have ended: the two channels are answered milliseconds apart.
 const TIMER_SLACK_MS: u64 = 100;
+
+/// There was nothing to settle: the key holds nothing.
+const NOTHING: Taken = Taken::Booked(Settled { cdr_id: 0, duplicate: true });
 
 /// Why a settle request was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +73,7 @@ struct CallEnd {
 
 impl Calls {
     /// Settles a call as its dialplan tells it. On `Ok` the charge is durable, or had been before.
-    pub async fn settle(&self, request: &SettleRequest) -> Result<Settled, SettleError> {
+    pub async fn settle(&self, request: &SettleRequest) -> Result<Taken, SettleError> {
         self.settle_from(request, DurationSource::Asterisk).await
     }
 
@@ -79,7 +82,7 @@ impl Calls {
         &self,
         request: &SettleRequest,
         source: DurationSource,
-    ) -> Result<Settled, SettleError> {
+    ) -> Result<Taken, SettleError> {
         if request.ticket.is_empty() {
             return self.settle_without_ticket(request).await;
         }
@@ -101,6 +104,16 @@ impl Calls {
                 }
                 call
             }
+            // Told again while the book is away, which would be asked for the prices.
+            None if self.spool.holds(&request.key) => {
+                self.metrics.settles_duplicate.fetch_add(1, Ordering::Relaxed);
+                return Ok(Taken::Spooled { again: true });
+            }
+            // Told again: what the book has said is remembered for a while, and need not be asked for.
+            None if self.is_charged(&request.key) => {
+                self.metrics.settles_duplicate.fetch_add(1, Ordering::Relaxed);
+                return Ok(NOTHING);
+            }
             None => Box::new(restored::from_ticket(self, &ticket, Some(request)).await?),
         };
         let settled = self.finish(request, call, source).await;
@@ -115,7 +128,7 @@ impl Calls {
         request: &SettleRequest,
         mut call: Box<OpenCall>,
         source: DurationSource,
-    ) -> Result<Settled, SettleError> {
+    ) -> Result<Taken, SettleError> {
         if call.unsettled.is_none() {
             match self.price(request, &call, source) {
                 Ok(unsettled) => call.unsettled = Some(Box::new(unsettled)),
@@ -131,14 +144,16 @@ impl Calls {
         self.write(&request.key, call).await
     }
 
-    /// Hands a call's end to the book and closes the call by the book's answer.
-    pub(super) async fn write(&self, key: &CallKey, mut call: Box<OpenCall>) -> Result<Settled, SettleError> {
-        let Some(unsettled) = call.unsettled.clone() else {
-            return Ok(Settled { cdr_id: 0, duplicate: true });
-        };
+    /// Hands a call's end to the book, or to the spool before it, and closes the call by the answer.
+    pub(super) async fn write(&self, key: &CallKey, mut call: Box<OpenCall>) -> Result<Taken, SettleError> {
+        let Some(unsettled) = call.unsettled.clone() else { return Ok(NOTHING) };
         let known_from_ticket = call.holds.is_none();
-        let settled = match self.ledger.settle(unsettled.settlement).await {
-            Ok(settled) => settled,
+        let settled = match self.spool.settle(unsettled.settlement).await {
+            Ok(Taken::Booked(settled)) => settled,
+            Ok(Taken::Spooled { again }) => {
+                self.close_spooled(key, &mut call, &unsettled.charges, again);
+                return Ok(Taken::Spooled { again });
+            }
             Err(error) => {
                 self.metrics.settles_failed.fetch_add(1, Ordering::Relaxed);
                 hold_nothing(&mut call);
@@ -154,14 +169,14 @@ impl Calls {
             hold_nothing(&mut call);
             self.close(key, &mut call, &unsettled.charges);
             self.note_end(key, true);
-            return Ok(settled);
+            return Ok(Taken::Booked(settled));
         }
         self.metrics.settles_duplicate.fetch_add(1, Ordering::Relaxed);
         if known_from_ticket {
-            return Ok(settled);
+            return Ok(Taken::Booked(settled));
         }
         match self.close_as_written(key, &mut call, settled.cdr_id).await {
-            Ok(()) => Ok(settled),
+            Ok(()) => Ok(Taken::Booked(settled)),
             Err(error) => {
                 self.open.insert(key.clone(), call);
                 Err(error)
@@ -203,7 +218,7 @@ impl Calls {
     }
 
     /// Replaces the holds by the charges.
-    fn close(&self, key: &CallKey, call: &mut OpenCall, charges: &[Money]) {
+    pub(super) fn close(&self, key: &CallKey, call: &mut OpenCall, charges: &[Money]) {
         self.note_end(key, false);
         let Some(holds) = call.holds.take() else { return };
         let chain: Vec<Arc<_>> = call.payers.iter().map(|payer| Arc::clone(&payer.account)).collect();
@@ -364,9 +379,9 @@ impl Calls {
 
     /// No ticket: an emergency call is recorded, anything else is a call that was refused or never granted, and what
     /// its key holds is given back.
-    async fn settle_without_ticket(&self, request: &SettleRequest) -> Result<Settled, SettleError> {
+    async fn settle_without_ticket(&self, request: &SettleRequest) -> Result<Taken, SettleError> {
         if request.extras.get("kind") == Some("emergency") {
-            return Ok(self.ledger.settle(self.emergency(request)).await?);
+            return Ok(self.spool.settle(self.emergency(request)).await?);
         }
         let turn = self.turn(&request.key).ok_or(SettleError::InProgress)?;
         let settled = match self.open.remove(&request.key) {
@@ -375,7 +390,7 @@ impl Calls {
                 let unanswered = SettleRequest { answered_ms: 0, route: 0, ..request.clone() };
                 self.finish(&unanswered, call, DurationSource::None).await
             }
-            None => Ok(Settled { cdr_id: 0, duplicate: true }),
+            None => Ok(NOTHING),
         };
         drop(turn);
         settled
@@ -393,7 +408,7 @@ impl Calls {
         let Some((_, mut call)) = self.open.remove(key) else { return };
         let nothing = vec![Money::ZERO; call.payers.len()];
         self.close(key, &mut call, &nothing);
-        if let Err(error) = self.ledger.void(key.clone()).await {
+        if let Err(error) = self.spool.void(key.clone()).await {
             tracing::warn!(call.id = %key, %error, "a voided call stays in the journal until its hold ends");
         }
     }
@@ -448,7 +463,7 @@ impl Calls {
 }
 
 /// Gives a call that is known from its ticket alone a hold of nothing, so that it is closed like any other.
-fn hold_nothing(call: &mut OpenCall) {
+pub(super) fn hold_nothing(call: &mut OpenCall) {
     if call.holds.is_none() {
         let nothing = vec![Money::ZERO; call.payers.len()];
         call.holds = call.with_chain(|wallets| wallets.restore(&nothing)).ok().flatten();

@@ -133,11 +133,11 @@ enum Outcome {
 
 async fn settle(calls: &Calls, request: &SettleRequest) -> Outcome {
     match calls.settle_from(request, DurationSource::Astdb).await {
-        Ok(settled) => {
+        Ok(taken) => {
             tracing::info!(
                 call.id = %request.key,
                 call.answered_ms = request.answered_ms,
-                cdr.duplicate = settled.duplicate,
+                call.taken = ?taken,
                 "call settled from its record"
             );
             Outcome::Done
@@ -145,7 +145,7 @@ async fn settle(calls: &Calls, request: &SettleRequest) -> Outcome {
         Err(
             SettleError::InProgress
             | SettleError::Store(_)
-            | SettleError::Ledger(LedgerError::Unavailable(_) | LedgerError::Stopped),
+            | SettleError::Ledger(LedgerError::Unavailable(_) | LedgerError::Spool(_) | LedgerError::Stopped),
         ) => Outcome::Later,
         Err(error) => Outcome::Bad(error.to_string()),
     }

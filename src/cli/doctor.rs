@@ -13,6 +13,7 @@ use crate::app::desk::Desk;
 use crate::catalog::Catalog;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
+use crate::ledger::spool::{Look, look};
 use crate::secrets::random_below;
 
 /// The longest the dialplan can be kept waiting; authorise must be far quicker.
@@ -62,6 +63,7 @@ pub async fn run(config: &Arc<Config>) -> Outcome {
             findings.good(format!("the database {} is usable", without_password(&config.database.url)));
             owner(&desk, &mut findings).await;
             catalogue(&desk, &mut findings).await;
+            spool(config, &mut findings);
             desk.close().await;
         }
         Err(error) => findings.wrong(error.to_string()),
@@ -130,6 +132,36 @@ async fn owner(desk: &Desk, findings: &mut Findings) {
         },
         Ok(None) => findings.wrong("no server is running: start `tollgate serve`"),
         Err(error) => findings.wrong(format!("the owner cannot be read: {error}")),
+    }
+}
+
+/// What waits for the database, and what the database refused.
+fn spool(config: &Config, findings: &mut Findings) {
+    let dir = config.spool_dir();
+    let found = match look(&dir) {
+        Ok(found) => found,
+        Err(error) => return findings.wrong(format!("the spool cannot be read: {error}")),
+    };
+    if !found.waiting.is_empty() {
+        findings.warn(format!(
+            "{} ended calls wait in {} for the database: the running server, or the next to start, writes them",
+            found.waiting.len(),
+            dir.display()
+        ));
+    }
+    if !found.refused.is_empty() {
+        findings.wrong(format!(
+            "{} ended calls in {} were refused by the database and are not charged: the log says why",
+            found.refused.len(),
+            dir.display()
+        ));
+    }
+    if found.damaged {
+        findings
+            .wrong(format!("the disk under {} has lost ended calls: look at the copy there", dir.display()));
+    }
+    if found == Look::default() {
+        findings.good("no ended call waits for the database");
     }
 }
 

@@ -12,7 +12,8 @@ use crate::app::desk::Desk;
 use crate::app::node::Node;
 use crate::config::Config;
 use crate::ledger::audit::{self, Difference};
-use crate::store::Store;
+use crate::ledger::spool::{Kept, look};
+use crate::store::{Store, StoreError};
 
 /// `tollgate secrets …`
 #[derive(Debug, Subcommand)]
@@ -63,7 +64,7 @@ pub fn told_to_stop() -> Result<impl Future<Output = ()>, Failure> {
 
 /// Brings the schema up to date.
 pub async fn migrate(config: &Config) -> Outcome {
-    let failed = |e: crate::store::StoreError| Failure::new("database", e.to_string());
+    let failed = |e: StoreError| Failure::new("database", e.to_string());
     let store = Store::open(&config.database.url).await.map_err(failed)?;
     let clock = crate::clock::SystemClock::new();
     store.migrate(crate::clock::Clock::now(&clock)).await.map_err(failed)?;
@@ -99,11 +100,18 @@ pub fn without_password(url: &str) -> String {
     }
 }
 
-/// Recomputes the book.
+/// Recomputes the book, and says what waits outside of it.
 pub async fn audit(config: Arc<Config>) -> Outcome {
+    let failed = |e: StoreError| Failure::new("database", e.to_string());
+    // First: what is written meanwhile is in the book then, and not counted.
+    let spool = look(&config.spool_dir()).map_err(|e| Failure::new("spool", e.to_string()))?;
     let desk = Desk::open(config).await?;
-    let report = audit::audit(&desk.store).await.map_err(|e| Failure::new("database", e.to_string()))?;
-    let json = serde_json::to_value(&report).map_err(|e| Failure::new("audit", e.to_string()))?;
+    let report = audit::audit(&desk.store).await.map_err(failed)?;
+    let spooled = outside(&desk.store, &spool.waiting).await.map_err(failed)?;
+    let refused = outside(&desk.store, &spool.refused).await.map_err(failed)?;
+    let mut json = serde_json::to_value(&report).map_err(|e| Failure::new("audit", e.to_string()))?;
+    json["spooled"] = json!(spooled);
+    json["refused"] = json!(refused);
     let mut text = format!(
         "{}: {} wallets, {} entries, {} calls, {} differences",
         if report.ok { "the book is right" } else { "THE BOOK IS WRONG" },
@@ -116,7 +124,26 @@ pub async fn audit(config: Arc<Config>) -> Outcome {
         let Difference { kind, subject, expected, found } = difference;
         text.push_str(&format!("\n  {kind} {subject}: expected {expected}, found {found}"));
     }
+    for (count, what) in [(spooled, "wait in the spool"), (refused, "were refused and lie beside the spool")]
+    {
+        if count > 0 {
+            text.push_str(&format!("\n  {count} calls {what} and are not in the book"));
+        }
+    }
     Ok(Answer { json, text, status: u8::from(!report.ok) })
+}
+
+/// How many of these ended calls the book does not have.
+async fn outside(store: &Store, kept: &[Kept]) -> Result<usize, StoreError> {
+    let mut count = 0;
+    for kept in kept {
+        if let Kept::Settled(settlement) = kept
+            && store.call_record(&settlement.key).await?.is_none()
+        {
+            count += 1;
+        }
+    }
+    Ok(count)
 }
 
 /// Runs `tollgate secrets …`, in the running server where there is one: its keys are the ones in use.

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::ledger::spool::SpoolCounters;
+
 /// Upper bounds of the authorise latency histogram, in microseconds.
 const LATENCY_BOUNDS_US: [u64; 10] = [10, 25, 50, 100, 250, 500, 1_000, 10_000, 100_000, 1_000_000];
 
@@ -140,6 +142,39 @@ impl Metrics {
             writeln!(out, "{name}_sum {}\n{name}_count {seen}", self.latency_sum_us.load(Ordering::Relaxed));
         out
     }
+}
+
+/// What the spool of settlements holds and has counted, as Prometheus reads it.
+pub fn render_spool(spool: &SpoolCounters) -> String {
+    let mut out = String::new();
+    let values = [
+        ("tollgate_spool_records", "gauge", "Ended calls that wait for the database", &spool.records),
+        ("tollgate_spool_bytes", "gauge", "Bytes of the spool's file", &spool.bytes),
+        ("tollgate_spool_kept_total", "counter", "Ended calls put into the spool", &spool.kept),
+        (
+            "tollgate_spool_drained_total",
+            "counter",
+            "Ended calls of the spool that are in the book",
+            &spool.drained,
+        ),
+        (
+            "tollgate_spool_refused_total",
+            "counter",
+            "Ended calls of the spool that the book refused",
+            &spool.refused,
+        ),
+        (
+            "tollgate_spool_failed_total",
+            "counter",
+            "Ended calls that the spool could not keep",
+            &spool.failed,
+        ),
+    ];
+    for (name, kind, help, value) in values {
+        let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        let _ = writeln!(out, "{name} {}", value.load(Ordering::Relaxed));
+    }
+    out
 }
 
 #[cfg(test)]

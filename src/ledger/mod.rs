@@ -14,11 +14,12 @@
 //!
 //! A row that the database refuses fails alone: the rest of its batch is written without it. While the database is
 //! away the writer tries again for [`LedgerLimits::patience`] and then gives each caller
-//! [`LedgerError::Unavailable`]; it goes on by itself when the database is back. A spool that keeps such settlements
-//! stands before it and is a [`SettlementSink`] as the ledger is.
+//! [`LedgerError::Unavailable`]; it goes on by itself when the database is back. The [`Spool`] that keeps such
+//! settlements stands before it and is a [`SettlementSink`] as the ledger is.
 
 mod attempts;
 pub mod audit;
+pub mod spool;
 mod text;
 mod writer;
 
@@ -37,12 +38,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::{attempts::AttemptBook, writer::Writer};
+use self::{attempts::AttemptBook, spool::SpoolError, writer::Writer};
 use crate::{
     clock::Clock,
     store::{Store, StoreError},
 };
 
+pub use self::spool::Spool;
 pub use crate::store::{
     balances::Balance,
     batch::{PostingRefusal, Settled},
@@ -114,15 +116,30 @@ pub enum LedgerError {
     /// A posting that may not be written.
     #[error(transparent)]
     Posting(#[from] PostingRefusal),
+    /// The database is away and the spool does not keep it either. It may be written all the same.
+    #[error("the database is unavailable, and so is the spool: {0}")]
+    Spool(SpoolError),
     /// The ledger has stopped.
     #[error("the ledger has stopped")]
     Stopped,
 }
 
+/// Where a settlement is that is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// In the book.
+    Booked(Settled),
+    /// In the spool: it has no CDR yet, and whether the call had been settled before is still to be decided.
+    Spooled {
+        /// Whether the spool had this call's end already; nothing was added.
+        again: bool,
+    },
+}
+
 /// Where ended calls go: the ledger, or what stands before it.
 pub trait SettlementSink: Send + Sync {
     /// Returns when the charge is durable.
-    fn settle(&self, settlement: Settlement) -> BoxFuture<'_, Result<Settled, LedgerError>>;
+    fn settle(&self, settlement: Settlement) -> BoxFuture<'_, Result<Taken, LedgerError>>;
 }
 
 /// What the ledger has counted since it started.
@@ -298,8 +315,8 @@ impl Ledger {
 }
 
 impl SettlementSink for Ledger {
-    fn settle(&self, settlement: Settlement) -> BoxFuture<'_, Result<Settled, LedgerError>> {
-        Box::pin(self.settle(settlement))
+    fn settle(&self, settlement: Settlement) -> BoxFuture<'_, Result<Taken, LedgerError>> {
+        Box::pin(async { self.settle(settlement).await.map(Taken::Booked) })
     }
 }
 

@@ -3,17 +3,10 @@
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     process::{Command, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::atomic::Ordering,
     time::Duration,
 };
 
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-};
 use tollgate::{
     ledger::{Fence, LedgerError, LedgerLimits, Posting, audit::audit},
     store::Store,
@@ -23,68 +16,8 @@ use tollgate_rating::Money;
 use crate::{
     calls::{CLIENT, answered, balance, number, opened, refused, start},
     database::{Database, story},
+    wire::wire_to,
 };
-
-/// A wire between the service and its database that can be cut.
-struct Wire {
-    url: String,
-    /// No connection is let through.
-    cut: Arc<AtomicBool>,
-    /// So many commits are passed on, but their answers are not.
-    lose_answers: Arc<AtomicUsize>,
-}
-
-async fn wire_to(url: &str) -> Wire {
-    let scheme_end = url.find("://").unwrap() + 3;
-    let authority_end = scheme_end + url[scheme_end..].find('/').unwrap();
-    let host_start = url[scheme_end..authority_end].rfind('@').map_or(scheme_end, |at| scheme_end + at + 1);
-    let server = url[host_start..authority_end].to_owned();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let (cut, lose_answers) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let (is_cut, lose) = (Arc::clone(&cut), Arc::clone(&lose_answers));
-    tokio::spawn(async move {
-        while let Ok((client, _)) = listener.accept().await {
-            let server = TcpStream::connect(&server).await.unwrap();
-            tokio::spawn(relay(client, server, Arc::clone(&is_cut), Arc::clone(&lose)));
-        }
-    });
-    let url = format!("{}127.0.0.1:{port}{}", &url[..host_start], &url[authority_end..]);
-    Wire { url, cut, lose_answers }
-}
-
-async fn relay(mut client: TcpStream, mut server: TcpStream, cut: Arc<AtomicBool>, lose: Arc<AtomicUsize>) {
-    let (mut asked, mut told) = (vec![0; 65_536], vec![0; 65_536]);
-    let mut tick = tokio::time::interval(Duration::from_millis(5));
-    loop {
-        tokio::select! {
-            read = client.read(&mut asked) => {
-                let Ok(length @ 1..) = read else { return };
-                if server.write_all(&asked[..length]).await.is_err() {
-                    return;
-                }
-                let commits = asked[..length].windows(6).any(|window| window == b"COMMIT");
-                let unheard = commits
-                    && lose.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-                if unheard {
-                    // The server has committed when it answers; nobody hears it.
-                    let _ = server.read(&mut told).await;
-                    return;
-                }
-            }
-            read = server.read(&mut told) => {
-                let Ok(length @ 1..) = read else { return };
-                if client.write_all(&told[..length]).await.is_err() {
-                    return;
-                }
-            }
-            _ = tick.tick() => {}
-        }
-        if cut.load(Ordering::SeqCst) {
-            return;
-        }
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_whose_answer_is_lost_is_written_once_and_known_as_its_own() {

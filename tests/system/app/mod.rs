@@ -55,6 +55,7 @@ impl TestApp {
         let mut config = Config::default();
         config.database.url.clone_from(&database.url);
         config.secrets.key_file = Some(database.files.path().join("tollgate.key"));
+        config.ledger.spool_dir = Some(database.files.path().join("tollgate.spool"));
         config.fastagi.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.internal.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         change(&mut config);

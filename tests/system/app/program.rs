@@ -45,11 +45,13 @@ impl Program {
     pub(crate) fn on(database: Database) -> Self {
         let config = database.files.path().join("tollgate.toml");
         let key_file = database.files.path().join("tollgate.key");
+        let spool = database.files.path().join("tollgate.spool");
         let text = format!(
-            "[database]\nurl = \"{}\"\n\n[secrets]\nkey_file = \"{}\"\n\n[fastagi]\nlisten = \"127.0.0.1:0\"\n\n\
+            "[database]\nurl = \"{}\"\n\n[secrets]\nkey_file = \"{}\"\n\n[ledger]\nspool_dir = \"{}\"\n\n[fastagi]\nlisten = \"127.0.0.1:0\"\n\n\
              [internal]\nlisten = \"127.0.0.1:0\"\n\n[http]\nlisten = \"127.0.0.1:0\"\n\n[log]\njson = true\n",
             database.url,
-            key_file.display()
+            key_file.display(),
+            spool.display()
         );
         std::fs::write(&config, text).unwrap();
         Self { database, config }
