@@ -112,7 +112,9 @@ impl Link {
     pub async fn pjsip_show_contacts(&self) -> Result<Vec<ContactRow>, AmiError> {
         match self.list(Action::new("PJSIPShowContacts")).await {
             // That is how 22.10.1 says that the list is empty.
-            Err(AmiError::Refused { message, .. }) if message.starts_with("No Contacts found") => Ok(Vec::new()),
+            Err(AmiError::Refused { message, .. }) if message.starts_with("No Contacts found") => {
+                Ok(Vec::new())
+            }
             Err(error) => Err(error),
             Ok(items) => self.rows(&items, "PJSIPShowContacts", ContactRow::read),
         }
@@ -236,9 +238,8 @@ impl Link {
     /// Timeout: 61.250
     /// ```
     pub async fn absolute_timeout(&self, channel: &str, ms: u64) -> Result<bool, AmiError> {
-        let set = Action::new("AbsoluteTimeout")
-            .with("Channel", channel)?
-            .with("Timeout", seconds(ms.max(1)))?;
+        let set =
+            Action::new("AbsoluteTimeout").with("Channel", channel)?.with("Timeout", seconds(ms.max(1)))?;
         self.on_a_channel(set).await
     }
 

@@ -6,12 +6,17 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tollgate_agi::{AllowList, Limits, Server};
 
 use super::desk::{Desk, DeskError, FEED_ACCOUNT};
 use super::{notify, ownership};
+use crate::ami::Links;
+use crate::calls::follow::follow;
+use crate::calls::reconcile::reconcile;
+use crate::calls::steer::{Orders, steer};
 use crate::calls::{self, Calls};
 use crate::catalog::Catalog;
 use crate::cli;
@@ -91,8 +96,10 @@ impl Node {
 
     /// As [`Node::start`], with the clock given.
     pub async fn start_with(config: Arc<Config>, clock: Arc<dyn Clock>) -> Result<Self, NodeError> {
-        if config.credit.reserve == Reserve::Slice {
-            tracing::info!("each call's whole grant is held until calls are metered live");
+        if config.credit.reserve == Reserve::Slice && config.asterisk.is_empty() {
+            tracing::info!(
+                "no [[asterisk]] is configured: calls cannot be metered, and the whole grant of each is held"
+            );
         }
         let desk = Arc::new(Desk::open_with(Arc::clone(&config), clock).await?);
         let fastagi = listen("fastagi.listen", config.fastagi.listen).await?;
@@ -131,6 +138,13 @@ impl Node {
             "serving"
         );
 
+        for server in &config.asterisk {
+            calls.add_server(&server.name);
+        }
+        let (links, linked) = Links::start(&config, &desk.clock, &stop);
+        tasks.spawn(async move { linked.ended().await.map_err(|e| NodeError::Crashed("a control link", e)) });
+        control(&calls, &links, &stop, &mut tasks);
+
         let limits = Limits { connections: config.fastagi.max_connections, ..Limits::default() };
         let server = Server::new(limits, AllowList::new(config.fastagi.allow.clone()));
         {
@@ -142,7 +156,7 @@ impl Node {
             });
         }
         {
-            let backend = Arc::new(Listener { desk: Arc::clone(&desk), calls: Arc::clone(&calls) });
+            let backend = Arc::new(Listener { desk: Arc::clone(&desk), calls: Arc::clone(&calls), links });
             let stop = stop.clone();
             tasks.spawn(async move {
                 let ended = internal::server::serve(listener, backend, stop).await;
@@ -200,6 +214,47 @@ async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, N
 fn address(listener: &TcpListener) -> SocketAddr {
     // A bound socket has an address.
     listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)))
+}
+
+/// Follows, steers and reconciles the calls of every server.
+fn control(
+    calls: &Arc<Calls>,
+    links: &Links,
+    stop: &CancellationToken,
+    tasks: &mut JoinSet<Result<(), NodeError>>,
+) {
+    if links.iter().next().is_none() {
+        return;
+    }
+    for link in links.iter() {
+        let look = Arc::new(Notify::new());
+        let following = follow(Arc::clone(calls), link.clone(), Arc::clone(&look), stop.clone());
+        spawn_until(tasks, "what follows a control link", stop, following);
+        let looking = reconcile(Arc::clone(calls), link.clone(), look, stop.clone());
+        spawn_until(tasks, "the reconciliation of a server", stop, looking);
+    }
+    let (orders, given) = Orders::queue();
+    calls.take_orders_to(orders);
+    let steering = steer(Arc::clone(calls), links.clone(), given, stop.clone());
+    spawn_until(tasks, "the meter", stop, steering);
+}
+
+/// Runs a task that ends with `stop` and not before.
+fn spawn_until(
+    tasks: &mut JoinSet<Result<(), NodeError>>,
+    name: &'static str,
+    stop: &CancellationToken,
+    task: impl Future<Output = ()> + Send + 'static,
+) {
+    let stop = stop.clone();
+    tasks.spawn(async move {
+        task.await;
+        if stop.is_cancelled() {
+            Ok(())
+        } else {
+            Err(NodeError::Crashed(name, "it ended by itself".to_owned()))
+        }
+    });
 }
 
 /// Takes in what other processes, and this one's own commands, have changed.
@@ -308,6 +363,7 @@ async fn sweep(calls: Arc<Calls>, stop: CancellationToken) -> Result<(), NodeErr
 struct Listener {
     desk: Arc<Desk>,
     calls: Arc<Calls>,
+    links: Links,
 }
 
 impl Backend for Listener {
@@ -322,6 +378,7 @@ impl Backend for Listener {
     fn metrics(&self) -> String {
         let mut text = self.desk.metrics.render(self.calls.open_calls());
         text.push_str(&render_spool(self.calls.spool.counters()));
+        text.push_str(&self.links.metrics_text());
         text
     }
 

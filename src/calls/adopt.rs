@@ -9,15 +9,13 @@ use super::reconcile::Channel;
 use super::restored::from_ticket;
 use super::ticket::Ticket;
 use super::{Calls, settle::SettleError};
-use crate::ami::{Action, Link};
+use crate::ami::Link;
 use crate::ledger::CallKey;
 
 /// Reads a variable of a channel; `None` where it is empty, or the channel is gone.
 async fn variable(link: &Link, channel: &str, name: &str) -> Option<String> {
-    let action =
-        Action::new("Getvar").with("Channel", channel).and_then(|a| a.with("Variable", name)).ok()?;
-    match link.ask(action).await {
-        Ok(answer) => answer.get("Value").filter(|value| !value.is_empty()).map(str::to_owned),
+    match link.getvar(channel, name).await {
+        Ok(value) => value.filter(|value| !value.is_empty()),
         Err(error) => {
             tracing::debug!(server = link.server(), channel, %error, "a channel's variable could not be read");
             None
@@ -26,7 +24,7 @@ async fn variable(link: &Link, channel: &str, name: &str) -> Option<String> {
 }
 
 /// Asks the calling channel when it was answered; the dialplan has noted it in Asterisk's wall clock.
-pub(super) async fn ask_answer(calls: &Calls, link: &Link, caller: &Channel, called: &Channel) {
+pub(super) async fn ask_answer(calls: &Calls, link: &Link, caller: &Channel, called_by_it: &Channel) {
     let Some(value) = variable(link, &caller.name, "SHARED(TG_ANSWER_US)").await else { return };
     let Ok(answered_us) = value.parse::<i64>() else {
         tracing::warn!(server = link.server(), channel = %caller.name, "the answer time of a channel cannot be read");
@@ -36,7 +34,7 @@ pub(super) async fn ask_answer(calls: &Calls, link: &Link, caller: &Channel, cal
     let ago_ms = (calls.clock.now().as_microsecond() - answered_us) / 1_000;
     // Clocks differ; the future is now.
     let at_ms = now_ms.saturating_sub(ago_ms.max(0));
-    calls.answered(link.server(), &caller.unique_id, &called.name, at_ms);
+    calls.answered(link.server(), &caller.unique_id, &called_by_it.name, at_ms);
 }
 
 /// Takes a call in whose opening was lost with an earlier process: its ticket rides on the channel.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use tollgate_rating::credit::{Chain, Day, MAX_PAYERS, Pricing, RefusalReason, ReserveRequest, Wallet};
+use tollgate_rating::credit::{
+    Chain, Day, MAX_PAYERS, Pricing, Refusal, RefusalReason, ReserveRequest, Wallet,
+};
 use tollgate_rating::number::normalise;
 use tollgate_rating::{AnswerRange, CallRate, E164, Money};
 
@@ -18,7 +20,6 @@ use crate::accounts::MAX_CHAIN;
 use crate::accounts::directory::Account;
 use crate::catalog::Snapshot;
 use crate::catalog::lcr::{Route, RouteRequest};
-use crate::ledger::{Held, OpenCall as JournalledCall};
 use crate::secrets::random_below;
 
 /// Kept before the funded end, so that Asterisk's overshoot of up to 20 ms does not buy another increment.
@@ -200,20 +201,9 @@ impl Calls {
                     days: days(snapshot, chain, at),
                 },
             )
-            .map_err(|refusal| match refusal.reason {
-                RefusalReason::NoCredit if refusal.payer_index == 0 => Reason::NoCredit,
-                RefusalReason::NoCredit => Reason::NoWholesaleCredit,
-                RefusalReason::CallLimit => Reason::CallLimit,
-                RefusalReason::CpsLimit => Reason::CpsLimit,
-                RefusalReason::DailyLimit => Reason::DailyLimit,
-            })?;
+            .map_err(refused_by)?;
         let affordable_seconds = reserved.affordable_seconds;
-        // What is held of a whole block pays to the block's end.
-        let funded_seconds = rates
-            .iter()
-            .zip(reserved.holds.amounts())
-            .fold(affordable_seconds, |cap, (payer, hold)| payer.rate.max_seconds(*hold, cap, answered))
-            .max(reserved.funded_seconds);
+        let funded_seconds = paid_seconds(&prices, reserved.holds.amounts(), affordable_seconds);
         // How far Asterisk lets it run: to what is held, unless the operator lets it run to what could be paid.
         let runs_to_grant = self.runs_to_grant(&request.key.server);
         let reach_seconds = if runs_to_grant { affordable_seconds } else { funded_seconds };
@@ -243,7 +233,6 @@ impl Calls {
                 return Err(reason);
             }
         };
-        let funded_end = at + SignedDuration::from_secs(i64::from(funded_seconds) + i64::from(ring_seconds));
         let talk_ms = u64::from(reach_seconds) * 1_000 - GUARD_MS;
         let grant = Grant {
             limit_ms: u64::from(limit_seconds) * 1_000,
@@ -253,21 +242,6 @@ impl Calls {
             callerid: caller_id(&chain[0], request),
             ticket: sealed.clone(),
             token: request.key.unique_id.clone(),
-        };
-        let journalled = JournalledCall {
-            key: request.key.clone(),
-            ticket: sealed,
-            held: chain
-                .iter()
-                .zip(reserved.holds.amounts())
-                .map(|(account, amount)| Held { account_id: account.id, amount: *amount })
-                .collect(),
-            granted_at: at,
-            hold_until: funded_end,
-            epoch: self.ownership.epoch(),
-            funded_seconds,
-            answered_at: None,
-            alive_at: None,
         };
         let open = OpenCall {
             payers: chain
@@ -290,7 +264,7 @@ impl Calls {
             granted_at: at,
             granted_ms: Some(now_ms),
             since_ms: Some(signed(now_ms)),
-            ticket: Arc::from(journalled.ticket.as_str()),
+            ticket: Arc::from(sealed),
             limit_seconds,
             funded_seconds,
             live: Live::granted(
@@ -305,9 +279,24 @@ impl Calls {
             unsettled: None,
             tried: false,
         };
+        self.ledger.open_call(self.journalled(&request.key, &open, now_ms));
         self.open.insert(request.key.clone(), Box::new(open));
-        self.ledger.open_call(journalled);
         Ok(grant)
+    }
+}
+
+/// For how many seconds, at most `cap`, what is held pays: a hold of a whole block pays to the block's end.
+pub(super) fn paid_seconds(prices: &[PayerPrice<'_>], held: &[Money], cap: u32) -> u32 {
+    prices.iter().zip(held).fold(cap, |cap, (price, hold)| price.max_seconds(*hold, cap))
+}
+
+fn refused_by(refusal: Refusal) -> Reason {
+    match refusal.reason {
+        RefusalReason::NoCredit if refusal.payer_index == 0 => Reason::NoCredit,
+        RefusalReason::NoCredit => Reason::NoWholesaleCredit,
+        RefusalReason::CallLimit => Reason::CallLimit,
+        RefusalReason::CpsLimit => Reason::CpsLimit,
+        RefusalReason::DailyLimit => Reason::DailyLimit,
     }
 }
 

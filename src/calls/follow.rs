@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::Calls;
 use super::live::signed;
-use super::reconcile::Known;
-use crate::ami::{Action, Event, Link, LinkEvent};
+use super::reconcile::LastRun;
+use crate::ami::{Event, Link, LinkEvent};
 use crate::ledger::CallKey;
 
 /// Events that may wait for us: a burst of some seconds at a thousand calls a second. Beyond it they are dropped, and
@@ -28,15 +28,10 @@ fn concerns_calls(event: &Event) -> bool {
 }
 
 /// Follows one server until `stop`; `look` wakes whoever reconciles.
-pub async fn follow(
-    calls: Arc<Calls>,
-    link: Link,
-    known: Arc<Known>,
-    look: Arc<Notify>,
-    stop: CancellationToken,
-) {
+pub async fn follow(calls: Arc<Calls>, link: Link, look: Arc<Notify>, stop: CancellationToken) {
     let mut events = link.subscribe(MAX_EVENTS, concerns_calls);
     let checks = Arc::new(Semaphore::new(MAX_CHECKS));
+    let mut run = LastRun::default();
     loop {
         let event = tokio::select! {
             () = stop.cancelled() => return,
@@ -46,7 +41,7 @@ pub async fn follow(
         match event {
             None => return,
             Some(LinkEvent::Up(session)) => {
-                let gone = known.session(&calls, &link, &session);
+                let gone = run.session(&calls, &link, &session);
                 tracing::info!(
                     server = link.server(),
                     asterisk.version = %session.version,
@@ -58,7 +53,6 @@ pub async fn follow(
                 look.notify_one();
             }
             Some(LinkEvent::Down) => {
-                known.lost(link.heard_ms());
                 calls.link_down(link.server(), link.heard_ms());
             }
             Some(LinkEvent::Missed(count)) => {
@@ -69,51 +63,55 @@ pub async fn follow(
                 );
                 look.notify_one();
             }
-            Some(LinkEvent::Event(event)) => match &*event {
-                Event::DialEnd { unique_id, dest_channel, dial_status, .. } if dial_status == "ANSWER" => {
-                    if calls.is_open(link.server(), unique_id) {
-                        match Arc::clone(&checks).try_acquire_owned() {
-                            Ok(place) => {
-                                let (calls, link) = (Arc::clone(&calls), link.clone());
-                                let (unique_id, called) = (unique_id.clone(), dest_channel.clone());
-                                tokio::spawn(async move {
-                                    check_answer(&calls, &link, &unique_id, &called, now_ms).await;
-                                    drop(place);
-                                });
-                            }
-                            Err(_) => look.notify_one(),
-                        }
-                    }
+            Some(LinkEvent::Event(event)) => {
+                if take_in(&calls, &link, &event, &checks, now_ms) {
+                    look.notify_one();
                 }
-                Event::Hangup { unique_id, .. } => {
-                    if calls.ending(link.server(), unique_id, now_ms) {
-                        look.notify_one();
-                    }
-                }
-                Event::Shutdown => tracing::warn!(server = link.server(), "Asterisk says that it ends"),
-                _ => {}
-            },
+            }
         }
+    }
+}
+
+/// Takes an event in; whether the server is to be looked at.
+fn take_in(calls: &Arc<Calls>, link: &Link, event: &Event, checks: &Arc<Semaphore>, now_ms: u64) -> bool {
+    match event {
+        Event::DialEnd { unique_id, dest_channel, dial_status, .. }
+            if dial_status == "ANSWER" && calls.is_open(link.server(), unique_id) =>
+        {
+            let Ok(place) = Arc::clone(checks).try_acquire_owned() else { return true };
+            let (calls, link) = (Arc::clone(calls), link.clone());
+            let (unique_id, called) = (unique_id.clone(), dest_channel.clone());
+            tokio::spawn(async move {
+                check_answer(&calls, &link, &unique_id, &called, now_ms).await;
+                drop(place);
+            });
+            false
+        }
+        Event::Hangup { unique_id, .. } => calls.ending(link.server(), unique_id, now_ms),
+        Event::Shutdown => {
+            tracing::warn!(server = link.server(), "Asterisk says that it ends");
+            false
+        }
+        _ => false,
     }
 }
 
 /// Takes an answer in, if the called channel itself says that it was dialled by this call.
 async fn check_answer(calls: &Calls, link: &Link, unique_id: &str, called: &str, at_ms: u64) {
-    let asked =
-        Action::new("Getvar").with("Channel", called).and_then(|a| a.with("Variable", "CHANNEL(linkedid)"));
-    let Ok(action) = asked else { return };
-    match link.ask(action).await {
-        Ok(answer) if answer.get("Value") == Some(unique_id) => {
+    match link.getvar(called, "CHANNEL(linkedid)").await {
+        Ok(Some(linked)) if linked == unique_id => {
             calls.answered(link.server(), unique_id, called, signed(at_ms));
         }
-        Ok(answer) => tracing::warn!(
+        Ok(Some(linked)) => tracing::warn!(
             server = link.server(),
             call.channel = unique_id,
             called,
-            linked = answer.get("Value").unwrap_or_default(),
+            linked,
             "an answer was told of a channel that belongs to another call"
         ),
-        // It is gone already: its end settles it. Or the link is away: the next list finds it.
+        // It is gone already: its end settles it.
+        Ok(None) => {}
+        // The next list finds it.
         Err(error) => tracing::debug!(server = link.server(), %error, "an answer could not be checked"),
     }
 }

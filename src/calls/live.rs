@@ -75,16 +75,6 @@ impl OpenCall {
         AnswerRange::new(self.granted_at, self.granted_at.checked_add(ring).unwrap_or(self.granted_at))
     }
 
-    /// For how many seconds, at most `cap`, what is held pays: a hold of a whole block pays to the block's end.
-    pub fn paid_seconds(&self, cap: u32) -> u32 {
-        let Some(holds) = &self.holds else { return 0 };
-        let answered = self.answer_range();
-        self.payers
-            .iter()
-            .zip(holds.amounts())
-            .fold(cap, |cap, (payer, hold)| payer.rate.max_seconds(*hold, cap, answered))
-    }
-
     /// The number of the route whose trunk a called channel belongs to; 0 where there is none.
     pub fn route_of(&self, called: &str) -> u32 {
         let is_its = |route: &Option<Route>| {

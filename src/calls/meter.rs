@@ -7,9 +7,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tollgate_rating::credit::{ExtendRequest, Extended};
+use tollgate_rating::credit::ExtendRequest;
 
-use super::authorize::{GUARD_MS, HOLD_GRACE, PayerPrice, days};
+use super::authorize::{GUARD_MS, HOLD_GRACE, PayerPrice, days, paid_seconds};
 use super::links::LinkIs;
 use super::live::signed;
 use super::open::OpenCall;
@@ -92,13 +92,10 @@ impl Calls {
         let half_used = u64::from(call.funded_seconds) * 1_000 <= talked_ms + u64::from(slice) * 500;
         let first = !call.live.metered;
         if can_lengthen && call.funded_seconds < limit && (half_used || call.live.short || first) {
-            let extended = self.extend(snapshot, call, target);
-            let affordable = extended.affordable_seconds;
-            let paid = call.paid_seconds(affordable.min(limit));
-            call.live.short = extended.funded_seconds < target;
-            let grown = extended.funded_seconds.max(paid);
-            let changed = grown > call.funded_seconds;
-            call.funded_seconds = call.funded_seconds.max(grown);
+            let (funded, affordable) = self.extend(snapshot, call, target);
+            call.live.short = funded < target;
+            let changed = funded > call.funded_seconds;
+            call.funded_seconds = funded;
             call.live.reach_seconds =
                 if runs_to_grant { affordable.max(call.funded_seconds) } else { call.funded_seconds };
             if changed {
@@ -123,9 +120,10 @@ impl Calls {
         call.funded_seconds
     }
 
-    fn extend(&self, snapshot: &Snapshot, call: &mut OpenCall, target: u32) -> Extended {
-        let unchanged =
-            Extended { funded_seconds: call.funded_seconds, affordable_seconds: call.funded_seconds };
+    /// Extends a call's holds as far as its chain can pay; returns for how many seconds they pay then, and how many the
+    /// chain could pay.
+    fn extend(&self, snapshot: &Snapshot, call: &mut OpenCall, target: u32) -> (u32, u32) {
+        let unchanged = (call.funded_seconds, call.funded_seconds);
         let Some(mut holds) = call.holds.take() else { return unchanged };
         let chain: Vec<Arc<_>> = call.payers.iter().map(|payer| Arc::clone(&payer.account)).collect();
         let answered = call.answer_range();
@@ -138,8 +136,12 @@ impl Calls {
             days: days(snapshot, &chain, self.clock.now()),
         };
         let extended = call.with_chain(|wallets| wallets.extend(&mut holds, &prices, &request));
+        let outcome = extended.map_or(unchanged, |extended| {
+            let paid = paid_seconds(&prices, holds.amounts(), extended.affordable_seconds);
+            (extended.funded_seconds.max(paid), extended.affordable_seconds)
+        });
         call.holds = Some(holds);
-        extended.unwrap_or(unchanged)
+        outcome
     }
 
     /// The end that Asterisk is to have, in milliseconds after the answer, where it has another.

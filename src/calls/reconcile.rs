@@ -5,7 +5,7 @@
 //! is settled for the time up to its last proof of life.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -16,8 +16,9 @@ use super::adopt;
 use super::live::signed;
 use super::request::SettleRequest;
 use super::settle::SettleError;
-use super::unsettled::{self, DrainError};
-use crate::ami::{Action, AmiError, Link, Message, Session};
+use super::unsettled;
+use crate::ami::ask::{ChannelRow, endpoint_of};
+use crate::ami::{AmiError, Link, Session};
 use crate::ledger::{CallKey, DurationSource, Taken};
 
 /// How long ended calls are given to settle by themselves before their server is looked at.
@@ -32,38 +33,22 @@ const CALLS_PER_SECOND_MORE: usize = 250;
 const PROVEN: u8 = 2;
 /// The context of the dialplan's hangup handler: a channel in it counts as ended, not as alive.
 const ENDED_CONTEXT: &str = "tg-ended";
+/// The context of accounts' calls.
+const CALLER_CONTEXT: &str = "tollgate";
 
-/// What is known of a server's runs.
+/// Which run of an Asterisk was seen last.
 #[derive(Debug, Default)]
-pub struct Known {
-    inner: Mutex<Run>,
-}
-
-#[derive(Debug, Default)]
-struct Run {
+pub struct LastRun {
     started: Option<String>,
-    /// When the server was heard last before the link was lost.
-    heard_ms: Option<u64>,
 }
 
-impl Known {
-    /// The link was lost.
-    pub fn lost(&self, heard_ms: u64) {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).heard_ms = Some(heard_ms);
-    }
-
+impl LastRun {
     /// A session began. Where Asterisk was started anew since the last one, the calls that it had when it was heard last
     /// are gone; returns how many.
-    pub fn session(&self, calls: &Calls, link: &Link, session: &Session) -> usize {
-        let mut run = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let restarted = run.started.as_ref().is_some_and(|started| *started != session.started);
-        run.started = Some(session.started.clone());
-        let heard_ms = run.heard_ms.take();
-        drop(run);
-        match (restarted, heard_ms) {
-            (true, Some(heard_ms)) => calls.restarted(link.server(), heard_ms),
-            _ => 0,
-        }
+    pub fn session(&mut self, calls: &Calls, link: &Link, session: &Session) -> usize {
+        let before = self.started.replace(session.started.clone());
+        let restarted = before.is_some_and(|started| started != session.started);
+        if restarted { calls.restarted(link.server(), link.heard_before_ms()) } else { 0 }
     }
 }
 
@@ -84,39 +69,23 @@ pub struct Channel {
     pub is_caller: bool,
 }
 
-impl Channel {
-    /// Reads an item of `CoreShowChannels`.
-    fn read(item: &Message) -> Option<Self> {
-        let text = |name: &str| item.get(name).map(str::to_owned);
-        let context = item.get("Context").unwrap_or_default();
-        Some(Self {
-            name: text("Channel")?,
-            unique_id: text("Uniqueid")?,
-            linked_id: text("Linkedid")?,
-            is_up: item.get("ChannelState") == Some("6"),
-            has_ended: context == ENDED_CONTEXT,
-            is_caller: context == "tollgate",
-        })
-    }
-
-    /// The PJSIP endpoint that a channel belongs to: `PJSIP/1001-0000002a` is 1001's.
-    pub fn endpoint(&self) -> Option<&str> {
-        self.name.strip_prefix("PJSIP/")?.rsplit_once('-').map(|(endpoint, _)| endpoint)
+impl From<ChannelRow> for Channel {
+    fn from(row: ChannelRow) -> Self {
+        Self {
+            is_up: row.state == ChannelRow::UP,
+            has_ended: row.context == ENDED_CONTEXT,
+            is_caller: row.context == CALLER_CONTEXT,
+            name: row.channel,
+            unique_id: row.unique_id,
+            linked_id: row.linked_id,
+        }
     }
 }
 
-/// Asks a server for all its channels.
-async fn channels(link: &Link) -> Result<Vec<Channel>, AmiError> {
-    let items = link.list(Action::new("CoreShowChannels")).await?;
-    let read: Vec<Channel> = items.iter().filter_map(Channel::read).collect();
-    if read.len() == items.len() {
-        Ok(read)
-    } else {
-        Err(AmiError::Incomplete {
-            server: link.server().to_owned(),
-            action: "CoreShowChannels".to_owned(),
-            reason: "a channel has no name or unique id".to_owned(),
-        })
+impl Channel {
+    /// The PJSIP endpoint that a channel belongs to: `PJSIP/1001-0000002a` is 1001's.
+    pub fn endpoint(&self) -> Option<&str> {
+        endpoint_of(&self.name)
     }
 }
 
@@ -145,7 +114,7 @@ pub async fn reconcile(calls: Arc<Calls>, link: Link, look: Arc<Notify>, stop: C
 }
 
 /// One look: the records of ended calls, then the channels, and where a call is missing both again.
-async fn look_at(calls: &Calls, link: &Link, known_bad: &mut HashSet<String>) -> Result<(), DrainError> {
+async fn look_at(calls: &Calls, link: &Link, known_bad: &mut HashSet<String>) -> Result<(), AmiError> {
     unsettled::drain(calls, link, known_bad).await?;
     let missing = look_at_channels(calls, link).await?;
     if missing == 0 {
@@ -169,9 +138,10 @@ async fn look_at(calls: &Calls, link: &Link, known_bad: &mut HashSet<String>) ->
     Ok(())
 }
 
-async fn look_at_channels(calls: &Calls, link: &Link) -> Result<usize, DrainError> {
+async fn look_at_channels(calls: &Calls, link: &Link) -> Result<usize, AmiError> {
     let asked_ms = calls.clock.monotonic_ms();
-    let channels = channels(link).await?;
+    let rows = link.core_show_channels().await?;
+    let channels: Vec<Channel> = rows.into_iter().map(Channel::from).collect();
     let seen = calls.take_in(link.server(), &channels, asked_ms);
     for (caller, called) in seen.answered {
         adopt::ask_answer(calls, link, &caller, &called).await;

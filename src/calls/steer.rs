@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Calls;
 use super::meter::METER_EVERY_MS;
-use crate::ami::{Action, ActionError, AmiError, Links};
+use crate::ami::Links;
 use crate::ledger::CallKey;
 
 /// Orders that wait for their server; one more is refused, and asked for again by the next pass of the meter.
@@ -16,7 +16,7 @@ const MAX_ORDERS: usize = 8_192;
 /// Orders under way at once: the link answers each within milliseconds, and a server that is slow must not be flooded.
 const MAX_UNDER_WAY: usize = 128;
 /// The Q.850 cause of a call that Tollgate ends: normal clearing.
-const HANG_UP_CAUSE: &str = "16";
+const HANG_UP_CAUSE: u8 = 16;
 
 /// What a call's Asterisk is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,18 +46,6 @@ impl Steer {
     pub const fn key(&self) -> &CallKey {
         match self {
             Self::End { key, .. } | Self::HangUp { key, .. } => key,
-        }
-    }
-
-    /// As the manager interface is asked. `AbsoluteTimeout` takes seconds with a fraction, counted from now.
-    fn action(&self) -> Result<Action, ActionError> {
-        match self {
-            Self::End { channel, left_ms, .. } => Action::new("AbsoluteTimeout")
-                .with("Channel", channel.as_str())?
-                .with("Timeout", format!("{}.{:03}", left_ms / 1_000, left_ms % 1_000)),
-            Self::HangUp { channel, .. } => {
-                Action::new("Hangup").with("Channel", channel.as_str())?.with("Cause", HANG_UP_CAUSE)
-            }
         }
     }
 }
@@ -110,30 +98,24 @@ pub async fn steer(
 }
 
 async fn carry_out(calls: &Calls, links: &Links, order: Steer) {
-    let asked = match (links.get(&order.key().server), order.action()) {
-        (Some(link), Ok(action)) => link.ask(action).await.map(drop),
-        (None, _) => Err(AmiError::Away { server: order.key().server.clone() }),
-        (_, Err(error)) => {
-            tracing::error!(call.id = %order.key(), %error, "an order cannot be written");
-            return;
-        }
-    };
-    match (&order, asked) {
-        (Steer::End { key, end_ms, .. }, Ok(())) => calls.end_pushed(key, *end_ms, true),
-        (Steer::End { key, end_ms, .. }, Err(error)) => {
-            // A channel that is not there has ended: its settlement is on the way.
-            if error.is_absent() {
-                calls.ending(&key.server, &key.unique_id, calls.clock.monotonic_ms());
-            } else {
-                tracing::warn!(call.id = %key, %error, "the call's end could not be moved");
+    let Some(link) = links.get(&order.key().server) else { return };
+    match &order {
+        Steer::End { key, channel, end_ms, left_ms } => {
+            let moved = link.absolute_timeout(channel, *left_ms).await;
+            match &moved {
+                // A channel that is not there has ended: its settlement is on the way.
+                Ok(false) => {
+                    calls.ending(&key.server, &key.unique_id, calls.clock.monotonic_ms());
+                }
+                Ok(true) => {}
+                Err(error) => tracing::warn!(call.id = %key, %error, "the call's end could not be moved"),
             }
-            calls.end_pushed(key, *end_ms, false);
+            calls.end_pushed(key, *end_ms, moved.is_ok_and(|there| there));
         }
-        (Steer::HangUp { key, .. }, Ok(())) => tracing::info!(call.id = %key, "call hung up"),
-        (Steer::HangUp { .. }, Err(error)) if error.is_absent() => {}
-        (Steer::HangUp { key, .. }, Err(error)) => {
-            tracing::warn!(call.id = %key, %error, "the call could not be hung up");
-        }
+        Steer::HangUp { key, channel } => match link.hangup(channel, HANG_UP_CAUSE).await {
+            Ok(there) => tracing::info!(call.id = %key, call.was_up = there, "call hung up"),
+            Err(error) => tracing::warn!(call.id = %key, %error, "the call could not be hung up"),
+        },
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use super::Calls;
 use super::request::{RequestError, SettleRequest};
 use super::settle::SettleError;
-use crate::ami::{Action, ActionError, AmiError, Link};
+use crate::ami::{AmiError, Link};
 use crate::ledger::{DurationSource, LedgerError};
 
 /// The family in Asterisk's database.
@@ -29,17 +29,6 @@ pub enum RecordError {
     /// A field cannot be read.
     #[error(transparent)]
     Field(#[from] RequestError),
-}
-
-/// Why the records of a server were not read.
-#[derive(Debug, thiserror::Error)]
-pub enum DrainError {
-    /// Asterisk did not tell them.
-    #[error(transparent)]
-    Ami(#[from] AmiError),
-    /// A key cannot be written in an action.
-    #[error(transparent)]
-    Action(#[from] ActionError),
 }
 
 /// Reads a record; `key` without the family.
@@ -72,27 +61,10 @@ pub struct Drained {
 }
 
 /// Settles what a server has kept. Records that cannot be read are named once and left.
-pub async fn drain(
-    calls: &Calls,
-    link: &Link,
-    known_bad: &mut HashSet<String>,
-) -> Result<Drained, DrainError> {
+pub async fn drain(calls: &Calls, link: &Link, known_bad: &mut HashSet<String>) -> Result<Drained, AmiError> {
     let mut drained = Drained::default();
-    let tree = link.list(Action::new("DBGetTree").with("Family", FAMILY)?).await;
-    let records = match tree {
-        Ok(records) => records,
-        // An empty family is an error in Asterisk's eyes.
-        Err(error) if error.is_absent() => return Ok(drained),
-        Err(error) => return Err(error.into()),
-    };
-    for record in records {
-        let (Some(path), Some(value)) = (record.get("Key"), record.get("Val")) else { continue };
-        let Some(key) =
-            path.trim_start_matches('/').strip_prefix(FAMILY).and_then(|key| key.strip_prefix('/'))
-        else {
-            continue;
-        };
-        let outcome = match read(key, value) {
+    for (key, value) in link.db_get_tree(FAMILY).await? {
+        let outcome = match read(&key, &value) {
             Ok(request) if request.key.server == link.server() => settle(calls, &request).await,
             Ok(request) => Outcome::Bad(format!("it is of server {:?}", request.key.server)),
             Err(error) => Outcome::Bad(error.to_string()),
@@ -100,18 +72,13 @@ pub async fn drain(
         match outcome {
             Outcome::Done => {
                 drained.settled += 1;
-                link.ask(Action::new("DBDel").with("Family", FAMILY)?.with("Key", key)?)
-                    .await
-                    .map(drop)
-                    .or_else(
-                        // The dialplan has deleted it itself.
-                        |error| if error.is_absent() { Ok(()) } else { Err(error) },
-                    )?;
+                // The dialplan may have deleted it by itself.
+                link.db_del(FAMILY, &key).await?;
             }
             Outcome::Later => drained.waiting += 1,
             Outcome::Bad(reason) => {
                 drained.unreadable += 1;
-                if known_bad.insert(key.to_owned()) {
+                if known_bad.insert(key.clone()) {
                     tracing::error!(
                         server = link.server(),
                         record = key,
