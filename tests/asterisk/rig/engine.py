@@ -12,6 +12,10 @@ from .book import Book
 from .process import Process, RigError, wait_until
 
 
+# Of the internal listener.
+TOKEN = "rig-internal-token-0123456789"
+
+
 class Refused(Exception):
     """A command that ended with status 1: what it printed."""
 
@@ -23,7 +27,8 @@ class Refused(Exception):
 class Engine:
     """One deployment: configuration, database, key file, and the server when it is started."""
 
-    def __init__(self, binary: Path, data: Path, logs: Path, name, ring_seconds=60):
+    def __init__(self, binary: Path, data: Path, logs: Path, name, ring_seconds=60, credit=None, servers=("rig1",)):
+        """`credit` sets keys of `[credit]`; `servers` are the Asterisk servers it is linked to."""
         self._binary = str(binary)
         self._logs = logs
         self._name = name
@@ -35,10 +40,11 @@ class Engine:
             f'[secrets]\nkey_file = "{data}/tollgate.key"\n\n'
             f'[fastagi]\nlisten = "{net.ASTERISK}:{net.AGI_PORT}"\n\n'
             f'[http]\nlisten = "{net.ASTERISK}:{net.HTTP_PORT}"\n\n'
-            f'[internal]\nlisten = "{net.ASTERISK}:{net.INTERNAL_PORT}"\n\n'
-            # Until calls are metered live, a grant is held whole.
-            '[credit]\nreserve = "full"\n\n'
-            f"[routing]\nring_seconds = {ring_seconds}\n")
+            f'[internal]\nlisten = "{net.ASTERISK}:{net.INTERNAL_PORT}"\ntoken = "{TOKEN}"\n\n'
+            "[credit]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in (credit or {}).items()) + "\n"
+            f"[routing]\nring_seconds = {ring_seconds}\n\n"
+            + "".join(f'[[asterisk]]\nname = "{server}"\nhost = "{net.ASTERISK}"\nport = {net.MANAGER_PORT}\n'
+                      f'username = "tollgate"\nsecret = "{net.MANAGER_SECRET}"\n\n' for server in servers))
         self._environment = {key: value for key, value in os.environ.items() if not key.startswith("TOLLGATE_")}
         self._process = None
 
@@ -64,6 +70,17 @@ class Engine:
                 return answer.status == 200
         except OSError:
             return False
+
+    @staticmethod
+    def metrics():
+        """What Prometheus would read; empty while nobody answers."""
+        asked = urllib.request.Request(f"http://{net.ASTERISK}:{net.INTERNAL_PORT}/metrics",
+                                       headers={"Authorization": f"Bearer {TOKEN}"})
+        try:
+            with urllib.request.urlopen(asked, timeout=2) as answer:
+                return answer.read().decode()
+        except OSError:
+            return ""
 
     def running(self):
         return self._process is not None and self._process.running()
