@@ -352,9 +352,13 @@ impl Config {
         if self.http.tls_cert.is_some() != self.http.tls_key.is_some() {
             return wrong("http.tls_cert and http.tls_key go together");
         }
-        let asks_for_no_tls = |server: &&Asterisk| !server.tls && (server.tls_ca.is_some() || server.tls_name.is_some());
+        let asks_for_no_tls =
+            |server: &&Asterisk| !server.tls && (server.tls_ca.is_some() || server.tls_name.is_some());
         if let Some(server) = self.asterisk.iter().find(asks_for_no_tls) {
-            return wrong(&format!("[[asterisk]] {}: tls_ca and tls_name have no effect without tls = true", server.name));
+            return wrong(&format!(
+                "[[asterisk]] {}: tls_ca and tls_name have no effect without tls = true",
+                server.name
+            ));
         }
         Ok(())
     }

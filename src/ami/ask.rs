@@ -112,7 +112,9 @@ impl Link {
     pub async fn pjsip_show_contacts(&self) -> Result<Vec<ContactRow>, AmiError> {
         match self.list(Action::new("PJSIPShowContacts")).await {
             // That is how 22.10.1 says that the list is empty.
-            Err(AmiError::Refused { message, .. }) if message.starts_with("No Contacts found") => Ok(Vec::new()),
+            Err(AmiError::Refused { message, .. }) if message.starts_with("No Contacts found") => {
+                Ok(Vec::new())
+            }
             Err(error) => Err(error),
             Ok(items) => self.rows(&items, "PJSIPShowContacts", ContactRow::read),
         }
@@ -236,9 +238,8 @@ impl Link {
     /// Timeout: 61.250
     /// ```
     pub async fn absolute_timeout(&self, channel: &str, ms: u64) -> Result<bool, AmiError> {
-        let set = Action::new("AbsoluteTimeout")
-            .with("Channel", channel)?
-            .with("Timeout", seconds(ms.max(1)))?;
+        let set =
+            Action::new("AbsoluteTimeout").with("Channel", channel)?.with("Timeout", seconds(ms.max(1)))?;
         self.on_a_channel(set).await
     }
 
@@ -379,7 +380,8 @@ mod tests {
     #[test]
     fn a_recorded_contact_is_read() {
         let items = items("contact", "ContactList");
-        let [row] = items.iter().map(ContactRow::read).collect::<Option<Vec<_>>>().unwrap().try_into().unwrap();
+        let [row] =
+            items.iter().map(ContactRow::read).collect::<Option<Vec<_>>>().unwrap().try_into().unwrap();
         assert_eq!(row.aor, "200001");
         assert!(row.uri.starts_with("sip:200001@") && row.expires > 1_700_000_000, "{row:?}");
     }

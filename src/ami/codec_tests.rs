@@ -106,7 +106,8 @@ fn output_comes_line_by_line_or_as_free_text() {
 
 #[test]
 fn a_planted_follows_swallows_nothing() {
-    let text = "Event: X\r\nCallerIDNum: 1\r\n\r\nResponse: Follows\r\n\r\nEvent: Hangup\r\nUniqueid: 1\r\n\r\n";
+    let text =
+        "Event: X\r\nCallerIDNum: 1\r\n\r\nResponse: Follows\r\n\r\nEvent: Hangup\r\nUniqueid: 1\r\n\r\n";
     let frames = after_banner(text);
     assert_eq!(frames[2], block(&[("Event", "Hangup"), ("Uniqueid", "1")]));
 }

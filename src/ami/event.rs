@@ -94,8 +94,12 @@ mod tests {
     #[test]
     fn a_recorded_call_is_answered_and_ends_on_both_channels() {
         let told = events("call");
-        let [Event::FullyBooted, Event::DialEnd { unique_id, dest_unique_id, dial_status, .. }, first, second] =
-            told.as_slice()
+        let [
+            Event::FullyBooted,
+            Event::DialEnd { unique_id, dest_unique_id, dial_status, .. },
+            first,
+            second,
+        ] = told.as_slice()
         else {
             panic!("nothing but what is wanted: {told:#?}")
         };
@@ -116,8 +120,10 @@ mod tests {
     #[test]
     fn a_recorded_registration_is_told() {
         let told = events("contact");
-        let registered = told.iter().any(|event| matches!(event, Event::ContactStatus { aor, status, .. }
-            if aor == "200001" && status == "NonQualified"));
+        let registered = told.iter().any(|event| {
+            matches!(event, Event::ContactStatus { aor, status, .. }
+            if aor == "200001" && status == "NonQualified")
+        });
         assert!(registered, "{told:#?}");
         assert!(matches!(events("shutdown").last(), Some(Event::Shutdown)));
     }
@@ -127,9 +133,11 @@ mod tests {
     #[test]
     fn a_recorded_caller_who_planted_a_hangup_ends_no_call() {
         let told = events("planted");
-        let named = |event: &&Event| matches!(event, Event::Hangup { unique_id, .. } if unique_id.contains("evil"));
+        let named =
+            |event: &&Event| matches!(event, Event::Hangup { unique_id, .. } if unique_id.contains("evil"));
         assert_eq!(told.iter().filter(named).count(), 0);
-        let planted = |event: &&Event| matches!(event, Event::Other(block) if block.get("Uniqueid") == Some("evil.1"));
+        let planted =
+            |event: &&Event| matches!(event, Event::Other(block) if block.get("Uniqueid") == Some("evil.1"));
         assert!(told.iter().filter(planted).count() > 1, "{told:#?}");
     }
 

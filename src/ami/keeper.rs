@@ -124,8 +124,7 @@ async fn come_in(
     clock: &Arc<dyn Clock>,
     number: u64,
 ) -> Result<(Session, (Reader, Writer)), Failure> {
-    let (reader, writer) =
-        stream::connect(settings, Arc::clone(clock), Arc::clone(&shared.heard_ms)).await?;
+    let (reader, writer) = stream::connect(settings, Arc::clone(clock), Arc::clone(&shared.heard_ms)).await?;
     let mut login = Login::new(settings, reader, writer);
     let session = login.run(number, || shared.away("Asterisk is still starting".to_owned())).await?;
     let (mut reader, writer) = login.into_parts();

@@ -25,9 +25,13 @@ pub(super) enum LoginError {
     Refused(&'static str, String),
     #[error("the manager user's name cannot be sent: {0}")]
     Unsendable(#[from] ActionError),
-    #[error("the server calls itself {found:?}, and is configured as {wanted:?}: set systemname in asterisk.conf")]
+    #[error(
+        "the server calls itself {found:?}, and is configured as {wanted:?}: set systemname in asterisk.conf"
+    )]
     Stranger { found: String, wanted: String },
-    #[error("the server was not ready in time: it is still starting, or the manager user may not read class `system`")]
+    #[error(
+        "the server was not ready in time: it is still starting, or the manager user may not read class `system`"
+    )]
     NotBooted,
     #[error("the server's answer to {0} cannot be read")]
     Unreadable(&'static str),

@@ -17,9 +17,9 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 use tokio_util::codec::{Decoder as _, Encoder as _};
 
+use super::Action;
 use super::codec::{Codec, CodecError, Frame};
 use super::settings::{Settings, Tls};
-use super::Action;
 use crate::clock::Clock;
 
 /// What one read takes at most.

@@ -87,9 +87,7 @@ impl Default for Behaviour {
 
 impl Behaviour {
     /// Answers some actions in its own way.
-    pub(crate) fn answering(
-        answers: impl Fn(&Asked) -> Option<String> + Send + Sync + 'static,
-    ) -> Self {
+    pub(crate) fn answering(answers: impl Fn(&Asked) -> Option<String> + Send + Sync + 'static) -> Self {
         Self { answers: Box::new(answers), ..Self::default() }
     }
 }
@@ -199,11 +197,7 @@ impl FakeAsterisk {
     }
 }
 
-async fn serve(
-    stream: impl AsyncRead + AsyncWrite,
-    mut says: broadcast::Receiver<Said>,
-    inside: &Inside,
-) {
+async fn serve(stream: impl AsyncRead + AsyncWrite, mut says: broadcast::Receiver<Said>, inside: &Inside) {
     let (read, mut write) = tokio::io::split(Box::pin(stream));
     let mut lines = BufReader::new(read).lines();
     if write.write_all(format!("{}\r\n", inside.behaviour.banner).as_bytes()).await.is_err() {
@@ -248,7 +242,8 @@ fn usual(asked: &Asked, behaviour: &Behaviour) -> String {
     match asked.action.as_str() {
         "Challenge" => asked.success(&format!("Challenge: {CHALLENGE}\n")),
         "Login" if asked.get("Key") == key() && asked.get("Username") == USER => {
-            let booted = "Event: FullyBooted\r\nPrivilege: system,all\r\nUptime: 61\r\nStatus: Fully Booted\r\n\r\n";
+            let booted =
+                "Event: FullyBooted\r\nPrivilege: system,all\r\nUptime: 61\r\nStatus: Fully Booted\r\n\r\n";
             asked.success("Message: Authentication accepted\n") + if behaviour.booted { booted } else { "" }
         }
         "Login" => asked.error("Authentication failed"),
