@@ -1,13 +1,16 @@
 //! The manager link with a server that does not behave.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
+use tollgate::ami::examine::{Examined, examine};
 use tollgate::ami::{Action, AmiError, Event, LinkEvent, LinkState, Timing};
+use tollgate::clock::SystemClock;
 
 use crate::ami_link::{PATIENCE, linked, reason_with, settings, start, wait_until_up};
-use crate::app::asterisk::{Behaviour, FakeAsterisk, SECRET};
+use crate::app::asterisk::{Asked, Behaviour, FakeAsterisk, SECRET};
 
 fn is_incomplete<T>(answer: &Result<T, AmiError>) -> bool {
     matches!(answer, Err(AmiError::Incomplete { .. }))
@@ -337,4 +340,56 @@ async fn a_link_that_is_cut_again_and_again_loses_no_answer_without_saying_so() 
     assert!(answered > 100 && lost > 0, "{answered} {lost}");
     wait_until_up(&link).await;
     assert!(link.metrics().logins.load(Ordering::Relaxed) > 10);
+}
+
+/// As Asterisk 22.10.1 lists the actions that a user may carry out.
+fn allowed(actions: &[&str]) -> String {
+    actions.iter().map(|action| format!("{action}: It does something.  (Priv: system,all)\n")).collect()
+}
+
+#[tokio::test]
+async fn an_examination_says_what_the_user_lacks_and_what_is_too_much() {
+    const ENOUGH: [&str; 14] = [
+        "Ping",
+        "Filter",
+        "Events",
+        "CoreStatus",
+        "CoreSettings",
+        "CoreShowChannels",
+        "Getvar",
+        "Hangup",
+        "AbsoluteTimeout",
+        "DBGet",
+        "DBGetTree",
+        "DBDel",
+        "DBDelTree",
+        "PJSIPShowContacts",
+    ];
+    let with = |behaviour: fn(&Asked) -> Option<String>| async move {
+        let server = FakeAsterisk::start(Behaviour::answering(behaviour)).await;
+        examine(&settings(&server), Arc::new(SystemClock::new())).await
+    };
+    let listed = |asked: &Asked| {
+        (asked.action == "ListCommands").then(|| {
+            let cache =
+                ["SorceryMemoryCacheExpire", "SorceryMemoryCacheExpireObject", "SorceryMemoryCachePopulate"];
+            asked.success(&allowed(&[ENOUGH.as_slice(), &cache].concat()))
+        })
+    };
+    let Examined::In(rights) = with(listed).await else { panic!("in") };
+    assert_eq!((rights.version.as_str(), rights.hears_system, rights.has_cache), ("22.10.1", true, true));
+    assert_eq!((rights.missing.as_slice(), rights.too_much.as_slice()), ([].as_slice(), [].as_slice()));
+
+    let listed = |asked: &Asked| {
+        (asked.action == "ListCommands")
+            .then(|| asked.success(&allowed(&[&["Originate", "Command"], &ENOUGH[..13]].concat())))
+    };
+    let Examined::In(rights) = with(listed).await else { panic!("in") };
+    assert_eq!(rights.missing, [("PJSIPShowContacts", "system")]);
+    assert_eq!(rights.too_much, [("Originate", "originate"), ("Command", "command")]);
+    assert!(!rights.has_cache);
+
+    let refused = |asked: &Asked| (asked.action == "Login").then(|| asked.error("Authentication failed"));
+    let Examined::NotIn(reason) = with(refused).await else { panic!("not in") };
+    assert!(reason.contains("Authentication failed"), "{reason}");
 }
