@@ -57,7 +57,7 @@ impl Asked {
 }
 
 fn crlf(lines: &str) -> String {
-    lines.lines().map(|line| format!("{line}\r\n")).collect()
+    lines.trim_end().replace('\n', "\r\n") + "\r\n"
 }
 
 /// What is answered instead of the usual; `None`: the usual. An empty text is no answer.
@@ -263,5 +263,5 @@ fn usual(asked: &Asked, behaviour: &Behaviour) -> String {
 fn key() -> String {
     use md5::Digest as _;
     let digest = md5::Md5::digest(format!("{CHALLENGE}{SECRET}"));
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    digest.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
