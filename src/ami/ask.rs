@@ -340,6 +340,7 @@ fn seconds(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::recorded;
     use super::*;
 
     #[test]
@@ -356,6 +357,33 @@ mod tests {
         assert_eq!(seconds(61_250), "61.250");
         assert_eq!(seconds(1), "0.001");
         assert_eq!(seconds(3_000), "3.000");
+    }
+
+    fn items(recorded: &str, event: &str) -> Vec<Message> {
+        let blocks = recorded::blocks(recorded);
+        blocks.into_iter().filter(|block| block.headed("Event") == Some(event)).collect()
+    }
+
+    #[test]
+    fn the_recorded_channels_of_a_call_are_read() {
+        let items = items("call", "CoreShowChannel");
+        let mut rows: Vec<_> = items.iter().map(|item| ChannelRow::read(item).unwrap()).collect();
+        rows.sort_by_key(|row| row.unique_id.clone());
+        let [calling, called] = rows.as_slice() else { panic!("two channels: {rows:?}") };
+        assert_eq!((calling.endpoint(), called.endpoint()), (Some("200001"), Some("carrier-a")));
+        assert_eq!((calling.state, called.state), (ChannelRow::UP, ChannelRow::UP));
+        assert_eq!(called.linked_id, calling.unique_id);
+        assert_eq!(called.bridge_id, calling.bridge_id);
+        assert_eq!(calling.context, "tollgate");
+    }
+
+    #[test]
+    fn a_recorded_contact_is_read() {
+        let items = items("contact", "ContactList");
+        let [row] =
+            items.iter().map(ContactRow::read).collect::<Option<Vec<_>>>().unwrap().try_into().unwrap();
+        assert_eq!(row.aor, "200001");
+        assert!(row.uri.starts_with("sip:200001@") && row.expires > 1_700_000_000, "{row:?}");
     }
 
     #[test]

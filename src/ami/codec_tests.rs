@@ -185,7 +185,7 @@ fn every_recorded_conversation_reads_the_same_at_every_split() {
         seen += 1;
         let text = std::fs::read(&path).unwrap();
         let wanted = whole(&text);
-        assert!(wanted.len() > 3 && matches!(wanted[0], Frame::Banner(_)), "{}", path.display());
+        assert!(wanted.len() >= 3 && matches!(wanted[0], Frame::Banner(_)), "{}", path.display());
         assert!(!wanted.contains(&Frame::Dropped), "{}", path.display());
         for at in 0..=text.len() {
             assert_eq!(split(&text, at), wanted, "{} at {at}", path.display());
@@ -221,9 +221,9 @@ proptest! {
             for frame in frames {
                 if let Frame::Block(block) = frame {
                     prop_assert!(!block.fields().is_empty());
-                    prop_assert!(block.fields().iter().all(|(name, value)| {
-                        !name.contains(['\n', '\0']) && !value.contains(['\n', '\0'])
-                    }));
+                    let is_clean = |text: &String| !text.contains(['\n', '\0']);
+                    let all_clean = block.fields().iter().all(|(name, value)| is_clean(name) && is_clean(value));
+                    prop_assert!(all_clean);
                 }
             }
             prop_assert!(src.len() <= MAX_READ_LINE_BYTES + 1);

@@ -95,16 +95,17 @@ impl Shared {
     }
 
     /// The link is away, for this reason; said once.
-    pub(super) fn away(&self, reason: String) {
-        let before = self.with_subscribers(|subscribers| {
-            let state = LinkState::Away { reason: reason.clone() };
+    pub(super) fn away(&self, reason: &str) {
+        let state = LinkState::Away { reason: reason.to_owned() };
+        let is_news = self.with_subscribers(|subscribers| {
+            let is_news = *self.state.borrow() != state;
             let before = self.state.send_replace(state);
             if matches!(before, LinkState::Up(_)) {
                 subscribers.tell_state(&LinkEvent::Down, &self.metrics);
             }
-            before
+            is_news
         });
-        if before != (LinkState::Away { reason: reason.clone() }) {
+        if is_news {
             tracing::warn!(server = %self.server, "the manager link is away: {reason}");
         }
     }

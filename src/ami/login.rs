@@ -177,6 +177,11 @@ impl<'a> Login<'a> {
         }
     }
 
+    /// Whether the server said that it is booted.
+    pub(super) const fn is_booted(&self) -> bool {
+        self.booted.is_some()
+    }
+
     /// The connection, logged in.
     pub(super) fn into_parts(self) -> (Reader, Writer) {
         (self.reader, self.writer)

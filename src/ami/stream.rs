@@ -106,24 +106,21 @@ fn client_config(tls: &Tls) -> Result<ClientConfig, ConnectError> {
     let mut roots = RootCertStore::empty();
     let unusable =
         |shown: &str, error: &dyn ToString| ConnectError::Authorities(shown.to_owned(), error.to_string());
-    match &tls.authorities {
-        Some(file) => {
-            let shown = file.display().to_string();
-            let read = CertificateDer::pem_file_iter(file).map_err(|error| unusable(&shown, &error))?;
-            for certificate in read {
-                let certificate = certificate.map_err(|error| unusable(&shown, &error))?;
-                roots.add(certificate).map_err(|error| unusable(&shown, &error))?;
-            }
-            if roots.is_empty() {
-                return Err(unusable(&shown, &"it holds no certificate"));
-            }
+    if let Some(file) = &tls.authorities {
+        let shown = file.display().to_string();
+        let read = CertificateDer::pem_file_iter(file).map_err(|error| unusable(&shown, &error))?;
+        for certificate in read {
+            let certificate = certificate.map_err(|error| unusable(&shown, &error))?;
+            roots.add(certificate).map_err(|error| unusable(&shown, &error))?;
         }
-        None => {
-            // Certificates that cannot be read are left out: another one may be the one that counts.
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if roots.is_empty() {
-                return Err(unusable("(not set)", &"the system has no certificates; name a file"));
-            }
+        if roots.is_empty() {
+            return Err(unusable(&shown, &"it holds no certificate"));
+        }
+    } else {
+        // Certificates that cannot be read are left out: another one may be the one that counts.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() {
+            return Err(unusable("(not set)", &"the system has no certificates; name a file"));
         }
     }
     let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
