@@ -106,4 +106,3 @@ async fn relay(mut client: TcpStream, mut server: TcpStream, cut: Arc<AtomicBool
         }
     }
 }
-
