@@ -8,7 +8,7 @@ import urllib.request
 from pathlib import Path
 
 from . import net
-from .book import Book
+from .book import Book, PostgresBook
 from .process import Process, RigError, wait_until
 
 
@@ -23,22 +23,28 @@ class Refused(Exception):
 class Engine:
     """One deployment: configuration, database, key file, and the server when it is started."""
 
-    def __init__(self, binary: Path, data: Path, logs: Path, name, ring_seconds=60):
+    def __init__(self, binary: Path, data: Path, logs: Path, name, ring_seconds=60, database=None, credit=""):
+        """`database`: a `Postgres`; an SQLite file in `data` unless told. `credit`: lines for that section."""
         self._binary = str(binary)
         self._logs = logs
         self._name = name
         data.mkdir(parents=True)
         self._config = data / "tollgate.toml"
-        self.book = Book(data / "book.db")
+        self.book = PostgresBook(database, name) if database else Book(data / "book.db")
+        url = database.create(name) if database else f"sqlite://{data}/book.db"
+        self.spool = data / "spool"
         self._config.write_text(
-            f'[database]\nurl = "sqlite://{data}/book.db"\n\n'
+            f'[database]\nurl = "{url}"\n\n'
+            f'[ledger]\nspool_dir = "{self.spool}"\n\n'
             f'[secrets]\nkey_file = "{data}/tollgate.key"\n\n'
             f'[fastagi]\nlisten = "{net.ASTERISK}:{net.AGI_PORT}"\n\n'
             f'[http]\nlisten = "{net.ASTERISK}:{net.HTTP_PORT}"\n\n'
-            f'[internal]\nlisten = "{net.ASTERISK}:{net.INTERNAL_PORT}"\n\n'
+            f'[internal]\nlisten = "{net.ASTERISK}:{net.INTERNAL_PORT}"\ntoken = "{net.INTERNAL_TOKEN}"\n\n'
             # Until calls are metered live, a grant is held whole.
-            '[credit]\nreserve = "full"\n\n'
-            f"[routing]\nring_seconds = {ring_seconds}\n")
+            f'[credit]\nreserve = "full"\n{credit}\n\n'
+            f"[routing]\nring_seconds = {ring_seconds}\n\n"
+            f'[[asterisk]]\nname = "rig1"\nhost = "{net.ASTERISK}"\nport = {net.MANAGER_PORT}\n'
+            f'username = "tollgate"\nsecret = "{net.MANAGER_SECRET}"\n')
         self._environment = {key: value for key, value in os.environ.items() if not key.startswith("TOLLGATE_")}
         self._process = None
 
@@ -83,6 +89,15 @@ class Engine:
 
     def thaw(self):
         self._process.signal(signal.SIGCONT)
+
+    def metrics(self):
+        """What the running server counts: {name: number}."""
+        asked = urllib.request.Request(
+            f"http://{net.ASTERISK}:{net.INTERNAL_PORT}/metrics",
+            headers={"Authorization": f"Bearer {net.INTERNAL_TOKEN}"})
+        with urllib.request.urlopen(asked, timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        return {name: int(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
 
     def log(self):
         path = self._logs / f"tollgate-{self._name}.log"
