@@ -7,13 +7,15 @@
 //!
 //! The database that the URL names must allow to create another one. Every settlement has two payers, a carrier, its
 //! rates as JSON and four entries, and is acknowledged after its commit. Both ways run through the same code: "one
-//! commit a call" is the ledger with batches of one.
+//! commit a call" is the ledger with batches of one. Then what the spool keeps while another process has the database
+//! locked, each acknowledged after its synchronisation, and how fast that is written when the lock is gone.
 
 #![expect(clippy::print_stdout, reason = "it prints what it measured")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a driver that cannot go on ends")]
 
 use std::{
-    sync::Arc,
+    path::Path,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -23,7 +25,7 @@ use tollgate::{
     clock::{Clock, SystemClock},
     ledger::{
         BuyCost, CallKey, CallKind, CdrDraft, Direction, Disposition, DurationSource, Held, Ledger,
-        LedgerLimits, OpenCall, PayerCharge, RouteAttempt, Settlement, TrunkUsed, audit::audit,
+        LedgerLimits, OpenCall, PayerCharge, RouteAttempt, Settlement, Spool, Taken, TrunkUsed, audit::audit,
     },
     store::Store,
 };
@@ -49,7 +51,9 @@ async fn main() {
         "database", "way", "calls/s", "p50 ms", "p99 ms", "calls/commit", "ratio"
     );
     let files = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    measure("SQLite", &format!("sqlite://{}", files.path().join("bench.db").display()), measured).await;
+    let sqlite = format!("sqlite://{}", files.path().join("bench.db").display());
+    measure("SQLite", &sqlite, measured).await;
+    measure_spool(&sqlite, &files.path().join("spool"), measured).await;
     match std::env::var("TOLLGATE_BENCH_POSTGRES").or_else(|_| std::env::var("TOLLGATE_TEST_POSTGRES")) {
         Ok(server) => {
             let (url, name) = new_database(&server).await;
@@ -82,6 +86,68 @@ async fn measure(database: &str, url: &str, measured: Duration) {
             format!("{}.{}", ratio / 10, ratio % 10),
         );
     }
+    let report = audit(&store).await.unwrap();
+    assert!(report.ok, "the book is not in order: {:?}", report.differences.first());
+    store.close().await;
+}
+
+/// Keeps settlements while the database is locked, then drains them.
+async fn measure_spool(url: &str, dir: &Path, measured: Duration) {
+    let store = Store::open(url).await.unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let sample = sample(clock.now());
+    let stop = CancellationToken::new();
+    let (ledger, task) =
+        Ledger::start(store.clone(), clock, LedgerLimits::default(), stop.clone()).await.unwrap();
+    let spool = Spool::new(ledger);
+    spool.open(dir, "bench").await.unwrap();
+    let other = Store::open(url).await.unwrap();
+    let locked = other.begin().await.unwrap();
+    let keep = |name: String| {
+        let (spool, mut settlement) = (spool.clone(), sample.clone());
+        settlement.key.unique_id = name;
+        async move {
+            let kept = spool.settle(settlement).await.unwrap();
+            assert_eq!(kept, Taken::Spooled { again: false });
+        }
+    };
+    // The first one waits for the database.
+    keep("spool".to_owned()).await;
+    let started = Instant::now();
+    let callers = futures::future::join_all((0..CALLERS).map(|caller| async move {
+        let mut latencies = Vec::new();
+        while started.elapsed() < measured {
+            let asked = Instant::now();
+            keep(format!("spool {caller}-{}", latencies.len())).await;
+            latencies.push(asked.elapsed());
+        }
+        latencies
+    }));
+    let mut latencies: Vec<Duration> = callers.await.into_iter().flatten().collect();
+    let elapsed = started.elapsed();
+    latencies.sort_unstable();
+    let run = Run { elapsed, latencies, commits: 1 };
+    let bytes =
+        spool.counters().bytes.load(Ordering::Relaxed) / spool.counters().records.load(Ordering::Relaxed);
+    println!(
+        "{:<12}{:<34}{:>10}{:>10}{:>10}{:>14}",
+        "spool",
+        "kept while the database is away",
+        run.per_second(),
+        milliseconds(run.percentile(50)),
+        milliseconds(run.percentile(99)),
+        format!("{bytes} bytes"),
+    );
+    locked.rollback().await.unwrap();
+    let (started, mut drained) = (Instant::now(), 0);
+    while spool.counters().records.load(Ordering::Relaxed) > 0 {
+        drained += spool.write_next().await.map_or(0, |written| written.len());
+    }
+    let per_second = drained as u128 * 1_000 / started.elapsed().as_millis().max(1);
+    println!("{:<12}{:<34}{per_second:>10}", "spool", "drained when it is back");
+    spool.close().await;
+    stop.cancel();
+    task.await.unwrap();
     let report = audit(&store).await.unwrap();
     assert!(report.ok, "the book is not in order: {:?}", report.differences.first());
     store.close().await;
@@ -127,7 +193,7 @@ impl Run {
         }
         let elapsed = started.elapsed();
         latencies.sort_unstable();
-        let commits = ledger.counters().batches.load(std::sync::atomic::Ordering::Relaxed);
+        let commits = ledger.counters().batches.load(Ordering::Relaxed);
         stop.cancel();
         task.await.unwrap();
         Self { elapsed, latencies, commits }

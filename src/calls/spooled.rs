@@ -12,7 +12,8 @@ use super::Calls;
 use super::open::OpenCall;
 use super::settle::hold_nothing;
 use crate::ledger::spool::Written;
-use crate::ledger::{CallKey, LedgerError, Settlement};
+use crate::ledger::{CallKey, LedgerError, Settled, Settlement};
+use crate::store::to_micros;
 
 impl Calls {
     /// Closes a call whose end the spool has taken: the wallets take the charge now, unless they have it. An end can
@@ -30,6 +31,11 @@ impl Calls {
             self.close(key, call, charges);
         }
         self.note_end(key, true);
+    }
+
+    /// Calls that memory has charged and of which the book has not said what it has.
+    pub fn spooled(&self) -> usize {
+        self.trusted().len()
     }
 
     /// Writes what the spool keeps to the book, until nothing is left of it or the book does not answer.
@@ -54,14 +60,18 @@ impl Calls {
     /// the book keeps the first call. Then memory took it once too often and gives it back.
     async fn note_written(&self, Written { settlement, settled }: &Written) {
         let key = &settlement.key;
-        let took = self.trusted().remove(&self.numbers.hash_one(key));
+        let number = self.numbers.hash_one(key);
         self.note_end(key, true);
-        if !(took && settled.duplicate) {
-            return;
+        if settled.duplicate && self.trusted().contains(&number) {
+            self.compare(settlement, *settled).await;
         }
+        self.trusted().remove(&number);
+    }
+
+    async fn compare(&self, settlement: &Settlement, settled: Settled) {
+        let key = &settlement.key;
         let other_call = match self.store.call_record(key).await {
-            Ok(record) => record
-                .is_some_and(|(cdr, _)| cdr.setup_at != crate::store::to_micros(settlement.cdr.setup_at)),
+            Ok(record) => record.is_some_and(|(cdr, _)| cdr.setup_at != to_micros(settlement.cdr.setup_at)),
             Err(error) => {
                 // The wallets stay on the poorer side until the next start reads the book.
                 tracing::warn!(call.id = %key, %error, "the book cannot be asked what it has of a call");

@@ -272,29 +272,35 @@ impl Writer {
                 _ => None,
             })
             .collect();
+        let mut opened = Vec::new();
         for item in load {
             match item {
                 Item::Settle(_, answer) => drop(answer.send(Err(error.clone()))),
                 Item::Void(_, answer) => drop(answer.send(Err(error.clone()))),
                 Item::Post(_, answer) => drop(answer.send(Err(error.clone()))),
                 Item::Opened(call) if over.contains(&call.key) => {}
-                Item::Opened(call) => self.keep_opened(call),
+                Item::Opened(call) => opened.push(call),
                 Item::Refused(attempt) => kept.recorded.push(*attempt),
                 Item::Count(counted) => kept.counted.push(counted),
             }
         }
+        self.keep_opened(opened);
         if !kept.is_empty() {
             lock(&self.inbox.attempts).give_back(kept);
         }
     }
 
-    fn keep_opened(&self, call: OpenCall) {
+    /// Puts openings back before those that came meanwhile, unless these say something newer of the same call. In an
+    /// outage that goes on, calls being admitted, it is done over and over with all of them.
+    fn keep_opened(&self, mut calls: Vec<OpenCall>) {
         let mut opened = lock(&self.inbox.opened);
-        if opened.len() >= self.limits.opened {
-            LedgerCounters::add(&self.counters.openings_dropped, 1);
-        } else if !opened.iter().any(|newer| newer.key == call.key) {
-            opened.push(call);
-        }
+        let newer: HashSet<&CallKey> = opened.iter().map(|call| &call.key).collect();
+        calls.retain(|call| !newer.contains(&call.key));
+        let room = self.limits.opened.saturating_sub(opened.len());
+        LedgerCounters::add(&self.counters.openings_dropped, calls.len().saturating_sub(room));
+        calls.truncate(room);
+        calls.append(&mut opened);
+        *opened = calls;
     }
 
     /// Checkpoints and months: neither may fail a caller, and both are tried again.

@@ -151,6 +151,13 @@ story!(a_record_that_the_book_refuses_is_put_aside_and_the_rest_is_written, data
     outage.end().await;
     drained(&spool).await;
     assert_eq!(look(dir.path()).unwrap().refused.len(), 2);
+    // Each start offers them again: one that is in order by now is written, the other is put aside once more.
+    spool.close().await;
+    running.ledger.settle(answered("2.1", 60_000)).await.unwrap();
+    let next = spool_on(&running, dir.path()).await;
+    drained(&next).await;
+    let found = look(dir.path()).unwrap();
+    assert_eq!(found.refused.iter().map(|kept| kept.key().unique_id.as_str()).collect::<Vec<_>>(), ["2.2"]);
 });
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -224,11 +231,21 @@ async fn a_spool_belongs_to_one_process_and_one_database() {
     let other = Spool::new(running.ledger.clone());
     assert!(matches!(other.open(&folder, BOOK).await, Err(SpoolError::InUse { .. })));
     assert_eq!(look(&folder).unwrap(), Look::default(), "looking needs no turn");
+    let mut outage = Outage::of(&database.url).await;
+    outage.begin().await;
+    keep(&spool, names(1)).await;
+    outage.end().await;
     spool.close().await;
     assert!(matches!(other.open(&folder, "another").await, Err(SpoolError::OtherBook { .. })));
+    let next = spool_on(&running, &folder).await;
+    drained(&next).await;
+    next.close().await;
+    other.open(&folder, "another").await.expect("an empty one goes over to the next database");
+    other.close().await;
     std::fs::write(folder.join("waiting"), "something else").unwrap();
-    assert!(matches!(other.open(&folder, BOOK).await, Err(SpoolError::NoSpool { .. })));
-    assert!(matches!(spool.settle(answered("1.1", 60_000)).await.unwrap(), Taken::Booked(_)));
+    let last = Spool::new(running.ledger.clone());
+    assert!(matches!(last.open(&folder, BOOK).await, Err(SpoolError::NoSpool { .. })));
+    assert!(matches!(last.settle(answered("1.1", 60_000)).await.unwrap(), Taken::Booked(_)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

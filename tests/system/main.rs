@@ -25,3 +25,4 @@ mod recovery_database;
 mod recovery_owner;
 mod recovery_restart;
 mod recovery_service;
+mod recovery_spool;

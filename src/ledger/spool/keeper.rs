@@ -18,7 +18,7 @@ use crate::{ledger::lock, store::cdr::CallKey};
 
 /// What waits for the book.
 pub(super) const WAITING: &str = "waiting";
-/// What the book refused: nothing is added to it but by the book's own word.
+/// What the book refused, until the next start offers it again.
 pub(super) const REFUSED: &str = "refused";
 /// A copy of a file in which the disk lost something.
 pub(super) const DAMAGED: &str = "damaged";
@@ -83,9 +83,10 @@ impl Keeper {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed(&path))?;
         let header = frames::header(book);
-        if header.starts_with(&bytes) {
-            // New, or its very beginning was torn.
-            file.write_all_at(&header, 0).and_then(|()| file.sync_all()).map_err(failed(&path))?;
+        // New, or its very beginning was torn; or it was another database's, and that has everything.
+        if header.starts_with(&bytes) || is_empty_spool(&bytes) {
+            let begun = file.set_len(0).and_then(|()| file.write_all_at(&header, 0));
+            begun.and_then(|()| file.sync_all()).map_err(failed(&path))?;
             sync_folders(dir).map_err(failed(dir))?;
             bytes.clone_from(&header);
         }
@@ -128,7 +129,34 @@ impl Keeper {
             keeper.remember(&kept, offset(at.start)..offset(at.end));
         }
         keeper.count();
+        keeper.take_back_refused()?;
         Ok(keeper)
+    }
+
+    /// What the book refused is offered to it once more: an operator may have mended the reason.
+    fn take_back_refused(&mut self) -> Result<(), SpoolError> {
+        let path = self.dir.join(REFUSED);
+        let failed = |source| SpoolError::Io { path: path.clone(), source: Arc::new(source) };
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut group = Vec::new();
+        for at in frames::scan(&bytes, 0).frames {
+            let unreadable = || SpoolError::Unreadable { path: path.clone(), offset: at.start };
+            // Nobody waits for the answer: what matters is whether all of them were added.
+            group.push((frames::record(&bytes[at.clone()]).ok_or_else(unreadable)?, oneshot::channel().0));
+        }
+        let wanted = self.waiting.len() + group.len();
+        if wanted == self.waiting.len() {
+            return Ok(());
+        }
+        self.keep(group);
+        if self.waiting.len() == wanted {
+            fs::remove_file(&path).and_then(|()| sync_folders(&self.dir)).map_err(failed)?;
+        }
+        Ok(())
     }
 
     /// Works until it is closed, or nobody is left to ask.
@@ -287,6 +315,11 @@ impl Keeper {
         self.counters.records.store(self.waiting.len() as u64, Ordering::Release);
         self.counters.bytes.store(self.end - self.begin, Ordering::Relaxed);
     }
+}
+
+/// Whether the bytes are a spool in which nothing waits.
+fn is_empty_spool(bytes: &[u8]) -> bool {
+    frames::read_header(bytes).is_some_and(|(_, begin)| frames::scan(bytes, begin).frames.is_empty())
 }
 
 /// Opens a file for its owner alone, made where there is none.

@@ -1,6 +1,7 @@
-"""The book, read where it lies: the SQLite database of a Tollgate that may be running, or dead."""
+"""The book, read where it lies: the database of a Tollgate that may be running, or dead."""
 
 import json
+import re
 import sqlite3
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ from .process import RigError
 
 
 class Book:
-    """Reads only."""
+    """An SQLite database. Reads only."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -63,3 +64,45 @@ class Book:
                 raise RigError(f"{len(found)} CDRs with {where or 'anything'} after {seconds:g} s, not {wanted}: {found}")
             time.sleep(0.05)
         return self.cdrs(**where)
+
+    def calls_of(self, sip_call_ids):
+        """How often each SIP call is in the book as an answered one: {Call-ID: times}."""
+        found = {}
+        for row in self._rows("SELECT sip_call_id AS id, count(*) AS n FROM cdrs WHERE disposition = 'answered' "
+                              "GROUP BY sip_call_id"):
+            found[row["id"]] = row["n"]
+        return {call: found.get(call, 0) for call in sip_call_ids}
+
+    def settled_twice(self):
+        """Call keys with more than one record."""
+        return self._rows("SELECT server, unique_id, count(*) AS n FROM cdrs WHERE disposition <> 'refused' "
+                          "GROUP BY server, unique_id HAVING count(*) > 1")
+
+    def held_too_long(self, slack_s):
+        """Journalled calls whose hold should have ended so long ago: the grant's end and 60 s."""
+        before = int((time.time() - 60 - slack_s) * 1_000_000)
+        return self._rows("SELECT unique_id FROM open_calls WHERE hold_until < :before", {"before": before})
+
+    def open_calls(self):
+        return self._rows("SELECT count(*) AS n FROM open_calls")[0]["n"]
+
+
+class PostgresBook(Book):
+    """A database of a `Postgres`, which must be there to be asked."""
+
+    def __init__(self, server, name):
+        super().__init__(None)
+        self._server = server
+        self._name = name
+
+    def _rows(self, query, values=()):
+        if isinstance(values, dict):
+            query = re.sub(r":(\w+)", lambda found: _literal(values[found.group(1)]), query)
+        else:
+            remaining = iter(values)
+            query = re.sub(r"\?", lambda _: _literal(next(remaining)), query)
+        return [json.loads(line) for line in self._server.ask(self._name, f"SELECT row_to_json(r) FROM ({query}) r")]
+
+
+def _literal(value):
+    return str(value) if isinstance(value, int) else "'" + str(value).replace("'", "''") + "'"

@@ -8,12 +8,8 @@ import urllib.request
 from pathlib import Path
 
 from . import net
-from .book import Book
+from .book import Book, PostgresBook
 from .process import Process, RigError, wait_until
-
-
-# Of the internal listener.
-TOKEN = "rig-internal-token-0123456789"
 
 
 class Refused(Exception):
@@ -27,20 +23,25 @@ class Refused(Exception):
 class Engine:
     """One deployment: configuration, database, key file, and the server when it is started."""
 
-    def __init__(self, binary: Path, data: Path, logs: Path, name, ring_seconds=60, credit=None, servers=("rig1",)):
-        """`credit` sets keys of `[credit]`; `servers` are the Asterisk servers it is linked to."""
+    def __init__(self, binary: Path, data: Path, logs: Path, name, ring_seconds=60, database=None, credit=None,
+                 servers=("rig1",)):
+        """`database`: a `Postgres`; an SQLite file in `data` unless told. `credit` sets keys of that section; `servers`
+        are the Asterisk servers it is linked to."""
         self._binary = str(binary)
         self._logs = logs
         self._name = name
         data.mkdir(parents=True)
         self._config = data / "tollgate.toml"
-        self.book = Book(data / "book.db")
+        self.book = PostgresBook(database, name) if database else Book(data / "book.db")
+        url = database.create(name) if database else f"sqlite://{data}/book.db"
+        self.spool = data / "spool"
         self._config.write_text(
-            f'[database]\nurl = "sqlite://{data}/book.db"\n\n'
+            f'[database]\nurl = "{url}"\n\n'
+            f'[ledger]\nspool_dir = "{self.spool}"\n\n'
             f'[secrets]\nkey_file = "{data}/tollgate.key"\n\n'
             f'[fastagi]\nlisten = "{net.ASTERISK}:{net.AGI_PORT}"\n\n'
             f'[http]\nlisten = "{net.ASTERISK}:{net.HTTP_PORT}"\n\n'
-            f'[internal]\nlisten = "{net.ASTERISK}:{net.INTERNAL_PORT}"\ntoken = "{TOKEN}"\n\n'
+            f'[internal]\nlisten = "{net.ASTERISK}:{net.INTERNAL_PORT}"\ntoken = "{net.INTERNAL_TOKEN}"\n\n'
             "[credit]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in (credit or {}).items()) + "\n"
             f"[routing]\nring_seconds = {ring_seconds}\n\n"
             + "".join(f'[[asterisk]]\nname = "{server}"\nhost = "{net.ASTERISK}"\nport = {net.MANAGER_PORT}\n'
@@ -71,17 +72,6 @@ class Engine:
         except OSError:
             return False
 
-    @staticmethod
-    def metrics():
-        """What Prometheus would read; empty while nobody answers."""
-        asked = urllib.request.Request(f"http://{net.ASTERISK}:{net.INTERNAL_PORT}/metrics",
-                                       headers={"Authorization": f"Bearer {TOKEN}"})
-        try:
-            with urllib.request.urlopen(asked, timeout=2) as answer:
-                return answer.read().decode()
-        except OSError:
-            return ""
-
     def running(self):
         return self._process is not None and self._process.running()
 
@@ -100,6 +90,22 @@ class Engine:
 
     def thaw(self):
         self._process.signal(signal.SIGCONT)
+
+    def metrics(self):
+        """What the running server counts: {name: number}; nothing while nobody answers."""
+        asked = urllib.request.Request(
+            f"http://{net.ASTERISK}:{net.INTERNAL_PORT}/metrics",
+            headers={"Authorization": f"Bearer {net.INTERNAL_TOKEN}"})
+        try:
+            with urllib.request.urlopen(asked, timeout=5) as answer:
+                lines = answer.read().decode().splitlines()
+        except OSError:
+            return {}
+        return {name: int(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
+
+    def linked(self, server="rig1"):
+        """Whether the control link to a server is up."""
+        return self.metrics().get(f'tollgate_ami_up{{server="{server}"}}') == 1
 
     def log(self):
         path = self._logs / f"tollgate-{self._name}.log"

@@ -7,6 +7,8 @@ HTTP_PORT = 8080
 INTERNAL_PORT = 8081
 MANAGER_PORT = 5038
 MANAGER_SECRET = "rig-manager-secret"
+INTERNAL_TOKEN = "rig-internal-token-of-32-letters"
+POSTGRES_PORT = 5432
 # sipp binds its own address; each carrier has one, because a trunk is known by its address.
 CARRIER_PORT = 5070
 CARRIERS = {"carrier-a": "127.0.1.1", "carrier-b": "127.0.1.2", "emergency": "127.0.1.9"}

@@ -1,6 +1,7 @@
 """sipp as phones and as carriers. Scenarios are written from here, so that one place knows their SIP."""
 
 import itertools
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,10 @@ _number = itertools.count(1)
 def _send(text, **attributes):
     listed = "".join(f' {key}="{value}"' for key, value in attributes.items())
     return f"  <send{listed}><![CDATA[\n\n{text}\n]]></send>\n"
+
+
+def _log(word):
+    return f'    <action><log message="{word} [call_id]"/></action>\n'
 
 
 def _scenario(name, body):
@@ -96,7 +101,7 @@ def _phone(authenticates, call):
         body += f'  <recv response="{code}" optional="true"{patience}/>\n'
     for code in REFUSALS if authenticates else (401, *REFUSALS):
         body += f'  <recv response="{code}" optional="true" next="refused"{patience}/>\n'
-    body += f'  <recv response="200" rrs="true"{patience}/>\n'
+    body += f'  <recv response="200" rrs="true"{patience}>\n{_log("answered")}  </recv>\n'
     body += _send(_in_dialog("ACK", cseq, call, _NEW_VIA))
     talk = f' timeout="{call.talk_ms}" ontimeout="hangup"' if call.talk_ms is not None else ""
     body += f'  <recv request="BYE"{talk}/>\n' + _send(_OK, next="end")
@@ -118,10 +123,12 @@ class Phones:
     """sipp making calls."""
 
     def __init__(self, logs: Path, calls, host=None, authenticates=True, rate=50, together=None, seconds=60,
-                 traced=True):
+                 traced=True, most=None):
+        """Makes each of `calls` once; or, with `most`, all of them over and over until so many were made."""
         name = f"phone-{next(_number)}"
         self.trace = logs / f"{name}.messages"
-        self.wanted = len(calls)
+        self.wanted = most or len(calls)
+        self._answered_file = logs / f"{name}.answered"
         first = calls[0]
         if any(_manner(call) != _manner(first) for call in calls):
             raise RigError("the calls of one sipp differ in user, number and caller only")
@@ -138,8 +145,9 @@ class Phones:
         command = [
             "sipp", f"{net.ASTERISK}:{net.SIP_PORT}", "-sf", str(scenario), "-inf", str(data),
             "-i", host or net.PHONE, "-p", str(net.PHONE_PORT + next(_number)), "-mi", host or net.PHONE,
-            "-m", str(len(calls)), "-r", str(rate), "-l", str(together or max(len(calls), 10)), "-nostdin",
+            "-m", str(self.wanted), "-r", str(rate), "-l", str(together or max(len(calls), 10)), "-nostdin",
             "-timeout", f"{seconds}s", "-timeout_error", "-trace_err", "-error_file", str(logs / f"{name}.errors"),
+            "-trace_logs", "-log_file", str(self._answered_file),
             "-trace_stat", "-stf", str(self.counts_file), "-fd", "1",
             # Far from Asterisk's RTP, and from that of other phones.
             "-mp", str(30000 + 4 * next(_number)),
@@ -161,6 +169,18 @@ class Phones:
 
     def messages(self):
         return sip.messages(self.trace)
+
+    def answered(self):
+        """The Call-IDs of the calls that were answered, in the order of their answers."""
+        if not self._answered_file.exists():
+            return []
+        lines = self._answered_file.read_text(errors="replace").splitlines()
+        return [line.split(" ", 1)[1].strip() for line in lines if line.startswith("answered ")]
+
+    def finish(self):
+        """Makes no further calls, and waits until those that are being made are over."""
+        self._process.signal(signal.SIGUSR1)
+        return self._process.wait(self._seconds)
 
     def counts(self):
         """The last line of sipp's own statistics, by column."""

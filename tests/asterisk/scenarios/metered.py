@@ -25,9 +25,8 @@ def _share(rig, claims, title, minutes, top_up_at=None, top_up=0, spend_at=None)
     credit = 60 * minutes * SECOND
     world.build(engine, rig.folder, client_credit=str(credit))
     engine.start()
-    wait_until("the control link", lambda: linked(engine), 10)
+    wait_until("the control link", engine.linked, 10)
     carriers = [Carrier(rig.logs, "carrier-a"), Carrier(rig.logs, "carrier-b")]
-    began = time.monotonic()
     phones = Phones(rig.logs, [Call(world.CLIENT, world.HAMBURG)] * 2, seconds=150)
     wait_until("both calls to be answered", lambda: list(finals(phones.messages()).values()) == [200, 200], 15)
     answered = time.monotonic()
@@ -67,8 +66,3 @@ def _share(rig, claims, title, minutes, top_up_at=None, top_up=0, spend_at=None)
     for carrier in carriers:
         carrier.stop()
     engine.stop()
-    del began
-
-
-def linked(engine):
-    return 'tollgate_ami_up{server="rig1"} 1' in engine.metrics()

@@ -7,6 +7,8 @@ pub(crate) mod decks;
 pub(crate) mod house;
 pub(crate) mod phone;
 pub(crate) mod program;
+#[path = "../../store_story/wire.rs"]
+pub(crate) mod wire;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -90,6 +92,18 @@ impl TestApp {
     /// Everything handed over is in the book on return, refusals included.
     pub(crate) async fn flush(&self) {
         self.calls.ledger.flush().await.unwrap();
+    }
+
+    /// Waits until the book has everything that the spool kept.
+    pub(crate) async fn until_drained(&self) {
+        for _ in 0..600 {
+            // The last of it leaves the spool before memory has looked at it: then nobody may be at it any more.
+            if self.calls.spooled() == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the spool was not drained within 30 s");
     }
 
     /// Stops the node in order and gives the database to the next one.

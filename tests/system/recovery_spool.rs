@@ -1,0 +1,240 @@
+//! Calls go on while the database is away: their ends wait on this machine and reach the book once.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tollgate::config::WhenDatabaseDown;
+use tollgate::ledger::spool::look;
+use tollgate::store::Store;
+
+use crate::app::TestApp;
+use crate::app::book::number;
+use crate::app::database::{Database, on_both};
+use crate::app::decks::BERLIN;
+use crate::app::phone::{Dial, End};
+use crate::app::program::{Program, now};
+use crate::app::wire::Outage;
+
+/// A node whose database can be taken away.
+async fn house(mut database: Database, when_down: WhenDatabaseDown) -> (TestApp, Outage) {
+    let outage = Outage::of(&database.url).await;
+    database.url.clone_from(&outage.url);
+    let app = TestApp::on(database, |config| config.credit.when_database_down = when_down).await;
+    app.furnish().await;
+    (app, outage)
+}
+
+impl TestApp {
+    /// What memory has of an account, without asking the database: balance and held.
+    fn wallet(&self, login: &str) -> (String, String) {
+        let wallet = self.calls.directory.peer(login).unwrap().account.wallet.snapshot();
+        (wallet.balance.to_string(), wallet.held.to_string())
+    }
+
+    fn counted(&self) -> (u64, u64) {
+        let counters = self.calls.spool.counters();
+        (counters.kept.load(Ordering::SeqCst), counters.drained.load(Ordering::SeqCst))
+    }
+}
+
+on_both!(live_calls_end_and_are_charged_while_the_database_is_away, database => {
+    let (app, mut outage) = house(database, WhenDatabaseDown::Refuse).await;
+    let mut live = Vec::new();
+    for _ in 0..5 {
+        live.push(app.dial("alice", BERLIN).await.allowed());
+    }
+    app.flush().await;
+    outage.begin().await;
+    app.clock.advance_ms(3_000);
+    for (place, granted) in live[..4].iter().enumerate() {
+        let asked = Instant::now();
+        assert!(app.end(granted, &End::answered(3_000)).await, "the end is durable");
+        let patience = if place == 0 { 2_500 } else { 500 };
+        assert!(asked.elapsed() < Duration::from_millis(patience), "{place}: {:?}", asked.elapsed());
+    }
+    // Charged at once, and once, however often it is told.
+    assert!(app.end(&live[1], &End::answered(9_000)).await);
+    assert_eq!(app.wallet("alice").0, "99.987584");
+    // Time goes on, holds end; nothing of it touches what has ended.
+    app.clock.advance_ms(20_000_000);
+    assert!(app.end(&live[4], &End::busy()).await);
+    assert_eq!(app.wallet("alice"), ("99.987584".to_owned(), "0".to_owned()));
+    assert_eq!(app.dial("alice", BERLIN).await.reason(), "unavailable");
+
+    outage.end().await;
+    app.until_drained().await;
+    app.until_admitting().await;
+    for granted in &live[..4] {
+        assert_eq!(app.cdr(&granted.dial).await.charged_ms, 3_000);
+    }
+    assert_eq!(app.balance("alice").await, "99.987584");
+    // Told once more, with the book there.
+    assert!(app.end(&live[0], &End::answered(3_000)).await);
+    app.assert_right().await;
+    assert_eq!(app.counted(), (5, 5));
+    let app = TestApp::on(app.stop().await, |_| {}).await;
+    assert!(app.end(&live[2], &End::answered(3_000)).await, "told again after a restart");
+    assert_eq!(app.balance("alice").await, "99.987584");
+    app.assert_right().await;
+});
+
+on_both!(calls_are_admitted_and_settled_without_the_database_where_the_operator_says_so, database => {
+    let (app, mut outage) = house(database, WhenDatabaseDown::Admit).await;
+    outage.begin().await;
+    app.clock.advance_ms(60_000);
+    let ended = app.dial("alice", BERLIN).await.allowed();
+    let live = app.dial("alice", BERLIN).await.allowed();
+    let void = app.dial("alice", BERLIN).await.allowed();
+    app.calls.void(&tollgate::ledger::CallKey {
+        server: void.dial.server.clone(),
+        unique_id: void.dial.unique_id.clone(),
+        leg: 1,
+    }).await;
+    app.clock.advance_ms(3_000);
+    assert!(app.end(&ended, &End::answered(3_000)).await);
+    assert_eq!(app.wallet("alice"), ("99.996896".to_owned(), "14.89824".to_owned()));
+    outage.end().await;
+    app.until_drained().await;
+    app.until_admitting().await;
+    // The journal has the live call, and neither the ended nor the void one.
+    assert_eq!(app.calls.open_calls(), 1);
+    for _ in 0..200 {
+        app.flush().await;
+        if app.calls.spool.counters().records.load(Ordering::SeqCst) == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    app.assert_right().await;
+    app.clock.advance_ms(3_000);
+    assert!(app.end(&live, &End::answered(6_000)).await);
+    assert_eq!(app.cdr_count(&void.dial).await, 0);
+    app.assert_right().await;
+});
+
+on_both!(new_calls_are_refused_within_seconds_of_an_outage_and_admitted_after_it, database => {
+    let mut database = database;
+    let mut outage = Outage::of(&database.url).await;
+    database.url.clone_from(&outage.url);
+    let program = Program::on(database);
+    program.furnish();
+    for login in ["alice", "acme"] {
+        program.ok(&["credit", login, "100000", "--reference", "many calls"]);
+    }
+    let serving = program.serve();
+    let ask = || async { Dial::new("alice", BERLIN).ask(serving.fastagi).await };
+    let live = ask().await.allowed();
+    outage.begin().await;
+    let began = Instant::now();
+    while ask().await.is_allowed() {
+        assert!(began.elapsed() < Duration::from_millis(6_500), "calls are admitted without a database");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(ask().await.reason(), "unavailable");
+    assert!(End::answered(3_000).tell(serving.fastagi, &live, now().as_microsecond()).await);
+    assert_eq!(ask().await.reason(), "unavailable");
+    outage.end().await;
+    let began = Instant::now();
+    while !ask().await.is_allowed() {
+        assert!(began.elapsed() < Duration::from_secs(12), "calls are refused although the database is back");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+});
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_killed_with_a_full_spool_loses_nothing_and_the_next_reads_it_before_it_serves() {
+    let program = Program::sqlite();
+    program.furnish();
+    let mut outage = Outage::of(&program.database.url).await;
+    let store = Store::open(&program.database.url).await.unwrap();
+    let serving = program.serve();
+    let mut live = Vec::new();
+    for _ in 0..4 {
+        live.push(Dial::new("alice", BERLIN).ask(serving.fastagi).await.allowed());
+    }
+    for _ in 0..100 {
+        if number(&store, "SELECT COUNT(*) FROM open_calls").await == 4 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    outage.begin().await;
+    for granted in &live[..3] {
+        assert!(End::answered(3_000).tell(serving.fastagi, granted, now().as_microsecond()).await);
+    }
+    serving.kill();
+    outage.end().await;
+    let spool = program.database.files.path().join("tollgate.spool");
+    assert_eq!(look(&spool).unwrap().waiting.len(), 3);
+    let said = program.run(&["audit"]).json();
+    assert_eq!((&said["ok"], &said["spooled"], &said["refused"]), (&true.into(), &3.into(), &0.into()));
+    let doctor = program.run(&["doctor"]).out;
+    assert!(doctor.contains("3 ended calls wait"), "{doctor}");
+    // The end of a write that the kill tore.
+    let file = spool.join("waiting");
+    let whole = std::fs::read(&file).unwrap();
+    std::fs::write(&file, [&whole[..], &whole[50..800]].concat()).unwrap();
+
+    let serving = program.serve();
+    assert_eq!(program.shown("alice", "balance"), "99.990688");
+    assert_eq!(
+        (program.shown("alice", "calls"), program.shown("alice", "held")),
+        (1.into(), "14.89824".into())
+    );
+    assert!(End::answered(3_000).tell(serving.fastagi, &live[0], now().as_microsecond()).await, "told again");
+    assert!(End::answered(3_000).tell(serving.fastagi, &live[3], now().as_microsecond()).await);
+    assert_eq!(program.shown("alice", "balance"), "99.987584");
+    assert_eq!(number(&store, "SELECT COUNT(*) FROM cdrs").await, 4);
+    assert_eq!(program.run(&["audit"]).json()["spooled"], 0);
+    assert!(serving.stop().success());
+    assert_eq!(program.shown("alice", "balance"), "99.987584");
+    program.assert_audit();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn credit_without_a_server_sees_what_the_spool_keeps() {
+    let program = Program::sqlite();
+    program.furnish();
+    program.ok(&["credit", "alice", "-99.937924", "--reference", "leave a minute"]);
+    let mut outage = Outage::of(&program.database.url).await;
+    let serving = program.serve();
+    let live = Dial::new("alice", BERLIN).ask(serving.fastagi).await.allowed();
+    outage.begin().await;
+    assert!(End::answered(59_000).tell(serving.fastagi, &live, now().as_microsecond()).await);
+    serving.kill();
+    outage.end().await;
+    assert_eq!(program.refused(&["credit", "alice", "-0.061", "--reference", "spent already"]), "no_credit");
+    assert_eq!(program.run(&["audit"]).json()["spooled"], 0, "the command has written it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spool_that_cannot_be_used_is_named_at_the_start() {
+    let program = Program::sqlite();
+    program.file("tollgate.spool", "a file where the folder should be");
+    let said = program.serve_in_vain();
+    assert_eq!(said.status, 1);
+    assert!(said.json()["error"].as_str().unwrap().contains("tollgate.spool"), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_neither_the_book_nor_the_spool_takes_it_the_end_is_not_acknowledged_and_settles_later() {
+    let (app, mut outage) = house(Database::sqlite(), WhenDatabaseDown::Refuse).await;
+    let live = app.dial("alice", BERLIN).await.allowed();
+    app.flush().await;
+    // As if its disk were gone.
+    app.calls.spool.close().await;
+    outage.begin().await;
+    app.clock.advance_ms(3_000);
+    assert!(!app.end(&live, &End::answered(3_000)).await);
+    assert_ne!(app.wallet("alice").1, "0", "what it holds stays held");
+    assert_eq!(app.wallet("alice").0, "100");
+    outage.end().await;
+    let back = Instant::now();
+    while app.wallet("alice").1 != "0" {
+        assert!(back.elapsed() < Duration::from_secs(30), "the call is not settled");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    app.until_admitting().await;
+    assert_eq!(app.balance("alice").await, "99.996896");
+    app.assert_right().await;
+}
