@@ -19,5 +19,7 @@ mod ledger;
 mod outage;
 #[path = "store_story/owner.rs"]
 mod owner;
+#[path = "store_story/peers.rs"]
+mod peers;
 #[path = "store_story/schema.rs"]
 mod schema;

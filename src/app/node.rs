@@ -19,6 +19,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Reserve};
 use crate::internal::server::{Backend, BoxFuture};
 use crate::internal::{self, CommandAnswer, CommandRequest};
+use crate::peers::realtime::Realtime;
 use crate::store::{StoreError, within};
 
 /// How often the change feed is read.
@@ -137,10 +138,16 @@ impl Node {
             });
         }
         {
-            let backend = Arc::new(Listener { desk: Arc::clone(&desk), calls: Arc::clone(&calls) });
+            let (directory, secrets) = (Arc::clone(&calls.directory), Arc::clone(&desk.secrets));
+            let realtime = Arc::new(Realtime::new(&config, directory, secrets));
+            let backend = Arc::new(Listener {
+                desk: Arc::clone(&desk),
+                calls: Arc::clone(&calls),
+                realtime: Arc::clone(&realtime),
+            });
             let stop = stop.clone();
             tasks.spawn(async move {
-                let ended = internal::server::serve(listener, backend, stop).await;
+                let ended = internal::server::serve(listener, backend, realtime.router(), stop).await;
                 ended.map_err(|error| NodeError::Crashed("the internal listener", error.to_string()))
             });
         }
@@ -283,6 +290,7 @@ async fn sweep(calls: Arc<Calls>, stop: CancellationToken) -> Result<(), NodeErr
 struct Listener {
     desk: Arc<Desk>,
     calls: Arc<Calls>,
+    realtime: Arc<Realtime>,
 }
 
 impl Backend for Listener {
@@ -295,7 +303,7 @@ impl Backend for Listener {
     }
 
     fn metrics(&self) -> String {
-        self.desk.metrics.render(self.calls.open_calls())
+        self.desk.metrics.render(self.calls.open_calls()) + &self.realtime.metrics()
     }
 
     fn token_is_right(&self, token: &str) -> bool {

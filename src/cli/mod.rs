@@ -9,6 +9,7 @@ pub mod call;
 pub mod demo;
 pub mod doctor;
 pub mod fx;
+pub mod peers;
 pub mod plan;
 pub mod rate;
 pub mod rate_login;
@@ -80,6 +81,12 @@ pub enum Command {
     /// Accounts.
     #[command(subcommand)]
     Account(account::AccountCommand),
+    /// SIP accounts of a client.
+    #[command(subcommand)]
+    Sip(peers::SipCommand),
+    /// IP peers of a SIP account: PBXs that are known by their address.
+    #[command(subcommand)]
+    Ipauth(peers::IpauthCommand),
     /// Trunks: carriers.
     #[command(subcommand)]
     Trunk(trunk::TrunkCommand),
@@ -116,6 +123,8 @@ impl Command {
             | Self::Client(_)
             | Self::Credit(_)
             | Self::Account(_)
+            | Self::Sip(_)
+            | Self::Ipauth(_)
             | Self::Trunk(_)
             | Self::Rate(_) => Place::Owner,
         }
@@ -214,6 +223,8 @@ async fn run_at_desk(desk: &Desk, command: Command) -> Outcome {
         Command::Client(command) => account::client(desk, command).await,
         Command::Credit(args) => account::credit(desk, args).await,
         Command::Account(command) => account::account(desk, command).await,
+        Command::Sip(command) => peers::sip(desk, command).await,
+        Command::Ipauth(command) => peers::ipauth(desk, command).await,
         Command::Trunk(command) => trunk::run(desk, command).await,
         Command::Rate(args) => rate_login::run(desk, args).await,
         Command::Demo(_)

@@ -26,8 +26,12 @@ macro_rules! migration {
 }
 
 /// Every step there ever was. Add at the end.
-const MIGRATIONS: &[Migration] =
-    &[migration!(1, "0001_ledger"), migration!(2, "0002_catalog"), migration!(3, "0003_accounts")];
+const MIGRATIONS: &[Migration] = &[
+    migration!(1, "0001_ledger"),
+    migration!(2, "0002_catalog"),
+    migration!(3, "0003_accounts"),
+    migration!(4, "0004_peers"),
+];
 
 /// Any number will do that nothing else locks: two nodes that start at once migrate one after the other.
 const POSTGRES_LOCK: &str = "SELECT pg_advisory_xact_lock(7300115921)";
