@@ -297,6 +297,13 @@ pub struct Asterisk {
     pub username: String,
     /// The manager user's secret.
     pub secret: String,
+    /// Whether TLS is spoken with it.
+    #[serde(default)]
+    pub tls: bool,
+    /// PEM file of the authorities that its certificate may be from; the system's own when not set.
+    pub tls_ca: Option<PathBuf>,
+    /// The name that its certificate bears; the host when not set.
+    pub tls_name: Option<String>,
 }
 
 const fn default_ami_port() -> u16 {
@@ -386,6 +393,14 @@ impl Config {
         }
         if self.http.tls_cert.is_some() != self.http.tls_key.is_some() {
             return wrong("http.tls_cert and http.tls_key go together");
+        }
+        let asks_for_no_tls =
+            |server: &&Asterisk| !server.tls && (server.tls_ca.is_some() || server.tls_name.is_some());
+        if let Some(server) = self.asterisk.iter().find(asks_for_no_tls) {
+            return wrong(&format!(
+                "[[asterisk]] {}: tls_ca and tls_name have no effect without tls = true",
+                server.name
+            ));
         }
         let realm = &self.sip.realm;
         let fits = |b: u8| b.is_ascii_graphic() && !matches!(b, b':' | b'"' | b'\\' | b';' | b',');

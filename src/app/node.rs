@@ -12,6 +12,7 @@ use tollgate_agi::{AllowList, Limits, Server};
 
 use super::desk::{Desk, DeskError, FEED_ACCOUNT};
 use super::{notify, ownership};
+use crate::ami::Links;
 use crate::calls::{self, Calls};
 use crate::catalog::Catalog;
 use crate::cli;
@@ -19,6 +20,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Reserve};
 use crate::internal::server::{Backend, BoxFuture};
 use crate::internal::{self, CommandAnswer, CommandRequest};
+use crate::peers::invalidate::{HangUpChannels, Invalidation};
 use crate::peers::realtime::Realtime;
 use crate::store::{StoreError, within};
 
@@ -127,6 +129,11 @@ impl Node {
             "serving"
         );
 
+        let (links, link_tasks) = Links::start(&config, &desk.clock, &stop);
+        tasks.spawn(async move {
+            let ended = link_tasks.ended().await;
+            ended.map_err(|error| NodeError::Crashed("a manager link", error))
+        });
         let limits = Limits { connections: config.fastagi.max_connections, ..Limits::default() };
         let server = Server::new(limits, AllowList::new(config.fastagi.allow.clone()));
         {
@@ -144,6 +151,7 @@ impl Node {
                 desk: Arc::clone(&desk),
                 calls: Arc::clone(&calls),
                 realtime: Arc::clone(&realtime),
+                links: links.clone(),
             });
             let stop = stop.clone();
             tasks.spawn(async move {
@@ -151,6 +159,7 @@ impl Node {
                 ended.map_err(|error| NodeError::Crashed("the internal listener", error.to_string()))
             });
         }
+        tasks.spawn(invalidate_peers(&desk, &calls, &links, stop.clone()));
         tasks.spawn(follow_feed(Arc::clone(&desk), Arc::clone(&calls), position, stop.clone()));
         tasks.spawn(watch_writer(Arc::clone(&desk), stop.clone()));
         tasks.spawn(sweep(Arc::clone(&calls), stop.clone()));
@@ -201,6 +210,28 @@ async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, N
 fn address(listener: &TcpListener) -> SocketAddr {
     // A bound socket has an address.
     listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)))
+}
+
+/// Tells every Asterisk what changes of peers.
+fn invalidate_peers(
+    desk: &Arc<Desk>,
+    calls: &Arc<Calls>,
+    links: &Links,
+    stop: CancellationToken,
+) -> impl Future<Output = Result<(), NodeError>> + use<> {
+    let invalidation = Invalidation {
+        directory: Arc::clone(&calls.directory),
+        registrations: Arc::clone(&desk.registrations),
+        hang_up: Arc::new(HangUpChannels),
+    };
+    let mut telling = invalidation.start(links, &stop);
+    async move {
+        while let Some(ended) = telling.join_next().await {
+            ended.map_err(|error| NodeError::Crashed("the telling of peers", error.to_string()))?;
+        }
+        stop.cancelled().await;
+        Ok(())
+    }
 }
 
 /// Takes in what other processes, and this one's own commands, have changed.
@@ -291,6 +322,7 @@ struct Listener {
     desk: Arc<Desk>,
     calls: Arc<Calls>,
     realtime: Arc<Realtime>,
+    links: Links,
 }
 
 impl Backend for Listener {
@@ -303,7 +335,8 @@ impl Backend for Listener {
     }
 
     fn metrics(&self) -> String {
-        self.desk.metrics.render(self.calls.open_calls()) + &self.realtime.metrics()
+        let calls = self.desk.metrics.render(self.calls.open_calls());
+        calls + &self.realtime.metrics() + &self.links.metrics_text()
     }
 
     fn token_is_right(&self, token: &str) -> bool {

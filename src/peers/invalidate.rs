@@ -12,9 +12,10 @@
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures::stream::{self, StreamExt as _};
 use md5::{Digest as _, Md5};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -24,8 +25,7 @@ use super::PeerKind;
 use super::changes::{Inbox, Pending, Todo};
 use super::registrations::Registrations;
 use crate::accounts::directory::Directory;
-use crate::ami::action::ActionError;
-use crate::ami::{Action, AmiError, Event, Link, LinkEvent, Links};
+use crate::ami::{AmiError, Event, Link, LinkEvent, Links};
 use crate::secrets::hex;
 
 /// The caches of what has a name, as `sorcery.conf` makes them.
@@ -41,28 +41,17 @@ const EVENT_DEPTH: usize = 4_096;
 /// How long after a failure it is tried again, while the link is up.
 const RETRY_AFTER: Duration = Duration::from_millis(300);
 /// Q.850: call rejected, the cause that a peer's calls end with when it is switched off.
-const CAUSE_REJECTED: &str = "21";
+const CAUSE_REJECTED: u8 = 21;
 
 /// Whether a peer's calls must end.
 pub type Ended = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 /// What a hang-up answers.
-pub type HungUp = Pin<Box<dyn Future<Output = Result<(), Untold>> + Send>>;
+pub type HungUp = Pin<Box<dyn Future<Output = Result<(), AmiError>> + Send>>;
 
 /// Ends the live calls of peers at one server.
 pub trait HangUp: Send + Sync + 'static {
     /// Ends every call at the link's server whose calling endpoint `ended` names. An error is tried again.
     fn hang_up(&self, link: Link, ended: Ended) -> HungUp;
-}
-
-/// Why a server was not told.
-#[derive(Debug, thiserror::Error)]
-pub enum Untold {
-    /// The manager interface did not do it.
-    #[error(transparent)]
-    Ami(#[from] AmiError),
-    /// A name cannot be sent.
-    #[error(transparent)]
-    Action(#[from] ActionError),
 }
 
 /// Hangs up channels by the endpoint in their name: `PJSIP/1001-0000002a`.
@@ -72,30 +61,18 @@ pub struct HangUpChannels;
 impl HangUp for HangUpChannels {
     fn hang_up(&self, link: Link, ended: Ended) -> HungUp {
         Box::pin(async move {
-            let channels = link.list(Action::new("CoreShowChannels")).await?;
-            for channel in channels.iter().filter_map(|channel| channel.get("Channel")) {
-                if !endpoint_of(channel).is_some_and(|endpoint| ended(endpoint)) {
+            for row in link.core_show_channels().await? {
+                if !row.endpoint().is_some_and(|endpoint| ended(endpoint)) {
                     continue;
                 }
-                let action = Action::new("Hangup").with("Channel", channel)?.with("Cause", CAUSE_REJECTED)?;
-                match link.ask(action).await {
-                    Ok(_) => tracing::info!(
-                        server = link.server(),
-                        channel,
-                        "hung up: its peer cannot call any more"
-                    ),
-                    Err(error) if error.is_absent() => {}
-                    Err(error) => return Err(error.into()),
+                if link.hangup(&row.channel, CAUSE_REJECTED).await? {
+                    let channel = row.channel;
+                    tracing::info!(server = link.server(), channel, "hung up: its peer cannot call any more");
                 }
             }
             Ok(())
         })
     }
-}
-
-/// The endpoint that a channel's name tells.
-fn endpoint_of(channel: &str) -> Option<&str> {
-    Some(channel.strip_prefix("PJSIP/")?.rsplit_once('-')?.0)
 }
 
 /// The key of a contact in Asterisk's database.
@@ -129,6 +106,7 @@ impl Invalidation {
                 shared: Arc::clone(&shared),
                 link: link.clone(),
                 inbox: shared.directory.changes().open(),
+                complained: AtomicBool::new(false),
             };
             let server = Arc::new(server);
             let (listening, listener_stop) = (Arc::clone(&server), stop.clone());
@@ -149,13 +127,11 @@ struct Server {
     shared: Arc<Invalidation>,
     link: Link,
     inbox: Arc<Inbox>,
+    /// That it has no cache of peers was said.
+    complained: AtomicBool,
 }
 
 impl Server {
-    fn in_force(&self, name: &str) -> bool {
-        self.shared.directory.peer(name).is_some_and(|peer| peer.in_force())
-    }
-
     /// Follows the link and the registrations.
     async fn listen(&self) {
         let mut events =
@@ -235,7 +211,7 @@ impl Server {
         }
     }
 
-    async fn tell(&self, pending: &Pending) -> Result<(), Untold> {
+    async fn tell(&self, pending: &Pending) -> Result<(), AmiError> {
         if pending.everything {
             self.expire_everything().await?;
         } else {
@@ -256,89 +232,72 @@ impl Server {
         Ok(())
     }
 
-    async fn expire_everything(&self) -> Result<(), Untold> {
+    async fn expire_everything(&self) -> Result<(), AmiError> {
         for cache in CACHES {
-            self.ask_cache(Action::new("SorceryMemoryCacheExpire").with("Cache", cache)?).await?;
+            let there = self.link.sorcery_memory_cache_expire(cache).await?;
+            self.note_cache(cache, there);
         }
         Ok(())
     }
 
-    async fn expire_named(&self, names: &HashMap<Box<str>, Todo>) -> Result<(), Untold> {
-        let mut actions = Vec::with_capacity(names.len() * CACHES.len());
+    /// That an object is not cached is as good as that it was expired.
+    async fn expire_named(&self, names: &HashMap<Box<str>, Todo>) -> Result<(), AmiError> {
+        let mut expiring = Vec::with_capacity(names.len() * CACHES.len());
         for (name, todo) in names {
             let caches = if todo.kind.has_password() { &CACHES[..] } else { &CACHES[..1] };
             for cache in caches {
-                let action = Action::new("SorceryMemoryCacheExpireObject");
-                actions.push(action.with("Cache", *cache)?.with("Object", &**name)?);
+                expiring.push(self.link.sorcery_memory_cache_expire_object(cache, name));
             }
         }
-        let asked = stream::iter(actions).map(|action| self.ask_cache(action)).buffer_unordered(AT_ONCE);
-        asked.try_collect::<()>().await
+        let mut expired = stream::iter(expiring).buffer_unordered(AT_ONCE);
+        while let Some(asked) = expired.next().await {
+            asked?;
+        }
+        Ok(())
     }
 
     /// The cache of all addresses knows no single object: it is emptied and filled again.
-    async fn read_addresses_anew(&self) -> Result<(), Untold> {
-        self.ask_cache(Action::new("SorceryMemoryCacheExpire").with("Cache", IDENTIFY_CACHE)?).await?;
-        self.ask_cache(Action::new("SorceryMemoryCachePopulate").with("Cache", IDENTIFY_CACHE)?).await
+    async fn read_addresses_anew(&self) -> Result<(), AmiError> {
+        let there = self.link.sorcery_memory_cache_expire(IDENTIFY_CACHE).await?;
+        self.note_cache(IDENTIFY_CACHE, there);
+        self.link.sorcery_memory_cache_populate(IDENTIFY_CACHE).await.map(drop)
     }
 
-    /// A refusal means that the object is not cached, or that the cache is not there: then there is nothing to expire.
-    async fn ask_cache(&self, action: Action) -> Result<(), Untold> {
-        match self.link.ask(action).await {
-            Ok(_) => Ok(()),
-            Err(AmiError::Refused { message, .. }) => {
-                if message.contains("does not exist") || message.contains("unknown command") {
-                    tracing::warn!(
-                        server = self.link.server(),
-                        %message,
-                        "this Asterisk has no cache of peers: is its sorcery.conf the one of asterisk-conf?"
-                    );
-                }
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
+    fn note_cache(&self, cache: &str, there: bool) {
+        if !there && !self.complained.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                server = self.link.server(),
+                cache,
+                "this Asterisk does not cache peers: is its sorcery.conf the one of asterisk-conf?"
+            );
         }
     }
 
     /// Learns who is registered, and drops who must not be.
-    async fn look_at_contacts(&self) -> Result<(), Untold> {
-        let contacts = match self.link.list(Action::new("PJSIPShowContacts")).await {
-            Ok(contacts) => contacts,
-            // What Asterisk says when there are none.
-            Err(AmiError::Refused { .. }) => Vec::new(),
-            Err(error) => return Err(error.into()),
-        };
-        let found = contacts.iter().filter_map(|contact| {
-            let name = contact.get("ObjectName")?.split_once(";@")?.0;
-            Some((Box::from(name), Box::from(contact.get("Uri")?)))
-        });
+    async fn look_at_contacts(&self) -> Result<(), AmiError> {
+        let contacts = self.link.pjsip_show_contacts().await?;
+        let found = contacts.into_iter().map(|contact| (contact.aor.into(), contact.uri.into()));
         let registrations = &self.shared.registrations;
         registrations.replace(self.link.server(), found);
         for name in registrations.names(self.link.server()) {
-            if self.shared.directory.peer(&name).is_some() && !self.in_force(&name) {
+            if self.shared.directory.peer(&name).is_some_and(|peer| !peer.in_force()) {
                 self.drop_contacts(&name).await?;
             }
         }
         Ok(())
     }
 
-    async fn drop_contacts(&self, name: &str) -> Result<(), Untold> {
+    async fn drop_contacts(&self, name: &str) -> Result<(), AmiError> {
         let registrations = &self.shared.registrations;
         for uri in registrations.contacts(self.link.server(), name) {
-            let key = contact_key(name, &uri);
-            let action = Action::new("DBDel").with("Family", CONTACT_FAMILY)?.with("Key", key)?;
-            match self.link.ask(action).await {
-                // Not there: it was unregistered or has expired.
-                Ok(_) | Err(AmiError::Refused { .. }) => {
-                    registrations.remove(self.link.server(), name, &uri);
-                }
-                Err(error) => return Err(error.into()),
-            }
+            // Not there: it was unregistered or has expired.
+            self.link.db_del(CONTACT_FAMILY, &contact_key(name, &uri)).await?;
+            registrations.remove(self.link.server(), name, &uri);
         }
         Ok(())
     }
 
-    async fn hang_up(&self, pending: &Pending) -> Result<(), Untold> {
+    async fn hang_up(&self, pending: &Pending) -> Result<(), AmiError> {
         let directory = Arc::clone(&self.shared.directory);
         let everything = pending.everything;
         let ended: std::collections::HashSet<Box<str>> =
@@ -361,12 +320,5 @@ mod tests {
         // From Asterisk 22.10.1.
         let key = contact_key("200001", "sip:200001@127.0.2.1:6002");
         assert_eq!(key, "200001;@89a0322482fb4d623387a9347f52902d");
-    }
-
-    #[test]
-    fn a_channels_name_tells_its_endpoint() {
-        assert_eq!(endpoint_of("PJSIP/alice-2_ipa1-0000002a"), Some("alice-2_ipa1"));
-        assert_eq!(endpoint_of("PJSIP/alice-2-0000002a"), Some("alice-2"));
-        assert_eq!(endpoint_of("Local/x@y-1;2"), None);
     }
 }

@@ -1,0 +1,183 @@
+//! Keeps a server connected: connects, logs in, serves, and begins anew when the connection is lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, interval, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::connection::{Connection, Ended};
+use super::link::{Command, Shared};
+use super::login::{Login, LoginError};
+use super::metrics::LinkMetrics;
+use super::settings::{Settings, Timing};
+use super::stream::{self, ConnectError, Reader, Writer};
+use super::{AmiError, Session};
+use crate::clock::Clock;
+use crate::secrets::random_below;
+
+/// What is owed to a slow subscriber is offered to it this often.
+const SETTLE_EVERY: Duration = Duration::from_millis(50);
+/// A session that held for so long was a good one: the wait after its loss is the shortest again.
+const STEADY: Duration = Duration::from_secs(1);
+
+/// The task behind a link.
+pub(super) async fn keep(
+    settings: Settings,
+    shared: Arc<Shared>,
+    mut commands: mpsc::Receiver<Command>,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+) {
+    let settling = async {
+        let mut rounds = interval(SETTLE_EVERY);
+        loop {
+            rounds.tick().await;
+            shared.settle();
+        }
+    };
+    tokio::select! {
+        () = connect_again_and_again(&settings, &shared, &mut commands, &clock, &stop) => {}
+        () = settling => {}
+    }
+    shared.away("the service stops".to_owned());
+    shared.settle();
+}
+
+async fn connect_again_and_again(
+    settings: &Settings,
+    shared: &Arc<Shared>,
+    commands: &mut mpsc::Receiver<Command>,
+    clock: &Arc<dyn Clock>,
+    stop: &CancellationToken,
+) {
+    let mut sessions = 0;
+    let mut retry = Retry::new(settings.timing);
+    loop {
+        let coming = come_in(settings, shared, clock, sessions + 1);
+        let Some(came) = meanwhile(coming, settings, commands, stop).await else { return };
+        let wait = match came {
+            Ok((session, halves)) => {
+                sessions += 1;
+                shared.up(session);
+                let began = Instant::now();
+                match Connection::new(settings, shared, halves).serve(commands, stop).await {
+                    Ended::Stopped => return,
+                    Ended::Lost(reason) => shared.away(reason),
+                }
+                if began.elapsed() >= STEADY {
+                    retry = Retry::new(settings.timing);
+                }
+                retry.after_failure()
+            }
+            Err(failure) => {
+                LinkMetrics::count(&shared.metrics.failures);
+                shared.away(failure.to_string());
+                if failure.is_lasting() { retry.after_refusal() } else { retry.after_failure() }
+            }
+        };
+        let Some(()) = meanwhile(sleep(wait), settings, commands, stop).await else { return };
+    }
+}
+
+/// Does this, and turns away whoever asks for something meanwhile. `None`: the service stops, or nobody holds the link.
+async fn meanwhile<T>(
+    work: impl Future<Output = T>,
+    settings: &Settings,
+    commands: &mut mpsc::Receiver<Command>,
+    stop: &CancellationToken,
+) -> Option<T> {
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return None,
+            done = &mut work => return Some(done),
+            command = commands.recv() => {
+                command?.waiting.fail(AmiError::Away { server: settings.server.clone() });
+            }
+        }
+    }
+}
+
+/// Why the way in failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Login(#[from] LoginError),
+}
+
+impl Failure {
+    const fn is_lasting(&self) -> bool {
+        match self {
+            Self::Connect(error) => error.is_lasting(),
+            Self::Login(error) => error.is_lasting(),
+        }
+    }
+}
+
+async fn come_in(
+    settings: &Settings,
+    shared: &Arc<Shared>,
+    clock: &Arc<dyn Clock>,
+    number: u64,
+) -> Result<(Session, (Reader, Writer)), Failure> {
+    let (reader, writer) =
+        stream::connect(settings, Arc::clone(clock), Arc::clone(&shared.heard_ms)).await?;
+    let mut login = Login::new(settings, reader, writer);
+    let session = login.run(number, || shared.away("Asterisk is still starting".to_owned())).await?;
+    let (mut reader, writer) = login.into_parts();
+    shared.note_last_life();
+    reader.is_the_right_one();
+    Ok((session, (reader, writer)))
+}
+
+/// How long to wait before the next attempt.
+struct Retry {
+    timing: Timing,
+    next: Duration,
+}
+
+impl Retry {
+    const fn new(timing: Timing) -> Self {
+        Self { timing, next: timing.retry_first }
+    }
+
+    /// Twice as long each time, up to the longest; from half of it to all, so that many who lost the same server do not
+    /// come back at once.
+    fn after_failure(&mut self) -> Duration {
+        let wait = jittered(self.next);
+        self.next = (self.next * 2).min(self.timing.retry_longest);
+        wait
+    }
+
+    fn after_refusal(&mut self) -> Duration {
+        self.next = self.timing.retry_first;
+        jittered(self.timing.retry_refused)
+    }
+}
+
+/// From half of this time to all of it.
+fn jittered(time: Duration) -> Duration {
+    let half_ms = u64::try_from(time.as_millis() / 2).unwrap_or(u64::MAX);
+    Duration::from_millis(half_ms + random_below(half_ms + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_doubles_up_to_the_longest_and_is_never_less_than_half_of_it() {
+        let mut retry = Retry::new(Timing::default());
+        for wanted_ms in [250, 500, 1_000, 2_000, 4_000, 5_000, 5_000] {
+            let waited = retry.after_failure();
+            let wanted = Duration::from_millis(wanted_ms);
+            assert!(waited >= wanted / 2 && waited <= wanted, "{waited:?}, not up to {wanted:?}");
+        }
+        assert!(retry.after_refusal() >= Timing::default().retry_refused / 2);
+        assert!(retry.after_failure() <= Duration::from_millis(250));
+    }
+}

@@ -1,0 +1,324 @@
+//! The handle to a server's connection, and what it shares with the task behind it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::metrics::{self, LinkMetrics, Shown};
+use super::pending::Waiting;
+use super::settings::{Settings, Timing};
+use super::subscribers::{LinkEvent, Subscribers};
+use super::{Action, AmiError, Event, Message, keeper};
+use crate::clock::Clock;
+use crate::config::Config;
+
+/// Actions that wait to be sent, beyond those that wait for an answer: a burst of changed peers fits, and one that does
+/// not is turned away at once.
+const MAX_WAITING: usize = 256;
+
+/// The run of an Asterisk, as it tells it: another start has another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Counts the logins of this link, from 1.
+    pub number: u64,
+    /// Asterisk's start as `CoreStatus` shows it (date and time), its identity: text, never read as a time.
+    pub started: String,
+    /// Seconds it has been up, by its own clock, when the session began.
+    pub uptime_seconds: u64,
+    /// `AsteriskVersion` of `CoreSettings`.
+    pub version: String,
+}
+
+/// How a link is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkState {
+    /// Not connected, or not logged in.
+    Away {
+        /// Why, in words.
+        reason: String,
+    },
+    /// Logged in, filters set, events arrive.
+    Up(Arc<Session>),
+}
+
+/// One thing the connection is asked to do.
+#[derive(Debug)]
+pub(super) struct Command {
+    pub(super) action: Action,
+    pub(super) deadline: Instant,
+    pub(super) waiting: Waiting,
+}
+
+/// What the handles and the task behind them share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) server: String,
+    state: watch::Sender<LinkState>,
+    /// Monotonic milliseconds of the last byte that came from the server; 0 before the first.
+    pub(super) heard_ms: Arc<AtomicU64>,
+    /// The same, of the session before this one.
+    heard_before_ms: AtomicU64,
+    subscribers: Mutex<Subscribers>,
+    pub(super) metrics: LinkMetrics,
+}
+
+impl Shared {
+    /// Runs `tell` on the subscribers; a state that is set in it is in force for whoever subscribes behind it.
+    fn with_subscribers<T>(&self, tell: impl FnOnce(&mut Subscribers) -> T) -> T {
+        tell(&mut self.subscribers.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A session is about to begin: what was heard last belongs to the one before.
+    pub(super) fn note_last_life(&self) {
+        self.heard_before_ms.store(self.heard_ms.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// The link is up.
+    pub(super) fn up(&self, session: Session) {
+        LinkMetrics::count(&self.metrics.logins);
+        tracing::info!(
+            server = %self.server,
+            session.number,
+            asterisk.version = %session.version,
+            asterisk.started = %session.started,
+            "the manager link is up"
+        );
+        let session = Arc::new(session);
+        self.with_subscribers(|subscribers| {
+            self.state.send_replace(LinkState::Up(Arc::clone(&session)));
+            subscribers.tell_state(&LinkEvent::Up(session), &self.metrics);
+        });
+    }
+
+    /// The link is away, for this reason; said once.
+    pub(super) fn away(&self, reason: String) {
+        let before = self.with_subscribers(|subscribers| {
+            let state = LinkState::Away { reason: reason.clone() };
+            let before = self.state.send_replace(state);
+            if matches!(before, LinkState::Up(_)) {
+                subscribers.tell_state(&LinkEvent::Down, &self.metrics);
+            }
+            before
+        });
+        if before != (LinkState::Away { reason: reason.clone() }) {
+            tracing::warn!(server = %self.server, "the manager link is away: {reason}");
+        }
+    }
+
+    /// An event came.
+    pub(super) fn tell(&self, event: Event) {
+        self.with_subscribers(|subscribers| subscribers.tell(event, &self.metrics));
+    }
+
+    /// Tells what is owed where there is room by now.
+    pub(super) fn settle(&self) {
+        self.with_subscribers(Subscribers::settle);
+    }
+}
+
+/// A handle to one server's connection. Cloning is cheap; the connection is kept until the last handle is dropped, or the
+/// service stops.
+#[derive(Debug, Clone)]
+pub struct Link {
+    shared: Arc<Shared>,
+    commands: mpsc::Sender<Command>,
+    state: watch::Receiver<LinkState>,
+    timing: Timing,
+}
+
+impl Link {
+    /// Begins to connect, and keeps connected until `stop`. The task ends with `stop`, or with the last handle.
+    pub fn start(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        stop: CancellationToken,
+    ) -> (Self, JoinHandle<()>) {
+        let (commands, asked) = mpsc::channel(MAX_WAITING);
+        let (sender, state) = watch::channel(LinkState::Away { reason: "it was not tried yet".to_owned() });
+        let shared = Arc::new(Shared {
+            server: settings.server.clone(),
+            state: sender,
+            heard_ms: Arc::default(),
+            heard_before_ms: AtomicU64::new(0),
+            subscribers: Mutex::default(),
+            metrics: LinkMetrics::default(),
+        });
+        let timing = settings.timing;
+        let task = tokio::spawn(keeper::keep(settings, Arc::clone(&shared), asked, clock, stop));
+        (Self { shared, commands, state, timing }, task)
+    }
+
+    /// The server's `systemname`.
+    pub fn server(&self) -> &str {
+        &self.shared.server
+    }
+
+    /// How the link is now.
+    pub fn state(&self) -> LinkState {
+        self.state.borrow().clone()
+    }
+
+    /// Whether it is logged in now.
+    pub fn is_up(&self) -> bool {
+        matches!(*self.state.borrow(), LinkState::Up(_))
+    }
+
+    /// To wait for changes of the state.
+    pub fn watch(&self) -> watch::Receiver<LinkState> {
+        self.state.clone()
+    }
+
+    /// When the server was last heard, by the monotonic clock, in milliseconds: its last proof of life. While the link is
+    /// up it is hardly more than two seconds old. 0 before the first byte.
+    pub fn heard_ms(&self) -> u64 {
+        self.shared.heard_ms.load(Ordering::Relaxed)
+    }
+
+    /// The last proof of life of the session before the latest one, in the same milliseconds. Whoever is told `Up` asks for it: by then [`Link::heard_ms`] is of the new session, and that
+    /// may be another run of Asterisk. 0 if there was none.
+    pub fn heard_before_ms(&self) -> u64 {
+        self.shared.heard_before_ms.load(Ordering::Relaxed)
+    }
+
+    /// What the link counts.
+    pub fn metrics(&self) -> &LinkMetrics {
+        &self.shared.metrics
+    }
+
+    /// Carries out an action; `Ok` is `Response: Success` (or `Goodbye`). Waits at most three seconds.
+    ///
+    /// Several may be under way; they are carried out in the order in which they were asked.
+    pub async fn ask(&self, action: Action) -> Result<Message, AmiError> {
+        let (answer, answered) = oneshot::channel();
+        let name = action.name();
+        let deadline = Instant::now() + self.timing.answer;
+        self.send(Command { action, deadline, waiting: Waiting::One(answer) }, answered, name).await
+    }
+
+    /// Carries out an action that is answered by a list, whole or an error: the number of items must be the one that the
+    /// closing event tells, every item must carry our `ActionID`, none may be ambiguous, and nothing may stand between
+    /// them. Waits at most ten seconds. Gives the items, without the first answer and the closing event; at most 20,000.
+    pub async fn list(&self, action: Action) -> Result<Vec<Message>, AmiError> {
+        let (answer, answered) = oneshot::channel();
+        let name = action.name();
+        let deadline = Instant::now() + self.timing.list;
+        self.send(Command { action, deadline, waiting: Waiting::List(answer) }, answered, name).await
+    }
+
+    /// Events from now on, at most `depth` waiting. A link that is up already says so first.
+    pub fn subscribe(&self, depth: usize, wants: fn(&Event) -> bool) -> mpsc::Receiver<LinkEvent> {
+        self.shared.with_subscribers(|subscribers| {
+            let session = match self.state() {
+                LinkState::Up(session) => Some(session),
+                LinkState::Away { .. } => None,
+            };
+            subscribers.add(depth, wants, session)
+        })
+    }
+
+    async fn send<T>(
+        &self,
+        command: Command,
+        answered: oneshot::Receiver<Result<T, AmiError>>,
+        action: &'static str,
+    ) -> Result<T, AmiError> {
+        let server = || self.shared.server.clone();
+        if !self.is_up() {
+            return Err(AmiError::Away { server: server() });
+        }
+        self.commands.try_send(command).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => {
+                LinkMetrics::count(&self.shared.metrics.busy);
+                AmiError::Busy { server: server() }
+            }
+            mpsc::error::TrySendError::Closed(_) => AmiError::Away { server: server() },
+        })?;
+        answered.await.unwrap_or_else(|_| {
+            Err(AmiError::Unanswered {
+                server: server(),
+                action: action.to_owned(),
+                reason: "the connection's task ended".to_owned(),
+            })
+        })
+    }
+}
+
+/// The links of all servers, in the configuration's order.
+#[derive(Debug, Clone, Default)]
+pub struct Links(Arc<[Link]>);
+
+impl Links {
+    /// Of these.
+    pub fn new(links: Vec<Link>) -> Self {
+        Self(links.into())
+    }
+
+    /// Begins to connect to every `[[asterisk]]` of the configuration.
+    pub fn start(config: &Config, clock: &Arc<dyn Clock>, stop: &CancellationToken) -> (Self, LinkTasks) {
+        let (links, tasks) = config
+            .asterisk
+            .iter()
+            .map(|server| Link::start(Settings::from(server), Arc::clone(clock), stop.clone()))
+            .unzip();
+        (Self::new(links), LinkTasks { tasks, stop: stop.clone() })
+    }
+
+    /// The link of a server.
+    pub fn get(&self, server: &str) -> Option<&Link> {
+        self.0.iter().find(|link| link.server() == server)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Link> {
+        self.0.iter()
+    }
+
+    /// What they count, in Prometheus' text form; empty without servers.
+    pub fn metrics_text(&self) -> String {
+        let shown: Vec<_> = self
+            .iter()
+            .map(|link| Shown { server: link.server(), up: link.is_up(), metrics: link.metrics() })
+            .collect();
+        metrics::render(&shown)
+    }
+}
+
+/// The tasks behind the links.
+#[derive(Debug)]
+pub struct LinkTasks {
+    tasks: Vec<JoinHandle<()>>,
+    stop: CancellationToken,
+}
+
+impl LinkTasks {
+    /// Waits until the service stops and every link has logged off. An error is a task that crashed, or ended before.
+    pub async fn ended(self) -> Result<(), String> {
+        if self.tasks.is_empty() {
+            self.stop.cancelled().await;
+        }
+        for ended in futures_of(self.tasks).await {
+            ended?;
+        }
+        if self.stop.is_cancelled() { Ok(()) } else { Err("it ended by itself".to_owned()) }
+    }
+}
+
+/// All of them, unless one ends before it was told to: then what became of that one.
+async fn futures_of(tasks: Vec<JoinHandle<()>>) -> Vec<Result<(), String>> {
+    use futures::stream::{FuturesUnordered, StreamExt as _};
+    let mut running: FuturesUnordered<_> = tasks.into_iter().collect();
+    let mut ended = Vec::new();
+    while let Some(result) = running.next().await {
+        let result = result.map_err(|error| error.to_string());
+        let crashed = result.is_err();
+        ended.push(result);
+        if crashed {
+            break;
+        }
+    }
+    ended
+}
