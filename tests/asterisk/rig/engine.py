@@ -36,9 +36,13 @@ class Engine:
             f'[fastagi]\nlisten = "{net.ASTERISK}:{net.AGI_PORT}"\n\n'
             f'[http]\nlisten = "{net.ASTERISK}:{net.HTTP_PORT}"\n\n'
             f'[internal]\nlisten = "{net.ASTERISK}:{net.INTERNAL_PORT}"\n\n'
+            f'[realtime]\ntoken = "{net.REALTIME_TOKEN}"\n\n'
+            f'[peers]\nallow_ips = ["{net.PRIVATE}"]\n\n'
             # Until calls are metered live, a grant is held whole.
             '[credit]\nreserve = "full"\n\n'
-            f"[routing]\nring_seconds = {ring_seconds}\n")
+            f"[routing]\nring_seconds = {ring_seconds}\n\n"
+            f'[[asterisk]]\nname = "rig1"\nhost = "{net.ASTERISK}"\nport = {net.MANAGER_PORT}\n'
+            f'username = "tollgate"\nsecret = "{net.MANAGER_SECRET}"\n')
         self._environment = {key: value for key, value in os.environ.items() if not key.startswith("TOLLGATE_")}
         self._process = None
 
