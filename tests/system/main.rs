@@ -16,6 +16,7 @@ mod calls_tickets;
 mod cli_commands;
 mod cli_config;
 mod cli_rate;
+mod peers_realtime;
 mod recovery_concurrency;
 mod recovery_database;
 mod recovery_owner;

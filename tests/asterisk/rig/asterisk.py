@@ -61,7 +61,7 @@ class Asterisk:
         (site / "trunks.conf").write_text("".join(_trunk(name, host) for name, host in net.CARRIERS.items()))
         # Phones come from Tollgate; these ones Tollgate does not know.
         (site / "peers.conf").write_text("".join(_account(name) for name in accounts))
-        here = f"http://{net.ASTERISK}:{net.INTERNAL_PORT}/realtime"
+        here = f"http://{net.ASTERISK}:{net.REALTIME_RELAY_PORT}/realtime"
         (site / "realtime.conf").write_text("".join(
             f"{family} => curl,{here}/{family}\n"
             for family in ("ps_endpoints", "ps_auths", "ps_aors", "ps_endpoint_id_ips")))

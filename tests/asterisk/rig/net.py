@@ -6,6 +6,9 @@ AGI_PORT = 4573
 HTTP_PORT = 8080
 INTERNAL_PORT = 8081
 MANAGER_PORT = 5038
+# Where the relays listen that stand between Asterisk and Tollgate (rig/relay.py).
+REALTIME_RELAY_PORT = 8082
+MANAGER_RELAY_PORT = 5039
 MANAGER_SECRET = "rig-manager-secret"
 # sipp binds its own address; each carrier has one, because a trunk is known by its address.
 CARRIER_PORT = 5070
@@ -15,6 +18,7 @@ PHONE_PORT = 6000
 # The address of the PBX that is known by it.
 PBX = "127.0.3.1"
 PASSWORD = "rig-phone-password"
+INTERNAL_TOKEN = "rig-internal-token-0123456789"
 # What Asterisk reads peers with.
 REALTIME_TOKEN = "RigRealtimeToken0123456789abcdef"
 # Loopback is no public address: IP peers of the rig are allowed to live there.
