@@ -245,6 +245,7 @@ impl Bench {
                 dialled: sample.number.to_string(),
                 caller: "4930123456".to_owned(),
                 source: Some(IpAddr::from([192, 0, 2, 7])),
+                channel: String::new(),
                 extras: Extras::default(),
             }
         };

@@ -3,10 +3,11 @@
 //! A key nobody knows is refused, in the file and in the environment, because a misspelt limit that is silently
 //! ignored costs money. Every key has a default that lets `tollgate serve` start on a fresh machine.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
 /// Everything an operator can set.
@@ -25,6 +26,10 @@ pub struct Config {
     pub sip: Sip,
     /// The internal listener: health, metrics, the command line's way to the running owner.
     pub internal: Internal,
+    /// How Asterisk reads peers from the internal listener.
+    pub realtime: Realtime,
+    /// The peers that Asterisk is told.
+    pub peers: Peers,
     /// The key file.
     pub secrets: Secrets,
     /// How credit is held and limited.
@@ -83,7 +88,7 @@ impl Default for FastAgi {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 4573)),
-            allow: vec![IpNet::V4(ipnet::Ipv4Net::new_assert(std::net::Ipv4Addr::new(127, 0, 0, 0), 8))],
+            allow: vec![IpNet::V4(Ipv4Net::new_assert(std::net::Ipv4Addr::new(127, 0, 0, 0), 8))],
             max_connections: 4096,
         }
     }
@@ -141,6 +146,43 @@ pub struct Internal {
 impl Default for Internal {
     fn default() -> Self {
         Self { listen: SocketAddr::from(([127, 0, 0, 1], 8081)), token: None }
+    }
+}
+
+/// `[realtime]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Realtime {
+    /// What Asterisk shows as password; derived from the key file when not set.
+    pub token: Option<String>,
+    /// Networks whose Asterisk servers may read peers.
+    pub allow: Vec<IpNet>,
+}
+
+impl Default for Realtime {
+    fn default() -> Self {
+        Self {
+            token: None,
+            allow: vec![IpNet::V4(Ipv4Net::new_assert(std::net::Ipv4Addr::new(127, 0, 0, 0), 8))],
+        }
+    }
+}
+
+/// `[peers]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Peers {
+    /// Whether an address of the networks for documentation can be an IP peer's.
+    pub documentation_ips: bool,
+    /// Networks that are not public and whose addresses can be an IP peer's all the same.
+    pub allow_ips: Vec<Ipv4Net>,
+    /// Options of every endpoint, in place of or beside Tollgate's own; what guards calls cannot be changed.
+    pub endpoint: BTreeMap<String, String>,
+}
+
+impl Default for Peers {
+    fn default() -> Self {
+        Self { documentation_ips: true, allow_ips: Vec::new(), endpoint: BTreeMap::new() }
     }
 }
 
@@ -371,7 +413,22 @@ impl Config {
                 server.name
             ));
         }
-        Ok(())
+        let realm = &self.sip.realm;
+        let fits = |b: u8| b.is_ascii_graphic() && !matches!(b, b':' | b'"' | b'\\' | b';' | b',');
+        if realm.is_empty() || realm.len() > 64 || !realm.bytes().all(fits) {
+            return wrong(
+                "sip.realm must be 1 to 64 printable characters without spaces and none of : \" \\ ; ,",
+            );
+        }
+        if self
+            .realtime
+            .token
+            .as_deref()
+            .is_some_and(|token| !token.bytes().all(|b| b.is_ascii_alphanumeric()))
+        {
+            return wrong("realtime.token may hold letters and digits only: it stands in Asterisk's files");
+        }
+        crate::peers::rows::check_extra(&self.peers.endpoint).map_err(ConfigError::Invalid)
     }
 
     /// Where the key file is: as configured, else beside the SQLite database, else in the working directory.
@@ -467,6 +524,11 @@ mod tests {
             "[routing]\nmax_routes = 0\n",
             "[http]\ntls_cert = 'a.pem'\n",
             "[credit]\nreserve = 'half'\n",
+            "[sip]\nrealm = 'a:b'\n",
+            "[realtime]\ntoken = 'a;b'\n",
+            "[peers.endpoint]\nidentify_by = 'username,ip'\n",
+            "[peers.endpoint]\nallow_transfer = 'yes'\n",
+            "[peers]\nallow_ips = ['::/0']\n",
         ] {
             assert!(Config::from_text(text, []).is_err(), "{text}");
         }

@@ -10,5 +10,6 @@ pub mod clock;
 pub mod config;
 pub mod internal;
 pub mod ledger;
+pub mod peers;
 pub mod secrets;
 pub mod store;

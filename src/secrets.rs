@@ -1,19 +1,24 @@
 //! The key file, and the keys derived from it for each purpose.
 //!
-//! One line a key, `<id> <64 hex digits>`, the last one current. Every ticket names the key it was made with, so a
-//! call that was granted before `secrets rotate` still settles after it.
+//! One line a key, `<id> <64 hex digits>`, the last one current. Every ticket and every ciphertext names the key it was
+//! made with, so a call that was granted before `secrets rotate` still settles after it, and a password that was stored
+//! before it can still be read.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hkdf::Hkdf;
 use rand::RngExt as _;
 use sha2::Sha256;
 
 /// Keys kept in the file; a rotation beyond this drops the oldest.
 const MAX_KEYS: usize = 16;
+/// A random nonce of this length never comes twice, however much is encrypted.
+const NONCE_BYTES: usize = 24;
 
 /// Why the key file is refused.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +46,14 @@ pub enum SecretsError {
         file: PathBuf,
         /// The line, from 1.
         line: usize,
+    },
+    /// Something stored cannot be decrypted: its key is not in the file, or it was changed.
+    #[error("what is stored for {subject} under key {key_id} cannot be decrypted")]
+    Unreadable {
+        /// Whose it is.
+        subject: String,
+        /// The key that it names.
+        key_id: u16,
     },
     /// There is none and none may be made.
     #[error("the key file {file} is missing")]
@@ -87,8 +100,27 @@ pub enum Purpose {
     Ticket,
     /// The internal listener's token.
     InternalToken,
+    /// The token that Asterisk reads peers with.
+    RealtimeToken,
+    /// Encrypting SIP passwords.
+    SipSecret,
     /// What the database remembers the key by.
     Fingerprint,
+}
+
+/// Something encrypted, with the id of its key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// Which key.
+    pub key_id: u16,
+    /// Nonce and ciphertext.
+    pub bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Sealed({} bytes under key {})", self.bytes.len(), self.key_id)
+    }
 }
 
 impl Purpose {
@@ -96,6 +128,8 @@ impl Purpose {
         match self {
             Self::Ticket => b"tollgate ticket v1",
             Self::InternalToken => b"tollgate internal token v1",
+            Self::RealtimeToken => b"tollgate realtime token v1",
+            Self::SipSecret => b"tollgate sip secret v1",
             Self::Fingerprint => b"tollgate fingerprint v1",
         }
     }
@@ -182,6 +216,41 @@ impl Secrets {
         hex(&self.current_key(Purpose::InternalToken))
     }
 
+    /// The tokens that Asterisk may read peers with when none is configured: the current key's last, because a
+    /// rotation must not lock out an Asterisk that shows an older one.
+    pub fn realtime_tokens(&self) -> Vec<String> {
+        self.keys.iter().map(|key| hex(&key.of(Purpose::RealtimeToken))).collect()
+    }
+
+    /// The id of the key that the next rotation drops, if it drops one.
+    pub fn dropped_next(&self) -> Option<u16> {
+        (self.keys.len() >= MAX_KEYS).then(|| self.keys[0].id)
+    }
+
+    /// Encrypts with the current key. `subject` says whose it is: it can be opened for nobody else.
+    pub fn seal(&self, purpose: Purpose, subject: &str, plain: &[u8]) -> Sealed {
+        let nonce: [u8; NONCE_BYTES] = random_bytes();
+        let cipher = XChaCha20Poly1305::new(&self.current_key(purpose).into());
+        let payload = Payload { msg: plain, aad: subject.as_bytes() };
+        // Only a text of 256 GiB is refused.
+        let ciphertext = cipher.encrypt(&XNonce::from(nonce), payload).unwrap_or_default();
+        Sealed { key_id: self.current_id(), bytes: [nonce.as_slice(), &ciphertext].concat() }
+    }
+
+    /// Decrypts what [`Secrets::seal`] made for this purpose and subject, under any key of the file.
+    pub fn open_sealed(
+        &self,
+        purpose: Purpose,
+        subject: &str,
+        sealed: &Sealed,
+    ) -> Result<Vec<u8>, SecretsError> {
+        let unreadable = || SecretsError::Unreadable { subject: subject.to_owned(), key_id: sealed.key_id };
+        let key = self.key(sealed.key_id, purpose).ok_or_else(unreadable)?;
+        let (nonce, ciphertext) = sealed.bytes.split_first_chunk::<NONCE_BYTES>().ok_or_else(unreadable)?;
+        let payload = Payload { msg: ciphertext, aad: subject.as_bytes() };
+        XChaCha20Poly1305::new(&key.into()).decrypt(&XNonce::from(*nonce), payload).map_err(|_| unreadable())
+    }
+
     fn current(&self) -> &MasterKey {
         // The constructors never leave the list empty.
         &self.keys[self.keys.len() - 1]
@@ -239,7 +308,8 @@ fn derive(master: &[u8; 32], purpose: Purpose) -> [u8; 32] {
     key
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         text.push_str(&format!("{byte:02x}"));
         text
@@ -251,7 +321,7 @@ fn io_error(file: &Path, source: std::io::Error) -> SecretsError {
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that owns randomness")]
-fn random_bytes() -> [u8; 32] {
+fn random_bytes<const N: usize>() -> [u8; N] {
     rand::rng().random()
 }
 
@@ -297,5 +367,38 @@ mod tests {
         assert_eq!(read.key(1, Purpose::Ticket), Some(old));
         assert_ne!(read.current_key(Purpose::Ticket), old);
         assert_ne!(read.current_key(Purpose::Ticket), read.current_key(Purpose::InternalToken));
+    }
+
+    #[test]
+    fn what_is_sealed_opens_for_its_subject_and_purpose_alone_also_after_a_rotation() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tollgate.key");
+        let mut secrets = Secrets::open(&file, true).unwrap();
+        let sealed = secrets.seal(Purpose::SipSecret, "1001", b"password");
+        assert_ne!(sealed, secrets.seal(Purpose::SipSecret, "1001", b"password"));
+        secrets.rotate(&file).unwrap();
+        assert_eq!(secrets.open_sealed(Purpose::SipSecret, "1001", &sealed).unwrap(), b"password");
+        assert!(secrets.open_sealed(Purpose::SipSecret, "1002", &sealed).is_err());
+        assert!(secrets.open_sealed(Purpose::Ticket, "1001", &sealed).is_err());
+        for at in 0..sealed.bytes.len() {
+            let mut changed = sealed.clone();
+            changed.bytes[at] ^= 1;
+            assert!(secrets.open_sealed(Purpose::SipSecret, "1001", &changed).is_err(), "byte {at}");
+        }
+        let other = Sealed { key_id: 9, ..sealed.clone() };
+        assert!(secrets.open_sealed(Purpose::SipSecret, "1001", &other).is_err());
+        let cut = Sealed { bytes: sealed.bytes[..10].to_vec(), ..sealed };
+        assert!(secrets.open_sealed(Purpose::SipSecret, "1001", &cut).is_err());
+    }
+
+    #[test]
+    fn tokens_of_older_keys_stay_good() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tollgate.key");
+        let mut secrets = Secrets::open(&file, true).unwrap();
+        let before = secrets.realtime_tokens();
+        secrets.rotate(&file).unwrap();
+        assert_eq!(secrets.realtime_tokens()[..1], before[..]);
+        assert_eq!(secrets.realtime_tokens().len(), 2);
     }
 }

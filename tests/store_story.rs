@@ -19,6 +19,8 @@ mod ledger;
 mod outage;
 #[path = "store_story/owner.rs"]
 mod owner;
+#[path = "store_story/peers.rs"]
+mod peers;
 #[path = "store_story/schema.rs"]
 mod schema;
 #[path = "store_story/spool.rs"]

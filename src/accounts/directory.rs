@@ -1,7 +1,7 @@
 //! The accounts in memory: who calls, who pays, with their wallets. Authorising asks nothing else.
 //!
 //! The store is the truth of settings, the ledger of balances; this is a copy that the change feed keeps fresh. A
-//! wallet is never replaced once it is here: its holds live in it.
+//! wallet is never replaced once it is here: its holds live in it. Peers are in [`super::phones`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,8 +12,10 @@ use tollgate_rating::credit::{BlockedPrefixes, Guarded, Limits, PriceCeiling, Wa
 use tollgate_rating::number::DialRules;
 use tollgate_rating::{E164, Money, Prefix};
 
+pub use super::phones::Peer;
+use super::phones::{Passwords, Phones};
 use super::{AccountLimits, AccountRecord, Kind, MAX_CHAIN};
-use crate::store::accounts::SipAccountRecord;
+use crate::peers::changes::Changes;
 use crate::store::balances::Balance;
 use crate::store::{Store, StoreError};
 
@@ -104,29 +106,48 @@ impl Account {
         debug_assert!(chain.len() <= MAX_CHAIN, "operations keep chains within {MAX_CHAIN}");
         chain
     }
+
+    /// Whether it may call: it and every account above it is switched on.
+    pub fn may_call(&self) -> bool {
+        let mut next = Some(self);
+        while let Some(account) = next {
+            if !account.settings().active {
+                return false;
+            }
+            next = account.parent.as_deref();
+        }
+        true
+    }
+
+    /// Whether it is this account or below it.
+    pub fn is_within(&self, id: i64) -> bool {
+        let mut next = Some(self);
+        while let Some(account) = next {
+            if account.id == id {
+                return true;
+            }
+            next = account.parent.as_deref();
+        }
+        false
+    }
 }
 
-/// A SIP account in memory.
-#[derive(Debug, Clone)]
-pub struct Peer {
-    /// Who pays.
-    pub account: Arc<Account>,
-    /// Whether it may call.
-    pub active: bool,
-}
-
-/// All accounts.
-#[derive(Debug, Default)]
+/// All accounts and their peers.
+#[derive(Debug)]
 pub struct Directory {
     accounts: DashMap<i64, Arc<Account>>,
-    peers: DashMap<Box<str>, Peer>,
+    phones: Phones,
     reloading: tokio::sync::Mutex<()>,
 }
 
 impl Directory {
-    /// Reads everything: accounts, balances, SIP accounts.
-    pub async fn load(store: &Store, currency: &str) -> Result<Self, StoreError> {
-        let directory = Self::default();
+    /// Reads everything: accounts, balances, peers.
+    pub async fn load(store: &Store, currency: &str, passwords: Passwords) -> Result<Self, StoreError> {
+        let directory = Self {
+            accounts: DashMap::new(),
+            phones: Phones::new(passwords),
+            reloading: tokio::sync::Mutex::default(),
+        };
         let balances = store.balances().await?;
         let balances: HashMap<i64, Balance> = balances
             .into_iter()
@@ -146,13 +167,16 @@ impl Directory {
         }
         let mut after = String::new();
         loop {
-            let page = store.sip_accounts_after(&after).await?;
+            let page = store.peers_after(&after).await?;
             let Some(last) = page.last() else { break };
             after.clone_from(&last.name);
-            for sip in &page {
-                directory.put_peer(sip);
+            for peer in &page {
+                if let Some(account) = directory.account(peer.account_id) {
+                    directory.phones.put(&account, peer);
+                }
             }
         }
+        directory.phones.follow_all();
         Ok(directory)
     }
 
@@ -165,10 +189,20 @@ impl Directory {
             Some(_) => Money::ZERO,
             None => wallet_balance(&store.balance(id, currency).await?)?,
         };
+        let peers = store.peers_of(id).await?;
+        // A switch of an account is one of every account below it.
+        let switched = self.account(id).is_some_and(|account| account.settings().active != record.active);
+        let concerned = if switched {
+            self.all().iter().filter(|account| account.is_within(id)).map(|account| account.id).collect()
+        } else {
+            vec![id]
+        };
+        let before = self.phones.states(&concerned);
         self.put(&record, balance)?;
-        for sip in store.sip_accounts_of(id).await? {
-            self.put_peer(&sip);
+        if let Some(account) = self.account(id) {
+            self.phones.replace(&account, &peers);
         }
+        self.phones.publish_since(&before, &concerned);
         Ok(())
     }
 
@@ -177,9 +211,19 @@ impl Directory {
         self.accounts.get(&id).map(|account| Arc::clone(&account))
     }
 
-    /// A SIP account by its name.
+    /// A peer by its name.
     pub fn peer(&self, name: &str) -> Option<Peer> {
-        self.peers.get(name).map(|peer| peer.clone())
+        self.phones.get(name)
+    }
+
+    /// The peers, for Asterisk and for what goes to it.
+    pub fn phones(&self) -> &Phones {
+        &self.phones
+    }
+
+    /// Where changes of peers are told.
+    pub fn changes(&self) -> &Arc<Changes> {
+        self.phones.changes()
     }
 
     /// Every account.
@@ -228,12 +272,6 @@ impl Directory {
         // Two that load a new account at once: the first one's wallet stands.
         self.accounts.entry(record.id).or_insert_with(|| Arc::new(account));
         Ok(())
-    }
-
-    fn put_peer(&self, sip: &SipAccountRecord) {
-        if let Some(account) = self.account(sip.account_id) {
-            self.peers.insert(sip.name.as_str().into(), Peer { account, active: sip.active });
-        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! Accounts: resellers, clients and subaccounts, their place in the tree, their limits and their wallets in memory.
 //!
-//! [`ops`] changes them in the store; [`directory`] holds them in memory for authorising.
+//! [`ops`] changes them in the store; [`directory`] holds them in memory for authorising,
+//! [`phones`] their peers.
 
 pub mod directory;
 pub mod login;
 pub mod ops;
+pub mod phones;
 
 use jiff::Timestamp;
 use serde::Serialize;

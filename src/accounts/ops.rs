@@ -8,7 +8,7 @@ use super::login::{self, LoginError};
 use super::{AccountLimits, AccountRecord, Kind, MAX_CHAIN};
 use crate::app::desk::{Desk, DeskError};
 use crate::ledger::LedgerError;
-use crate::store::accounts::SipAccountRecord;
+use crate::peers;
 use crate::store::{Reserved, StoreError, Tx};
 
 /// Random logins tried before giving up: with a billion of them, a second try is rare.
@@ -132,6 +132,8 @@ pub struct Created {
     pub id: i64,
     /// Its login.
     pub login: String,
+    /// The password of its main SIP account, shown this once; a reseller has none.
+    pub sip_password: Option<String>,
 }
 
 /// What changes of an account; `None` stays, `Some(None)` removes.
@@ -309,14 +311,12 @@ async fn insert(
         return Err(OpsError::NameTaken(account.login));
     }
     tx.insert_account(&account).await?;
-    if with_sip {
-        let sip = SipAccountRecord { name: account.login.clone(), account_id: account.id, active: true };
-        tx.insert_sip_account(&sip, true, account.created_at).await?;
-    }
-    tx.append_feed("account", account.id, account.created_at).await?;
+    let position = tx.append_feed("account", account.id, account.created_at).await?;
+    let sip_password =
+        if with_sip { Some(peers::ops::insert_main(desk, &mut tx, &account, position).await?) } else { None };
     tx.commit().await?;
     desk.account_changed(account.id).await?;
-    Ok(Created { id: account.id, login: account.login })
+    Ok(Created { id: account.id, login: account.login, sip_password })
 }
 
 async fn fresh(

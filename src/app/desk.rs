@@ -19,6 +19,7 @@ use super::ownership::{LEASE, Ownership};
 use crate::accounts::AccountRecord;
 use crate::accounts::directory::{Account, Directory, wallet_balance};
 use crate::accounts::ops::OpsError;
+use crate::accounts::phones::Passwords;
 use crate::calls::{CallSettings, Calls, Parts};
 use crate::catalog::Catalog;
 use crate::clock::{Clock, SystemClock};
@@ -28,6 +29,7 @@ use crate::internal::metrics::Metrics;
 use crate::internal::{CommandAnswer, CommandRequest};
 use crate::ledger::spool::SpoolError;
 use crate::ledger::{Fence, Ledger, LedgerError, LedgerLimits, Posting, Reference, Spool};
+use crate::peers::{self, registrations::Registrations};
 use crate::secrets::{Secrets, SecretsError, random_below};
 use crate::store::owner::{Acquired, Owner};
 use crate::store::{Store, StoreError};
@@ -60,6 +62,14 @@ pub enum DeskError {
         /// `money.currency`.
         configured: String,
     },
+    /// The digests of this database hold another realm than the configured one.
+    #[error("the SIP passwords of this database are for the realm {realm}, sip.realm is {configured}")]
+    OtherRealm {
+        /// What they are for.
+        realm: String,
+        /// `sip.realm`.
+        configured: String,
+    },
     /// A running server owns the wallets and does not answer.
     #[error(transparent)]
     Owner(#[from] ClientError),
@@ -89,7 +99,7 @@ impl DeskError {
             Self::Store(_) | Self::Catalog(_) | Self::Drain(_) => "database",
             Self::Spool(_) => "spool",
             Self::Secrets(_) | Self::OtherKeyFile { .. } => "key_file",
-            Self::OtherCurrency { .. } => "bad_config",
+            Self::OtherCurrency { .. } | Self::OtherRealm { .. } => "bad_config",
             Self::Owner(_) | Self::Owned { .. } => "owner",
         }
     }
@@ -134,6 +144,8 @@ pub struct Desk {
     address: ArcSwap<String>,
     writer: OnceCell<Writer>,
     live: OnceCell<Arc<Calls>>,
+    /// Who is registered, while this process serves.
+    pub registrations: Arc<Registrations>,
 }
 
 impl std::fmt::Debug for Desk {
@@ -154,6 +166,8 @@ impl Desk {
         store.migrate(clock.now()).await?;
         let secrets = open_secrets(&config, &store).await?;
         pin_currency(&config, &store).await?;
+        pin_realm(&config, &store).await?;
+        peers::ops::give_missing_passwords(&store, &secrets, clock.now()).await?;
         Ok(Self {
             config,
             clock,
@@ -164,12 +178,24 @@ impl Desk {
             address: ArcSwap::from_pointee(String::new()),
             writer: OnceCell::new(),
             live: OnceCell::new(),
+            registrations: Arc::default(),
         })
     }
 
     /// The currency of the wallets.
     pub fn currency(&self) -> &str {
         &self.config.money.currency
+    }
+
+    /// How stored SIP passwords become digests.
+    fn passwords(&self) -> Passwords {
+        Passwords { secrets: Arc::clone(&self.secrets), realm: self.config.sip.realm.clone() }
+    }
+
+    /// What Asterisk reads peers with: the configured token, else the current key's.
+    pub fn realtime_token(&self) -> String {
+        let derived = || self.secrets.load().realtime_tokens().pop().unwrap_or_default();
+        self.config.realtime.token.clone().unwrap_or_else(derived)
     }
 
     /// The internal listener's token.
@@ -257,7 +283,7 @@ impl Desk {
                 let Writer { ledger, spool, .. } = self.writer().await?;
                 // Read first: every charge up to there is in the balances that are read next.
                 let read_to_cdr = self.store.head().await?.cdr_id;
-                let directory = Directory::load(&self.store, self.currency()).await?;
+                let directory = Directory::load(&self.store, self.currency(), self.passwords()).await?;
                 let catalog = Catalog::load(self.store.clone(), self.currency(), self.clock.now())
                     .await
                     .map_err(|error| DeskError::Catalog(error.to_string()))?;
@@ -512,6 +538,16 @@ async fn pin_currency(config: &Config, store: &Store) -> Result<(), DeskError> {
         Some(currency) if currency == *configured => Ok(()),
         Some(currency) => Err(DeskError::OtherCurrency { currency, configured: configured.clone() }),
         None => Ok(store.set_meta("currency", configured).await?),
+    }
+}
+
+/// The digest realm is that of the first start too: digests hold it, in phones and in Asterisk.
+async fn pin_realm(config: &Config, store: &Store) -> Result<(), DeskError> {
+    let configured = &config.sip.realm;
+    match store.meta("sip_realm").await? {
+        Some(realm) if realm == *configured => Ok(()),
+        Some(realm) => Err(DeskError::OtherRealm { realm, configured: configured.clone() }),
+        None => Ok(store.set_meta("sip_realm", configured).await?),
     }
 }
 

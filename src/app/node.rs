@@ -25,6 +25,8 @@ use crate::config::{Config, Reserve};
 use crate::internal::metrics::render_spool;
 use crate::internal::server::{Backend, BoxFuture};
 use crate::internal::{self, CommandAnswer, CommandRequest};
+use crate::peers::invalidate::{HangUpChannels, Invalidation};
+use crate::peers::realtime::Realtime;
 use crate::store::{StoreError, within};
 
 /// How often the change feed is read.
@@ -142,7 +144,7 @@ impl Node {
             calls.add_server(&server.name);
         }
         let (links, linked) = Links::start(&config, &desk.clock, &stop);
-        tasks.spawn(async move { linked.ended().await.map_err(|e| NodeError::Crashed("a control link", e)) });
+        tasks.spawn(async move { linked.ended().await.map_err(|e| NodeError::Crashed("a manager link", e)) });
         control(&calls, &links, &stop, &mut tasks);
 
         let limits = Limits { connections: config.fastagi.max_connections, ..Limits::default() };
@@ -156,13 +158,21 @@ impl Node {
             });
         }
         {
-            let backend = Arc::new(Listener { desk: Arc::clone(&desk), calls: Arc::clone(&calls), links });
+            let (directory, secrets) = (Arc::clone(&calls.directory), Arc::clone(&desk.secrets));
+            let realtime = Arc::new(Realtime::new(&config, directory, secrets));
+            let backend = Arc::new(Listener {
+                desk: Arc::clone(&desk),
+                calls: Arc::clone(&calls),
+                realtime: Arc::clone(&realtime),
+                links: links.clone(),
+            });
             let stop = stop.clone();
             tasks.spawn(async move {
-                let ended = internal::server::serve(listener, backend, stop).await;
+                let ended = internal::server::serve(listener, backend, realtime.router(), stop).await;
                 ended.map_err(|error| NodeError::Crashed("the internal listener", error.to_string()))
             });
         }
+        tasks.spawn(invalidate_peers(&desk, &calls, &links, stop.clone()));
         tasks.spawn(follow_feed(Arc::clone(&desk), Arc::clone(&calls), position, stop.clone()));
         tasks.spawn(watch_writer(Arc::clone(&desk), stop.clone()));
         tasks.spawn(sweep(Arc::clone(&calls), stop.clone()));
@@ -255,6 +265,28 @@ fn spawn_until(
             Err(NodeError::Crashed(name, "it ended by itself".to_owned()))
         }
     });
+}
+
+/// Tells every Asterisk what changes of peers.
+fn invalidate_peers(
+    desk: &Arc<Desk>,
+    calls: &Arc<Calls>,
+    links: &Links,
+    stop: CancellationToken,
+) -> impl Future<Output = Result<(), NodeError>> + use<> {
+    let invalidation = Invalidation {
+        directory: Arc::clone(&calls.directory),
+        registrations: Arc::clone(&desk.registrations),
+        hang_up: Arc::new(HangUpChannels),
+    };
+    let mut telling = invalidation.start(links, &stop);
+    async move {
+        while let Some(ended) = telling.join_next().await {
+            ended.map_err(|error| NodeError::Crashed("the telling of peers", error.to_string()))?;
+        }
+        stop.cancelled().await;
+        Ok(())
+    }
 }
 
 /// Takes in what other processes, and this one's own commands, have changed.
@@ -363,6 +395,7 @@ async fn sweep(calls: Arc<Calls>, stop: CancellationToken) -> Result<(), NodeErr
 struct Listener {
     desk: Arc<Desk>,
     calls: Arc<Calls>,
+    realtime: Arc<Realtime>,
     links: Links,
 }
 
@@ -378,6 +411,7 @@ impl Backend for Listener {
     fn metrics(&self) -> String {
         let mut text = self.desk.metrics.render(self.calls.open_calls());
         text.push_str(&render_spool(self.calls.spool.counters()));
+        text.push_str(&self.realtime.metrics());
         text.push_str(&self.links.metrics_text());
         text
     }

@@ -84,8 +84,11 @@ impl Calls {
         let peer = self.directory.peer(&request.endpoint).ok_or_else(|| Refused::new(Reason::UnknownPeer))?;
         let chain = peer.account.chain();
         let mut refused = Refused { chain: chain.clone(), ..Refused::new(Reason::Inactive) };
-        if !peer.active || chain.iter().any(|account| !account.settings().active) {
+        if !peer.in_force() {
             return Err(refused);
+        }
+        if !peer.comes_from(request.source) {
+            return Err(Refused { reason: Reason::BadSource, ..refused });
         }
         let snapshot = self.catalog.snapshot();
         let number = match Self::number(&chain, request) {
@@ -279,9 +282,26 @@ impl Calls {
             unsettled: None,
             tried: false,
         };
-        self.ledger.open_call(self.journalled(&request.key, &open, now_ms));
-        self.open.insert(request.key.clone(), Box::new(open));
+        let journalled = self.journalled(&request.key, &open, now_ms);
+        self.enlist(request, open)?;
+        self.ledger.open_call(journalled);
         Ok(grant)
+    }
+
+    /// Puts a call among the open ones, unless its peer was switched off meanwhile: whoever did that ended the calls
+    /// that were there, and this one was not yet. Then it holds nothing any more.
+    fn enlist(&self, request: &AuthorizeRequest, open: OpenCall) -> Result<(), Reason> {
+        self.open.insert(request.key.clone(), Box::new(open));
+        if self.directory.peer(&request.endpoint).is_some_and(|peer| peer.in_force()) {
+            return Ok(());
+        }
+        if let Some((_, mut call)) = self.open.remove(&request.key)
+            && let Some(holds) = call.holds.take()
+        {
+            let released = call.with_chain(|chain| chain.release(holds).is_ok());
+            debug_assert!(released.is_ok_and(|released| released), "what was reserved can be released");
+        }
+        Err(Reason::Inactive)
     }
 }
 

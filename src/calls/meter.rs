@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tollgate_rating::credit::ExtendRequest;
+use tollgate_rating::credit::{ExtendRequest, Holds};
 
 use super::authorize::{GUARD_MS, HOLD_GRACE, PayerPrice, days, paid_seconds};
 use super::links::LinkIs;
@@ -56,7 +56,7 @@ impl Calls {
             metered.renewed += usize::from(renewed > before);
             if link == LinkIs::Up
                 && !call.live.pushing
-                && let Some(end_ms) = self.end_to_push(key, call)
+                && let Some(end_ms) = Self::end_to_push(key, call)
                 && let Some(channel) = call.live.called.clone()
             {
                 call.live.pushing = true;
@@ -145,7 +145,7 @@ impl Calls {
     }
 
     /// The end that Asterisk is to have, in milliseconds after the answer, where it has another.
-    fn end_to_push(&self, key: &CallKey, call: &mut OpenCall) -> Option<u64> {
+    fn end_to_push(key: &CallKey, call: &mut OpenCall) -> Option<u64> {
         let reach = call.live.reach_seconds.max(call.funded_seconds);
         let end_ms = (u64::from(reach) * 1_000).saturating_sub(GUARD_MS);
         if call.live.end_ms == Some(end_ms) || call.live.called.is_none() {
@@ -185,7 +185,7 @@ impl Calls {
             held: call
                 .payers
                 .iter()
-                .zip(call.holds.iter().flat_map(|holds| holds.amounts()))
+                .zip(call.holds.iter().flat_map(Holds::amounts))
                 .map(|(payer, amount)| Held { account_id: payer.account.id, amount: *amount })
                 .collect(),
             granted_at: call.granted_at,

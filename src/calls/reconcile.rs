@@ -4,7 +4,7 @@
 //! or when that Asterisk has been started anew since. Even then its record in `tg_unsettled` comes first; without one it
 //! is settled for the time up to its last proof of life.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use super::adopt;
 use super::live::signed;
 use super::request::SettleRequest;
 use super::settle::SettleError;
-use super::unsettled;
+use super::unsettled::{self, KnownBad};
 use crate::ami::ask::{ChannelRow, endpoint_of};
 use crate::ami::{AmiError, Link, Session};
 use crate::ledger::{CallKey, DurationSource, Taken};
@@ -91,7 +91,7 @@ impl Channel {
 
 /// Looks at a server until `stop`: when woken, and now and then.
 pub async fn reconcile(calls: Arc<Calls>, link: Link, look: Arc<Notify>, stop: CancellationToken) {
-    let mut known_bad = HashSet::new();
+    let mut known_bad = KnownBad::default();
     loop {
         let open = calls.open_on(link.server());
         let pause = LOOK_EVERY + Duration::from_secs((open / CALLS_PER_SECOND_MORE) as u64);
@@ -114,7 +114,7 @@ pub async fn reconcile(calls: Arc<Calls>, link: Link, look: Arc<Notify>, stop: C
 }
 
 /// One look: the records of ended calls, then the channels, and where a call is missing both again.
-async fn look_at(calls: &Calls, link: &Link, known_bad: &mut HashSet<String>) -> Result<(), AmiError> {
+async fn look_at(calls: &Calls, link: &Link, known_bad: &mut KnownBad) -> Result<(), AmiError> {
     unsettled::drain(calls, link, known_bad).await?;
     let missing = look_at_channels(calls, link).await?;
     if missing == 0 {
@@ -224,11 +224,9 @@ impl Calls {
         seen
     }
 
-    /// Whether a peer may have calls: it is there, active, and so is its whole chain.
+    /// Whether a peer may have calls.
     fn may_call(&self, endpoint: &str) -> bool {
-        self.directory.peer(endpoint).is_some_and(|peer| {
-            peer.active && peer.account.chain().iter().all(|account| account.settings().active)
-        })
+        self.directory.peer(endpoint).is_some_and(|peer| peer.in_force())
     }
 
     /// A server's Asterisk was started anew: what it had when it was heard last is gone. Returns how many calls.

@@ -49,6 +49,10 @@ pub fn read(key: &str, value: &str) -> Result<SettleRequest, RecordError> {
     Ok(request)
 }
 
+/// Records that were named as unreadable: each is named once.
+#[derive(Debug, Default)]
+pub struct KnownBad(HashSet<String>);
+
 /// What one look at a server's records came to.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Drained {
@@ -61,7 +65,7 @@ pub struct Drained {
 }
 
 /// Settles what a server has kept. Records that cannot be read are named once and left.
-pub async fn drain(calls: &Calls, link: &Link, known_bad: &mut HashSet<String>) -> Result<Drained, AmiError> {
+pub async fn drain(calls: &Calls, link: &Link, known_bad: &mut KnownBad) -> Result<Drained, AmiError> {
     let mut drained = Drained::default();
     for (key, value) in link.db_get_tree(FAMILY).await? {
         let outcome = match read(&key, &value) {
@@ -78,7 +82,7 @@ pub async fn drain(calls: &Calls, link: &Link, known_bad: &mut HashSet<String>) 
             Outcome::Later => drained.waiting += 1,
             Outcome::Bad(reason) => {
                 drained.unreadable += 1;
-                if known_bad.insert(key.clone()) {
+                if known_bad.0.insert(key.clone()) {
                     tracing::error!(
                         server = link.server(),
                         record = key,

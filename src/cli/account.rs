@@ -133,8 +133,18 @@ pub async fn client(desk: &Desk, command: ClientCommand) -> Outcome {
     let ClientCommand::Create { login, reseller, plan, credit_limit } = command;
     let credit_limit = optional_amount("credit-limit", credit_limit.as_deref())?;
     let created = ops::create_client(desk, NewClient { login, reseller, plan, credit_limit }).await?;
-    let text = format!("client {} made, id {}; its SIP account has the same name", created.login, created.id);
-    let json = json!({ "id": created.id, "login": created.login, "sip_account": created.login });
+    let password = created.sip_password.unwrap_or_default();
+    let text = format!(
+        "client {login} made, id {}; its SIP account is {login} with the password {password} (shown this once)",
+        created.id,
+        login = created.login,
+    );
+    let json = json!({
+        "id": created.id,
+        "login": created.login,
+        "sip_account": created.login,
+        "sip": { "login": created.login, "password": password },
+    });
     Ok(Answer::new(json, text))
 }
 

@@ -10,6 +10,7 @@ pub mod calls;
 pub mod demo;
 pub mod doctor;
 pub mod fx;
+pub mod peers;
 pub mod plan;
 pub mod rate;
 pub mod rate_login;
@@ -81,6 +82,12 @@ pub enum Command {
     /// Accounts.
     #[command(subcommand)]
     Account(account::AccountCommand),
+    /// SIP accounts of a client.
+    #[command(subcommand)]
+    Sip(peers::SipCommand),
+    /// IP peers of a SIP account: PBXs that are known by their address.
+    #[command(subcommand)]
+    Ipauth(peers::IpauthCommand),
     /// Trunks: carriers.
     #[command(subcommand)]
     Trunk(trunk::TrunkCommand),
@@ -120,6 +127,8 @@ impl Command {
             | Self::Client(_)
             | Self::Credit(_)
             | Self::Account(_)
+            | Self::Sip(_)
+            | Self::Ipauth(_)
             | Self::Trunk(_)
             | Self::Calls(_)
             | Self::Rate(_) => Place::Owner,
@@ -219,6 +228,8 @@ async fn run_at_desk(desk: &Desk, command: Command) -> Outcome {
         Command::Client(command) => account::client(desk, command).await,
         Command::Credit(args) => account::credit(desk, args).await,
         Command::Account(command) => account::account(desk, command).await,
+        Command::Sip(command) => peers::sip(desk, command).await,
+        Command::Ipauth(command) => peers::ipauth(desk, command).await,
         Command::Trunk(command) => trunk::run(desk, command).await,
         Command::Calls(command) => calls::run(desk, &command),
         Command::Rate(args) => rate_login::run(desk, args).await,

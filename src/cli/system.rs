@@ -13,13 +13,16 @@ use crate::app::node::Node;
 use crate::config::Config;
 use crate::ledger::audit::{self, Difference};
 use crate::ledger::spool::{Kept, look};
+use crate::peers::{self, realtime};
 use crate::store::{Store, StoreError};
 
 /// `tollgate secrets …`
 #[derive(Debug, Subcommand)]
 pub enum SecretsCommand {
-    /// Make a new current key; the older ones stay readable.
+    /// Make a new current key; the older ones stay readable, and stored passwords are encrypted with the new one.
     Rotate,
+    /// Show the line of `site/realtime-token.conf` that lets Asterisk read peers.
+    Realtime,
 }
 
 /// Sets up logging to standard error, as configured.
@@ -77,6 +80,9 @@ pub fn check_config(config: &Config) -> Outcome {
     let mut shown = config.clone();
     if shown.internal.token.is_some() {
         shown.internal.token = Some("(set)".to_owned());
+    }
+    if shown.realtime.token.is_some() {
+        shown.realtime.token = Some("(set)".to_owned());
     }
     for asterisk in &mut shown.asterisk {
         "(set)".clone_into(&mut asterisk.secret);
@@ -148,18 +154,38 @@ async fn outside(store: &Store, kept: &[Kept]) -> Result<usize, StoreError> {
 
 /// Runs `tollgate secrets …`, in the running server where there is one: its keys are the ones in use.
 pub async fn secrets(desk: &Desk, command: &SecretsCommand) -> Outcome {
-    let SecretsCommand::Rotate = command;
+    match command {
+        SecretsCommand::Rotate => rotate(desk).await,
+        SecretsCommand::Realtime => {
+            let line = format!("userpwd = {}:{}", realtime::USER, desk.realtime_token());
+            Ok(Answer::new(json!({ "user": realtime::USER, "token": desk.realtime_token() }), line))
+        }
+    }
+}
+
+async fn rotate(desk: &Desk) -> Outcome {
     let failed = |e: String| Failure::new("key_file", e);
     let mut secrets = (**desk.secrets.load()).clone();
+    if let Some(oldest) = secrets.dropped_next() {
+        // What is still under the key that is dropped would be lost.
+        let under_oldest = peers::ops::seal_anew(&desk.store, &secrets).await?;
+        if under_oldest > 0 {
+            tracing::warn!(key.id = oldest, peers = under_oldest, "passwords were still under older keys");
+        }
+    }
     let id = secrets.rotate(&desk.config.key_file()).map_err(|e| failed(e.to_string()))?;
     let fingerprint = secrets.fingerprint();
-    desk.secrets.store(Arc::new(secrets));
+    desk.secrets.store(Arc::new(secrets.clone()));
     desk.store
         .set_meta("key_fingerprint", &fingerprint)
         .await
         .map_err(|e| Failure::new("database", e.to_string()))?;
-    let text = format!("key {id} signs from now on; calls granted under older keys still settle");
-    Ok(Answer::new(json!({ "key_id": id, "fingerprint": fingerprint }), text))
+    let sealed = peers::ops::seal_anew(&desk.store, &secrets).await?;
+    let text = format!(
+        "key {id} signs from now on; calls granted under older keys still settle; {sealed} SIP passwords are \
+         encrypted anew"
+    );
+    Ok(Answer::new(json!({ "key_id": id, "fingerprint": fingerprint, "encrypted_anew": sealed }), text))
 }
 
 #[cfg(test)]
@@ -175,7 +201,7 @@ mod tests {
     #[test]
     fn the_shown_configuration_holds_no_secret() {
         let config = Config::from_text(
-            "[internal]\ntoken='s3cret'\n[database]\nurl='postgres://u:s3cret@h/d'\n[[asterisk]]\nname='a'\nhost='h'\nusername='u'\nsecret='s3cret'\n",
+            "[internal]\ntoken='s3cret'\n[realtime]\ntoken='s3cret'\n[database]\nurl='postgres://u:s3cret@h/d'\n[[asterisk]]\nname='a'\nhost='h'\nusername='u'\nsecret='s3cret'\n",
             [],
         )
         .unwrap();

@@ -1,6 +1,7 @@
 //! The listener itself.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -32,10 +33,11 @@ pub trait Backend: Send + Sync + 'static {
     fn catch_up(self: Arc<Self>) -> BoxFuture<Result<(), String>>;
 }
 
-/// Serves until `shutdown`.
+/// Serves until `shutdown`: its own routes, and others that guard themselves.
 pub async fn serve<B: Backend>(
     listener: TcpListener,
     backend: Arc<B>,
+    others: Router,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
     let guarded = Router::new()
@@ -44,7 +46,9 @@ pub async fn serve<B: Backend>(
         .route("/v1/catch-up", post(catch_up::<B>))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn_with_state(Arc::clone(&backend), require_token::<B>));
-    let router = Router::new().route("/health", get(health::<B>)).merge(guarded).with_state(backend);
+    let router =
+        Router::new().route("/health", get(health::<B>)).merge(guarded).with_state(backend).merge(others);
+    let router = router.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await
 }
 

@@ -1,4 +1,4 @@
-//! Accounts, the namespace of logins and peers, and SIP accounts.
+//! Accounts, and the namespace of logins and peers.
 
 use tollgate_rating::Money;
 
@@ -13,14 +13,11 @@ const BY_ID: &str = include_str!("../../sql/queries/accounts_by_id.sql");
 const PAGE: &str = include_str!("../../sql/queries/accounts_page.sql");
 const NAME_INSERT: &str = include_str!("../../sql/queries/names_insert.sql");
 const NAME_FIND: &str = include_str!("../../sql/queries/names_find.sql");
-const SIP_INSERT: &str = include_str!("../../sql/queries/sip_accounts_insert.sql");
-const SIP_PAGE: &str = include_str!("../../sql/queries/sip_accounts_page.sql");
 const PLAN_ID: &str = include_str!("../../sql/queries/plan_id.sql");
 const PLAN_NAME: &str = include_str!("../../sql/queries/plan_name.sql");
 const TRUNK_ENDPOINTS: &str = include_str!("../../sql/queries/trunk_endpoint_count.sql");
 const CDR_CHARGES: &str = include_str!("../../sql/queries/cdr_charges.sql");
 const SPENT_SINCE: &str = include_str!("../../sql/queries/spent_since.sql");
-const SIP_OF: &str = include_str!("../../sql/queries/sip_accounts_of.sql");
 
 /// Rows read at a time when everything is loaded.
 const PAGE_ROWS: i64 = 5_000;
@@ -45,25 +42,6 @@ row! {
         allow_loss: i64,
         created_at_us: i64,
     }
-}
-
-row! {
-    struct SipAccountRow {
-        name: String,
-        account_id: i64,
-        active: i64,
-    }
-}
-
-/// A SIP account: a PJSIP endpoint whose calls an account pays for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SipAccountRecord {
-    /// The endpoint's name.
-    pub name: String,
-    /// Who pays.
-    pub account_id: i64,
-    /// Whether it may call.
-    pub active: bool,
 }
 
 impl AccountRow {
@@ -184,23 +162,6 @@ impl Tx {
             on!(self, c => sqlx::query_as(TRUNK_ENDPOINTS).bind(endpoint).fetch_one(c).await)?;
         Ok(count > 0)
     }
-
-    /// Adds a SIP account whose name is in the namespace already.
-    pub async fn insert_sip_account(
-        &mut self,
-        sip: &SipAccountRecord,
-        main: bool,
-        at: jiff::Timestamp,
-    ) -> Result<(), StoreError> {
-        on!(self, c => sqlx::query(SIP_INSERT)
-            .bind(&sip.name)
-            .bind(sip.account_id)
-            .bind(i64::from(main))
-            .bind(i64::from(sip.active))
-            .bind(to_micros(at))
-            .execute(c).await.map(drop))?;
-        Ok(())
-    }
 }
 
 impl Store {
@@ -258,27 +219,5 @@ impl Store {
         let rows: Vec<AccountRow> =
             on!(&mut reader, c => sqlx::query_as(PAGE).bind(id).bind(PAGE_ROWS).fetch_all(c).await)?;
         rows.into_iter().map(AccountRow::record).collect()
-    }
-
-    /// The next page of SIP accounts after a name, by name; empty at the end.
-    pub async fn sip_accounts_after(&self, name: &str) -> Result<Vec<SipAccountRecord>, StoreError> {
-        let mut reader = self.reader().await?;
-        let rows: Vec<SipAccountRow> =
-            on!(&mut reader, c => sqlx::query_as(SIP_PAGE).bind(name).bind(PAGE_ROWS).fetch_all(c).await)?;
-        Ok(rows.into_iter().map(SipAccountRow::record).collect())
-    }
-
-    /// An account's SIP accounts.
-    pub async fn sip_accounts_of(&self, account_id: i64) -> Result<Vec<SipAccountRecord>, StoreError> {
-        let mut reader = self.reader().await?;
-        let rows: Vec<SipAccountRow> =
-            on!(&mut reader, c => sqlx::query_as(SIP_OF).bind(account_id).fetch_all(c).await)?;
-        Ok(rows.into_iter().map(SipAccountRow::record).collect())
-    }
-}
-
-impl SipAccountRow {
-    fn record(self) -> SipAccountRecord {
-        SipAccountRecord { name: self.name, account_id: self.account_id, active: self.active != 0 }
     }
 }

@@ -30,6 +30,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(1, "0001_ledger"),
     migration!(2, "0002_catalog"),
     migration!(3, "0003_accounts"),
+    migration!(4, "0004_peers"),
     migration!(5, "0005_live_calls"),
 ];
 

@@ -36,6 +36,7 @@ mod open;
 pub mod open_calls;
 pub mod owner;
 mod partitions;
+pub mod peers;
 pub mod posting;
 mod session;
 

@@ -19,6 +19,7 @@ mod cli_commands;
 mod cli_config;
 mod cli_rate;
 mod metering;
+mod peers_realtime;
 mod recovery_calls;
 mod recovery_concurrency;
 mod recovery_database;

@@ -21,7 +21,7 @@ CONF = Path(__file__).resolve().parents[3] / "asterisk-conf"
 class Asterisk:
     """One Asterisk with directories of its own inside the shared root."""
 
-    def __init__(self, root: Path, name: str, logs: Path, accounts, ip_peers):
+    def __init__(self, root: Path, name: str, logs: Path, accounts):
         self.root = root
         self.name = name
         self.logs = logs
@@ -29,9 +29,9 @@ class Asterisk:
         self.inside = Path("/rig") / f"{name}-{secrets.token_hex(4)}"
         self.outside = root / str(self.inside).lstrip("/")
         self.process = None
-        self._write(accounts, ip_peers)
+        self._write(accounts)
 
-    def _write(self, accounts, ip_peers):
+    def _write(self, accounts):
         # What runs that were killed have left.
         for old in self.outside.parent.glob("*"):
             if old.stat().st_mtime < time.time() - 86_400:
@@ -59,9 +59,13 @@ class Asterisk:
         (site / "transports.conf").write_text(
             f"[transport-udp]\ntype = transport\nprotocol = udp\nbind = {net.ASTERISK}:{net.SIP_PORT}\n")
         (site / "trunks.conf").write_text("".join(_trunk(name, host) for name, host in net.CARRIERS.items()))
-        (site / "peers.conf").write_text(
-            "".join(_account(name) for name in accounts)
-            + "".join(_ip_peer(name, host) for name, host in ip_peers.items()))
+        # Phones come from Tollgate; these ones Tollgate does not know.
+        (site / "peers.conf").write_text("".join(_account(name) for name in accounts))
+        here = f"http://{net.ASTERISK}:{net.REALTIME_RELAY_PORT}/realtime"
+        (site / "realtime.conf").write_text("".join(
+            f"{family} => curl,{here}/{family}\n"
+            for family in ("ps_endpoints", "ps_auths", "ps_aors", "ps_endpoint_id_ips")))
+        (site / "realtime-token.conf").write_text(f"userpwd = tollgate:{net.REALTIME_TOKEN}\n")
         (site / "manager.conf").write_text(f"[tollgate](tg-engine)\nsecret = {net.MANAGER_SECRET}\n")
         owner = pwd_of(self.root, "asterisk")
         for path in [self.outside, *self.outside.rglob("*")]:
@@ -139,6 +143,16 @@ class Asterisk:
         """What one scenario left on purpose is not the next one's."""
         self.cli("database deltree tg_unsettled")
 
+    def forget_peers(self):
+        """Nor is what one scenario's Tollgate told of peers."""
+        for cache in ("endpoint", "auth", "aor", "identify"):
+            self.cli(f"sorcery memory cache expire res_pjsip/{cache}")
+        self.cli("database deltree registrar/contact")
+
+    def contacts(self, name):
+        """The contacts that are registered as a peer."""
+        return re.findall(rf"(?m)^/registrar/contact/{re.escape(name)};@\w+", self.cli("database show registrar/contact"))
+
     def log(self):
         path = self.outside / "log" / "messages"
         return path.read_text(errors="replace") if path.exists() else ""
@@ -173,10 +187,6 @@ def _account(name):
         f"[{name}](tg-account)\nauth = {name}\naors = {name}\n"
         f"[{name}](tg-auth)\nusername = {name}\npassword = {net.PASSWORD}\n"
         f"[{name}](tg-aor)\n\n")
-
-
-def _ip_peer(name, host):
-    return f"[{name}](tg-ip-peer)\n[{name}]\ntype = identify\nendpoint = {name}\nmatch = {host}\n\n"
 
 
 def _trunk(name, host):

@@ -42,9 +42,11 @@ class Engine:
             f'[fastagi]\nlisten = "{net.ASTERISK}:{net.AGI_PORT}"\n\n'
             f'[http]\nlisten = "{net.ASTERISK}:{net.HTTP_PORT}"\n\n'
             f'[internal]\nlisten = "{net.ASTERISK}:{net.INTERNAL_PORT}"\ntoken = "{net.INTERNAL_TOKEN}"\n\n'
+            f'[realtime]\ntoken = "{net.REALTIME_TOKEN}"\n\n'
+            f'[peers]\nallow_ips = ["{net.PRIVATE}"]\n\n'
             "[credit]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in (credit or {}).items()) + "\n"
             f"[routing]\nring_seconds = {ring_seconds}\n\n"
-            + "".join(f'[[asterisk]]\nname = "{server}"\nhost = "{net.ASTERISK}"\nport = {net.MANAGER_PORT}\n'
+            + "".join(f'[[asterisk]]\nname = "{server}"\nhost = "{net.ASTERISK}"\nport = {net.MANAGER_RELAY_PORT}\n'
                       f'username = "tollgate"\nsecret = "{net.MANAGER_SECRET}"\n\n' for server in servers))
         self._environment = {key: value for key, value in os.environ.items() if not key.startswith("TOLLGATE_")}
         self._process = None
@@ -127,6 +129,24 @@ class Engine:
             raise RigError(f"tollgate {' '.join(arguments)} ended with {done.returncode}: "
                            f"{done.stderr.decode(errors='replace')[-500:]}")
         return answer
+
+    def metric(self, name):
+        """The value of a line of the metrics."""
+        request = urllib.request.Request(
+            f"http://{net.ASTERISK}:{net.INTERNAL_PORT}/metrics", headers={"Authorization": f"Bearer {net.INTERNAL_TOKEN}"})
+        with urllib.request.urlopen(request, timeout=2) as answer:
+            for line in answer.read().decode().splitlines():
+                if line.startswith(f"{name} "):
+                    return float(line.rsplit(" ", 1)[1])
+        return None
+
+    def linked(self):
+        """Whether the manager link is up."""
+        return self.running() and self.healthy() and self.metric('tollgate_ami_up{server="rig1"}') == 1
+
+    def wait_linked(self):
+        wait_until("the manager link to be up", self.linked, 15)
+        return self
 
     def account(self, login):
         return self.cli("account", "show", login)

@@ -6,6 +6,9 @@ AGI_PORT = 4573
 HTTP_PORT = 8080
 INTERNAL_PORT = 8081
 MANAGER_PORT = 5038
+# Where the relays listen that stand between Asterisk and Tollgate (rig/relay.py).
+REALTIME_RELAY_PORT = 8082
+MANAGER_RELAY_PORT = 5039
 MANAGER_SECRET = "rig-manager-secret"
 INTERNAL_TOKEN = "rig-internal-token-of-32-letters"
 POSTGRES_PORT = 5432
@@ -17,3 +20,8 @@ PHONE_PORT = 6000
 # The address of the PBX that is known by it.
 PBX = "127.0.3.1"
 PASSWORD = "rig-phone-password"
+INTERNAL_TOKEN = "rig-internal-token-0123456789"
+# What Asterisk reads peers with.
+REALTIME_TOKEN = "RigRealtimeToken0123456789abcdef"
+# Loopback is no public address: IP peers of the rig are allowed to live there.
+PRIVATE = "127.0.0.0/8"

@@ -291,3 +291,44 @@ class Carrier:
         if not self._process.running():
             raise RigError(f"the carrier {self.trunk} ended by itself: {self._process.tail()}")
         self._process.stop(2)
+
+
+def _register(expires):
+    def send(cseq, authentication):
+        return _send(
+            "REGISTER sip:[remote_ip]:[remote_port] SIP/2.0\n"
+            "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n"
+            "Max-Forwards: 70\n"
+            "From: <sip:[field0]@[remote_ip]>;tag=[pid]r[call_number]\n"
+            "To: <sip:[field0]@[remote_ip]>\n"
+            "Call-ID: [call_id]\n"
+            f"CSeq: {cseq} REGISTER\n"
+            "Contact: <sip:[field0]@[local_ip]:[local_port]>\n"
+            f"Expires: {expires}\n{authentication}Content-Length: 0\n\n", retrans=500)
+    body = send(1, "")
+    body += '  <recv response="100" optional="true"/>\n  <recv response="401" auth="true"/>\n'
+    body += send(2, "[field1]\n")
+    body += '  <recv response="100" optional="true"/>\n'
+    for code in (401, 403, 404, 503):
+        body += f'  <recv response="{code}" optional="true" next="end"/>\n'
+    body += '  <recv response="200"/>\n  <label id="end"/>\n'
+    return _scenario("register", body)
+
+
+def register(logs: Path, user, password=net.PASSWORD, expires=600, host=None):
+    """Registers a phone (or, with `expires` 0, ends its registration); the final answer's code."""
+    name = f"register-{next(_number)}"
+    scenario = logs / f"{name}.xml"
+    scenario.write_text(_register(expires))
+    data = logs / f"{name}.csv"
+    data.write_text(f"SEQUENTIAL\n{user};[authentication username={user} password={password}]\n")
+    trace = logs / f"{name}.messages"
+    process = Process(name, [
+        "sipp", f"{net.ASTERISK}:{net.SIP_PORT}", "-sf", str(scenario), "-inf", str(data), "-i", host or net.PHONE,
+        "-p", str(net.PHONE_PORT + next(_number)), "-m", "1", "-nostdin", "-timeout", "10s", "-timeout_error",
+        "-trace_err", "-error_file", str(logs / f"{name}.errors"), "-trace_msg", "-message_file", str(trace),
+    ], logs / f"{name}.out")
+    process.wait(20)
+    process.stop()
+    codes = [message.code for message in sip.messages(trace) if message.code >= 200]
+    return codes[-1] if codes else 0

@@ -60,8 +60,11 @@ def build(engine, folder, clients=(CLIENT,), client_credit="100", reseller_credi
         engine.cli("credit", RESELLER, reseller_credit, "--reference", "rig: reseller's first credit")
     for client in clients:
         engine.cli("client", "create", client, "--reseller", RESELLER, "--plan", "retail")
+        engine.cli("sip", "password", client, "--password", net.PASSWORD)
         if Decimal(client_credit):
             engine.cli("credit", client, client_credit, "--reference", f"rig: first credit of {client}")
+    if CLIENT in clients:
+        engine.cli("ipauth", "create", CLIENT, net.PBX)
 
 
 def charge(price, connect_fee, ms, decimals=9, initial_block=1, increment=1):

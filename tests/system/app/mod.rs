@@ -36,6 +36,7 @@ pub(crate) struct TestApp {
     pub(crate) desk: Arc<Desk>,
     pub(crate) calls: Arc<Calls>,
     pub(crate) fastagi: SocketAddr,
+    pub(crate) internal: SocketAddr,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) database: Database,
     stop: Option<oneshot::Sender<()>>,
@@ -64,12 +65,13 @@ impl TestApp {
         change(&mut config);
         let clock = Arc::new(ManualClock::at(noon()));
         let node = Node::start_with(Arc::new(config), Arc::clone(&clock) as _).await.unwrap();
-        let (desk, calls, fastagi) = (Arc::clone(&node.desk), Arc::clone(&node.calls), node.fastagi);
+        let (desk, calls) = (Arc::clone(&node.desk), Arc::clone(&node.calls));
+        let (fastagi, internal) = (node.fastagi, node.internal);
         let (stop, told) = oneshot::channel::<()>();
         let running = tokio::spawn(node.run(async move {
             let _ = told.await;
         }));
-        Self { desk, calls, fastagi, clock, database, stop: Some(stop), running }
+        Self { desk, calls, fastagi, internal, clock, database, stop: Some(stop), running }
     }
 
     /// Lets time pass, and waits until the node admits calls again: a lease that ran out meanwhile is renewed.

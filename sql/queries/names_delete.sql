@@ -1,0 +1,1 @@
+DELETE FROM names WHERE name = $1

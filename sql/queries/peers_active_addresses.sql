@@ -1,0 +1,1 @@
+SELECT COUNT(*) FROM peers WHERE kind = 'ipa' AND active = 1

@@ -1,0 +1,1 @@
+DELETE FROM peers WHERE name = $1

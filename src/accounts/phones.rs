@@ -1,0 +1,275 @@
+//! The peers in memory: found by name for authorising and for Asterisk, by address, and by account.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+use dashmap::{DashMap, DashSet};
+
+use super::directory::Account;
+use crate::peers::PeerKind;
+use crate::peers::changes::{Changes, PeerChange};
+use crate::peers::digest::{self, Ha1};
+use crate::peers::rows::MANY_ADDRESSES;
+use crate::secrets::Secrets;
+use crate::store::peers::PeerRecord;
+
+/// A peer in memory.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Who pays.
+    pub account: Arc<Account>,
+    /// What it is.
+    pub kind: PeerKind,
+    /// Whether it may call: its own switch, and of an `_ipaN` that of its SIP account.
+    pub active: bool,
+    /// Of an `_ipaN`: the address that its requests come from.
+    pub source: Option<Ipv4Addr>,
+    /// Of the others: what its password is known by; none where it cannot be read.
+    pub digest: Option<Ha1>,
+    /// Of an `_ipaN`: the SIP account it belongs to.
+    sip_account: Option<Arc<str>>,
+    /// Its own switch.
+    switch: bool,
+}
+
+impl Peer {
+    /// Whether a call of it would be looked at: it, its account and every account above is switched on.
+    pub fn in_force(&self) -> bool {
+        self.active && self.account.may_call()
+    }
+
+    /// Whether a call from this address can be its. Names with passwords may call from anywhere; an `_ipaN` is its
+    /// address, and a request without one is nobody's.
+    pub fn comes_from(&self, source: Option<IpAddr>) -> bool {
+        match self.kind {
+            PeerKind::Sip | PeerKind::Web => true,
+            PeerKind::Ipa => match (self.source, source) {
+                (Some(own), Some(from)) => IpAddr::V4(own) == from.to_canonical(),
+                _ => false,
+            },
+        }
+    }
+
+    fn state(&self) -> PeerState {
+        PeerState { kind: self.kind, in_force: self.in_force(), source: self.source, digest: self.digest }
+    }
+}
+
+/// What of a peer Asterisk is told or must be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerState {
+    kind: PeerKind,
+    in_force: bool,
+    source: Option<Ipv4Addr>,
+    digest: Option<Ha1>,
+}
+
+/// How stored passwords become digests.
+#[derive(Debug, Clone)]
+pub struct Passwords {
+    /// The keys, as they are at the moment.
+    pub secrets: Arc<ArcSwap<Secrets>>,
+    /// `sip.realm`.
+    pub realm: String,
+}
+
+impl Passwords {
+    fn digest(&self, record: &PeerRecord) -> Option<Ha1> {
+        if !record.kind.has_password() {
+            return None;
+        }
+        let opened =
+            record.secret.as_ref().map(|sealed| digest::open(&self.secrets.load(), &record.name, sealed));
+        match opened {
+            Some(Ok(password)) => Some(Ha1::of(&record.name, &self.realm, &password)),
+            Some(Err(error)) => {
+                tracing::error!(peer.name = %record.name, %error, "a SIP account cannot be told to Asterisk");
+                None
+            }
+            None => None,
+        }
+    }
+}
+
+/// All peers.
+#[derive(Debug)]
+pub struct Phones {
+    peers: DashMap<Box<str>, Peer>,
+    of_account: DashMap<i64, Vec<Box<str>>>,
+    /// The names of the `_ipaN`: few among many.
+    address_peers: DashSet<Box<str>>,
+    passwords: Passwords,
+    changes: Arc<Changes>,
+    /// Many `_ipaN` slow every Asterisk down: said once.
+    warned: AtomicBool,
+}
+
+impl Phones {
+    /// None yet.
+    pub(super) fn new(passwords: Passwords) -> Self {
+        Self {
+            peers: DashMap::new(),
+            of_account: DashMap::new(),
+            address_peers: DashSet::new(),
+            passwords,
+            changes: Arc::default(),
+            warned: AtomicBool::new(false),
+        }
+    }
+
+    /// Where changes are told.
+    pub fn changes(&self) -> &Arc<Changes> {
+        &self.changes
+    }
+
+    /// A peer by its name.
+    pub fn get(&self, name: &str) -> Option<Peer> {
+        self.peers.get(name).map(|peer| peer.clone())
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.peers.is_empty()
+    }
+
+    /// The names and addresses of the `_ipaN` that are in force, by name.
+    pub fn addresses(&self) -> Vec<(Box<str>, Ipv4Addr)> {
+        let mut found: Vec<(Box<str>, Ipv4Addr)> = self
+            .address_peers
+            .iter()
+            .filter_map(|name| {
+                let peer = self.get(&name).filter(|peer| peer.kind == PeerKind::Ipa && peer.in_force())?;
+                Some((name.clone(), peer.source?))
+            })
+            .collect();
+        found.sort_unstable();
+        found
+    }
+
+    /// Puts one of many that are being loaded; [`Phones::follow_all`] ends that.
+    pub(super) fn put(&self, account: &Arc<Account>, record: &PeerRecord) {
+        let name: Box<str> = record.name.as_str().into();
+        self.of_account.entry(account.id).or_default().push(name.clone());
+        if record.kind == PeerKind::Ipa {
+            self.address_peers.insert(name.clone());
+        }
+        self.peers.insert(name, self.peer(account, record));
+    }
+
+    /// After loading: every `_ipaN` follows the switch of its SIP account.
+    pub(super) fn follow_all(&self) {
+        let followers: Vec<Box<str>> = self.address_peers.iter().map(|name| name.clone()).collect();
+        self.follow(&followers);
+        self.count_addresses();
+    }
+
+    /// Puts an account's peers in place of those that it had.
+    pub(super) fn replace(&self, account: &Arc<Account>, records: &[PeerRecord]) {
+        let names: Vec<Box<str>> = records.iter().map(|record| record.name.as_str().into()).collect();
+        // An `_ipaN` is put with the switch it has already, or it would be in force for a moment although its SIP
+        // account is not.
+        let switched_on: HashMap<&str, bool> =
+            records.iter().map(|record| (record.name.as_str(), record.active)).collect();
+        for record in records {
+            let mut peer = self.peer(account, record);
+            peer.active = record.active
+                && record
+                    .sip_account
+                    .as_deref()
+                    .is_none_or(|sip| switched_on.get(sip).copied().unwrap_or(false));
+            if peer.kind == PeerKind::Ipa {
+                self.address_peers.insert(record.name.as_str().into());
+            }
+            self.peers.insert(record.name.as_str().into(), peer);
+        }
+        let old = self.of_account.insert(account.id, names.clone()).unwrap_or_default();
+        for gone in old.iter().filter(|name| !names.contains(name)) {
+            // Of another account by now, if its name was taken again.
+            if self.peers.remove_if(gone, |_, peer| peer.account.id == account.id).is_some() {
+                self.address_peers.remove(gone);
+            }
+        }
+        self.count_addresses();
+    }
+
+    fn follow(&self, names: &[Box<str>]) {
+        for name in names {
+            let Some(peer) = self.get(name) else { continue };
+            let above = peer.sip_account.as_deref().and_then(|sip| self.get(sip));
+            let active = peer.switch && above.is_some_and(|above| above.switch);
+            if let Some(mut peer) = self.peers.get_mut(name) {
+                peer.active = active;
+            }
+        }
+    }
+
+    fn count_addresses(&self) {
+        let active = self.address_peers.iter().filter_map(|name| self.get(&name)).filter(|peer| peer.active);
+        if active.count() > MANY_ADDRESSES && !self.warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "more than {} IP peers are active: every request that no name matches costs each Asterisk more \
+                 than it should",
+                MANY_ADDRESSES
+            );
+        }
+    }
+
+    fn peer(&self, account: &Arc<Account>, record: &PeerRecord) -> Peer {
+        Peer {
+            account: Arc::clone(account),
+            kind: record.kind,
+            active: record.active,
+            source: record.source,
+            digest: self.passwords.digest(record),
+            sip_account: record.sip_account.as_deref().map(Into::into),
+            switch: record.active,
+        }
+    }
+
+    /// The peers of these accounts as they are now.
+    pub(super) fn states(&self, accounts: &[i64]) -> HashMap<Box<str>, PeerState> {
+        let mut states = HashMap::new();
+        for id in accounts {
+            let names = self.of_account.get(id).map(|names| names.clone()).unwrap_or_default();
+            for name in names {
+                if let Some(peer) = self.get(&name) {
+                    states.insert(name, peer.state());
+                }
+            }
+        }
+        states
+    }
+
+    /// Tells what differs from `before` by now.
+    pub(super) fn publish_since(&self, before: &HashMap<Box<str>, PeerState>, accounts: &[i64]) {
+        let after = self.states(accounts);
+        let mut changes = Vec::new();
+        for (name, old) in before {
+            let new = after.get(name);
+            if new == Some(old) {
+                continue;
+            }
+            let ended = old.in_force && !new.is_some_and(|new| new.in_force);
+            changes.push(PeerChange {
+                name: name.clone(),
+                kind: old.kind,
+                ended,
+                unregister: ended || new.is_some_and(|new| new.digest != old.digest),
+            });
+        }
+        for (name, new) in after {
+            if !before.contains_key(&name) {
+                changes.push(PeerChange { name, kind: new.kind, ended: false, unregister: false });
+            }
+        }
+        self.changes.publish(changes);
+    }
+}

@@ -1,0 +1,234 @@
+//! `tollgate sip | ipauth`.
+
+use std::fmt::Write as _;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Failure, Outcome};
+use crate::app::desk::Desk;
+use crate::peers::PeerKind;
+use crate::peers::ops::{self, PeerError, WithPassword};
+use crate::store::peers::PeerRecord;
+
+/// `tollgate sip …`
+#[derive(Debug, Subcommand)]
+pub enum SipCommand {
+    /// List a client's SIP accounts.
+    List {
+        /// The client's login.
+        login: String,
+        /// Its IP peers and web phones too.
+        #[arg(long)]
+        include_service: bool,
+    },
+    /// Make a further SIP account, with the next free name.
+    Create {
+        /// The client's login.
+        login: String,
+        /// Its password; one is made when not given.
+        #[arg(long)]
+        password: Option<String>,
+    },
+    /// Give a SIP account another password.
+    Password {
+        /// The client's login.
+        login: String,
+        /// The SIP account; the main one when not given.
+        name: Option<String>,
+        /// The password; one is made when not given.
+        #[arg(long)]
+        password: Option<String>,
+    },
+    /// Switch a SIP account off, and its IP peers with it: its calls end at once.
+    Disable {
+        /// The client's login.
+        login: String,
+        /// The SIP account; the main one when not given.
+        name: Option<String>,
+    },
+    /// Switch a SIP account on again.
+    Enable {
+        /// The client's login.
+        login: String,
+        /// The SIP account; the main one when not given.
+        name: Option<String>,
+    },
+    /// Delete a further SIP account and its IP peers.
+    Delete {
+        /// The client's login.
+        login: String,
+        /// The SIP account.
+        name: String,
+    },
+}
+
+/// `tollgate ipauth …`
+#[derive(Debug, Subcommand)]
+pub enum IpauthCommand {
+    /// List the IP peers of a SIP account.
+    List {
+        /// The SIP account.
+        sip_login: String,
+    },
+    /// Let a public IPv4 address speak for a SIP account, without a password.
+    Create {
+        /// The SIP account.
+        sip_login: String,
+        /// The address.
+        ip: String,
+    },
+    /// Switch an IP peer off: its calls end at once.
+    Disable {
+        /// The SIP account.
+        sip_login: String,
+        /// The IP peer's id, name or address.
+        which: String,
+    },
+    /// Switch an IP peer on again.
+    Enable {
+        /// The SIP account.
+        sip_login: String,
+        /// The IP peer's id, name or address.
+        which: String,
+    },
+    /// Delete an IP peer.
+    Delete {
+        /// The SIP account.
+        sip_login: String,
+        /// The IP peer's id, name or address.
+        which: String,
+    },
+}
+
+/// Runs `tollgate sip …`.
+pub async fn sip(desk: &Desk, command: SipCommand) -> Outcome {
+    match command {
+        SipCommand::List { login, include_service } => list(desk, &login, include_service).await,
+        SipCommand::Create { login, password } => {
+            let made = ops::create(desk, &login, password).await?;
+            Ok(with_password(desk, &made, "made"))
+        }
+        SipCommand::Password { login, name, password } => {
+            let name = name.unwrap_or_else(|| login.clone());
+            let changed = ops::set_password(desk, &login, &name, password).await?;
+            Ok(with_password(desk, &changed, "changed"))
+        }
+        SipCommand::Disable { login, name } => switch(desk, &login, name, false).await,
+        SipCommand::Enable { login, name } => switch(desk, &login, name, true).await,
+        SipCommand::Delete { login, name } => {
+            let peer = ops::delete(desk, &login, &name).await?;
+            Ok(Answer::new(
+                json!({ "name": peer.name, "deleted": true }),
+                format!("SIP account {} deleted", peer.name),
+            ))
+        }
+    }
+}
+
+/// Runs `tollgate ipauth …`.
+pub async fn ipauth(desk: &Desk, command: IpauthCommand) -> Outcome {
+    let (peer, what) = match command {
+        IpauthCommand::List { sip_login } => return list_addresses(desk, &sip_login).await,
+        IpauthCommand::Create { sip_login, ip } => {
+            (ops::create_address(desk, &sip_login, &ip).await?, "made")
+        }
+        IpauthCommand::Disable { sip_login, which } => {
+            (ops::set_address_active(desk, &sip_login, &which, false).await?, "switched off")
+        }
+        IpauthCommand::Enable { sip_login, which } => {
+            (ops::set_address_active(desk, &sip_login, &which, true).await?, "switched on")
+        }
+        IpauthCommand::Delete { sip_login, which } => {
+            let peer = ops::delete_address(desk, &sip_login, &which).await?;
+            let mut json = address_json(&peer);
+            if let Some(map) = json.as_object_mut() {
+                map.insert("deleted".to_owned(), Value::Bool(true));
+            }
+            return Ok(Answer::new(json, format!("IP peer {} deleted", peer.name)));
+        }
+    };
+    let ip = peer.source.map(|ip| ip.to_string()).unwrap_or_default();
+    Ok(Answer::new(address_json(&peer), format!("IP peer {} ({ip}, id {}) {what}", peer.name, peer.id)))
+}
+
+async fn switch(desk: &Desk, login: &str, name: Option<String>, active: bool) -> Outcome {
+    let name = name.unwrap_or_else(|| login.to_owned());
+    let peer = ops::set_active(desk, login, &name, active).await?;
+    let text = format!("SIP account {} switched {}", peer.name, if active { "on" } else { "off" });
+    Ok(Answer::new(sip_json(desk, &peer), text))
+}
+
+async fn list(desk: &Desk, login: &str, service: bool) -> Outcome {
+    let peers = ops::list(desk, login, service).await?;
+    let mut text = format!("{:<34} {:<5} {:<6} registered", "name", "main", "active");
+    for peer in &peers {
+        let registered = registered(desk, peer).map_or("unknown", yes);
+        let _ =
+            write!(text, "\n{:<34} {:<5} {:<6} {registered}", peer.name, yes(peer.main), yes(peer.active));
+    }
+    let listed: Vec<Value> = peers.iter().map(|peer| sip_json(desk, peer)).collect();
+    Ok(Answer::new(json!({ "login": login, "sip_accounts": listed }), text))
+}
+
+async fn list_addresses(desk: &Desk, sip_account: &str) -> Outcome {
+    let peers = ops::list_addresses(desk, sip_account).await?;
+    let mut text = format!("{:<8} {:<40} {:<15} status", "id", "name", "address");
+    for peer in &peers {
+        let ip = peer.source.map(|ip| ip.to_string()).unwrap_or_default();
+        let _ = write!(text, "\n{:<8} {:<40} {ip:<15} {}", peer.id, peer.name, i32::from(peer.active));
+    }
+    let listed: Vec<Value> = peers.iter().map(address_json).collect();
+    Ok(Answer::new(json!({ "sip_login": sip_account, "ip_auth": listed }), text))
+}
+
+/// Whether somebody is registered as the peer: known where the server runs that hears of it.
+fn registered(desk: &Desk, peer: &PeerRecord) -> Option<bool> {
+    desk.live_if_loaded()?;
+    peer.kind.has_password().then(|| desk.registrations.registered(&peer.name))
+}
+
+fn sip_json(desk: &Desk, peer: &PeerRecord) -> Value {
+    json!({
+        "id": peer.id,
+        "name": peer.name,
+        "kind": peer.kind.as_str(),
+        "main": peer.main,
+        "active": peer.active,
+        "service": peer.kind != PeerKind::Sip,
+        "registered": registered(desk, peer),
+        "ip": peer.source.map(|ip| ip.to_string()),
+        "created_at": peer.created_at.to_string(),
+    })
+}
+
+/// An IP peer as the published API names it; SIP comes to port 5060.
+fn address_json(peer: &PeerRecord) -> Value {
+    json!({
+        "id": peer.id,
+        "sip_login": peer.sip_account,
+        "peer_name": peer.name,
+        "ip": peer.source.map(|ip| ip.to_string()),
+        "port": 5060,
+        "status": i32::from(peer.active),
+    })
+}
+
+fn with_password(desk: &Desk, with: &WithPassword, what: &str) -> Answer {
+    let mut json = sip_json(desk, &with.peer);
+    if let Some(map) = json.as_object_mut() {
+        map.insert("password".to_owned(), with.password.clone().into());
+    }
+    let text = format!("SIP account {} {what}; password {} (shown this once)", with.peer.name, with.password);
+    Answer::new(json, text)
+}
+
+const fn yes(value: bool) -> &'static str {
+    if value { "yes" } else { "no" }
+}
+
+impl From<PeerError> for Failure {
+    fn from(error: PeerError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}

@@ -1,0 +1,485 @@
+//! What can be done to peers. Each is one transaction in the store, in force in a running server when it returns.
+//!
+//! Every one begins with the counters' lock, so that two that choose a name, or that count what there may be only so many
+//! of, do so one after the other; what is true of addresses is a constraint of the database besides.
+
+use jiff::Timestamp;
+
+use super::address::{self, AddressError};
+use super::digest::{self, PasswordError};
+use super::{PeerKind, name};
+use crate::accounts::{AccountRecord, Kind};
+use crate::app::desk::{Desk, FEED_ACCOUNT};
+use crate::secrets::{Secrets, SecretsError};
+use crate::store::peers::PeerRecord;
+use crate::store::{Reserved, Store, StoreError, Tx};
+
+/// SIP accounts that a client can have, the main one included.
+pub const MAX_SIP_ACCOUNTS: i64 = 100;
+/// IP peers that a SIP account can have: the offices of a large customer.
+pub const MAX_ADDRESSES: usize = 20;
+/// Web phones that a client can have at once: browsers of its people.
+pub const MAX_WEB_PEERS: i64 = 100;
+/// Names that are tried for a further SIP account: all others of the client, and as many of somebody else's.
+const NAME_TRIES: usize = 1_000;
+/// Peers that one transaction encrypts anew.
+const SEALED_AT_ONCE: i64 = 500;
+
+/// Why an operation was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum PeerError {
+    /// No account has this login.
+    #[error("there is no account {0}")]
+    UnknownAccount(String),
+    /// A reseller has no phones.
+    #[error("{0} is a reseller: it has no SIP accounts")]
+    NoPhones(String),
+    /// The account has no SIP account of this name.
+    #[error("there is no SIP account {0}")]
+    UnknownSipAccount(String),
+    /// The SIP account has no such IP peer.
+    #[error("{sip_account} has no IP peer {which}")]
+    UnknownAddress {
+        /// The SIP account.
+        sip_account: String,
+        /// What was asked for.
+        which: String,
+    },
+    /// The client has as many SIP accounts as it can have.
+    #[error("{login} has {limit} SIP accounts already")]
+    TooMany {
+        /// The client.
+        login: String,
+        /// How many it can have.
+        limit: i64,
+    },
+    /// The SIP account has as many IP peers as it can have.
+    #[error("{0} has {MAX_ADDRESSES} IP peers already")]
+    TooManyAddresses(String),
+    /// No further name was free.
+    #[error("no free name was found for {0}")]
+    NoFreeName(String),
+    /// The main SIP account stays as long as its account.
+    #[error("{0} is the main SIP account: it cannot be deleted")]
+    Main(String),
+    /// The password is refused.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// The address is refused.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// The address is a server's or a carrier's.
+    #[error("{ip} is the address of {whose}")]
+    OwnAddress {
+        /// The address.
+        ip: std::net::Ipv4Addr,
+        /// Whose it is.
+        whose: String,
+    },
+    /// Another active IP peer has the address. Whose is not said.
+    #[error("{0} is in use by an active IP peer")]
+    AddressTaken(std::net::Ipv4Addr),
+    /// The stored password cannot be read.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// The store failed.
+    #[error("the database failed: {0}")]
+    Store(#[from] StoreError),
+}
+
+impl PeerError {
+    /// The machine code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownAccount(_) => "unknown_account",
+            Self::NoPhones(_) => "no_phones",
+            Self::UnknownSipAccount(_) => "unknown_sip_account",
+            Self::UnknownAddress { .. } => "unknown_ip_peer",
+            Self::TooMany { .. } | Self::TooManyAddresses(_) => "too_many",
+            Self::NoFreeName(_) => "no_free_name",
+            Self::Main(_) => "main_sip_account",
+            Self::Password(_) => "bad_password",
+            Self::Address(_) | Self::OwnAddress { .. } => "bad_ip",
+            Self::AddressTaken(_) => "ip_taken",
+            Self::Secrets(_) => "key_file",
+            Self::Store(_) => "unavailable",
+        }
+    }
+}
+
+/// A peer with its password, shown this once.
+#[derive(Debug, Clone)]
+pub struct WithPassword {
+    /// The peer.
+    pub peer: PeerRecord,
+    /// Its password.
+    pub password: String,
+}
+
+/// Makes a further SIP account of a client, with the next free name.
+pub async fn create(desk: &Desk, login: &str, password: Option<String>) -> Result<WithPassword, PeerError> {
+    let password = chosen(password)?;
+    let (mut tx, account) = begin(desk, login).await?;
+    if tx.count_peers(account.id, PeerKind::Sip).await? >= MAX_SIP_ACCOUNTS {
+        return Err(PeerError::TooMany { login: login.to_owned(), limit: MAX_SIP_ACCOUNTS });
+    }
+    let name = free_name(&mut tx, name::further(login), login).await?;
+    let now = desk.clock.now();
+    let id = tx.append_feed(FEED_ACCOUNT, account.id, now).await?;
+    let peer = with_password(desk, id, name, account.id, PeerKind::Sip, &password, now);
+    finish_new(desk, tx, &peer).await?;
+    Ok(WithPassword { peer, password })
+}
+
+/// Makes a web phone's peer of a client; it does not count towards the 100 SIP accounts.
+pub async fn make_web_peer(desk: &Desk, login: &str) -> Result<WithPassword, PeerError> {
+    let password = digest::generate();
+    let (mut tx, account) = begin(desk, login).await?;
+    if tx.count_peers(account.id, PeerKind::Web).await? >= MAX_WEB_PEERS {
+        return Err(PeerError::TooMany { login: login.to_owned(), limit: MAX_WEB_PEERS });
+    }
+    let peers = tx.peers_of(account.id).await?;
+    let taken = peers.iter().filter(|peer| peer.kind == PeerKind::Web).filter_map(|peer| peer.number);
+    let number = name::lowest_free(taken);
+    let now = desk.clock.now();
+    let id = tx.append_feed(FEED_ACCOUNT, account.id, now).await?;
+    let name = name::web_peer(login, number);
+    let peer = PeerRecord {
+        number: Some(number),
+        ..with_password(desk, id, name, account.id, PeerKind::Web, &password, now)
+    };
+    finish_new(desk, tx, &peer).await?;
+    Ok(WithPassword { peer, password })
+}
+
+/// Adds the main SIP account of a client that is being made, named like its login. The transaction goes on.
+pub async fn insert_main(
+    desk: &Desk,
+    tx: &mut Tx,
+    account: &AccountRecord,
+    id: i64,
+) -> Result<String, StoreError> {
+    let password = digest::generate();
+    let (name, at) = (account.login.clone(), account.created_at);
+    let peer =
+        PeerRecord { main: true, ..with_password(desk, id, name, account.id, PeerKind::Sip, &password, at) };
+    tx.insert_peer(&peer).await?;
+    Ok(password)
+}
+
+/// Gives a SIP account another password: the given one, or a new one of our own.
+pub async fn set_password(
+    desk: &Desk,
+    login: &str,
+    name: &str,
+    password: Option<String>,
+) -> Result<WithPassword, PeerError> {
+    let password = chosen(password)?;
+    let (mut tx, account) = begin(desk, login).await?;
+    let peer = sip_account(&mut tx, &account, name).await?;
+    let sealed = digest::seal(&desk.secrets.load(), name, &password);
+    let now = desk.clock.now();
+    tx.set_peer_secret(name, &sealed, now).await?;
+    tx.append_feed(FEED_ACCOUNT, account.id, now).await?;
+    finish(desk, tx, account.id).await?;
+    Ok(WithPassword { peer: PeerRecord { secret: Some(sealed), changed_at: now, ..peer }, password })
+}
+
+/// Switches a SIP account on or off, and with it its IP peers.
+pub async fn set_active(desk: &Desk, login: &str, name: &str, active: bool) -> Result<PeerRecord, PeerError> {
+    let (mut tx, account) = begin(desk, login).await?;
+    let peer = sip_account(&mut tx, &account, name).await?;
+    let now = desk.clock.now();
+    tx.set_peer_active(name, active, now).await?;
+    tx.append_feed(FEED_ACCOUNT, account.id, now).await?;
+    finish(desk, tx, account.id).await?;
+    Ok(PeerRecord { active, changed_at: now, ..peer })
+}
+
+/// Deletes a SIP account and its IP peers. The main one stays.
+pub async fn delete(desk: &Desk, login: &str, name: &str) -> Result<PeerRecord, PeerError> {
+    let (mut tx, account) = begin(desk, login).await?;
+    let peer = sip_account(&mut tx, &account, name).await?;
+    if peer.main {
+        return Err(PeerError::Main(name.to_owned()));
+    }
+    for address in tx.address_peers_of(name).await? {
+        tx.delete_peer(&address.name).await?;
+    }
+    tx.delete_peer(name).await?;
+    tx.append_feed(FEED_ACCOUNT, account.id, desk.clock.now()).await?;
+    finish(desk, tx, account.id).await?;
+    Ok(peer)
+}
+
+/// An account's SIP accounts, the main one first; with `service` its IP peers and web phones too.
+pub async fn list(desk: &Desk, login: &str, service: bool) -> Result<Vec<PeerRecord>, PeerError> {
+    let account = desk.store.account_by_login(login).await?;
+    let account = with_phones(account, login)?;
+    let peers = desk.store.peers_of(account.id).await?;
+    Ok(peers.into_iter().filter(|peer| service || peer.kind == PeerKind::Sip).collect())
+}
+
+/// A SIP account's password in clear, for its owner.
+pub fn password_of(desk: &Desk, peer: &PeerRecord) -> Result<Option<String>, SecretsError> {
+    peer.secret.as_ref().map(|sealed| digest::open(&desk.secrets.load(), &peer.name, sealed)).transpose()
+}
+
+/// The IP peers of a SIP account.
+pub async fn list_addresses(desk: &Desk, sip_account: &str) -> Result<Vec<PeerRecord>, PeerError> {
+    let unknown = || PeerError::UnknownSipAccount(sip_account.to_owned());
+    desk.store
+        .peer_by_name(sip_account)
+        .await?
+        .filter(|peer| peer.kind == PeerKind::Sip)
+        .ok_or_else(unknown)?;
+    Ok(desk.store.address_peers_of(sip_account).await?)
+}
+
+/// Lets an address speak for a SIP account.
+pub async fn create_address(desk: &Desk, sip_account: &str, ip: &str) -> Result<PeerRecord, PeerError> {
+    let ip = address::check(ip, &desk.config.peers)?;
+    not_our_own(desk, ip).await?;
+    let (mut tx, above) = begin_at(desk, sip_account).await?;
+    let siblings = tx.address_peers_of(sip_account).await?;
+    if siblings.len() >= MAX_ADDRESSES {
+        return Err(PeerError::TooManyAddresses(sip_account.to_owned()));
+    }
+    if tx.peer_of_address(ip).await?.is_some() {
+        return Err(PeerError::AddressTaken(ip));
+    }
+    let number = name::lowest_free(siblings.iter().filter_map(|peer| peer.number));
+    let now = desk.clock.now();
+    let peer = PeerRecord {
+        id: tx.append_feed(FEED_ACCOUNT, above.account_id, now).await?,
+        name: name::address_peer(sip_account, number),
+        account_id: above.account_id,
+        kind: PeerKind::Ipa,
+        main: false,
+        active: true,
+        sip_account: Some(sip_account.to_owned()),
+        source: Some(ip),
+        number: Some(number),
+        secret: None,
+        created_at: now,
+        changed_at: now,
+    };
+    finish_new(desk, tx, &peer).await.map_err(|error| taken(error, ip))?;
+    Ok(peer)
+}
+
+/// Switches an IP peer of a SIP account on or off; `which` is its id, its name or its address.
+pub async fn set_address_active(
+    desk: &Desk,
+    sip_account: &str,
+    which: &str,
+    active: bool,
+) -> Result<PeerRecord, PeerError> {
+    let (mut tx, above) = begin_at(desk, sip_account).await?;
+    let peer = address_peer(&mut tx, sip_account, which).await?;
+    if let Some(ip) = peer.source.filter(|_| active && !peer.active) {
+        // What was a PBX's may be a server's by now, or be kept by somebody else.
+        address::check(&ip.to_string(), &desk.config.peers)?;
+        if tx.peer_of_address(ip).await?.is_some() {
+            return Err(PeerError::AddressTaken(ip));
+        }
+    }
+    let now = desk.clock.now();
+    let switched = tx.set_peer_active(&peer.name, active, now).await.map_err(PeerError::from);
+    switched.map_err(|error| {
+        peer.source.map_or_else(|| PeerError::NoFreeName(peer.name.clone()), |ip| taken(error, ip))
+    })?;
+    tx.append_feed(FEED_ACCOUNT, above.account_id, now).await?;
+    finish(desk, tx, above.account_id).await?;
+    Ok(PeerRecord { active, changed_at: now, ..peer })
+}
+
+/// Deletes an IP peer of a SIP account; `which` as in [`set_address_active`].
+pub async fn delete_address(desk: &Desk, sip_account: &str, which: &str) -> Result<PeerRecord, PeerError> {
+    let (mut tx, above) = begin_at(desk, sip_account).await?;
+    let peer = address_peer(&mut tx, sip_account, which).await?;
+    tx.delete_peer(&peer.name).await?;
+    tx.append_feed(FEED_ACCOUNT, above.account_id, desk.clock.now()).await?;
+    finish(desk, tx, above.account_id).await?;
+    Ok(peer)
+}
+
+/// Gives a password to SIP accounts that were made before there were any: unknown to everybody until it is changed.
+pub async fn give_missing_passwords(
+    store: &Store,
+    secrets: &Secrets,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    loop {
+        let mut tx = store.begin().await?;
+        let peers = tx.peers_without_secret(SEALED_AT_ONCE).await?;
+        if peers.is_empty() {
+            return tx.rollback().await;
+        }
+        for peer in &peers {
+            let sealed = digest::seal(secrets, &peer.name, &digest::generate());
+            tx.set_peer_secret(&peer.name, &sealed, now).await?;
+        }
+        tx.commit().await?;
+        tracing::info!(
+            peers = peers.len(),
+            "SIP accounts without a password got one; `tollgate sip password` sets it"
+        );
+    }
+}
+
+/// Encrypts every password with the current key; returns how many were under another one.
+pub async fn seal_anew(store: &Store, secrets: &Secrets) -> Result<usize, PeerError> {
+    let mut sealed_anew = 0;
+    loop {
+        let mut tx = store.begin().await?;
+        // Whoever changes one of these passwords waits.
+        tx.reserve_ids(Reserved::default()).await?;
+        let peers = tx.peers_under_other_key(secrets.current_id(), SEALED_AT_ONCE).await?;
+        if peers.is_empty() {
+            tx.rollback().await?;
+            return Ok(sealed_anew);
+        }
+        for peer in &peers {
+            let Some(old) = &peer.secret else { continue };
+            let password = digest::open(secrets, &peer.name, old)?;
+            let sealed = digest::seal(secrets, &peer.name, &password);
+            tx.set_peer_secret(&peer.name, &sealed, peer.changed_at).await?;
+        }
+        tx.commit().await?;
+        sealed_anew += peers.len();
+    }
+}
+
+fn chosen(password: Option<String>) -> Result<String, PasswordError> {
+    match password {
+        Some(password) => digest::check(&password).map(|()| password),
+        None => Ok(digest::generate()),
+    }
+}
+
+fn with_password(
+    desk: &Desk,
+    id: i64,
+    name: String,
+    account_id: i64,
+    kind: PeerKind,
+    password: &str,
+    at: Timestamp,
+) -> PeerRecord {
+    PeerRecord {
+        id,
+        secret: Some(digest::seal(&desk.secrets.load(), &name, password)),
+        name,
+        account_id,
+        kind,
+        main: false,
+        active: true,
+        sip_account: None,
+        source: None,
+        number: None,
+        created_at: at,
+        changed_at: at,
+    }
+}
+
+/// Begins a transaction that holds the counters' lock, on an account that has phones.
+async fn begin(desk: &Desk, login: &str) -> Result<(Tx, AccountRecord), PeerError> {
+    let mut tx = desk.store.begin().await?;
+    tx.reserve_ids(Reserved::default()).await?;
+    let account = tx.account_by_login(login).await?;
+    let account = with_phones(account, login)?;
+    Ok((tx, account))
+}
+
+/// As [`begin`], on a SIP account.
+async fn begin_at(desk: &Desk, sip_account: &str) -> Result<(Tx, PeerRecord), PeerError> {
+    let mut tx = desk.store.begin().await?;
+    tx.reserve_ids(Reserved::default()).await?;
+    let peer = tx.peer_by_name(sip_account).await?.filter(|peer| peer.kind == PeerKind::Sip);
+    let peer = peer.ok_or_else(|| PeerError::UnknownSipAccount(sip_account.to_owned()))?;
+    Ok((tx, peer))
+}
+
+fn with_phones(account: Option<AccountRecord>, login: &str) -> Result<AccountRecord, PeerError> {
+    match account {
+        None => Err(PeerError::UnknownAccount(login.to_owned())),
+        Some(account) if account.kind == Kind::Reseller => Err(PeerError::NoPhones(login.to_owned())),
+        Some(account) => Ok(account),
+    }
+}
+
+/// A SIP account or web phone of an account, by its name.
+async fn sip_account(tx: &mut Tx, account: &AccountRecord, name: &str) -> Result<PeerRecord, PeerError> {
+    let peer = tx.peer_by_name(name).await?;
+    peer.filter(|peer| peer.account_id == account.id && peer.kind == PeerKind::Sip)
+        .ok_or_else(|| PeerError::UnknownSipAccount(name.to_owned()))
+}
+
+async fn address_peer(tx: &mut Tx, sip_account: &str, which: &str) -> Result<PeerRecord, PeerError> {
+    let peers = tx.address_peers_of(sip_account).await?;
+    let names = |peer: &PeerRecord| peer.name == which || peer.id.to_string() == which;
+    let has = |peer: &PeerRecord| peer.source.is_some_and(|ip| ip.to_string() == which);
+    // Of several that had an address one after the other, the one that is on, or the newest.
+    let found = peers.iter().find(|peer| names(peer)).or_else(|| {
+        peers
+            .iter()
+            .find(|peer| has(peer) && peer.active)
+            .or_else(|| peers.iter().rev().find(|peer| has(peer)))
+    });
+    found.cloned().ok_or_else(|| PeerError::UnknownAddress {
+        sip_account: sip_account.to_owned(),
+        which: which.to_owned(),
+    })
+}
+
+/// The first name that nobody has.
+async fn free_name(
+    tx: &mut Tx,
+    names: impl Iterator<Item = String>,
+    login: &str,
+) -> Result<String, PeerError> {
+    for name in names.take(NAME_TRIES) {
+        let fits = crate::accounts::login::check(&name).is_ok();
+        if fits && tx.name_owner(&name).await?.is_none() && !tx.trunk_endpoint_exists(&name).await? {
+            return Ok(name);
+        }
+    }
+    Err(PeerError::NoFreeName(login.to_owned()))
+}
+
+/// An address that our own servers or our carriers have speaks for no customer.
+async fn not_our_own(desk: &Desk, ip: std::net::Ipv4Addr) -> Result<(), PeerError> {
+    let own = |whose: String| Err(PeerError::OwnAddress { ip, whose });
+    let is = |host: &str| host.parse() == Ok(ip);
+    if let Some(server) = desk.config.asterisk.iter().find(|server| is(&server.host)) {
+        return own(format!("the Asterisk server {}", server.name));
+    }
+    for trunk in desk.store.trunks().await? {
+        let host = trunk.host.as_deref().unwrap_or_default();
+        if is(host.split([':', ';']).next().unwrap_or(host)) {
+            return own(format!("the trunk {}", trunk.name));
+        }
+    }
+    Ok(())
+}
+
+/// The database's own word on an address that somebody took meanwhile.
+fn taken(error: PeerError, ip: std::net::Ipv4Addr) -> PeerError {
+    match error {
+        PeerError::Store(error) if error.unique_violation().is_some() => PeerError::AddressTaken(ip),
+        other => other,
+    }
+}
+
+async fn finish_new(desk: &Desk, mut tx: Tx, peer: &PeerRecord) -> Result<(), PeerError> {
+    tx.insert_name(&peer.name, peer.account_id).await?;
+    tx.insert_peer(peer).await?;
+    finish(desk, tx, peer.account_id).await
+}
+
+async fn finish(desk: &Desk, tx: Tx, account_id: i64) -> Result<(), PeerError> {
+    tx.commit().await?;
+    desk.account_changed(account_id).await?;
+    Ok(())
+}

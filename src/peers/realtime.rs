@@ -1,0 +1,206 @@
+//! Asterisk's reading of peers, over `res_config_curl`: answered from memory in microseconds.
+//!
+//! On the wire, a row by its id, as a form:
+//!
+//! ```text
+//! POST /realtime/ps_endpoints/single
+//! id=1001
+//! → id=1001&identify_by=username&auth=1001&…
+//! ```
+//!
+//! `/multi` answers rows, one a line; Asterisk asks it for all addresses at once (`id LIKE=%`). `/update`, `/store` and
+//! `/destroy` are answered `0` (nothing was changed: an empty answer makes Asterisk read beyond its buffer), `/require`
+//! `0` (nothing is missing). Whatever is not known or not allowed is answered 200 with an empty body: Asterisk reads the
+//! body of an error as a row.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
+use axum::http::{HeaderMap, header};
+use axum::routing::post;
+use base64::Engine as _;
+use hmac::digest::CtOutput;
+use ipnet::IpNet;
+use sha2::{Digest as _, Sha256};
+
+use super::PeerKind;
+use super::rows::{self, Family, Row};
+use crate::accounts::directory::Directory;
+use crate::accounts::phones::Peer;
+use crate::config::Config;
+use crate::secrets::Secrets;
+
+/// The name that Asterisk shows beside the token.
+pub const USER: &str = "tollgate";
+/// The largest form that Asterisk sends: a name, or an object's columns.
+const MAX_FORM_BYTES: usize = 64 * 1024;
+
+/// What is counted.
+#[derive(Debug, Default)]
+pub struct Counters {
+    found: AtomicU64,
+    unknown: AtomicU64,
+    refused: AtomicU64,
+}
+
+/// The answers.
+#[derive(Debug)]
+pub struct Realtime {
+    directory: Arc<Directory>,
+    secrets: Arc<ArcSwap<Secrets>>,
+    token: Option<String>,
+    allow: Vec<IpNet>,
+    realm: String,
+    endpoint: BTreeMap<String, String>,
+    counters: Counters,
+}
+
+impl Realtime {
+    /// Over the peers in memory.
+    pub fn new(config: &Config, directory: Arc<Directory>, secrets: Arc<ArcSwap<Secrets>>) -> Self {
+        Self {
+            directory,
+            secrets,
+            token: config.realtime.token.clone(),
+            allow: config.realtime.allow.clone(),
+            realm: config.sip.realm.clone(),
+            endpoint: config.peers.endpoint.clone(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// The routes of the internal listener. They need the caller's address as connection info.
+    pub fn router(self: Arc<Self>) -> Router {
+        Router::new()
+            .route("/realtime/{family}/{action}", post(answer))
+            .layer(DefaultBodyLimit::max(MAX_FORM_BYTES))
+            .with_state(self)
+    }
+
+    /// Prometheus' text.
+    pub fn metrics(&self) -> String {
+        let name = "tollgate_realtime_reads_total";
+        let mut out = format!("# HELP {name} Asterisk's reads of peers\n# TYPE {name} counter\n");
+        for (outcome, count) in [
+            ("found", &self.counters.found),
+            ("unknown", &self.counters.unknown),
+            ("refused", &self.counters.refused),
+        ] {
+            out.push_str(&format!("{name}{{outcome=\"{outcome}\"}} {}\n", count.load(Ordering::Relaxed)));
+        }
+        out
+    }
+
+    /// Whether this caller may read.
+    fn may_read(&self, from: IpAddr, headers: &HeaderMap) -> bool {
+        let from = from.to_canonical();
+        self.allow.iter().any(|net| net.contains(&from))
+            && shown_token(headers).is_some_and(|shown| self.token_is_right(&shown))
+    }
+
+    fn token_is_right(&self, shown: &str) -> bool {
+        // Digests are compared, in constant time: neither length nor content of the token shows in the time taken.
+        let digest = |text: &str| CtOutput::<Sha256>::new(Sha256::digest(text.as_bytes()));
+        let shown = digest(shown);
+        match &self.token {
+            Some(token) => shown == digest(token),
+            None => self.secrets.load().realtime_tokens().iter().any(|token| shown == digest(token)),
+        }
+    }
+
+    /// A row by its id.
+    pub fn single(&self, family: Family, id: &str) -> Option<Row> {
+        let row = self.directory.peer(id).filter(Peer::in_force).and_then(|peer| match family {
+            Family::Endpoints => rows::endpoint(id, &peer, &self.endpoint),
+            Family::Auths => rows::auth(id, &peer, &self.realm),
+            Family::Aors => rows::aor(id, &peer),
+            Family::Identifies => {
+                peer.source.filter(|_| peer.kind == PeerKind::Ipa).map(|source| rows::identify(id, source))
+            }
+        });
+        match row {
+            Some(_) => {
+                self.directory.changes().was_read(id);
+                self.counters.found.fetch_add(1, Ordering::Relaxed);
+            }
+            None => {
+                self.counters.unknown.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        row
+    }
+
+    /// All addresses. Nothing else is ever told all at once: neither names nor digests can be listed.
+    pub fn addresses(&self) -> Vec<Row> {
+        self.directory.changes().addresses_were_read();
+        let addresses = self.directory.phones().addresses();
+        self.counters.found.fetch_add(addresses.len() as u64, Ordering::Relaxed);
+        addresses.iter().map(|(name, source)| rows::identify(name, *source)).collect()
+    }
+
+    fn answer(&self, family: &str, action: &str, form: &[u8]) -> String {
+        let Some(family) = Family::parse(family) else { return nothing(action) };
+        let mut fields = form_urlencoded::parse(form);
+        match (action, fields.next()) {
+            ("single", Some((column, id))) if column == "id" => {
+                self.single(family, &id).map(|row| row.encode()).unwrap_or_default()
+            }
+            ("multi", Some((column, pattern)))
+                if family == Family::Identifies && column == "id LIKE" && pattern == "%" =>
+            {
+                let rows = self.addresses();
+                let lines: Vec<String> = rows.iter().map(Row::encode).collect();
+                lines.join("\n")
+            }
+            _ => nothing(action),
+        }
+    }
+}
+
+/// The answer that says nothing, in the way that the action needs.
+fn nothing(action: &str) -> String {
+    match action {
+        "update" | "store" | "destroy" | "require" => "0".to_owned(),
+        _ => String::new(),
+    }
+}
+
+fn shown_token(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, encoded) = value.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).ok()?;
+    let text = String::from_utf8(decoded).ok()?;
+    let (user, token) = text.split_once(':')?;
+    (user == USER).then(|| token.to_owned())
+}
+
+async fn answer(
+    State(realtime): State<Arc<Realtime>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    Path((family, action)): Path<(String, String)>,
+    headers: HeaderMap,
+    form: Bytes,
+) -> String {
+    if realtime.may_read(from.ip(), &headers) {
+        return realtime.answer(&family, &action, &form);
+    }
+    let before = realtime.counters.refused.fetch_add(1, Ordering::Relaxed);
+    // Once, then ever more rarely: whoever knocks without a key knocks often.
+    if before.is_power_of_two() || before == 0 {
+        tracing::warn!(
+            source.address = %from.ip(),
+            refused.total = before + 1,
+            "a reading of peers was refused: wrong token, or realtime.allow does not hold the address"
+        );
+    }
+    nothing(&action)
+}

@@ -1,0 +1,227 @@
+//! What Asterisk is told of a peer: the rows of its four families, and what no row may say.
+//!
+//! A SIP account and a web phone are known by their name and always by a password. An `_ipaN` is known by the address of
+//! the request and by nothing else: with Asterisk's default a stranger who writes its name into his From would call on
+//! its bill. [`Row::is_safe`] says so of every endpoint before it leaves.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use super::PeerKind;
+use crate::accounts::phones::Peer;
+
+/// Active IP peers beyond which an Asterisk is slowed down noticeably: it compares every request that no name matches
+/// with each of them, at a cost that grows with the square of their number.
+pub const MANY_ADDRESSES: usize = 1_000;
+
+/// The options of an endpoint beside those that say who it is. What is not here has Asterisk's default.
+const ENDPOINT: [(&str, &str); 20] = [
+    ("context", "tollgate"),
+    ("disallow", "all"),
+    ("allow", "alaw,ulaw,g722"),
+    // Media goes through the box: an end that went away is noticed, and neither side learns the other's address.
+    ("direct_media", "no"),
+    ("rtp_symmetric", "yes"),
+    ("force_rport", "yes"),
+    ("rewrite_contact", "yes"),
+    // A call whose media stopped, or whose BYE was lost, ends: it would be charged on and on.
+    ("rtp_timeout", "60"),
+    ("rtp_timeout_hold", "300"),
+    ("timers", "yes"),
+    ("timers_sess_expires", "900"),
+    // REFER would make a call that nobody authorised; NOTIFY and MESSAGE have no use.
+    ("allow_transfer", "no"),
+    ("allow_subscribe", "no"),
+    // Who calls is decided by Tollgate, not by a From or a P-Asserted-Identity.
+    ("trust_id_inbound", "no"),
+    ("trust_id_outbound", "no"),
+    ("allow_overlap", "no"),
+    ("redirect_method", "user"),
+    ("one_touch_recording", "no"),
+    ("max_audio_streams", "1"),
+    ("max_video_streams", "0"),
+];
+/// Options that `peers.endpoint` cannot set: who a request is from, what it is challenged with, where its call goes,
+/// and what would make calls that nobody authorised.
+const GUARDED: [&str; 21] = [
+    "id",
+    "type",
+    "aors",
+    "auth",
+    "outbound_auth",
+    "identify_by",
+    "context",
+    "message_context",
+    "subscribe_context",
+    "refer_blind_progress",
+    "allow_transfer",
+    "allow_subscribe",
+    "allow_overlap",
+    "redirect_method",
+    "trust_id_inbound",
+    "one_touch_recording",
+    "record_on_feature",
+    "record_off_feature",
+    "set_var",
+    "accountcode",
+    "acl",
+];
+/// The longest option and the longest value of `peers.endpoint`.
+const MAX_OPTION_CHARS: usize = 200;
+
+/// A family that Asterisk reads, as `extconfig.conf` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// `ps_endpoints`.
+    Endpoints,
+    /// `ps_auths`.
+    Auths,
+    /// `ps_aors`.
+    Aors,
+    /// `ps_endpoint_id_ips`.
+    Identifies,
+}
+
+impl Family {
+    /// By its name.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "ps_endpoints" => Some(Self::Endpoints),
+            "ps_auths" => Some(Self::Auths),
+            "ps_aors" => Some(Self::Aors),
+            "ps_endpoint_id_ips" => Some(Self::Identifies),
+            _ => None,
+        }
+    }
+}
+
+/// One row: columns with their values, in the order in which they are sent. The order matters to `disallow` and `allow`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row(Vec<(String, String)>);
+
+impl Row {
+    fn of(name: &str, columns: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        let id = ("id".to_owned(), name.to_owned());
+        Self(
+            std::iter::once(id)
+                .chain(columns.into_iter().map(|(key, value)| (key.to_owned(), value)))
+                .collect(),
+        )
+    }
+
+    /// The columns.
+    pub fn columns(&self) -> &[(String, String)] {
+        &self.0
+    }
+
+    /// A column's value.
+    pub fn get(&self, column: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == column).map(|(_, value)| value.as_str())
+    }
+
+    fn set(&mut self, column: &str, value: &str) {
+        match self.0.iter_mut().find(|(known, _)| known == column) {
+            Some((_, old)) => value.clone_into(old),
+            None => self.0.push((column.to_owned(), value.to_owned())),
+        }
+    }
+
+    /// As the wire has it: `column=value&…`, urlencoded.
+    pub fn encode(&self) -> String {
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.0).finish()
+    }
+
+    /// Whether an endpoint is known in its kind's way alone, and leads to Tollgate's dialplan.
+    pub fn is_safe(&self, kind: PeerKind) -> bool {
+        let name = self.get("id").unwrap_or_default();
+        let once =
+            |column: &str| self.0.iter().filter(|(known, _)| known.eq_ignore_ascii_case(column)).count() == 1;
+        let known = match kind {
+            PeerKind::Sip | PeerKind::Web => {
+                self.get("identify_by") == Some("username") && self.get("auth") == Some(name) && once("auth")
+            }
+            PeerKind::Ipa => {
+                self.get("identify_by") == Some("ip") && !self.0.iter().any(|(key, _)| key == "auth")
+            }
+        };
+        known
+            && !name.is_empty()
+            && once("identify_by")
+            && once("context")
+            && self.get("context") == Some("tollgate")
+            && self.get("allow_transfer") == Some("no")
+    }
+}
+
+/// The endpoint of a peer; none if what is configured would make it unsafe.
+pub fn endpoint(name: &str, peer: &Peer, extra: &BTreeMap<String, String>) -> Option<Row> {
+    let known: &[(&str, &str)] = match peer.kind {
+        PeerKind::Sip | PeerKind::Web => &[("identify_by", "username"), ("auth", name), ("aors", name)],
+        PeerKind::Ipa => &[("identify_by", "ip")],
+    };
+    let mut row = Row::of(name, []);
+    for (column, value) in known.iter().chain(&ENDPOINT) {
+        row.set(column, value);
+    }
+    for (column, value) in extra {
+        row.set(column, value);
+    }
+    let safe = row.is_safe(peer.kind);
+    if !safe {
+        tracing::error!(peer.name = %name, "peers.endpoint makes this endpoint unsafe: Asterisk is not told of it");
+    }
+    safe.then_some(row)
+}
+
+/// The auth of a peer that has a password.
+pub fn auth(name: &str, peer: &Peer, realm: &str) -> Option<Row> {
+    let digest = peer.digest.filter(|_| peer.kind.has_password())?;
+    Some(Row::of(
+        name,
+        [
+            ("auth_type", "digest".to_owned()),
+            ("username", name.to_owned()),
+            ("realm", realm.to_owned()),
+            ("password_digest", digest.password_digest()),
+        ],
+    ))
+}
+
+/// The aor of a peer that registers.
+pub fn aor(name: &str, peer: &Peer) -> Option<Row> {
+    peer.kind.has_password().then(|| {
+        Row::of(
+            name,
+            [
+                ("max_contacts", "5"),
+                ("remove_existing", "yes"),
+                ("minimum_expiration", "60"),
+                ("maximum_expiration", "3600"),
+                ("default_expiration", "600"),
+            ]
+            .map(|(key, value)| (key, value.to_owned())),
+        )
+    })
+}
+
+/// The identify of an `_ipaN`: one address.
+pub fn identify(name: &str, source: Ipv4Addr) -> Row {
+    Row::of(name, [("endpoint", name.to_owned()), ("match", format!("{source}/32"))])
+}
+
+/// What is wrong with `peers.endpoint`, if anything.
+pub fn check_extra(extra: &BTreeMap<String, String>) -> Result<(), String> {
+    for (option, value) in extra {
+        if GUARDED.contains(&option.as_str()) {
+            return Err(format!("peers.endpoint: {option} guards calls and cannot be set"));
+        }
+        let name = option.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        if !name || option.is_empty() || option.len() > MAX_OPTION_CHARS {
+            return Err(format!("peers.endpoint: {option:?} is not the name of an option"));
+        }
+        if value.len() > MAX_OPTION_CHARS || !value.bytes().all(|b| b.is_ascii_graphic() || b == b' ') {
+            return Err(format!("peers.endpoint: the value of {option} is not printable or too long"));
+        }
+    }
+    Ok(())
+}

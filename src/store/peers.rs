@@ -1,0 +1,258 @@
+//! Peers: SIP accounts, peers known by their address, web phones.
+
+use std::net::Ipv4Addr;
+
+use jiff::Timestamp;
+
+use super::{Session, Store, StoreError, Tx, from_micros, on, row, to_micros};
+use crate::peers::PeerKind;
+use crate::secrets::Sealed;
+
+const INSERT: &str = include_str!("../../sql/queries/peers_insert.sql");
+const OF: &str = include_str!("../../sql/queries/peers_of.sql");
+const PAGE: &str = include_str!("../../sql/queries/peers_page.sql");
+const BY_NAME: &str = include_str!("../../sql/queries/peers_by_name.sql");
+const BY_ID: &str = include_str!("../../sql/queries/peers_by_id.sql");
+const OF_SIP_ACCOUNT: &str = include_str!("../../sql/queries/peers_of_sip_account.sql");
+const OF_ADDRESS: &str = include_str!("../../sql/queries/peers_of_address.sql");
+const WITHOUT_SECRET: &str = include_str!("../../sql/queries/peers_without_secret.sql");
+const UNDER_OTHER_KEY: &str = include_str!("../../sql/queries/peers_under_other_key.sql");
+const COUNT: &str = include_str!("../../sql/queries/peers_count.sql");
+const ACTIVE_ADDRESSES: &str = include_str!("../../sql/queries/peers_active_addresses.sql");
+const SET_ACTIVE: &str = include_str!("../../sql/queries/peers_set_active.sql");
+const SET_SECRET: &str = include_str!("../../sql/queries/peers_set_secret.sql");
+const DELETE: &str = include_str!("../../sql/queries/peers_delete.sql");
+const NAME_DELETE: &str = include_str!("../../sql/queries/names_delete.sql");
+
+/// Rows read at a time when everything is loaded.
+const PAGE_ROWS: i64 = 5_000;
+
+row! {
+    struct PeerRow {
+        peer_id: i64,
+        name: String,
+        account_id: i64,
+        kind: String,
+        main: i64,
+        active: i64,
+        sip_account: Option<String>,
+        source_ip: Option<String>,
+        number: Option<i64>,
+        secret_key_id: Option<i64>,
+        secret: Option<Vec<u8>>,
+        created_at_us: i64,
+        changed_at_us: i64,
+    }
+}
+
+/// A peer as the store has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerRecord {
+    /// Its id, unique for ever: the feed position of the change that made it.
+    pub id: i64,
+    /// The endpoint's name, one namespace with logins.
+    pub name: String,
+    /// Who pays.
+    pub account_id: i64,
+    /// What it is.
+    pub kind: PeerKind,
+    /// Whether it is its account's main SIP account.
+    pub main: bool,
+    /// Whether it may call; an account's own `active` is another matter.
+    pub active: bool,
+    /// Of an `_ipaN`: the SIP account it belongs to.
+    pub sip_account: Option<String>,
+    /// Of an `_ipaN`: the address that its requests come from.
+    pub source: Option<Ipv4Addr>,
+    /// The N of `_ipaN` and `_webN`.
+    pub number: Option<u32>,
+    /// Its password, encrypted; none of an `_ipaN`, and of a SIP account older than passwords.
+    pub secret: Option<Sealed>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub changed_at: Timestamp,
+}
+
+impl PeerRow {
+    fn record(self) -> Result<PeerRecord, StoreError> {
+        let wrong = |what: &str| StoreError::Inconsistent {
+            table: "peers",
+            reason: format!("peer {}: {what}", self.name),
+        };
+        let secret = match (self.secret_key_id, self.secret) {
+            (Some(key_id), Some(bytes)) => {
+                Some(Sealed { key_id: u16::try_from(key_id).map_err(|_| wrong("secret_key_id"))?, bytes })
+            }
+            _ => None,
+        };
+        Ok(PeerRecord {
+            kind: PeerKind::parse(&self.kind).ok_or_else(|| wrong("kind"))?,
+            source: self
+                .source_ip
+                .as_deref()
+                .map(|text| text.parse().map_err(|_| wrong("source_ip")))
+                .transpose()?,
+            number: self.number.map(|n| u32::try_from(n).map_err(|_| wrong("number"))).transpose()?,
+            id: self.peer_id,
+            account_id: self.account_id,
+            main: self.main != 0,
+            active: self.active != 0,
+            sip_account: self.sip_account,
+            secret,
+            created_at: from_micros(self.created_at_us),
+            changed_at: from_micros(self.changed_at_us),
+            name: self.name,
+        })
+    }
+}
+
+fn records(rows: Vec<PeerRow>) -> Result<Vec<PeerRecord>, StoreError> {
+    rows.into_iter().map(PeerRow::record).collect()
+}
+
+/// A peer by its name, as this session sees it.
+async fn by_name(session: &mut impl Session, name: &str) -> Result<Option<PeerRecord>, StoreError> {
+    let row: Option<PeerRow> = on!(session, c => sqlx::query_as(BY_NAME).bind(name).fetch_optional(c).await)?;
+    row.map(PeerRow::record).transpose()
+}
+
+async fn of_sip_account(session: &mut impl Session, name: &str) -> Result<Vec<PeerRecord>, StoreError> {
+    records(on!(session, c => sqlx::query_as(OF_SIP_ACCOUNT).bind(name).fetch_all(c).await)?)
+}
+
+impl Tx {
+    /// Adds a peer whose name is in the namespace already.
+    ///
+    /// An address that another active `_ipaN` has is an error of the database ([`StoreError::unique_violation`]).
+    pub async fn insert_peer(&mut self, peer: &PeerRecord) -> Result<(), StoreError> {
+        on!(self, c => sqlx::query(INSERT)
+            .bind(peer.id)
+            .bind(&peer.name)
+            .bind(peer.account_id)
+            .bind(peer.kind.as_str())
+            .bind(i64::from(peer.main))
+            .bind(i64::from(peer.active))
+            .bind(&peer.sip_account)
+            .bind(peer.source.map(|ip| ip.to_string()))
+            .bind(peer.number.map(i64::from))
+            .bind(peer.secret.as_ref().map(|secret| i64::from(secret.key_id)))
+            .bind(peer.secret.as_ref().map(|secret| secret.bytes.clone()))
+            .bind(to_micros(peer.created_at))
+            .bind(to_micros(peer.changed_at))
+            .execute(c).await.map(drop))?;
+        Ok(())
+    }
+
+    /// A peer as this transaction sees it.
+    pub async fn peer_by_name(&mut self, name: &str) -> Result<Option<PeerRecord>, StoreError> {
+        by_name(self, name).await
+    }
+
+    /// A peer by its id, as this transaction sees it.
+    pub async fn peer_by_id(&mut self, id: i64) -> Result<Option<PeerRecord>, StoreError> {
+        let row: Option<PeerRow> = on!(self, c => sqlx::query_as(BY_ID).bind(id).fetch_optional(c).await)?;
+        row.map(PeerRow::record).transpose()
+    }
+
+    /// The active `_ipaN` that has an address.
+    pub async fn peer_of_address(&mut self, ip: Ipv4Addr) -> Result<Option<PeerRecord>, StoreError> {
+        let row: Option<PeerRow> =
+            on!(self, c => sqlx::query_as(OF_ADDRESS).bind(ip.to_string()).fetch_optional(c).await)?;
+        row.map(PeerRow::record).transpose()
+    }
+
+    /// The `_ipaN` of a SIP account, by N.
+    pub async fn address_peers_of(&mut self, sip_account: &str) -> Result<Vec<PeerRecord>, StoreError> {
+        of_sip_account(self, sip_account).await
+    }
+
+    /// An account's peers: the main one first, then by age.
+    pub async fn peers_of(&mut self, account_id: i64) -> Result<Vec<PeerRecord>, StoreError> {
+        records(on!(self, c => sqlx::query_as(OF).bind(account_id).fetch_all(c).await)?)
+    }
+
+    /// How many peers of a kind an account has.
+    pub async fn count_peers(&mut self, account_id: i64, kind: PeerKind) -> Result<i64, StoreError> {
+        let (count,): (i64,) =
+            on!(self, c => sqlx::query_as(COUNT).bind(account_id).bind(kind.as_str()).fetch_one(c).await)?;
+        Ok(count)
+    }
+
+    /// Switches a peer on or off. As with [`Tx::insert_peer`] its address may be taken.
+    pub async fn set_peer_active(
+        &mut self,
+        name: &str,
+        active: bool,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        on!(self, c => sqlx::query(SET_ACTIVE).bind(name).bind(i64::from(active)).bind(to_micros(at))
+            .execute(c).await.map(drop))?;
+        Ok(())
+    }
+
+    /// Gives a peer another encrypted password.
+    pub async fn set_peer_secret(
+        &mut self,
+        name: &str,
+        secret: &Sealed,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        on!(self, c => sqlx::query(SET_SECRET).bind(name).bind(i64::from(secret.key_id))
+            .bind(secret.bytes.clone()).bind(to_micros(at)).execute(c).await.map(drop))?;
+        Ok(())
+    }
+
+    /// Removes a peer, and its name from the namespace.
+    pub async fn delete_peer(&mut self, name: &str) -> Result<(), StoreError> {
+        on!(self, c => sqlx::query(DELETE).bind(name).execute(c).await.map(drop))?;
+        on!(self, c => sqlx::query(NAME_DELETE).bind(name).execute(c).await.map(drop))?;
+        Ok(())
+    }
+
+    /// Peers that must have a password and have none, at most so many.
+    pub async fn peers_without_secret(&mut self, limit: i64) -> Result<Vec<PeerRecord>, StoreError> {
+        records(on!(self, c => sqlx::query_as(WITHOUT_SECRET).bind(limit).fetch_all(c).await)?)
+    }
+
+    /// Peers whose password is encrypted with another key than this one, at most so many, by the key.
+    pub async fn peers_under_other_key(
+        &mut self,
+        key_id: u16,
+        limit: i64,
+    ) -> Result<Vec<PeerRecord>, StoreError> {
+        let key_id = i64::from(key_id);
+        records(on!(self, c => sqlx::query_as(UNDER_OTHER_KEY).bind(key_id).bind(limit).fetch_all(c).await)?)
+    }
+}
+
+impl Store {
+    /// The next page of peers after a name, by name; empty at the end.
+    pub async fn peers_after(&self, name: &str) -> Result<Vec<PeerRecord>, StoreError> {
+        let mut reader = self.reader().await?;
+        records(on!(&mut reader, c => sqlx::query_as(PAGE).bind(name).bind(PAGE_ROWS).fetch_all(c).await)?)
+    }
+
+    /// An account's peers: the main one first, then by age.
+    pub async fn peers_of(&self, account_id: i64) -> Result<Vec<PeerRecord>, StoreError> {
+        let mut reader = self.reader().await?;
+        records(on!(&mut reader, c => sqlx::query_as(OF).bind(account_id).fetch_all(c).await)?)
+    }
+
+    /// A peer by its name.
+    pub async fn peer_by_name(&self, name: &str) -> Result<Option<PeerRecord>, StoreError> {
+        by_name(&mut self.reader().await?, name).await
+    }
+
+    /// The `_ipaN` of a SIP account, by N.
+    pub async fn address_peers_of(&self, sip_account: &str) -> Result<Vec<PeerRecord>, StoreError> {
+        of_sip_account(&mut self.reader().await?, sip_account).await
+    }
+
+    /// How many `_ipaN` are switched on.
+    pub async fn active_address_peers(&self) -> Result<i64, StoreError> {
+        let mut reader = self.reader().await?;
+        let (count,): (i64,) = on!(&mut reader, c => sqlx::query_as(ACTIVE_ADDRESSES).fetch_one(c).await)?;
+        Ok(count)
+    }
+}

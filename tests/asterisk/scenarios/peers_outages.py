@@ -1,0 +1,96 @@
+"""The internal listener dead or silent, the manager link cut: cached phones go on, and nothing changed stays untold."""
+
+import random
+import time
+
+from rig import net, world
+from rig.process import wait_until
+from rig.sipp import Carrier
+from scenarios.peers import OTHER, calls, registers
+
+CUTS = 12
+
+
+def run(rig, claims):
+    engine = rig.engine("peers-outages")
+    world.build(engine, rig.folder, clients=(world.CLIENT, OTHER))
+    engine.start().wait_linked()
+    carriers = [Carrier(rig.logs, name, ring_ms=20) for name in ("carrier-a", "carrier-b")]
+    _listener_away(rig, claims)
+    _link_away(rig, claims, engine)
+    _link_cut_often(rig, claims, engine)
+    claims.equal("the audit finds no difference", engine.audit()["differences"], [])
+    for carrier in carriers:
+        carrier.stop()
+
+
+def _listener_away(rig, claims):
+    claims.equal("a phone registers", registers(world.CLIENT)(), 200)
+    claims.equal("an IP peer calls", calls("4930000000", None, net.PBX)(), 200)
+    for what, begin in (("silent", _silence), ("dead", _death)):
+        begin(rig)
+        began = time.monotonic()
+        claims.equal(f"the listener {what}, a cached phone registers", registers(world.CLIENT)(), 200)
+        claims.equal("it calls", calls(world.CLIENT)(), 200)
+        claims.that("neither waits", time.monotonic() - began < 1.0, time.monotonic() - began)
+        began = time.monotonic()
+        claims.equal("an IP peer calls", calls("4930000000", None, net.PBX)(), 200)
+        claims.that("it waits no longer than for its name", time.monotonic() - began < 2.5, time.monotonic() - began)
+        claims.equal("a phone that is not cached is challenged in vain", registers("290000")(), 401)
+        rig.realtime.reset()
+
+
+def _silence(rig):
+    rig.realtime.silent = True
+
+
+def _death(rig):
+    rig.realtime.close()
+
+
+def _link_away(rig, claims, engine):
+    """What changes while the link is away is in force right after it is back."""
+    further = engine.cli("sip", "create", OTHER, "--password", net.PASSWORD)["name"]
+    for name in (further, OTHER):
+        claims.equal(f"{name} registers", registers(name)(), 200)
+    rig.manager.close()
+    wait_until("the link to be away", lambda: not engine.linked(), 10)
+    engine.cli("sip", "disable", OTHER, further)
+    engine.cli("sip", "password", OTHER, "--password", "while-you-were-out")
+    engine.cli("ipauth", "disable", world.CLIENT, net.PBX)
+    claims.equal("while the link is away a call of what was switched off is refused", calls(further)(), 403)
+    claims.equal("and so is one of an IP peer", calls("4930000000", None, net.PBX)(), 403)
+    rig.manager.open()
+    wait_until("the link to be back", engine.linked, 15)
+    began = time.monotonic()
+    claims.soon("back, what was switched off does not register", registers(further), 401, 2)
+    claims.soon("its registration is gone", lambda: rig.asterisk.contacts(further), [], 2)
+    claims.soon("an old password is refused", registers(OTHER), 401, 2)
+    claims.equal("the new one is taken", registers(OTHER, "while-you-were-out")(), 200)
+    claims.soon("an IP peer that was switched off is challenged", calls("4930000000", None, net.PBX), 401, 2)
+    claims.that("all of it right away", time.monotonic() - began < 2.5, time.monotonic() - began)
+    engine.cli("sip", "password", OTHER, "--password", net.PASSWORD)
+    engine.cli("ipauth", "enable", world.CLIENT, net.PBX)
+
+
+def _link_cut_often(rig, claims, engine):
+    """The link is cut again and again while peers change; when it is back, Asterisk's view is the database's."""
+    chance = random.Random(3)
+    names = [engine.cli("sip", "create", world.CLIENT, "--password", net.PASSWORD)["name"] for _ in range(4)]
+    active = dict.fromkeys(names, True)
+    for _ in range(CUTS):
+        name = chance.choice(names)
+        registers(name)()
+        if chance.random() < 0.5:
+            rig.manager.cut()
+        active[name] = not active[name]
+        engine.cli("sip", "enable" if active[name] else "disable", world.CLIENT, name)
+        if chance.random() < 0.7:
+            rig.manager.cut()
+        time.sleep(chance.random() * 0.3)
+    wait_until("the link to be back", engine.linked, 15)
+    wanted = {name: 200 if on else 401 for name, on in active.items()}
+    claims.soon(f"after {CUTS} changes with the link cut in between, Asterisk's view is the database's",
+                lambda: {name: registers(name)() for name in names}, wanted, 10)
+    gone = [name for name, on in active.items() if not on]
+    claims.equal("and nobody is registered who is switched off", [rig.asterisk.contacts(name) for name in gone], [[]] * len(gone))
