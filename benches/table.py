@@ -153,6 +153,16 @@ def ledger(directory):
         )
 
 
+def metering(directory):
+    measured = facts(directory, "metering", "metering")
+    row(
+        f"metering {thousands(measured['live'])} live calls in slices of 120 s: holds renewed and journalled, ends told",
+        f"{measured['core_percent']} % of one core",
+        f"{measured['renewals_per_second']} renewals and {measured['pushes_per_second']} ends a second",
+        target="10 %",
+    )
+
+
 def machine():
     names = re.findall(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     load = os.getloadavg()[0]
@@ -166,7 +176,7 @@ def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     directory = Path(sys.argv[1])
-    for part in [prefixes, imports, calls, charges, fastagi, ledger]:
+    for part in [prefixes, imports, calls, charges, fastagi, ledger, metering]:
         part(directory)
     print("| what | measured | beside it | ratio | target |")
     print("|---|---|---|---|---|")

@@ -19,6 +19,7 @@ use tollgate::catalog::admin::plans::{self, Basis, PlanSpec};
 use tollgate::catalog::admin::tariffs::{self, Import};
 use tollgate::catalog::admin::trunks::{self, TrunkSpec};
 use tollgate::catalog::deck::ColumnMap;
+use tollgate::clock::{Clock, SystemClock};
 use tollgate::config::Config;
 use tollgate::ledger::CallKey;
 use tollgate_rating::plan::Markup;
@@ -48,10 +49,15 @@ pub(crate) struct House {
 impl House {
     /// Opens a database, fills it as an operator would, and begins to own it.
     pub(crate) async fn open(numbers: usize) -> Self {
+        Self::open_with(numbers, Arc::new(SystemClock::new())).await
+    }
+
+    /// As [`House::open`], with the clock given.
+    pub(crate) async fn open_with(numbers: usize, clock: Arc<dyn Clock>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut config = Config::default();
         config.database.url = format!("sqlite://{}", dir.path().join("bench.db").display());
-        let desk = Arc::new(Desk::open(Arc::new(config)).await.unwrap());
+        let desk = Arc::new(Desk::open_with(Arc::new(config), clock).await.unwrap());
         fill_catalog(&desk).await;
         let clients = fill_accounts(&desk).await;
         let calls = Arc::clone(desk.live().await.unwrap());

@@ -85,7 +85,7 @@ impl<'a> Pbx<'a> {
                 if call.talked_ms >= call.end_ms {
                     let call = self.calls.remove(at);
                     let mut end = End::answered(call.end_ms);
-                    end.extras = "hung_up_by=system".to_owned();
+                    "hung_up_by=system".clone_into(&mut end.extras);
                     assert!(self.app.end(&call.granted, &end).await);
                     self.ended.push(call.end_ms);
                 } else {

@@ -104,6 +104,19 @@ class Asterisk:
             path.write_text(own)
             self.cli("dialplan reload")
 
+    @contextmanager
+    def asking(self, address):
+        """The same dialplan with Tollgate's FastAGI at another address."""
+        path = self.outside / "etc" / "site" / "globals.conf"
+        own = path.read_text()
+        self._replace(path, {"TG_AGI": address})
+        self.cli("dialplan reload")
+        try:
+            yield
+        finally:
+            path.write_text(own)
+            self.cli("dialplan reload")
+
     def start(self):
         conf = str(self.inside / "etc" / "asterisk.conf")
         self.process = Process(
@@ -114,6 +127,11 @@ class Asterisk:
         except RigError as error:
             raise RigError(f"{error}; its output: {self.process.tail()}") from error
         return self
+
+    def kill(self):
+        """Ends it as a power cut would; `start` starts it anew with what it had on its disk."""
+        self.process.kill()
+        self.process.stop()
 
     def cli(self, command):
         """What the console answers to a command."""

@@ -20,7 +20,6 @@ PHONE_PORT = 6000
 # The address of the PBX that is known by it.
 PBX = "127.0.3.1"
 PASSWORD = "rig-phone-password"
-INTERNAL_TOKEN = "rig-internal-token-0123456789"
 # What Asterisk reads peers with.
 REALTIME_TOKEN = "RigRealtimeToken0123456789abcdef"
 # Loopback is no public address: IP peers of the rig are allowed to live there.
