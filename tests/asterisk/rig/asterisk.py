@@ -6,6 +6,7 @@ Only files of `site/` are replaced: they are the ones that the owner of a box ed
 import os
 import re
 import secrets
+import signal
 import shutil
 import subprocess
 import time
@@ -121,6 +122,13 @@ class Asterisk:
 
     def running(self):
         return self.process is not None and self.process.running()
+
+    def freeze(self):
+        """It keeps its ports and its connections, and says nothing."""
+        self.process.signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.signal(signal.SIGCONT)
 
     def channels(self):
         """The names of the channels that are there now."""
