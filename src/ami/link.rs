@@ -96,18 +96,22 @@ impl Shared {
 
     /// The link is away, for this reason; said once.
     pub(super) fn away(&self, reason: &str) {
+        if self.set_away(reason) {
+            tracing::warn!(server = %self.server, "the manager link is away: {reason}");
+        }
+    }
+
+    /// As [`Shared::away`], where that is no news to anybody but the subscribers; whether it was not so already.
+    pub(super) fn set_away(&self, reason: &str) -> bool {
         let state = LinkState::Away { reason: reason.to_owned() };
-        let is_news = self.with_subscribers(|subscribers| {
+        self.with_subscribers(|subscribers| {
             let is_news = *self.state.borrow() != state;
             let before = self.state.send_replace(state);
             if matches!(before, LinkState::Up(_)) {
                 subscribers.tell_state(&LinkEvent::Down, &self.metrics);
             }
             is_news
-        });
-        if is_news {
-            tracing::warn!(server = %self.server, "the manager link is away: {reason}");
-        }
+        })
     }
 
     /// An event came.

@@ -6,8 +6,8 @@ Only files of `site/` are replaced: they are the ones that the owner of a box ed
 import os
 import re
 import secrets
-import signal
 import shutil
+import signal
 import subprocess
 import time
 from contextlib import contextmanager
