@@ -206,7 +206,7 @@ impl Link {
 
     /// Carries out an action that is answered by a list, whole or an error: the number of items must be the one that the
     /// closing event tells, every item must carry our `ActionID`, none may be ambiguous, and nothing may stand between
-    /// them. Waits at most ten seconds. Gives the items, without the first answer and the closing event; at most 20,000.
+    /// them. Waits at most ten seconds. Gives the items, without the first answer and the closing event; at most 120,000.
     pub async fn list(&self, action: Action) -> Result<Vec<Message>, AmiError> {
         let (answer, answered) = oneshot::channel();
         let name = action.name();
