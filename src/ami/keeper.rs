@@ -41,7 +41,7 @@ pub(super) async fn keep(
         () = connect_again_and_again(&settings, &shared, &mut commands, &clock, &stop) => {}
         () = settling => {}
     }
-    shared.away("the service stops");
+    shared.set_away("the service stops");
     shared.settle();
 }
 

@@ -26,6 +26,9 @@ use crate::clock::Clock;
 const READ_BYTES: usize = 64 * 1_024;
 /// A network that forgets idle connections sees one at work; the pings notice a dead one long before.
 const KEEPALIVE: Duration = Duration::from_secs(15);
+/// A line that carries one way only is noticed too: what we sent must be acknowledged within this time, by the server's
+/// kernel, however busy the server itself is.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Either kind of connection.
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -66,7 +69,9 @@ pub(super) async fn connect(
         let tcp = TcpStream::connect((settings.host.as_str(), settings.port)).await.map_err(unreachable)?;
         tcp.set_nodelay(true).map_err(unreachable)?;
         let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
-        SockRef::from(&tcp).set_tcp_keepalive(&keepalive).map_err(unreachable)?;
+        let socket = SockRef::from(&tcp);
+        socket.set_tcp_keepalive(&keepalive).map_err(unreachable)?;
+        socket.set_tcp_user_timeout(Some(ACKNOWLEDGED_WITHIN)).map_err(unreachable)?;
         // A port that was given away as the connection's own would be talking to ourselves.
         let ends: (io::Result<SocketAddr>, io::Result<SocketAddr>) = (tcp.local_addr(), tcp.peer_addr());
         if let (Ok(own), Ok(theirs)) = ends

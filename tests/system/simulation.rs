@@ -242,7 +242,14 @@ impl World {
             channels.push(channel(truth.called.clone(), format!("{}.called", unique_id(*call)), false));
         }
         let now_ms = self.clock.monotonic_ms();
-        self.calls.take_in(SERVER, &channels, now_ms);
+        let seen = self.calls.take_in(SERVER, &channels, now_ms);
+        for (caller, called) in seen.answered {
+            // As the calling channel tells it.
+            let call: u64 = caller.unique_id.rsplit_once('.').unwrap().1.parse().unwrap();
+            let ago_ms = self.truths[&call].answered_at.map_or(0, |at| (self.second - at) * u64::from(TICK_MS));
+            let at_ms = i64::try_from(now_ms - ago_ms).unwrap();
+            self.calls.answered(SERVER, &caller.unique_id, &called.name, at_ms);
+        }
         let mut keys: Vec<CallKey> = self.calls.live_calls().into_iter().map(|call| call.key).collect();
         keys.sort();
         for key in keys {
