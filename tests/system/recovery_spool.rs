@@ -238,3 +238,46 @@ async fn where_neither_the_book_nor_the_spool_takes_it_the_end_is_not_acknowledg
     assert_eq!(app.balance("alice").await, "99.996896");
     app.assert_right().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_the_disk_of_the_spool_is_full_what_was_acknowledged_is_kept_and_the_rest_is_told_again() {
+    let mut database = Database::postgres().await;
+    let mut outage = Outage::of(&database.url).await;
+    database.url.clone_from(&outage.url);
+    let program = Program::on(database);
+    program.furnish();
+    // A settlement has some two kilobytes: the third or fourth is torn by the end of the disk.
+    let serving = program.serve_with_files_of(7);
+    let mut live = Vec::new();
+    for _ in 0..6 {
+        live.push(Dial::new("alice", BERLIN).ask(serving.fastagi).await.allowed());
+    }
+    let tell = |place: usize| {
+        End::answered(3_000).channel(&live[place].dial, &live[place].ticket, now().as_microsecond())
+    };
+    let settled = |told: tollgate_agi::client::Outcome| told.variable("TG_SETTLED") == Some("1");
+    outage.begin().await;
+    let mut acknowledged = Vec::new();
+    for place in 0..live.len() {
+        acknowledged.push(settled(tell(place).run(serving.fastagi).await.unwrap()));
+    }
+    let kept = acknowledged.iter().filter(|acknowledged| **acknowledged).count();
+    assert!((2..live.len() - 1).contains(&kept), "{acknowledged:?}");
+    let spool = program.database.files.path().join("tollgate.spool");
+    assert_eq!(look(&spool).unwrap().waiting.len(), kept);
+    assert_eq!(serving.log().matches("neither the book nor the spool").count(), 1, "said once");
+    // Killed there: what was acknowledged is in the file, and nothing of the torn one.
+    serving.kill();
+    outage.end().await;
+    let serving = program.serve();
+    for place in (0..live.len()).filter(|place| !acknowledged[*place]) {
+        assert!(settled(tell(place).run(serving.fastagi).await.unwrap()));
+    }
+    let store = Store::open(&program.database.url).await.unwrap();
+    for granted in &live {
+        assert_eq!(crate::app::book::cdrs(&store, &granted.dial).await.len(), 1);
+    }
+    assert_eq!(program.shown("alice", "balance"), "99.981376");
+    assert!(serving.stop().success());
+    program.assert_audit();
+}

@@ -290,12 +290,17 @@ impl Spool {
             }
             Err(error) => {
                 self.counters.failed.fetch_add(1, Ordering::Relaxed);
-                if !self.failing.swap(true, Ordering::Relaxed) {
-                    tracing::error!(%error, "neither the book nor the spool takes settlements; Asterisk keeps them");
-                }
+                self.complain(error, "neither the book nor the spool takes settlements; Asterisk keeps them");
             }
         }
         done
+    }
+
+    /// Says once that something is wrong with the file, until a record is kept in it again.
+    fn complain(&self, error: &SpoolError, what: &'static str) {
+        if !self.failing.swap(true, Ordering::Relaxed) {
+            tracing::error!(%error, "{what}");
+        }
     }
 
     /// Writes the oldest records to the book and forgets them here; none when nothing waits. What it returns of a
@@ -306,8 +311,12 @@ impl Spool {
         }
         // A database that was away is asked for one.
         let most = if self.away.load(Ordering::Relaxed) { 1 } else { DRAIN };
+        let cannot = |error| {
+            self.complain(&error, "the spool cannot be drained; what is in it stays there");
+            LedgerError::Spool(error)
+        };
         let (answer, answered) = oneshot::channel();
-        let kept = self.tell(Command::First(most, answer), answered).await.map_err(LedgerError::Spool)?;
+        let kept = self.tell(Command::First(most, answer), answered).await.map_err(cannot)?;
         let answers = join_all(kept.iter().map(|kept| self.write(kept))).await;
         let (mut count, mut refused, mut written, mut failed) = (0, Vec::new(), Vec::new(), None);
         for (kept, answer) in kept.into_iter().zip(answers) {
@@ -331,8 +340,7 @@ impl Spool {
         self.away.store(matches!(failed, Some(LedgerError::Unavailable(_))), Ordering::Relaxed);
         if count > 0 {
             let (answer, answered) = oneshot::channel();
-            let done = self.tell(Command::Done(count, refused, answer), answered).await;
-            done.map_err(LedgerError::Spool)?;
+            self.tell(Command::Done(count, refused, answer), answered).await.map_err(cannot)?;
             if !self.waits() {
                 tracing::info!("the book has everything that was kept in the spool");
             }

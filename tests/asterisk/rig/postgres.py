@@ -111,6 +111,10 @@ class Postgres:
                 pass
         return written >> 20
 
+    def complaints(self):
+        """How often it said that its disk is full."""
+        return self._log.read_text(errors="replace").count("No space left on device")
+
     def free_disk(self):
         self._filling.unlink(missing_ok=True)
 

@@ -29,6 +29,7 @@ def run(rig, claims):
     print(f"    {made} calls in {load.seconds:.0f} s, {len(answered)} answered, "
           f"{metrics['tollgate_spool_kept_total']} ends kept in the spool", flush=True)
     claims.equal("every call ended as its phone wished", failed, 0)
+    claims.that("PostgreSQL found its disk full", server.complaints() > 0)
     claims.that("ends were kept in the spool", metrics["tollgate_spool_kept_total"] > 0)
     claims.equal("none could not be kept", metrics["tollgate_spool_failed_total"], 0)
     claims.equal("none was refused by the book", metrics["tollgate_spool_refused_total"], 0)
@@ -54,7 +55,7 @@ def _outage(claims, engine, server, what, breaks):
     kept = grown["tollgate_spool_kept_total"]
     refused = grown['tollgate_calls_denied_total{reason="unavailable"}']
     print(f"    {what}: {away:.1f} s; {kept} ends kept, {refused} new calls refused; drained {back:.1f} s after", flush=True)
-    if breaks in (_stop, _kill):
+    if breaks in (_stop, _kill, _fill):
         claims.that(f"{what}: what ended meanwhile was kept", kept > 0)
     if breaks is _stop:
         claims.that(f"{what}: new calls were refused", refused > 0)

@@ -146,6 +146,22 @@ impl Program {
             .unwrap_or_else(|log| panic!("it does not serve:\n{log}"))
     }
 
+    /// Starts a server that can write no file longer than this, as if its disk were full beyond it.
+    pub(crate) fn serve_with_files_of(&self, kilobytes: u32) -> Serving {
+        let limited = format!("trap '' XFSZ; ulimit -f {kilobytes}; exec \"$0\" \"$@\"");
+        let program = self.command(&["serve"]);
+        let mut shell = Command::new("bash");
+        shell.args(["-c", &limited]).arg(program.get_program()).args(program.get_args());
+        for (name, value) in program.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        shell.current_dir(self.database.files.path());
+        Serving::start(&mut shell).unwrap_or_else(|log| panic!("it does not serve:\n{log}"))
+    }
+
     /// Runs a command with `--json` and this in its environment.
     pub(crate) fn run_with(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Said {
         finish(self.command(arguments).arg("--json").envs(environment.iter().copied()))
