@@ -112,7 +112,9 @@ impl Link {
     pub async fn pjsip_show_contacts(&self) -> Result<Vec<ContactRow>, AmiError> {
         match self.list(Action::new("PJSIPShowContacts")).await {
             // That is how 22.10.1 says that the list is empty.
-            Err(AmiError::Refused { message, .. }) if message.starts_with("No Contacts found") => Ok(Vec::new()),
+            Err(AmiError::Refused { message, .. }) if message.starts_with("No Contacts found") => {
+                Ok(Vec::new())
+            }
             Err(error) => Err(error),
             Ok(items) => self.rows(&items, "PJSIPShowContacts", ContactRow::read),
         }
@@ -236,9 +238,8 @@ impl Link {
     /// Timeout: 61.250
     /// ```
     pub async fn absolute_timeout(&self, channel: &str, ms: u64) -> Result<bool, AmiError> {
-        let set = Action::new("AbsoluteTimeout")
-            .with("Channel", channel)?
-            .with("Timeout", seconds(ms.max(1)))?;
+        let set =
+            Action::new("AbsoluteTimeout").with("Channel", channel)?.with("Timeout", seconds(ms.max(1)))?;
         self.on_a_channel(set).await
     }
 
@@ -339,6 +340,7 @@ fn seconds(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::recorded;
     use super::*;
 
     #[test]
@@ -355,6 +357,33 @@ mod tests {
         assert_eq!(seconds(61_250), "61.250");
         assert_eq!(seconds(1), "0.001");
         assert_eq!(seconds(3_000), "3.000");
+    }
+
+    fn items(recorded: &str, event: &str) -> Vec<Message> {
+        let blocks = recorded::blocks(recorded);
+        blocks.into_iter().filter(|block| block.headed("Event") == Some(event)).collect()
+    }
+
+    #[test]
+    fn the_recorded_channels_of_a_call_are_read() {
+        let items = items("call", "CoreShowChannel");
+        let mut rows: Vec<_> = items.iter().map(|item| ChannelRow::read(item).unwrap()).collect();
+        rows.sort_by_key(|row| row.unique_id.clone());
+        let [calling, called] = rows.as_slice() else { panic!("two channels: {rows:?}") };
+        assert_eq!((calling.endpoint(), called.endpoint()), (Some("200001"), Some("carrier-a")));
+        assert_eq!((calling.state, called.state), (ChannelRow::UP, ChannelRow::UP));
+        assert_eq!(called.linked_id, calling.unique_id);
+        assert_eq!(called.bridge_id, calling.bridge_id);
+        assert_eq!(calling.context, "tollgate");
+    }
+
+    #[test]
+    fn a_recorded_contact_is_read() {
+        let items = items("contact", "ContactList");
+        let [row] =
+            items.iter().map(ContactRow::read).collect::<Option<Vec<_>>>().unwrap().try_into().unwrap();
+        assert_eq!(row.aor, "200001");
+        assert!(row.uri.starts_with("sip:200001@") && row.expires > 1_700_000_000, "{row:?}");
     }
 
     #[test]

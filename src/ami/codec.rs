@@ -167,12 +167,7 @@ impl Codec {
     }
 
     /// Throws away up to the end of the block; whether it was reached.
-    fn skip_on(
-        &mut self,
-        src: &mut BytesMut,
-        mut bytes: usize,
-        mut empty: bool,
-    ) -> Result<bool, CodecError> {
+    fn skip_on(&mut self, src: &mut BytesMut, mut bytes: usize, mut empty: bool) -> Result<bool, CodecError> {
         for (at, byte) in src.iter().enumerate() {
             match byte {
                 b'\n' if empty => {
@@ -249,7 +244,9 @@ impl Encoder<(&Action, &str)> for Codec {
 
     fn encode(&mut self, (action, id): (&Action, &str), dst: &mut BytesMut) -> Result<(), CodecError> {
         let mut put = |name: &str, value: &str| {
-            debug_assert!(name.len() + value.len() + 4 <= MAX_LINE_BYTES && !value.contains(['\r', '\n', '\0']));
+            debug_assert!(
+                name.len() + value.len() + 4 <= MAX_LINE_BYTES && !value.contains(['\r', '\n', '\0'])
+            );
             dst.reserve(name.len() + value.len() + 4);
             dst.put_slice(name.as_bytes());
             dst.put_slice(b": ");

@@ -106,7 +106,8 @@ fn output_comes_line_by_line_or_as_free_text() {
 
 #[test]
 fn a_planted_follows_swallows_nothing() {
-    let text = "Event: X\r\nCallerIDNum: 1\r\n\r\nResponse: Follows\r\n\r\nEvent: Hangup\r\nUniqueid: 1\r\n\r\n";
+    let text =
+        "Event: X\r\nCallerIDNum: 1\r\n\r\nResponse: Follows\r\n\r\nEvent: Hangup\r\nUniqueid: 1\r\n\r\n";
     let frames = after_banner(text);
     assert_eq!(frames[2], block(&[("Event", "Hangup"), ("Uniqueid", "1")]));
 }
@@ -184,7 +185,7 @@ fn every_recorded_conversation_reads_the_same_at_every_split() {
         seen += 1;
         let text = std::fs::read(&path).unwrap();
         let wanted = whole(&text);
-        assert!(wanted.len() > 3 && matches!(wanted[0], Frame::Banner(_)), "{}", path.display());
+        assert!(wanted.len() >= 3 && matches!(wanted[0], Frame::Banner(_)), "{}", path.display());
         assert!(!wanted.contains(&Frame::Dropped), "{}", path.display());
         for at in 0..=text.len() {
             assert_eq!(split(&text, at), wanted, "{} at {at}", path.display());
@@ -220,9 +221,9 @@ proptest! {
             for frame in frames {
                 if let Frame::Block(block) = frame {
                     prop_assert!(!block.fields().is_empty());
-                    prop_assert!(block.fields().iter().all(|(name, value)| {
-                        !name.contains(['\n', '\0']) && !value.contains(['\n', '\0'])
-                    }));
+                    let is_clean = |text: &String| !text.contains(['\n', '\0']);
+                    let all_clean = block.fields().iter().all(|(name, value)| is_clean(name) && is_clean(value));
+                    prop_assert!(all_clean);
                 }
             }
             prop_assert!(src.len() <= MAX_READ_LINE_BYTES + 1);

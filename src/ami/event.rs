@@ -82,7 +82,64 @@ fn read(block: &Message) -> Option<Event> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::recorded;
     use super::*;
+
+    fn events(recorded: &str) -> Vec<Event> {
+        let blocks = recorded::blocks(recorded);
+        let is_event = |block: &Message| block.headed("Event").is_some() && block.get("ActionID").is_none();
+        blocks.into_iter().filter(is_event).map(Event::from).collect()
+    }
+
+    #[test]
+    fn a_recorded_call_is_answered_and_ends_on_both_channels() {
+        let told = events("call");
+        let [
+            Event::FullyBooted,
+            Event::DialEnd { unique_id, dest_unique_id, dial_status, .. },
+            first,
+            second,
+        ] = told.as_slice()
+        else {
+            panic!("nothing but what is wanted: {told:#?}")
+        };
+        assert_eq!(dial_status, "ANSWER");
+        let ended: Vec<_> = [first, second]
+            .into_iter()
+            .map(|event| match event {
+                Event::Hangup { unique_id: ended, linked_id, .. } => {
+                    assert_eq!(linked_id, unique_id);
+                    ended
+                }
+                other => panic!("a hangup: {other:?}"),
+            })
+            .collect();
+        assert_eq!(ended, [dest_unique_id, unique_id]);
+    }
+
+    #[test]
+    fn a_recorded_registration_is_told() {
+        let told = events("contact");
+        let registered = told.iter().any(|event| {
+            matches!(event, Event::ContactStatus { aor, status, .. }
+            if aor == "200001" && status == "NonQualified")
+        });
+        assert!(registered, "{told:#?}");
+        assert!(matches!(events("shutdown").last(), Some(Event::Shutdown)));
+    }
+
+    /// The recorded caller planted `Event: Hangup` with every field that one has; what Asterisk prints behind it is in the
+    /// same block, and gives it away.
+    #[test]
+    fn a_recorded_caller_who_planted_a_hangup_ends_no_call() {
+        let told = events("planted");
+        let named =
+            |event: &&Event| matches!(event, Event::Hangup { unique_id, .. } if unique_id.contains("evil"));
+        assert_eq!(told.iter().filter(named).count(), 0);
+        let planted =
+            |event: &&Event| matches!(event, Event::Other(block) if block.get("Uniqueid") == Some("evil.1"));
+        assert!(told.iter().filter(planted).count() > 1, "{told:#?}");
+    }
 
     fn block(text: &str) -> Message {
         let fields = text.lines().map(|line| {

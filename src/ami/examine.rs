@@ -47,6 +47,8 @@ pub enum Examined {
 pub struct Rights {
     /// `AsteriskVersion`.
     pub version: String,
+    /// Whether the server says that it is booted: it does so at once to whoever may read class `system`.
+    pub hears_system: bool,
     /// What is needed and not allowed, or not there: the action, and the class that would allow it (empty if all may).
     pub missing: Vec<(&'static str, &'static str)>,
     /// Whether cached peers can be expired.
@@ -75,11 +77,12 @@ async fn look(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Rights, Fail
     };
     let (missing, too_much) = (pick(&NEEDED, false), pick(&TOO_MUCH, true));
     let has_cache = CACHE.iter().all(|action| is_allowed(action));
-    let found = match login.identify(0).await {
+    let version = match login.identify(0).await {
+        // It is among what is missing.
         Err(LoginError::Refused(..)) => String::new(),
-        found => found?.version,
+        identified => identified?.version,
     };
-    let rights = Rights { version: found, missing, has_cache, too_much };
+    let rights = Rights { version, hears_system: login.is_booted(), missing, has_cache, too_much };
     // It is told to go; whether it answers is all the same.
     let _ = login.ask(Action::new("Logoff")).await;
     Ok(rights)

@@ -41,7 +41,7 @@ pub(super) async fn keep(
         () = connect_again_and_again(&settings, &shared, &mut commands, &clock, &stop) => {}
         () = settling => {}
     }
-    shared.away("the service stops".to_owned());
+    shared.set_away("the service stops");
     shared.settle();
 }
 
@@ -64,7 +64,7 @@ async fn connect_again_and_again(
                 let began = Instant::now();
                 match Connection::new(settings, shared, halves).serve(commands, stop).await {
                     Ended::Stopped => return,
-                    Ended::Lost(reason) => shared.away(reason),
+                    Ended::Lost(reason) => shared.away(&reason),
                 }
                 if began.elapsed() >= STEADY {
                     retry = Retry::new(settings.timing);
@@ -73,7 +73,7 @@ async fn connect_again_and_again(
             }
             Err(failure) => {
                 LinkMetrics::count(&shared.metrics.failures);
-                shared.away(failure.to_string());
+                shared.away(&failure.to_string());
                 if failure.is_lasting() { retry.after_refusal() } else { retry.after_failure() }
             }
         };
@@ -124,10 +124,9 @@ async fn come_in(
     clock: &Arc<dyn Clock>,
     number: u64,
 ) -> Result<(Session, (Reader, Writer)), Failure> {
-    let (reader, writer) =
-        stream::connect(settings, Arc::clone(clock), Arc::clone(&shared.heard_ms)).await?;
+    let (reader, writer) = stream::connect(settings, Arc::clone(clock), Arc::clone(&shared.heard_ms)).await?;
     let mut login = Login::new(settings, reader, writer);
-    let session = login.run(number, || shared.away("Asterisk is still starting".to_owned())).await?;
+    let session = login.run(number, || shared.away("Asterisk is still starting")).await?;
     let (mut reader, writer) = login.into_parts();
     shared.note_last_life();
     reader.is_the_right_one();
@@ -173,9 +172,9 @@ mod tests {
     fn the_wait_doubles_up_to_the_longest_and_is_never_less_than_half_of_it() {
         let mut retry = Retry::new(Timing::default());
         for wanted_ms in [250, 500, 1_000, 2_000, 4_000, 5_000, 5_000] {
-            let waited = retry.after_failure();
+            let wait = retry.after_failure();
             let wanted = Duration::from_millis(wanted_ms);
-            assert!(waited >= wanted / 2 && waited <= wanted, "{waited:?}, not up to {wanted:?}");
+            assert!(wait >= wanted / 2 && wait <= wanted, "{wait:?}, not up to {wanted:?}");
         }
         assert!(retry.after_refusal() >= Timing::default().retry_refused / 2);
         assert!(retry.after_failure() <= Duration::from_millis(250));

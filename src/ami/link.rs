@@ -95,18 +95,23 @@ impl Shared {
     }
 
     /// The link is away, for this reason; said once.
-    pub(super) fn away(&self, reason: String) {
-        let before = self.with_subscribers(|subscribers| {
-            let state = LinkState::Away { reason: reason.clone() };
+    pub(super) fn away(&self, reason: &str) {
+        if self.set_away(reason) {
+            tracing::warn!(server = %self.server, "the manager link is away: {reason}");
+        }
+    }
+
+    /// As [`Shared::away`], where that is no news to anybody but the subscribers; whether it was not so already.
+    pub(super) fn set_away(&self, reason: &str) -> bool {
+        let state = LinkState::Away { reason: reason.to_owned() };
+        self.with_subscribers(|subscribers| {
+            let is_news = *self.state.borrow() != state;
             let before = self.state.send_replace(state);
             if matches!(before, LinkState::Up(_)) {
                 subscribers.tell_state(&LinkEvent::Down, &self.metrics);
             }
-            before
-        });
-        if before != (LinkState::Away { reason: reason.clone() }) {
-            tracing::warn!(server = %self.server, "the manager link is away: {reason}");
-        }
+            is_news
+        })
     }
 
     /// An event came.
@@ -201,7 +206,7 @@ impl Link {
 
     /// Carries out an action that is answered by a list, whole or an error: the number of items must be the one that the
     /// closing event tells, every item must carry our `ActionID`, none may be ambiguous, and nothing may stand between
-    /// them. Waits at most ten seconds. Gives the items, without the first answer and the closing event; at most 20,000.
+    /// them. Waits at most ten seconds. Gives the items, without the first answer and the closing event; at most 120,000.
     pub async fn list(&self, action: Action) -> Result<Vec<Message>, AmiError> {
         let (answer, answered) = oneshot::channel();
         let name = action.name();

@@ -25,9 +25,13 @@ pub(super) enum LoginError {
     Refused(&'static str, String),
     #[error("the manager user's name cannot be sent: {0}")]
     Unsendable(#[from] ActionError),
-    #[error("the server calls itself {found:?}, and is configured as {wanted:?}: set systemname in asterisk.conf")]
+    #[error(
+        "the server calls itself {found:?}, and is configured as {wanted:?}: set systemname in asterisk.conf"
+    )]
     Stranger { found: String, wanted: String },
-    #[error("the server was not ready in time: it is still starting, or the manager user may not read class `system`")]
+    #[error(
+        "the server was not ready in time: it is still starting, or the manager user may not read class `system`"
+    )]
     NotBooted,
     #[error("the server's answer to {0} cannot be read")]
     Unreadable(&'static str),
@@ -171,6 +175,11 @@ impl<'a> Login<'a> {
             let uptime = block.get("Uptime").and_then(|seconds| seconds.parse().ok());
             self.booted = Some(uptime.unwrap_or_default());
         }
+    }
+
+    /// Whether the server said that it is booted.
+    pub(super) const fn is_booted(&self) -> bool {
+        self.booted.is_some()
     }
 
     /// The connection, logged in.

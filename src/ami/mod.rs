@@ -25,6 +25,8 @@ mod login;
 pub mod message;
 pub mod metrics;
 mod pending;
+#[cfg(test)]
+mod recorded;
 mod settings;
 mod stream;
 mod subscribers;

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use super::{AmiError, Message};
 use crate::secrets::random_below;
 
-/// The most items of a list: every channel of the largest box several times over, and a bound on memory.
-pub(super) const MAX_LIST_ITEMS: usize = 20_000;
+/// The most items of a list: every contact of 100,000 peers, and a bound on memory (about 2 KiB an item).
+pub(super) const MAX_LIST_ITEMS: usize = 120_000;
 
 /// Where an answer goes.
 #[derive(Debug)]

@@ -203,7 +203,8 @@ fn a_list_that_never_ends_holds_a_bounded_number_of_items() {
         pending.take(item.clone());
     }
     assert!(asked.waits());
-    let end = format!("Event: X\nActionID: {}\nEventList: Complete\nListItems: {}", asked.id, MAX_LIST_ITEMS + 1);
+    let end =
+        format!("Event: X\nActionID: {}\nEventList: Complete\nListItems: {}", asked.id, MAX_LIST_ITEMS + 1);
     pending.take(block(&end));
     assert!(is_incomplete(&asked.answer()));
 }

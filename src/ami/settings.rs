@@ -103,7 +103,7 @@ impl Default for Timing {
         Self {
             connect: Duration::from_secs(3),
             login: Duration::from_secs(5),
-            boot: Duration::from_secs(120),
+            boot: Duration::from_mins(2),
             answer: Duration::from_secs(3),
             list: Duration::from_secs(10),
             quiet: Duration::from_secs(2),

@@ -17,15 +17,18 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 use tokio_util::codec::{Decoder as _, Encoder as _};
 
+use super::Action;
 use super::codec::{Codec, CodecError, Frame};
 use super::settings::{Settings, Tls};
-use super::Action;
 use crate::clock::Clock;
 
 /// What one read takes at most.
 const READ_BYTES: usize = 64 * 1_024;
 /// A network that forgets idle connections sees one at work; the pings notice a dead one long before.
 const KEEPALIVE: Duration = Duration::from_secs(15);
+/// A line that carries one way only is noticed too: what we sent must be acknowledged within this time, by the server's
+/// kernel, however busy the server itself is.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Either kind of connection.
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -66,7 +69,9 @@ pub(super) async fn connect(
         let tcp = TcpStream::connect((settings.host.as_str(), settings.port)).await.map_err(unreachable)?;
         tcp.set_nodelay(true).map_err(unreachable)?;
         let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
-        SockRef::from(&tcp).set_tcp_keepalive(&keepalive).map_err(unreachable)?;
+        let socket = SockRef::from(&tcp);
+        socket.set_tcp_keepalive(&keepalive).map_err(unreachable)?;
+        socket.set_tcp_user_timeout(Some(ACKNOWLEDGED_WITHIN)).map_err(unreachable)?;
         // A port that was given away as the connection's own would be talking to ourselves.
         let ends: (io::Result<SocketAddr>, io::Result<SocketAddr>) = (tcp.local_addr(), tcp.peer_addr());
         if let (Ok(own), Ok(theirs)) = ends
@@ -106,24 +111,21 @@ fn client_config(tls: &Tls) -> Result<ClientConfig, ConnectError> {
     let mut roots = RootCertStore::empty();
     let unusable =
         |shown: &str, error: &dyn ToString| ConnectError::Authorities(shown.to_owned(), error.to_string());
-    match &tls.authorities {
-        Some(file) => {
-            let shown = file.display().to_string();
-            let read = CertificateDer::pem_file_iter(file).map_err(|error| unusable(&shown, &error))?;
-            for certificate in read {
-                let certificate = certificate.map_err(|error| unusable(&shown, &error))?;
-                roots.add(certificate).map_err(|error| unusable(&shown, &error))?;
-            }
-            if roots.is_empty() {
-                return Err(unusable(&shown, &"it holds no certificate"));
-            }
+    if let Some(file) = &tls.authorities {
+        let shown = file.display().to_string();
+        let read = CertificateDer::pem_file_iter(file).map_err(|error| unusable(&shown, &error))?;
+        for certificate in read {
+            let certificate = certificate.map_err(|error| unusable(&shown, &error))?;
+            roots.add(certificate).map_err(|error| unusable(&shown, &error))?;
         }
-        None => {
-            // Certificates that cannot be read are left out: another one may be the one that counts.
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if roots.is_empty() {
-                return Err(unusable("(not set)", &"the system has no certificates; name a file"));
-            }
+        if roots.is_empty() {
+            return Err(unusable(&shown, &"it holds no certificate"));
+        }
+    } else {
+        // Certificates that cannot be read are left out: another one may be the one that counts.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() {
+            return Err(unusable("(not set)", &"the system has no certificates; name a file"));
         }
     }
     let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))

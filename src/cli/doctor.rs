@@ -9,6 +9,8 @@ use tollgate_agi::client::Call;
 
 use super::answer::{Answer, Outcome};
 use super::system::without_password;
+use crate::ami::Settings;
+use crate::ami::examine::{Examined, Rights, examine};
 use crate::app::desk::Desk;
 use crate::catalog::Catalog;
 use crate::clock::{Clock as _, SystemClock};
@@ -67,6 +69,7 @@ pub async fn run(config: &Arc<Config>) -> Outcome {
         Err(error) => findings.wrong(error.to_string()),
     }
     fastagi(config, &mut findings).await;
+    asterisk(config, &mut findings).await;
 
     let wrong = findings.0.iter().filter(|(level, _)| *level == Level::Wrong).count();
     let warnings = findings.0.iter().filter(|(level, _)| *level == Level::Warning).count();
@@ -188,6 +191,61 @@ async fn fastagi(config: &Config, findings: &mut Findings) {
         },
     }
     check_reachable(address, config, findings);
+}
+
+/// Logs in to each Asterisk as the server would, and looks what its manager user may do.
+async fn asterisk(config: &Config, findings: &mut Findings) {
+    let clock = Arc::new(SystemClock::new());
+    let settings: Vec<_> = config.asterisk.iter().map(Settings::from).collect();
+    let examined = settings.iter().map(|settings| examine(settings, Arc::clone(&clock) as Arc<_>));
+    let examined = futures::future::join_all(examined).await;
+    for (server, examined) in config.asterisk.iter().zip(examined) {
+        match examined {
+            Examined::NotIn(reason) => findings.wrong(format!("Asterisk {}: {reason}", server.name)),
+            Examined::In(rights) => rights_of(&server.name, &rights, findings),
+        }
+        let is_elsewhere = !server.host.parse::<IpAddr>().is_ok_and(|host| host.is_loopback());
+        if is_elsewhere && server.host != "localhost" && !server.tls {
+            findings.warn(format!(
+                "Asterisk {} is spoken to without TLS: the network between it and this machine must be yours",
+                server.name
+            ));
+        }
+    }
+}
+
+fn rights_of(name: &str, rights: &Rights, findings: &mut Findings) {
+    for (action, class) in &rights.missing {
+        findings.wrong(if class.is_empty() {
+            format!("Asterisk {name} has no action {action}")
+        } else {
+            format!("Asterisk {name}: the manager user may not {action}: its `write` needs class `{class}`")
+        });
+    }
+    for (action, class) in &rights.too_much {
+        findings.wrong(format!(
+            "Asterisk {name}: the manager user may {action}: take class `{class}` from its `write`, or whoever gets at \
+             its secret has the box and free calls"
+        ));
+    }
+    if !rights.hears_system {
+        findings.wrong(format!(
+            "Asterisk {name} does not say that it is booted: it is still starting, or the manager user's `read` lacks \
+             class `system`"
+        ));
+    }
+    if !rights.has_cache {
+        findings.warn(format!(
+            "Asterisk {name} cannot forget cached peers: load res_sorcery_memory_cache.so, or give the manager user's \
+             `write` class `system`"
+        ));
+    }
+    if rights.missing.is_empty() && rights.too_much.is_empty() && rights.hears_system {
+        findings.good(format!(
+            "Asterisk {name} ({}) lets us in, and its manager user may do what is needed",
+            rights.version
+        ));
+    }
 }
 
 /// The addresses of the configured Asterisk servers must be allowed to ask.

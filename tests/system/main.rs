@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod ami_link;
+mod ami_trouble;
 mod app;
 mod calls_charging;
 mod calls_credit;

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import subprocess
 import time
 from contextlib import contextmanager
@@ -125,6 +126,13 @@ class Asterisk:
 
     def running(self):
         return self.process is not None and self.process.running()
+
+    def freeze(self):
+        """It keeps its ports and its connections, and says nothing."""
+        self.process.signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.signal(signal.SIGCONT)
 
     def channels(self):
         """The names of the channels that are there now."""

@@ -1,5 +1,6 @@
 //! The service under test, set up as an operator would.
 
+pub(crate) mod asterisk;
 pub(crate) mod book;
 pub(crate) mod database;
 pub(crate) mod decks;
