@@ -130,6 +130,8 @@ impl Node {
         );
 
         let (links, link_tasks) = Links::start(&config, &desk.clock, &stop);
+        // Nobody else sets it.
+        let _ = desk.links.set(links.clone());
         tasks.spawn(async move {
             let ended = link_tasks.ended().await;
             ended.map_err(|error| NodeError::Crashed("a manager link", error))
@@ -159,7 +161,7 @@ impl Node {
                 ended.map_err(|error| NodeError::Crashed("the internal listener", error.to_string()))
             });
         }
-        tasks.spawn(invalidate_peers(&desk, &calls, &links, stop.clone()));
+        tasks.spawn(invalidate_peers(&calls, &links, stop.clone()));
         tasks.spawn(follow_feed(Arc::clone(&desk), Arc::clone(&calls), position, stop.clone()));
         tasks.spawn(watch_writer(Arc::clone(&desk), stop.clone()));
         tasks.spawn(sweep(Arc::clone(&calls), stop.clone()));
@@ -214,16 +216,12 @@ fn address(listener: &TcpListener) -> SocketAddr {
 
 /// Tells every Asterisk what changes of peers.
 fn invalidate_peers(
-    desk: &Arc<Desk>,
     calls: &Arc<Calls>,
     links: &Links,
     stop: CancellationToken,
 ) -> impl Future<Output = Result<(), NodeError>> + use<> {
-    let invalidation = Invalidation {
-        directory: Arc::clone(&calls.directory),
-        registrations: Arc::clone(&desk.registrations),
-        hang_up: Arc::new(HangUpChannels),
-    };
+    let invalidation =
+        Invalidation { directory: Arc::clone(&calls.directory), hang_up: Arc::new(HangUpChannels) };
     let mut telling = invalidation.start(links, &stop);
     async move {
         while let Some(ended) = telling.join_next().await {

@@ -83,8 +83,8 @@ story!(a_peer_comes_back_as_it_was_stored, database => {
     assert_eq!(store.peer_by_name("a").await.unwrap(), Some(main.clone()));
     assert_eq!(store.peers_of(100).await.unwrap(), [main.clone(), address.clone()]);
     assert_eq!(store.peers_after("").await.unwrap(), [main.clone(), address.clone()]);
-    assert_eq!(store.peers_after("a").await.unwrap(), [address.clone()]);
-    assert_eq!(store.address_peers_of("a").await.unwrap(), [address.clone()]);
+    assert_eq!(store.peers_after("a").await.unwrap(), std::slice::from_ref(&address));
+    assert_eq!(store.address_peers_of("a").await.unwrap(), std::slice::from_ref(&address));
     let mut tx = store.begin().await.unwrap();
     assert_eq!(tx.peer_by_id(2).await.unwrap(), Some(address.clone()));
     assert_eq!(tx.peer_of_address(Ipv4Addr::new(203, 0, 113, 10)).await.unwrap(), Some(address));

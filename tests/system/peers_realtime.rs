@@ -64,8 +64,7 @@ async fn row(app: &TestApp, family: &str, name: &str) -> Option<BTreeMap<String,
 
 async fn families_of(app: &TestApp, name: &str) -> [bool; 4] {
     let mut found = [false; 4];
-    for (place, family) in
-        found.iter_mut().zip(["ps_endpoints", "ps_auths", "ps_aors", "ps_endpoint_id_ips"])
+    for (place, family) in found.iter_mut().zip(["ps_endpoints", "ps_auths", "ps_aors", "ps_endpoint_id_ips"])
     {
         *place = row(app, family, name).await.is_some();
     }
@@ -113,7 +112,9 @@ on_both!(each_kind_of_peer_is_told_in_its_own_way, database => {
 async fn what_is_unknown_or_refused_is_answered_with_nothing() {
     let app = TestApp::start_with(readable).await;
     app.furnish().await;
-    for name in ["nobody", "acme", "first-endpoint", "alice@example.com", "4930@first-endpoint", "", "alice\n", "%"] {
+    for name in
+        ["nobody", "acme", "first-endpoint", "alice@example.com", "4930@first-endpoint", "", "alice\n", "%"]
+    {
         assert_eq!(families_of(&app, name).await, [false; 4], "{name}");
     }
     for form in ["", "id", "name=alice", "id=", "%ff=%fe"] {
@@ -134,7 +135,11 @@ async fn what_is_unknown_or_refused_is_answered_with_nothing() {
     }
     let internal = app.desk.token();
     assert_eq!(post(&app, path, &format!("tollgate:{internal}"), "id=alice").await.1, "", "another token");
-    assert_eq!(post(&app, "/v1/command", &format!("tollgate:{TOKEN}"), "{}").await.0, 401, "and the other way");
+    assert_eq!(
+        post(&app, "/v1/command", &format!("tollgate:{TOKEN}"), "{}").await.0,
+        401,
+        "and the other way"
+    );
     app.stop().await;
 }
 
@@ -163,7 +168,8 @@ async fn the_derived_token_reads_also_after_the_keys_were_rotated() {
     let new = app.desk.realtime_token();
     assert_ne!(old, new);
     for token in [old, new] {
-        let (_, body) = post(&app, "/realtime/ps_auths/single", &format!("tollgate:{token}"), "id=alice").await;
+        let (_, body) =
+            post(&app, "/realtime/ps_auths/single", &format!("tollgate:{token}"), "id=alice").await;
         assert!(body.contains("password_digest"), "{body}");
     }
     app.stop().await;
@@ -211,8 +217,9 @@ on_both!(what_is_not_in_force_is_not_told, database => {
 async fn options_of_the_operator_are_told_in_place_of_ours() {
     let app = TestApp::start_with(|config| {
         readable(config);
-        config.peers.endpoint =
-            [("allow", "opus,alaw"), ("media_encryption", "sdes")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        config.peers.endpoint = [("allow", "opus,alaw"), ("media_encryption", "sdes")]
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
+            .into();
     })
     .await;
     app.furnish().await;

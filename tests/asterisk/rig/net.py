@@ -8,7 +8,7 @@ INTERNAL_PORT = 8081
 MANAGER_PORT = 5038
 # Where the relays listen that stand between Asterisk and Tollgate (rig/relay.py).
 REALTIME_RELAY_PORT = 8082
-MANAGER_RELAY_PORT = 5039
+MANAGER_RELAY_PORT = 5037
 MANAGER_SECRET = "rig-manager-secret"
 # sipp binds its own address; each carrier has one, because a trunk is known by its address.
 CARRIER_PORT = 5070

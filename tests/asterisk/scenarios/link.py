@@ -9,7 +9,6 @@ from rig.process import wait_until
 from rig.sipp import Call, Carrier, Phones
 
 TLS_PORT = 5039
-TOKEN = "the token of the rig's internal listener"
 # A user for each way of being set up wrongly.
 USERS = """
 [strong](tg-engine)
@@ -28,7 +27,7 @@ def run(rig, claims):
     engine = rig.engine("link")
     world.build(engine, rig.folder)
     config = rig.folder / "link" / "tollgate.toml"
-    own = config.read_text().replace("[internal]\n", f'[internal]\ntoken = "{TOKEN}"\n')
+    own = config.read_text().split("[[asterisk]]")[0]
 
     def configure(name="rig1", port=net.MANAGER_PORT, username="tollgate", secret=net.MANAGER_SECRET, more=""):
         config.write_text(
@@ -104,7 +103,7 @@ def kept(rig, claims, engine):
 
     def count(name):
         asked = urllib.request.Request(
-            f"http://{net.ASTERISK}:{net.INTERNAL_PORT}/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+            f"http://{net.ASTERISK}:{net.INTERNAL_PORT}/metrics", headers={"Authorization": f"Bearer {net.INTERNAL_TOKEN}"})
         with urllib.request.urlopen(asked, timeout=2) as answer:
             found = re.search(rf'^{name}{{server="rig1"}} (\d+)$', answer.read().decode(), re.MULTILINE)
         return int(found.group(1)) if found else None
