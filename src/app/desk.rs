@@ -20,6 +20,7 @@ use crate::accounts::AccountRecord;
 use crate::accounts::directory::{Account, Directory, wallet_balance};
 use crate::accounts::ops::OpsError;
 use crate::accounts::phones::Passwords;
+use crate::ami::Links;
 use crate::calls::{CallSettings, Calls, Parts};
 use crate::catalog::Catalog;
 use crate::clock::{Clock, SystemClock};
@@ -29,7 +30,7 @@ use crate::internal::metrics::Metrics;
 use crate::internal::{CommandAnswer, CommandRequest};
 use crate::ledger::spool::SpoolError;
 use crate::ledger::{Fence, Ledger, LedgerError, LedgerLimits, Posting, Reference, Spool};
-use crate::peers::{self, registrations::Registrations};
+use crate::peers;
 use crate::secrets::{Secrets, SecretsError, random_below};
 use crate::store::owner::{Acquired, Owner};
 use crate::store::{Store, StoreError};
@@ -144,8 +145,8 @@ pub struct Desk {
     address: ArcSwap<String>,
     writer: OnceCell<Writer>,
     live: OnceCell<Arc<Calls>>,
-    /// Who is registered, while this process serves.
-    pub registrations: Arc<Registrations>,
+    /// The links to the Asterisk servers, while this process serves.
+    pub links: std::sync::OnceLock<Links>,
 }
 
 impl std::fmt::Debug for Desk {
@@ -178,7 +179,7 @@ impl Desk {
             address: ArcSwap::from_pointee(String::new()),
             writer: OnceCell::new(),
             live: OnceCell::new(),
-            registrations: Arc::default(),
+            links: std::sync::OnceLock::new(),
         })
     }
 

@@ -144,6 +144,8 @@ impl Node {
             calls.add_server(&server.name);
         }
         let (links, linked) = Links::start(&config, &desk.clock, &stop);
+        // Nobody else sets it.
+        let _ = desk.links.set(links.clone());
         tasks.spawn(async move { linked.ended().await.map_err(|e| NodeError::Crashed("a manager link", e)) });
         control(&calls, &links, &stop, &mut tasks);
 
@@ -172,7 +174,7 @@ impl Node {
                 ended.map_err(|error| NodeError::Crashed("the internal listener", error.to_string()))
             });
         }
-        tasks.spawn(invalidate_peers(&desk, &calls, &links, stop.clone()));
+        tasks.spawn(invalidate_peers(&calls, &links, stop.clone()));
         tasks.spawn(follow_feed(Arc::clone(&desk), Arc::clone(&calls), position, stop.clone()));
         tasks.spawn(watch_writer(Arc::clone(&desk), stop.clone()));
         tasks.spawn(sweep(Arc::clone(&calls), stop.clone()));
@@ -269,16 +271,12 @@ fn spawn_until(
 
 /// Tells every Asterisk what changes of peers.
 fn invalidate_peers(
-    desk: &Arc<Desk>,
     calls: &Arc<Calls>,
     links: &Links,
     stop: CancellationToken,
 ) -> impl Future<Output = Result<(), NodeError>> + use<> {
-    let invalidation = Invalidation {
-        directory: Arc::clone(&calls.directory),
-        registrations: Arc::clone(&desk.registrations),
-        hang_up: Arc::new(HangUpChannels),
-    };
+    let invalidation =
+        Invalidation { directory: Arc::clone(&calls.directory), hang_up: Arc::new(HangUpChannels) };
     let mut telling = invalidation.start(links, &stop);
     async move {
         while let Some(ended) = telling.join_next().await {

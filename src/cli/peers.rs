@@ -1,5 +1,6 @@
 //! `tollgate sip | ipauth`.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use clap::Subcommand;
@@ -7,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure, Outcome};
 use crate::app::desk::Desk;
-use crate::peers::PeerKind;
 use crate::peers::ops::{self, PeerError, WithPassword};
+use crate::peers::{PeerKind, registrations};
 use crate::store::peers::PeerRecord;
 
 /// `tollgate sip …`
@@ -107,12 +108,12 @@ pub async fn sip(desk: &Desk, command: SipCommand) -> Outcome {
         SipCommand::List { login, include_service } => list(desk, &login, include_service).await,
         SipCommand::Create { login, password } => {
             let made = ops::create(desk, &login, password).await?;
-            Ok(with_password(desk, &made, "made"))
+            Ok(with_password(&made, "made"))
         }
         SipCommand::Password { login, name, password } => {
             let name = name.unwrap_or_else(|| login.clone());
             let changed = ops::set_password(desk, &login, &name, password).await?;
-            Ok(with_password(desk, &changed, "changed"))
+            Ok(with_password(&changed, "changed"))
         }
         SipCommand::Disable { login, name } => switch(desk, &login, name, false).await,
         SipCommand::Enable { login, name } => switch(desk, &login, name, true).await,
@@ -156,18 +157,21 @@ async fn switch(desk: &Desk, login: &str, name: Option<String>, active: bool) ->
     let name = name.unwrap_or_else(|| login.to_owned());
     let peer = ops::set_active(desk, login, &name, active).await?;
     let text = format!("SIP account {} switched {}", peer.name, if active { "on" } else { "off" });
-    Ok(Answer::new(sip_json(desk, &peer), text))
+    // A moment after the change nobody is registered: who was is dropped, and who will be is not yet.
+    Ok(Answer::new(sip_json(&peer, Some(false)), text))
 }
 
 async fn list(desk: &Desk, login: &str, service: bool) -> Outcome {
     let peers = ops::list(desk, login, service).await?;
+    let registered = registered(desk, &peers).await;
     let mut text = format!("{:<34} {:<5} {:<6} registered", "name", "main", "active");
     for peer in &peers {
-        let registered = registered(desk, peer).map_or("unknown", yes);
+        let registered = registered.get(&peer.name).map_or("unknown", |registered| yes(*registered));
         let _ =
             write!(text, "\n{:<34} {:<5} {:<6} {registered}", peer.name, yes(peer.main), yes(peer.active));
     }
-    let listed: Vec<Value> = peers.iter().map(|peer| sip_json(desk, peer)).collect();
+    let listed: Vec<Value> =
+        peers.iter().map(|peer| sip_json(peer, registered.get(&peer.name).copied())).collect();
     Ok(Answer::new(json!({ "login": login, "sip_accounts": listed }), text))
 }
 
@@ -182,13 +186,15 @@ async fn list_addresses(desk: &Desk, sip_account: &str) -> Outcome {
     Ok(Answer::new(json!({ "sip_login": sip_account, "ip_auth": listed }), text))
 }
 
-/// Whether somebody is registered as the peer: known where the server runs that hears of it.
-fn registered(desk: &Desk, peer: &PeerRecord) -> Option<bool> {
-    desk.live_if_loaded()?;
-    peer.kind.has_password().then(|| desk.registrations.registered(&peer.name))
+/// Whether somebody is registered as each peer: known where the server runs that is linked to Asterisk.
+async fn registered(desk: &Desk, peers: &[PeerRecord]) -> HashMap<String, bool> {
+    let Some(links) = desk.links.get() else { return HashMap::new() };
+    let names: Vec<&str> =
+        peers.iter().filter(|peer| peer.kind.has_password()).map(|peer| peer.name.as_str()).collect();
+    registrations::registered(links, &names).await
 }
 
-fn sip_json(desk: &Desk, peer: &PeerRecord) -> Value {
+fn sip_json(peer: &PeerRecord, registered: Option<bool>) -> Value {
     json!({
         "id": peer.id,
         "name": peer.name,
@@ -196,7 +202,7 @@ fn sip_json(desk: &Desk, peer: &PeerRecord) -> Value {
         "main": peer.main,
         "active": peer.active,
         "service": peer.kind != PeerKind::Sip,
-        "registered": registered(desk, peer),
+        "registered": registered,
         "ip": peer.source.map(|ip| ip.to_string()),
         "created_at": peer.created_at.to_string(),
     })
@@ -214,8 +220,8 @@ fn address_json(peer: &PeerRecord) -> Value {
     })
 }
 
-fn with_password(desk: &Desk, with: &WithPassword, what: &str) -> Answer {
-    let mut json = sip_json(desk, &with.peer);
+fn with_password(with: &WithPassword, what: &str) -> Answer {
+    let mut json = sip_json(&with.peer, Some(false));
     if let Some(map) = json.as_object_mut() {
         map.insert("password".to_owned(), with.password.clone().into());
     }

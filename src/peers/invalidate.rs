@@ -5,9 +5,9 @@
 //! contact is dropped, the channels are hung up. A server that is away, or did not answer, has what it was not told in
 //! its [`Inbox`]; after it came back everything is looked at, because events may have been missed as well.
 //!
-//! Two races are closed here. What Asterisk was reading when it changed is expired again after it has been put into the
-//! cache ([`super::changes`]). A registration that came through while its peer was switched off is dropped when the
-//! event tells of it. A call that was being authorised then is refused by authorise itself.
+//! Three races are closed. What Asterisk was reading when it changed is expired again after it has been put into the cache
+//! ([`super::changes`]). A registration that was under way when its peer was switched off is dropped by a second look,
+//! a moment later. A call that was being authorised then is refused by authorise itself.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -16,28 +16,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
-use md5::{Digest as _, Md5};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::PeerKind;
-use super::changes::{Inbox, Pending, Todo};
-use super::registrations::Registrations;
+use super::changes::{Inbox, Pending, READ_LASTS, Todo};
+use super::registrations;
 use crate::accounts::directory::Directory;
-use crate::ami::{AmiError, Event, Link, LinkEvent, Links};
-use crate::secrets::hex;
+use crate::ami::{AmiError, Link, LinkEvent, Links};
 
 /// The caches of what has a name, as `sorcery.conf` makes them.
 const CACHES: [&str; 3] = ["res_pjsip/endpoint", "res_pjsip/auth", "res_pjsip/aor"];
 /// The cache of all addresses.
 const IDENTIFY_CACHE: &str = "res_pjsip/identify";
-/// Where Asterisk keeps who is registered.
-const CONTACT_FAMILY: &str = "registrar/contact";
 /// Actions under way at once to one server.
 const AT_ONCE: usize = 16;
-/// Events of one server that may wait; what comes beyond is missed, and then everything is looked at.
-const EVENT_DEPTH: usize = 4_096;
+/// Changes of the link's state that may wait; no event is asked for.
+const EVENT_DEPTH: usize = 16;
 /// How long after a failure it is tried again, while the link is up.
 const RETRY_AFTER: Duration = Duration::from_millis(300);
 /// Q.850: call rejected, the cause that a peer's calls end with when it is switched off.
@@ -75,17 +71,10 @@ impl HangUp for HangUpChannels {
     }
 }
 
-/// The key of a contact in Asterisk's database.
-fn contact_key(name: &str, uri: &str) -> String {
-    format!("{name};@{}", hex(&Md5::digest(uri.as_bytes())))
-}
-
 /// What is needed to tell servers of changes.
 pub struct Invalidation {
     /// The peers.
     pub directory: Arc<Directory>,
-    /// Who is registered.
-    pub registrations: Arc<Registrations>,
     /// Ends calls.
     pub hang_up: Arc<dyn HangUp>,
 }
@@ -132,36 +121,24 @@ struct Server {
 }
 
 impl Server {
-    /// Follows the link and the registrations.
+    /// Follows the link: after it was away, anything may have been missed.
     async fn listen(&self) {
-        let mut events =
-            self.link.subscribe(EVENT_DEPTH, |event| matches!(event, Event::ContactStatus { .. }));
+        let mut events = self.link.subscribe(EVENT_DEPTH, |_| false);
         while let Some(event) = events.recv().await {
-            match event {
-                LinkEvent::Up(_) | LinkEvent::Missed(_) => self.inbox.everything(),
-                LinkEvent::Event(event) => self.contact(&event),
-                LinkEvent::Down => {}
+            if matches!(event, LinkEvent::Up(_) | LinkEvent::Missed(_)) {
+                self.inbox.everything();
             }
         }
         // The link's task is gone for good: the process is ending.
         std::future::pending::<()>().await;
     }
 
-    fn contact(&self, event: &Event) {
-        let Event::ContactStatus { aor, uri, status } = event else { return };
-        let registrations = &self.shared.registrations;
-        if status == "Removed" {
-            registrations.remove(self.link.server(), aor, uri);
-            return;
-        }
-        registrations.add(self.link.server(), aor, uri);
-        // It registered while it was being switched off. A contact of a name that is nobody's is a trunk's own.
-        if let Some(peer) = self.shared.directory.peer(aor)
-            && !peer.in_force()
-        {
-            let todo = Todo { kind: peer.kind, ended: false, unregister: true, again_at: None };
-            self.inbox.put(aor, todo);
-        }
+    /// What has to be looked at once more, a moment later, after a peer was told of: an answer that Asterisk was reading
+    /// is in its cache by then, and a registration that was under way in its database.
+    fn again(todo: Todo) -> Option<(Instant, Todo)> {
+        let at = if todo.ended { Some(Instant::now() + READ_LASTS) } else { None };
+        let at = at.max(todo.again_at)?;
+        Some((at, Todo { ended: false, again_at: None, ..todo }))
     }
 
     /// Tells the server whatever its inbox holds, as long as it can be told.
@@ -178,7 +155,9 @@ impl Server {
             };
             tokio::select! { () = self.inbox.filled() => {}, () = wait => {} }
             let now = Instant::now();
-            for (_, name, todo) in again.extract_if(.., |(at, _, _)| *at <= now) {
+            for (_, name, mut todo) in again.extract_if(.., |(at, _, _)| *at <= now) {
+                // Who can register by now may stay.
+                todo.unregister &= !self.shared.directory.peer(&name).is_some_and(|peer| peer.in_force());
                 self.inbox.put(&name, todo);
             }
             if !self.link.is_up() {
@@ -193,8 +172,8 @@ impl Server {
                 Ok(()) => {
                     failing = false;
                     let due = |(name, todo): (Box<str>, Todo)| {
-                        let at = todo.again_at?;
-                        Some((at, name, Todo { again_at: None, ..todo }))
+                        let (at, todo) = Self::again(todo)?;
+                        Some((at, name, todo))
                     };
                     again.extend(pending.names.into_iter().filter_map(due));
                 }
@@ -223,7 +202,8 @@ impl Server {
         if pending.everything {
             self.look_at_contacts().await?;
         }
-        for (name, _) in pending.names.iter().filter(|(_, todo)| todo.unregister) {
+        let unregister = |todo: &Todo| todo.unregister && todo.kind.has_password();
+        for (name, _) in pending.names.iter().filter(|(_, todo)| unregister(todo)) {
             self.drop_contacts(name).await?;
         }
         if pending.everything || pending.names.values().any(|todo| todo.ended) {
@@ -273,26 +253,29 @@ impl Server {
         }
     }
 
-    /// Learns who is registered, and drops who must not be.
+    /// Drops everybody who is registered and must not be.
     async fn look_at_contacts(&self) -> Result<(), AmiError> {
-        let contacts = self.link.pjsip_show_contacts().await?;
-        let found = contacts.into_iter().map(|contact| (contact.aor.into(), contact.uri.into()));
-        let registrations = &self.shared.registrations;
-        registrations.replace(self.link.server(), found);
-        for name in registrations.names(self.link.server()) {
-            if self.shared.directory.peer(&name).is_some_and(|peer| !peer.in_force()) {
-                self.drop_contacts(&name).await?;
+        let contacts = match self.link.db_get_tree(registrations::FAMILY).await {
+            Ok(contacts) => contacts,
+            Err(error @ AmiError::Incomplete { .. }) => {
+                // Too many to be listed. They end by themselves within an hour, and cannot be renewed.
+                tracing::warn!(server = self.link.server(), %error, "who is registered could not be looked at");
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        for (key, _) in contacts {
+            let Some((name, _)) = key.rsplit_once(";@") else { continue };
+            if self.shared.directory.peer(name).is_some_and(|peer| !peer.in_force()) {
+                self.link.db_del(registrations::FAMILY, &key).await?;
             }
         }
         Ok(())
     }
 
     async fn drop_contacts(&self, name: &str) -> Result<(), AmiError> {
-        let registrations = &self.shared.registrations;
-        for uri in registrations.contacts(self.link.server(), name) {
-            // Not there: it was unregistered or has expired.
-            self.link.db_del(CONTACT_FAMILY, &contact_key(name, &uri)).await?;
-            registrations.remove(self.link.server(), name, &uri);
+        for key in registrations::contacts(&self.link, name).await? {
+            self.link.db_del(registrations::FAMILY, &key).await?;
         }
         Ok(())
     }
@@ -308,17 +291,5 @@ impl Server {
             None => ended.contains(name),
         };
         self.shared.hang_up.hang_up(self.link.clone(), Arc::new(must_end)).await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_contacts_key_is_the_one_that_asterisk_makes() {
-        // From Asterisk 22.10.1.
-        let key = contact_key("200001", "sip:200001@127.0.2.1:6002");
-        assert_eq!(key, "200001;@89a0322482fb4d623387a9347f52902d");
     }
 }

@@ -1,86 +1,67 @@
-//! Who is registered at which Asterisk: kept by its events, found anew whenever some may have been missed.
+//! Who is registered at an Asterisk: it keeps that itself, and is asked.
+//!
+//! It tells nobody by itself: of an endpoint that was read over realtime, and not all at once at the start, Asterisk 22
+//! sends no `ContactStatus`. So a list asks about its names when it is shown, and what must go is looked for when it
+//! must go.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use dashmap::DashMap;
+use futures::stream::{self, StreamExt as _};
 
-/// The contacts' URIs of one server's peers, by name.
-type Contacts = HashMap<Box<str>, HashSet<Box<str>>>;
+use crate::ami::{Action, AmiError, Link, Links};
 
-/// The contacts of peers, by server and name.
-#[derive(Debug, Default)]
-pub struct Registrations {
-    servers: DashMap<Box<str>, Contacts>,
+/// Where Asterisk keeps who is registered, in its own database: `registrar/contact/<name>;@<hash>`.
+pub const FAMILY: &str = "registrar/contact";
+/// Questions under way at once to one server.
+const AT_ONCE: usize = 16;
+
+/// The keys of a peer's contacts.
+///
+/// ```text
+/// Action: DBGetTree
+/// Family: registrar/contact
+/// Key: 1001;@%
+/// ```
+///
+/// Asterisk compares by SQL's LIKE: `%` stands for the hash, and a `_` in the name for any character, so what comes is
+/// compared again.
+pub async fn contacts(link: &Link, name: &str) -> Result<Vec<String>, AmiError> {
+    let wanted = Action::new("DBGetTree").with("Family", FAMILY)?.with("Key", format!("{name};@%"))?;
+    let items = link.list(wanted).await?;
+    let of_name = |key: &str| key.rsplit_once(";@").is_some_and(|(of, _)| of == name);
+    let keys = items
+        .iter()
+        .filter_map(|item| item.get("Key")?.strip_prefix('/')?.strip_prefix(FAMILY)?.strip_prefix('/'));
+    Ok(keys.filter(|key| of_name(key)).map(str::to_owned).collect())
 }
 
-impl Registrations {
-    /// Whether a peer is registered somewhere.
-    pub fn registered(&self, name: &str) -> bool {
-        self.servers.iter().any(|server| server.contains_key(name))
-    }
-
-    /// How many peers are registered at a server.
-    pub fn count(&self, server: &str) -> usize {
-        self.servers.get(server).map_or(0, |peers| peers.len())
-    }
-
-    /// Everybody who is registered at a server.
-    pub fn names(&self, server: &str) -> Vec<Box<str>> {
-        self.servers.get(server).map(|peers| peers.keys().cloned().collect()).unwrap_or_default()
-    }
-
-    /// A contact was made.
-    pub fn add(&self, server: &str, name: &str, uri: &str) {
-        self.servers.entry(server.into()).or_default().entry(name.into()).or_default().insert(uri.into());
-    }
-
-    /// A contact is gone.
-    pub fn remove(&self, server: &str, name: &str, uri: &str) {
-        let Some(mut peers) = self.servers.get_mut(server) else { return };
-        if let Some(contacts) = peers.get_mut(name) {
-            contacts.remove(uri);
-            if contacts.is_empty() {
-                peers.remove(name);
+/// Whether peers are registered somewhere, by name. One is missing whose answer no server gave.
+pub async fn registered(links: &Links, names: &[&str]) -> HashMap<String, bool> {
+    let mut found: HashMap<String, bool> = HashMap::new();
+    for link in links.iter().filter(|link| link.is_up()) {
+        let mut asking = Vec::with_capacity(names.len());
+        for name in names {
+            asking.push(registered_at(link, name));
+        }
+        let mut answers = stream::iter(asking).buffer_unordered(AT_ONCE);
+        while let Some((name, answer)) = answers.next().await {
+            match answer {
+                Ok(registered) => *found.entry(name.to_owned()).or_default() |= registered,
+                Err(error) => {
+                    tracing::debug!(server = link.server(), %error, "who is registered is not known");
+                }
             }
         }
     }
-
-    /// A peer's contacts at a server.
-    pub fn contacts(&self, server: &str, name: &str) -> Vec<Box<str>> {
-        self.servers
-            .get(server)
-            .and_then(|peers| peers.get(name).map(|contacts| contacts.iter().cloned().collect()))
-            .unwrap_or_default()
-    }
-
-    /// What a server has by its own, whole word.
-    pub fn replace(&self, server: &str, contacts: impl IntoIterator<Item = (Box<str>, Box<str>)>) {
-        let mut peers = Contacts::new();
-        for (name, uri) in contacts {
-            peers.entry(name).or_default().insert(uri);
-        }
-        self.servers.insert(server.into(), peers);
-    }
+    found
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_peer_is_registered_while_one_contact_is_left_anywhere() {
-        let registrations = Registrations::default();
-        registrations.add("ast1", "1001", "sip:a");
-        registrations.add("ast1", "1001", "sip:b");
-        registrations.add("ast2", "1001", "sip:a");
-        registrations.remove("ast1", "1001", "sip:a");
-        assert_eq!(registrations.contacts("ast1", "1001"), ["sip:b".into()]);
-        registrations.remove("ast1", "1001", "sip:b");
-        registrations.remove("ast1", "1001", "sip:never");
-        assert!(registrations.registered("1001"), "at the other server");
-        registrations.replace("ast2", [("1002".into(), "sip:c".into())]);
-        assert!(!registrations.registered("1001"));
-        assert!(registrations.registered("1002"));
-        assert_eq!((registrations.count("ast1"), registrations.count("ast2")), (0, 1));
-    }
+async fn registered_at<'a>(link: &Link, name: &'a str) -> (&'a str, Result<bool, AmiError>) {
+    let asked = async {
+        // By the aor, which Asterisk finds by its key; the tree above is searched from end to end.
+        let action = Action::new("Getvar").with("Variable", format!("PJSIP_AOR({name},contact)"))?;
+        let answer = link.ask(action).await?;
+        Ok(answer.get("Value").is_some_and(|contacts| !contacts.is_empty()))
+    };
+    (name, asked.await)
 }

@@ -26,5 +26,5 @@ mod recovery_database;
 mod recovery_owner;
 mod recovery_restart;
 mod recovery_service;
-mod simulation;
 mod recovery_spool;
+mod simulation;

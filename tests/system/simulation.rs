@@ -3,8 +3,8 @@
 //!
 //! The clock is the test's, nothing runs by itself but the book's writer, and chance comes from the seed.
 
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use tollgate::app::desk::Desk;
@@ -60,8 +60,6 @@ struct Truth {
     ends_at: u64,
     /// The longest that Asterisk was ever told, in milliseconds after the answer.
     told_ms: u64,
-    /// Nobody will tell its end.
-    silent: bool,
 }
 
 /// Something that is said about a call, true or not.
@@ -103,13 +101,17 @@ impl World {
         self.made += 1;
         let login = format!("client{}", call % CLIENTS);
         let number = if self.chance.percent(70) { BERLIN } else { LONDON };
-        let request = AuthorizeRequest::parse(&unique_id(call), &[login.as_str(), number, "", SERVER, "192.0.2.1", "1", ""])
-            .unwrap()
-            .on_channel(&format!("PJSIP/{login}-{call:08x}"));
+        let request = AuthorizeRequest::parse(
+            &unique_id(call),
+            &[login.as_str(), number, "", SERVER, "192.0.2.1", "1", ""],
+        )
+        .unwrap()
+        .on_channel(&format!("PJSIP/{login}-{call:08x}"));
         let grant = self.calls.authorize(&request).unwrap();
         let answered_at = self.chance.percent(90).then(|| self.second + self.chance.below(10));
         let rings = self.second + 5 + self.chance.below(20);
         let ends_at = answered_at.map_or(rings, |at| at + 1 + self.chance.below(200));
+        // Nobody will tell its end.
         let silent = self.chance.percent(5);
         let truth = Truth {
             ticket: grant.ticket,
@@ -117,9 +119,8 @@ impl World {
             answered_at,
             ends_at,
             told_ms: grant.talk_ms,
-            silent,
         };
-        for _ in 0..1 + self.chance.below(2 * each - 1) {
+        for _ in 0..=self.chance.below(2 * each - 1) {
             // Some come before the end, most soon after it, some minutes late.
             let at = match self.chance.below(20) {
                 0 => self.second + self.chance.below(ends_at - self.second + 1),
@@ -147,7 +148,8 @@ impl World {
         let told_ms = (i64::try_from(talked).unwrap() + wrong_by).max(0) * 1_000;
         let status = if truth.answered_at.is_some() { "ANSWER" } else { "NOANSWER" };
         let told_ms = told_ms.to_string();
-        let arguments = [&truth.ticket, &told_ms, status, "16", "1", SERVER, "1", "", "", "", "hung_up_by=caller"];
+        let arguments =
+            [&truth.ticket, &told_ms, status, "16", "1", SERVER, "1", "", "", "", "hung_up_by=caller"];
         SettleRequest::parse(&unique_id(call), &arguments).unwrap()
     }
 
@@ -181,7 +183,10 @@ impl World {
     }
 
     fn meter(&mut self, now_ms: u64) {
-        for order in self.calls.meter(now_ms).ends {
+        let mut orders = self.calls.meter(now_ms).ends;
+        // Memory keeps calls in no order.
+        orders.sort_by(|a, b| a.key().cmp(b.key()));
+        for order in orders {
             let Steer::End { key, end_ms, .. } = order else { panic!("{order:?}") };
             let arrives = self.chance.percent(90);
             let call: u64 = key.unique_id.rsplit_once('.').unwrap().1.parse().unwrap();
@@ -214,9 +219,7 @@ impl World {
                 }
             }
         }
-        let stolen = |request: &SettleRequest, outcome: &Result<_, SettleError>| {
-            matches!(outcome, Err(SettleError::OtherCall { ticket }) if *ticket != request.key)
-        };
+        let stolen = |request: &SettleRequest, outcome: &Result<_, SettleError>| matches!(outcome, Err(SettleError::OtherCall { ticket }) if *ticket != request.key);
         let told = settling.iter().map(|(request, source)| self.calls.settle_from(request, *source));
         for (outcome, (request, _)) in futures_join(told.collect()).await.into_iter().zip(&settling) {
             assert!(
@@ -238,7 +241,11 @@ impl World {
                 has_ended: false,
                 is_caller,
             };
-            channels.push(channel(format!("PJSIP/client{}-{call:08x}", call % CLIENTS), unique_id(*call), true));
+            channels.push(channel(
+                format!("PJSIP/client{}-{call:08x}", call % CLIENTS),
+                unique_id(*call),
+                true,
+            ));
             channels.push(channel(truth.called.clone(), format!("{}.called", unique_id(*call)), false));
         }
         let now_ms = self.clock.monotonic_ms();
@@ -246,7 +253,8 @@ impl World {
         for (caller, called) in seen.answered {
             // As the calling channel tells it.
             let call: u64 = caller.unique_id.rsplit_once('.').unwrap().1.parse().unwrap();
-            let ago_ms = self.truths[&call].answered_at.map_or(0, |at| (self.second - at) * u64::from(TICK_MS));
+            let ago_ms =
+                self.truths[&call].answered_at.map_or(0, |at| (self.second - at) * u64::from(TICK_MS));
             let at_ms = i64::try_from(now_ms - ago_ms).unwrap();
             self.calls.answered(SERVER, &caller.unique_id, &called.name, at_ms);
         }
@@ -329,8 +337,8 @@ async fn simulate(seed: u64, notices: u64, each: u64) -> Charges {
         let book = desk.store.balance(account.id, "EUR").await.unwrap().money().unwrap();
         assert_eq!((wallet.balance, wallet.held.nanos()), (book, 0), "client{n}");
     }
-    let silent_settled = found.values().filter(|(charge, ..)| *charge > 0).count();
-    assert!(silent_settled > found.len() / 2, "calls were charged at all");
+    let charged = found.values().filter(|(charge, ..)| *charge > 0).count();
+    assert!(charged > found.len() / 2, "most calls cost something");
     desk.close().await;
     drop(database);
     found
@@ -343,9 +351,10 @@ async fn a_million_notices_charge_each_call_once_and_never_above_its_grant() {
 
 #[tokio::test]
 async fn the_same_seed_gives_the_same_charges() {
-    let first = simulate(7, 60_000, 12).await;
-    let again = simulate(7, 60_000, 12).await;
-    assert_eq!(first, again);
-    let other = simulate(8, 60_000, 12).await;
-    assert_ne!(first, other);
+    let first = simulate(7, 30_000, 12).await;
+    let again = simulate(7, 30_000, 12).await;
+    let differing: Vec<_> = first.iter().filter(|(call, charge)| again.get(*call) != Some(charge)).collect();
+    assert!(differing.is_empty() && first.len() == again.len(), "{differing:?}");
+    let other = simulate(8, 30_000, 12).await;
+    assert!(first != other, "another seed is another story");
 }

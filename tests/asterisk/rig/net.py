@@ -8,7 +8,7 @@ INTERNAL_PORT = 8081
 MANAGER_PORT = 5038
 # Where the relays listen that stand between Asterisk and Tollgate (rig/relay.py).
 REALTIME_RELAY_PORT = 8082
-MANAGER_RELAY_PORT = 5039
+MANAGER_RELAY_PORT = 5037
 MANAGER_SECRET = "rig-manager-secret"
 INTERNAL_TOKEN = "rig-internal-token-of-32-letters"
 POSTGRES_PORT = 5432

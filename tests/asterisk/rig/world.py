@@ -4,13 +4,17 @@ from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 
 from . import net
+from .agent import Agent
 from .claims import nanos
+from .process import RigError
 
 RESELLER = "rigreseller"
 CLIENTS = tuple(str(number) for number in range(200001, 200011))
 CLIENT = CLIENTS[0]
 # Known to Asterisk, not to Tollgate.
 STRANGER = "299999"
+# A peer that is kept by hand, in Asterisk's own files, of an account that Tollgate knows.
+BY_HAND = "299998"
 # An authorised address, and the peer that it is.
 PBX_PEER = f"{CLIENT}_ipa1"
 
@@ -39,6 +43,21 @@ HAMBURG = "4940123456"
 MUNICH = "4989123456"
 # No deck has it.
 NOWHERE = "88213123456"
+
+
+def warm(engine, clients=(CLIENT,)):
+    """Lets Asterisk learn the phones and the PBX, as in the days before an outage; the engine runs."""
+    engine.wait_linked()
+    for client in clients:
+        with Agent(client) as agent:
+            code = agent.register()
+        if code != 200:
+            raise RigError(f"{client} could not register: {code}")
+    # No extension begins like this: answered without anything asked.
+    with Agent("nobody", None, net.PBX) as agent:
+        code = agent.invite("nothing")
+    if code != 404:
+        raise RigError(f"the PBX was answered {code}")
 
 
 def build(engine, folder, clients=(CLIENT,), client_credit="100", reseller_credit="100"):

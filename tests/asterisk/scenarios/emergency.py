@@ -8,11 +8,11 @@ from rig.sipp import Call, Carrier, Phones, finals
 def run(rig, claims):
     engine = rig.engine("emergency")
     world.build(engine, rig.folder, clients=world.CLIENTS[:2], client_credit="0")
-    poor, stopped = world.CLIENTS[:2]
-    engine.cli("account", "set", stopped, "--active", "no")
+    poor, blocked = world.CLIENTS[:2]
+    engine.cli("account", "set", blocked, "--block", "1")
     engine.start()
     carriers = {name: Carrier(rig.logs, name, ring_ms=50) for name in ("carrier-a", "emergency")}
-    for what, caller in (("without credit", poor), ("for an inactive account", stopped)):
+    for what, caller in (("without credit", poor), ("for an account that may not call it", blocked)):
         before = engine.book.count()
         codes = finals(Phones(rig.logs, [Call(caller, "112", talk_ms=800)]).wait())
         claims.equal(f"112 is answered {what}", list(codes.values()), [200])
@@ -23,6 +23,7 @@ def run(rig, claims):
         claims.equal(f"112 {what} costs nothing", [p["charge"] for p in cdr["payers"] if p["charge"]], [])
         claims.equal(f"112 {what} leaves the wallet alone", world.wallet(engine, caller), (0, 0))
     known = set(rig.asterisk.unsettled())
+    world.warm(engine, (poor,))
     engine.stop()
     codes = finals(Phones(rig.logs, [Call(poor, "112", talk_ms=300)]).wait())
     claims.equal("112 is answered with Tollgate down", list(codes.values()), [200])

@@ -57,6 +57,9 @@ KNOWN_KEY = re.compile(r"^agi_(network(_script)?|request|channel|language|type|u
 def run(rig, claims):
     engine = rig.engine("hostile")
     world.build(engine, rig.folder)
+    engine.start()
+    world.warm(engine)
+    engine.stop()
     carriers = [Carrier(rig.logs, name, ring_ms=20) for name in net.CARRIERS]
     rung = lambda: [len(carrier.invites()) for carrier in carriers]  # noqa: E731 - a name for a phrase
 

@@ -21,6 +21,9 @@ def run(rig, claims):
     world.build(engine, rig.folder)
     carriers = [Carrier(rig.logs, "carrier-a", ring_ms=200), Carrier(rig.logs, "carrier-b")]
     call = Call(world.CLIENT, world.BERLIN, talk_ms=1000)
+    engine.start()
+    world.warm(engine)
+    engine.stop()
 
     def refused(title, disturb=lambda: None, within=4.5):
         """One call that must be refused without reaching a carrier."""
@@ -52,6 +55,7 @@ def run(rig, claims):
                 lambda: [record[2] for record in rig.asterisk.unsettled().values()], ["0"] * 9)
 
     engine.start()
+    world.warm(engine)
     engine.freeze()
     refused("Tollgate is silent")
     engine.thaw()
@@ -63,6 +67,7 @@ def run(rig, claims):
         time.sleep(1)
         engine.kill()
 
+    world.warm(engine)
     engine.freeze()
     refused("Tollgate is killed during authorise", kill_soon)
     claims.equal("nothing was dialled in all of this", [len(carrier.invites()) for carrier in carriers], [0, 0])
