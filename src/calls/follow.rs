@@ -141,6 +141,7 @@ impl Calls {
         call.live.seen_alive(answered.max(at_ms));
         if call.live.called.as_deref() != Some(called) {
             call.live.called = Some(called.to_owned());
+            call.live.route = call.route_of(called);
         }
         call.live.due_ms = 0;
     }

@@ -12,6 +12,8 @@ pub struct Live {
     pub channel: String,
     /// The called channel's name, once it has answered: the funded end stands on it.
     pub called: Option<String>,
+    /// The number of the route whose carrier answered; 0 where that is not known.
+    pub route: u32,
     /// When it was answered.
     pub answered_ms: Option<i64>,
     /// Where Asterisk ends it, in milliseconds after the answer, as far as it has confirmed.

@@ -13,6 +13,7 @@ use super::authorize::{GUARD_MS, HOLD_GRACE, PayerPrice, days, paid_seconds};
 use super::links::LinkIs;
 use super::live::signed;
 use super::open::OpenCall;
+use super::reconcile::PROVEN;
 use super::{Calls, steer::Steer};
 use crate::catalog::Snapshot;
 use crate::config::Reserve;
@@ -42,7 +43,7 @@ impl Calls {
         for mut entry in self.open.iter_mut() {
             let (key, call) = entry.pair_mut();
             metered.short += usize::from(call.live.short && call.live.answered_ms.is_some());
-            if call.live.due_ms > now_ms || call.unsettled.is_some() {
+            if call.live.due_ms > now_ms || call.unsettled.is_some() || call.live.missing >= PROVEN {
                 continue;
             }
             let Some(talked_ms) = call.live.talked_ms(now_ms) else { continue };

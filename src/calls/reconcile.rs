@@ -30,7 +30,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(15);
 /// Open calls that lengthen that by a second: a list costs by its length.
 const CALLS_PER_SECOND_MORE: usize = 250;
 /// Lists without a call that prove its end.
-const PROVEN: u8 = 2;
+pub(super) const PROVEN: u8 = 2;
 /// The context of the dialplan's hangup handler: a channel in it counts as ended, not as alive.
 const ENDED_CONTEXT: &str = "tg-ended";
 /// The context of accounts' calls.
@@ -233,6 +233,10 @@ impl Calls {
     pub fn restarted(&self, server: &str, heard_ms: u64) -> usize {
         let mut gone = 0;
         for mut call in self.open.iter_mut().filter(|call| call.key().server == server) {
+            // Channels are numbered anew: a name of the old run may be another call's by now.
+            if call.live.called.take().is_some() {
+                call.live.channel.clear();
+            }
             if call.since_ms.is_none_or(|since| since <= signed(heard_ms)) {
                 call.live.missing = PROVEN;
                 gone += 1;
@@ -268,7 +272,7 @@ impl Calls {
             answered_ms,
             dial_status: if call.live.answered_ms.is_some() { "ANSWER" } else { "CANCEL" }.to_owned(),
             cause: None,
-            route: call.live.called.as_deref().map_or(0, |called| call.route_of(called)),
+            route: call.live.route,
             answered_at_us: call.live.answered_ms.map(at),
             ended_at_us: end_ms.map(at),
             attempts: Vec::new(),

@@ -103,10 +103,8 @@ async fn carry_out(calls: &Calls, links: &Links, order: Steer) {
         Steer::End { key, channel, end_ms, left_ms } => {
             let moved = link.absolute_timeout(channel, *left_ms).await;
             match &moved {
-                // A channel that is not there has ended: its settlement is on the way.
-                Ok(false) => {
-                    calls.ending(&key.server, &key.unique_id, calls.clock.monotonic_ms());
-                }
+                // It has ended, nobody knows when: its settlement is on the way, or the next channel list misses it.
+                Ok(false) => tracing::debug!(call.id = %key, channel, "the call's end found no channel"),
                 Ok(true) => {}
                 Err(error) => tracing::warn!(call.id = %key, %error, "the call's end could not be moved"),
             }

@@ -10,11 +10,11 @@ from rig.process import wait_until
 from rig.sipp import Call, Carrier, Phones, finals
 
 CUTS = 50
-SECONDS = 50
+SECONDS = 40
 RATE = 10
 LONG_CALLS = 5
-# Longer than all the cuts take.
-LONG_S = 80
+# Longer than all the cuts take, and shorter than the minute after which Asterisk ends a call without media.
+LONG_S = 56
 SETTLED_WITHIN_S = 10
 # Clients whose peers change; the others make the load.
 CHANGING = world.CLIENTS[6:]
