@@ -1,6 +1,8 @@
 """Attacks: forged events end no call, a peer that is switched off loses the call being set up, a silent Tollgate behind
 the shipped HAProxy file leaves no channel."""
 
+import contextlib
+import socket
 import time
 
 from rig import net, world
@@ -75,10 +77,12 @@ def _silent(rig, claims):
     """The shipped HAProxy file, between Asterisk and a Tollgate that accepts and says nothing."""
     conf = rig.folder / "haproxy.cfg"
     conf.write_text(rig.asterisk.conf("haproxy.cfg").replace("log /dev/log local0 notice", ""))
-    proxy = Process("haproxy", ["haproxy", "-db", "-f", str(conf)], rig.logs / "haproxy.out")
     engine = rig.engine("silent")
     world.build(engine, rig.folder)
     engine.start().wait_linked()
+    # Behind the engine: it looks at its server at once.
+    proxy = Process("haproxy", ["haproxy", "-db", "-f", str(conf)], rig.logs / "haproxy.out")
+    wait_until("HAProxy to listen", lambda: _listens(HAPROXY_PORT), 10)
     carrier = Carrier(rig.logs, "carrier-a", ring_ms=50)
     with rig.asterisk.asking(f"{net.ASTERISK}:{HAPROXY_PORT}"):
         codes = finals(Phones(rig.logs, [Call(world.CLIENT, world.BERLIN, talk_ms=300)]).wait())
@@ -104,3 +108,9 @@ def _silent(rig, claims):
         claims.equal("the audit finds no difference", engine.audit()["differences"], [])
     carrier.stop()
     proxy.stop()
+
+
+def _listens(port):
+    with contextlib.suppress(OSError), socket.create_connection((net.ASTERISK, port), timeout=1):
+        return True
+    return False
