@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::address::{self, AddressError};
 use super::digest::{self, PasswordError};
+use super::rows::CHALLENGED_PBX;
 use super::{PeerKind, name};
 use crate::accounts::{AccountRecord, Kind};
 use crate::app::desk::{Desk, FEED_ACCOUNT};
@@ -265,6 +266,7 @@ pub async fn create_address(desk: &Desk, sip_account: &str, ip: &str) -> Result<
         changed_at: now,
     };
     finish_new(desk, tx, &peer).await.map_err(|error| taken(error, ip))?;
+    tracing::info!(peer.name = %peer.name, peer.address = %ip, "an address speaks for a SIP account. {CHALLENGED_PBX}");
     Ok(peer)
 }
 

@@ -17,6 +17,7 @@ mod calls_refusals;
 mod calls_tickets;
 mod cli_commands;
 mod cli_config;
+mod cli_peers;
 mod cli_rate;
 mod peers_realtime;
 mod recovery_concurrency;
