@@ -19,6 +19,7 @@ mod cli_commands;
 mod cli_config;
 mod cli_peers;
 mod cli_rate;
+mod peers_invalidation;
 mod peers_realtime;
 mod recovery_concurrency;
 mod recovery_database;
