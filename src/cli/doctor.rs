@@ -16,6 +16,7 @@ use crate::catalog::Catalog;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
 use crate::ledger::spool::{Look, look};
+use crate::peers::rows::{CHALLENGED_PBX, MANY_ADDRESSES};
 use crate::secrets::random_below;
 
 /// The longest the dialplan can be kept waiting; authorise must be far quicker.
@@ -66,6 +67,7 @@ pub async fn run(config: &Arc<Config>) -> Outcome {
             owner(&desk, &mut findings).await;
             catalogue(&desk, &mut findings).await;
             spool(config, &mut findings);
+            peers(&desk, &mut findings).await;
             desk.close().await;
         }
         Err(error) => findings.wrong(error.to_string()),
@@ -187,6 +189,41 @@ async fn catalogue(desk: &Desk, findings: &mut Findings) {
     }
     if plans > 0 && trunks > 0 {
         findings.good(format!("{plans} plans and {trunks} trunks are usable"));
+    }
+}
+
+/// Peers as Asterisk reads them, and what their number and their names cost.
+async fn peers(desk: &Desk, findings: &mut Findings) {
+    let config = &desk.config;
+    if config.realtime.token.as_deref().is_some_and(|token| token.len() < 24) {
+        findings.wrong("realtime.token is shorter than 24 characters; leave it out to have one derived");
+    }
+    for net in config.realtime.allow.iter().filter(|net| net.prefix_len() < 8) {
+        findings.wrong(format!("realtime.allow has {net}: half the world may guess at realtime.token"));
+    }
+    for server in &config.asterisk {
+        let Ok(host) = server.host.parse::<IpAddr>() else { continue };
+        if !config.realtime.allow.iter().any(|net| net.contains(&host)) {
+            findings.wrong(format!(
+                "Asterisk {} at {host} cannot read its peers: realtime.allow does not hold its address",
+                server.name
+            ));
+        }
+        if !host.is_loopback() && config.internal.listen.ip().is_loopback() {
+            findings.wrong(format!(
+                "Asterisk {} at {host} cannot read its peers: the internal listener is on {} only",
+                server.name, config.internal.listen
+            ));
+        }
+    }
+    match desk.store.active_address_peers().await {
+        Ok(0) => {}
+        Ok(count) if usize::try_from(count).is_ok_and(|count| count > MANY_ADDRESSES) => findings.warn(format!(
+            "{count} IP peers are active, more than {MANY_ADDRESSES}: every request that no name matches costs each \
+             Asterisk a comparison with all of them, at a cost that grows with the square of their number"
+        )),
+        Ok(count) => findings.good(format!("{count} IP peers are active. {CHALLENGED_PBX}")),
+        Err(error) => findings.wrong(format!("the peers cannot be read: {error}")),
     }
 }
 

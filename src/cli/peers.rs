@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Failure, Outcome};
 use crate::app::desk::Desk;
 use crate::peers::ops::{self, PeerError, WithPassword};
+use crate::peers::rows::CHALLENGED_PBX;
 use crate::peers::{PeerKind, registrations};
 use crate::store::peers::PeerRecord;
 
@@ -132,7 +133,9 @@ pub async fn ipauth(desk: &Desk, command: IpauthCommand) -> Outcome {
     let (peer, what) = match command {
         IpauthCommand::List { sip_login } => return list_addresses(desk, &sip_login).await,
         IpauthCommand::Create { sip_login, ip } => {
-            (ops::create_address(desk, &sip_login, &ip).await?, "made")
+            let peer = ops::create_address(desk, &sip_login, &ip).await?;
+            let text = format!("IP peer {} ({ip}, id {}) made. {CHALLENGED_PBX}", peer.name, peer.id);
+            return Ok(Answer::new(address_json(&peer), text));
         }
         IpauthCommand::Disable { sip_login, which } => {
             (ops::set_address_active(desk, &sip_login, &which, false).await?, "switched off")

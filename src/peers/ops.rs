@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::address::{self, AddressError};
 use super::digest::{self, PasswordError};
+use super::rows::CHALLENGED_PBX;
 use super::{PeerKind, name};
 use crate::accounts::{AccountRecord, Kind};
 use crate::app::desk::{Desk, FEED_ACCOUNT};
@@ -265,6 +266,7 @@ pub async fn create_address(desk: &Desk, sip_account: &str, ip: &str) -> Result<
         changed_at: now,
     };
     finish_new(desk, tx, &peer).await.map_err(|error| taken(error, ip))?;
+    tracing::info!(peer.name = %peer.name, peer.address = %ip, "an address speaks for a SIP account. {CHALLENGED_PBX}");
     Ok(peer)
 }
 
@@ -310,12 +312,10 @@ pub async fn give_missing_passwords(
     secrets: &Secrets,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    loop {
+    // Every command comes by here: the writers' lock is taken only where there is something to write.
+    while store.lacks_passwords().await? {
         let mut tx = store.begin().await?;
         let peers = tx.peers_without_secret(SEALED_AT_ONCE).await?;
-        if peers.is_empty() {
-            return tx.rollback().await;
-        }
         for peer in &peers {
             let sealed = digest::seal(secrets, &peer.name, &digest::generate());
             tx.set_peer_secret(&peer.name, &sealed, now).await?;
@@ -326,6 +326,7 @@ pub async fn give_missing_passwords(
             "SIP accounts without a password got one; `tollgate sip password` sets it"
         );
     }
+    Ok(())
 }
 
 /// Encrypts every password with the current key; returns how many were under another one.

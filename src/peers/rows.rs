@@ -14,6 +14,10 @@ use crate::accounts::phones::Peer;
 /// with each of them, at a cost that grows with the square of their number.
 pub const MANY_ADDRESSES: usize = 1_000;
 
+/// What the operator of a PBX on an authorised address must know: names come before addresses.
+pub const CHALLENGED_PBX: &str = "A PBX on an authorised address that writes the name of a SIP account into its From \
+     is asked for that account's password: its From must be a number or name that is no SIP account's";
+
 /// The options of an endpoint beside those that say who it is. What is not here has Asterisk's default.
 const ENDPOINT: [(&str, &str); 20] = [
     ("context", "tollgate"),
@@ -224,4 +228,72 @@ pub fn check_extra(extra: &BTreeMap<String, String>) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The options of a template of the shipped `pjsip.conf`.
+    fn template(name: &str) -> BTreeMap<String, String> {
+        let text = include_str!("../../asterisk-conf/pjsip.conf");
+        let section = text.split("\n[").find(|section| section.starts_with(name)).unwrap();
+        let lines = section.lines().skip(1).filter(|line| !line.starts_with(';') && !line.trim().is_empty());
+        let option = |line: &str| {
+            let (key, value) = line.split_once('=').unwrap();
+            (key.trim().to_owned(), value.trim().to_owned())
+        };
+        lines.take_while(|line| !line.starts_with('#')).map(option).collect()
+    }
+
+    #[test]
+    fn asterisk_is_told_what_its_own_templates_say() {
+        let mut wanted = template("tg-endpoint]");
+        wanted.remove("type");
+        wanted.insert("context".to_owned(), template("tg-account]")["context"].clone());
+        let told = ENDPOINT.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        assert_eq!(wanted, told);
+        assert_eq!(template("tg-account]")["identify_by"], "username");
+        assert_eq!(template("tg-ip-peer]")["identify_by"], "ip");
+        let aor = template("tg-aor]");
+        assert_eq!((aor["max_contacts"].as_str(), aor["maximum_expiration"].as_str()), ("5", "3600"));
+    }
+
+    #[test]
+    fn a_row_that_breaks_its_kinds_rule_is_not_safe() {
+        let sip = |columns: &[(&'static str, &str)]| {
+            let all = [("context", "tollgate"), ("allow_transfer", "no")];
+            Row::of("1001", all.iter().chain(columns).map(|(key, value)| (*key, (*value).to_owned())))
+        };
+        let good = [("identify_by", "username"), ("auth", "1001")];
+        assert!(sip(&good).is_safe(PeerKind::Sip) && sip(&good).is_safe(PeerKind::Web));
+        assert!(!sip(&good).is_safe(PeerKind::Ipa));
+        assert!(sip(&[("identify_by", "ip")]).is_safe(PeerKind::Ipa));
+        for bad in [
+            &[("identify_by", "username")][..],
+            &[("identify_by", "username,ip"), ("auth", "1001")],
+            &[("identify_by", "username"), ("auth", "1002")],
+            &[("identify_by", "username"), ("auth", "1001"), ("AUTH", "1002")],
+            &[("identify_by", "username"), ("auth", "1001"), ("allow_transfer", "yes"), ("context", "other")],
+        ] {
+            assert!(!sip(bad).is_safe(PeerKind::Sip), "{bad:?}");
+        }
+        for bad in [&[("identify_by", "ip"), ("auth", "1001")][..], &[("identify_by", "ip,username")], &[]] {
+            assert!(!sip(bad).is_safe(PeerKind::Ipa), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_guards_calls_cannot_be_set_by_the_operator() {
+        let extra = |key: &str, value: &str| [(key.to_owned(), value.to_owned())].into();
+        for guarded in ["identify_by", "auth", "context", "allow_transfer", "id", "aors"] {
+            assert!(check_extra(&extra(guarded, "x")).is_err(), "{guarded}");
+        }
+        for (key, value) in
+            [("Identify_By", "ip"), ("", "x"), ("a b", "x"), ("allow", "a\nb"), ("allow", "ä")]
+        {
+            assert!(check_extra(&extra(key, value)).is_err(), "{key}");
+        }
+        assert!(check_extra(&extra("media_encryption", "sdes")).is_ok());
+    }
 }

@@ -249,6 +249,14 @@ impl Store {
         of_sip_account(&mut self.reader().await?, sip_account).await
     }
 
+    /// Whether a peer must have a password and has none.
+    pub async fn lacks_passwords(&self) -> Result<bool, StoreError> {
+        let mut reader = self.reader().await?;
+        let found: Vec<PeerRow> =
+            on!(&mut reader, c => sqlx::query_as(WITHOUT_SECRET).bind(1_i64).fetch_all(c).await)?;
+        Ok(!found.is_empty())
+    }
+
     /// How many `_ipaN` are switched on.
     pub async fn active_address_peers(&self) -> Result<i64, StoreError> {
         let mut reader = self.reader().await?;

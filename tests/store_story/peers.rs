@@ -169,3 +169,26 @@ story!(peers_without_a_password_are_found_until_they_have_one, database => {
     assert_eq!(store.peer_by_name("a").await.unwrap().unwrap().secret, Some(sealed));
     assert_eq!(execute(store, "UPDATE peers SET secret = NULL WHERE name = 'a'").await.ok(), None, "half a secret");
 });
+
+story!(sip_accounts_of_before_become_peers, database => {
+    with_account(&database).await;
+    let store = &database.store;
+    for text in [
+        "DROP TABLE peers",
+        "CREATE TABLE sip_accounts (name TEXT PRIMARY KEY REFERENCES names (name), account_id BIGINT NOT NULL, \
+         main BIGINT NOT NULL, active BIGINT NOT NULL, created_at_us BIGINT NOT NULL)",
+        "INSERT INTO names VALUES ('b', 100)",
+        "INSERT INTO sip_accounts VALUES ('b', 100, 0, 0, 6)",
+        "INSERT INTO sip_accounts VALUES ('a', 100, 1, 1, 5)",
+        "DELETE FROM schema_migrations WHERE version = 4",
+    ] {
+        execute(store, text).await.unwrap();
+    }
+    store.migrate(noon()).await.unwrap();
+    let moved = store.peers_of(100).await.unwrap();
+    let shown: Vec<_> =
+        moved.iter().map(|peer| (peer.id, peer.name.as_str(), peer.main, peer.active)).collect();
+    assert_eq!(shown, [(1, "a", true, true), (2, "b", false, false)]);
+    assert!(store.lacks_passwords().await.unwrap());
+    assert!(execute(store, "DELETE FROM sip_accounts").await.is_err(), "the old table is gone");
+});

@@ -22,7 +22,7 @@ CONF = Path(__file__).resolve().parents[3] / "asterisk-conf"
 class Asterisk:
     """One Asterisk with directories of its own inside the shared root."""
 
-    def __init__(self, root: Path, name: str, logs: Path, accounts):
+    def __init__(self, root: Path, name: str, logs: Path, accounts, ip_peers=None):
         self.root = root
         self.name = name
         self.logs = logs
@@ -30,9 +30,9 @@ class Asterisk:
         self.inside = Path("/rig") / f"{name}-{secrets.token_hex(4)}"
         self.outside = root / str(self.inside).lstrip("/")
         self.process = None
-        self._write(accounts)
+        self._write(accounts, ip_peers or {})
 
-    def _write(self, accounts):
+    def _write(self, accounts, ip_peers):
         # What runs that were killed have left.
         for old in self.outside.parent.glob("*"):
             if old.stat().st_mtime < time.time() - 86_400:
@@ -60,8 +60,10 @@ class Asterisk:
         (site / "transports.conf").write_text(
             f"[transport-udp]\ntype = transport\nprotocol = udp\nbind = {net.ASTERISK}:{net.SIP_PORT}\n")
         (site / "trunks.conf").write_text("".join(_trunk(name, host) for name, host in net.CARRIERS.items()))
-        # Phones come from Tollgate; these ones Tollgate does not know.
-        (site / "peers.conf").write_text("".join(_account(name) for name in accounts))
+        # Peers come from Tollgate; these ones are kept by hand.
+        (site / "peers.conf").write_text(
+            "".join(_account(name) for name in accounts)
+            + "".join(_ip_peer(name, host) for name, host in ip_peers.items()))
         here = f"http://{net.ASTERISK}:{net.REALTIME_RELAY_PORT}/realtime"
         (site / "realtime.conf").write_text("".join(
             f"{family} => curl,{here}/{family}\n"
@@ -213,6 +215,10 @@ def _account(name):
         f"[{name}](tg-account)\nauth = {name}\naors = {name}\n"
         f"[{name}](tg-auth)\nusername = {name}\npassword = {net.PASSWORD}\n"
         f"[{name}](tg-aor)\n\n")
+
+
+def _ip_peer(name, host):
+    return f"[{name}](tg-ip-peer)\n[{name}]\ntype = identify\nendpoint = {name}\nmatch = {host}\n\n"
 
 
 def _trunk(name, host):

@@ -5,15 +5,23 @@ import time
 
 from rig import net, world
 from rig.process import wait_until
-from rig.sipp import Carrier
+from rig.sipp import Call, Carrier, Phones, finals
 from scenarios.peers import OTHER, calls, registers
 
-CUTS = 12
+CUTS = 50
+# What goes on meanwhile: calls a second, and how long each is talked.
+RATE = 5
+TALK_MS = 1200
+# Calls that are up all the while: longer than the cuts take, and shorter than the minute after which Asterisk ends a call
+# without media.
+LONG_CALLS = 3
+LONG_MS = 45_000
 
 
 def run(rig, claims):
     engine = rig.engine("peers-outages")
-    world.build(engine, rig.folder, clients=(world.CLIENT, OTHER))
+    # Rich: each call holds its whole grant, and several are talked at once.
+    world.build(engine, rig.folder, clients=(world.CLIENT, OTHER), client_credit="10000", reseller_credit="10000")
     engine.start().wait_linked()
     carriers = [Carrier(rig.logs, name, ring_ms=20) for name in ("carrier-a", "carrier-b")]
     _listener_away(rig, claims)
@@ -74,10 +82,15 @@ def _link_away(rig, claims, engine):
 
 
 def _link_cut_often(rig, claims, engine):
-    """The link is cut again and again while peers change; when it is back, Asterisk's view is the database's."""
+    """The link is cut again and again under load while peers change; when it is back, Asterisk's view is the database's,
+    and every call was charged for what was talked."""
     chance = random.Random(3)
     names = [engine.cli("sip", "create", world.CLIENT, "--password", net.PASSWORD)["name"] for _ in range(4)]
     active = dict.fromkeys(names, True)
+    before = engine.book.count(disposition="answered")
+    long = Phones(rig.logs, [Call(OTHER, world.BERLIN, talk_ms=LONG_MS)] * LONG_CALLS, seconds=90)
+    wait_until("the long calls to be answered", lambda: list(finals(long.messages()).values()) == [200] * LONG_CALLS, 15)
+    phones = Phones(rig.logs, [Call(world.CLIENT, world.BERLIN, talk_ms=TALK_MS)] * (RATE * 20), rate=RATE, seconds=60)
     for _ in range(CUTS):
         name = chance.choice(names)
         registers(name)()
@@ -87,10 +100,24 @@ def _link_cut_often(rig, claims, engine):
         engine.cli("sip", "enable" if active[name] else "disable", world.CLIENT, name)
         if chance.random() < 0.7:
             rig.manager.cut()
-        time.sleep(chance.random() * 0.3)
+        time.sleep(chance.random() * 0.4)
+    began = time.monotonic()
     wait_until("the link to be back", engine.linked, 15)
     wanted = {name: 200 if on else 401 for name, on in active.items()}
     claims.soon(f"after {CUTS} changes with the link cut in between, Asterisk's view is the database's",
                 lambda: {name: registers(name)() for name in names}, wanted, 10)
+    claims.that("within ten seconds", time.monotonic() - began < 10, time.monotonic() - began)
     gone = [name for name, on in active.items() if not on]
     claims.equal("and nobody is registered who is switched off", [rig.asterisk.contacts(name) for name in gone], [[]] * len(gone))
+    codes = list(finals(phones.wait()).values())
+    claims.equal("every call was taken", (len(codes), set(codes)), (RATE * 20, {200}))
+    claims.equal("the long calls are live all the while",
+                 sum(call["login"] == OTHER for call in engine.cli("calls", "live")["calls"]), LONG_CALLS)
+    claims.equal("they end as their phones wish", list(finals(long.wait()).values()), [200] * LONG_CALLS)
+    cdrs = engine.book.wait_cdrs(before + len(codes) + LONG_CALLS, disposition="answered")[before:]
+    claims.equal("each is in the book once", len(cdrs), len(codes) + LONG_CALLS)
+    claims.equal("and by its own word", {cdr["duration_source"] for cdr in cdrs}, {"asterisk"})
+    talked = {OTHER: LONG_MS, world.CLIENT: TALK_MS}
+    short = [cdr["answered_ms"] for cdr in cdrs
+             if not -50 <= cdr["answered_ms"] - talked[cdr["endpoint"]] <= 400]
+    claims.equal("and charged for what was talked, not for a link that was away", short, [])
