@@ -12,9 +12,9 @@ pub mod settle;
 mod spooled;
 pub mod ticket;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::hash::BuildHasher as _;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -92,8 +92,11 @@ pub struct Calls {
     in_hand: DashSet<u64, RandomState>,
     /// Calls that ended a short while ago: a unique id that comes again is not a new call.
     ended: Mutex<EndedKeys>,
-    /// Calls that the wallets have paid for and the book has not: as many as the spool keeps.
-    trusted: Mutex<HashSet<u64>>,
+    /// Calls that the wallets have paid for and the book has not, as many as the spool keeps; with the newest CDR that
+    /// the book had acknowledged before.
+    trusted: Mutex<HashMap<u64, i64>>,
+    /// The newest CDR that the book has acknowledged.
+    newest_cdr: AtomicI64,
     draining: AtomicBool,
 }
 
@@ -149,6 +152,7 @@ impl Calls {
             in_hand: DashSet::default(),
             ended: Mutex::default(),
             trusted: Mutex::default(),
+            newest_cdr: AtomicI64::new(parts.read_to_cdr),
             draining: AtomicBool::new(false),
         }
     }
