@@ -21,9 +21,9 @@ pub mod ticket;
 pub mod unsettled;
 pub mod view;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::hash::BuildHasher as _;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -112,8 +112,11 @@ pub struct Calls {
     in_hand: DashSet<u64, RandomState>,
     /// Calls that ended a short while ago: a unique id that comes again is not a new call.
     ended: Mutex<EndedKeys>,
-    /// Calls that the wallets have paid for and the book has not: as many as the spool keeps.
-    trusted: Mutex<HashSet<u64>>,
+    /// Calls that the wallets have paid for and the book has not, as many as the spool keeps; with the newest CDR that
+    /// the book had acknowledged before.
+    trusted: Mutex<HashMap<u64, i64>>,
+    /// The newest CDR that the book has acknowledged.
+    newest_cdr: AtomicI64,
     draining: AtomicBool,
     /// How the control link to each server is.
     links: DashMap<Box<str>, LinkIs>,
@@ -173,6 +176,7 @@ impl Calls {
             in_hand: DashSet::default(),
             ended: Mutex::default(),
             trusted: Mutex::default(),
+            newest_cdr: AtomicI64::new(parts.read_to_cdr),
             draining: AtomicBool::new(false),
             links: DashMap::default(),
             orders: OnceLock::new(),

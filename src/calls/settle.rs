@@ -148,10 +148,12 @@ impl Calls {
     pub(super) async fn write(&self, key: &CallKey, mut call: Box<OpenCall>) -> Result<Taken, SettleError> {
         let Some(unsettled) = call.unsettled.clone() else { return Ok(NOTHING) };
         let known_from_ticket = call.holds.is_none();
+        let newest_before = self.newest_before(&call);
         let settled = match self.spool.settle(unsettled.settlement).await {
             Ok(Taken::Booked(settled)) => settled,
             Ok(Taken::Spooled { again }) => {
-                self.close_spooled(key, &mut call, &unsettled.charges, again);
+                let newest = (!again).then_some(newest_before);
+                self.close_spooled(key, &mut call, &unsettled.charges, newest);
                 return Ok(Taken::Spooled { again });
             }
             Err(error) => {
@@ -164,6 +166,7 @@ impl Calls {
                 return Err(error.into());
             }
         };
+        self.newest_cdr.fetch_max(settled.cdr_id, Ordering::Relaxed);
         if !settled.duplicate {
             self.metrics.calls_settled.fetch_add(1, Ordering::Relaxed);
             hold_nothing(&mut call);

@@ -12,8 +12,6 @@ row! {
     pub struct CdrView {
         /// Its id.
         pub id: i64,
-        /// When it was authorised, microseconds: tells two calls of one unique id apart.
-        pub setup_at: i64,
         /// The number called.
         pub number: Option<String>,
         /// Its name.
