@@ -12,6 +12,7 @@ mod calls_charging;
 mod calls_credit;
 mod calls_hostile;
 mod calls_limits;
+mod calls_linked;
 mod calls_prices;
 mod calls_refusals;
 mod calls_tickets;
