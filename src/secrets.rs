@@ -69,15 +69,22 @@ struct MasterKey {
     bytes: [u8; 32],
     /// Derived once: every call is signed and checked with it.
     ticket: [u8; 32],
+    /// Derived once: a start opens a hundred thousand passwords with it.
+    sip_secret: [u8; 32],
 }
 
 impl MasterKey {
     fn new(id: u16, bytes: [u8; 32]) -> Self {
-        Self { id, bytes, ticket: derive(&bytes, Purpose::Ticket) }
+        let (ticket, sip_secret) = (derive(&bytes, Purpose::Ticket), derive(&bytes, Purpose::SipSecret));
+        Self { id, bytes, ticket, sip_secret }
     }
 
     fn of(&self, purpose: Purpose) -> [u8; 32] {
-        if purpose == Purpose::Ticket { self.ticket } else { derive(&self.bytes, purpose) }
+        match purpose {
+            Purpose::Ticket => self.ticket,
+            Purpose::SipSecret => self.sip_secret,
+            other => derive(&self.bytes, other),
+        }
     }
 }
 

@@ -227,7 +227,13 @@ impl Calls {
             }
         }
         let now_ms = self.clock.monotonic_ms();
-        let is_over = |call: &OpenCall| call.unsettled.is_none() && call.hold_until_ms < now_ms;
+        // What a channel list showed lately is alive, and keeps its hold.
+        let is_unheard = |call: &OpenCall| {
+            let grace_ms = i64::try_from(HOLD_GRACE.as_millis()).unwrap_or(i64::MAX);
+            call.live.alive_ms.is_none_or(|alive| alive.saturating_add(grace_ms) < signed(now_ms))
+        };
+        let is_over =
+            |call: &OpenCall| call.unsettled.is_none() && call.hold_until_ms < now_ms && is_unheard(call);
         let over: Vec<CallKey> =
             self.open.iter().filter(|call| is_over(call)).map(|call| call.key().clone()).collect();
         for key in over {

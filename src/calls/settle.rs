@@ -255,7 +255,7 @@ impl Calls {
         call: &OpenCall,
         source: DurationSource,
     ) -> Result<Unsettled, SettleError> {
-        let ended = self.call_end(request, call);
+        let ended = self.call_end(request, call, source);
         let answered_at = ended.answered_at.unwrap_or(call.granted_at);
         let mut payers = Vec::with_capacity(call.payers.len());
         let mut charges = Vec::with_capacity(call.payers.len());
@@ -334,9 +334,13 @@ impl Calls {
     }
 
     /// The times and durations of the end, made consistent with the grant.
-    fn call_end(&self, request: &SettleRequest, call: &OpenCall) -> CallEnd {
+    fn call_end(&self, request: &SettleRequest, call: &OpenCall, source: DurationSource) -> CallEnd {
         let now = self.clock.now();
-        let talked_ms = call.live.talked_ms(self.clock.monotonic_ms());
+        // The hangup handler tells the end as it happens: only then is now the end.
+        let talked_ms = match source {
+            DurationSource::Asterisk => call.live.talked_ms(self.clock.monotonic_ms()),
+            _ => None,
+        };
         // A wall clock that was set back during the call leaves no duration; one that was set from 1970 makes one that
         // nobody can price.
         let answered_ms = match (request.answered_ms, request.dial_status.as_str(), talked_ms) {

@@ -55,23 +55,28 @@ impl Server {
 
     /// The called channel of a call answers, and the manager interface tells it.
     fn answer(&self, granted: &Granted, called: &str) {
-        let caller = granted.dial.unique_id.clone();
+        let unique_id = granted.dial.unique_id.clone();
         let mut has = self.has.lock().unwrap();
         has.channels.push((
             format!("PJSIP/alice-{}", called.len()),
-            caller.clone(),
-            caller.clone(),
+            unique_id.clone(),
+            unique_id.clone(),
             "tollgate",
         ));
-        has.channels.push((called.to_owned(), format!("{caller}9"), caller.clone(), "tollgate-from-trunk"));
+        has.channels.push((
+            called.to_owned(),
+            format!("{unique_id}9"),
+            unique_id.clone(),
+            "tollgate-from-trunk",
+        ));
         drop(has);
-        self.say_answer(&caller, called);
+        self.say_answer(&unique_id, called);
     }
 
-    fn say_answer(&self, caller: &str, called: &str) {
+    fn say_answer(&self, unique_id: &str, called: &str) {
         self.fake.say_block(&format!(
-            "Event: DialEnd\nPrivilege: call,all\nChannel: x\nUniqueid: {caller}\nDestChannel: {called}\n\
-             DestUniqueid: {caller}9\nDialStatus: ANSWER\n"
+            "Event: DialEnd\nPrivilege: call,all\nChannel: x\nUniqueid: {unique_id}\nDestChannel: {called}\n\
+             DestUniqueid: {unique_id}9\nDialStatus: ANSWER\n"
         ));
     }
 }
