@@ -307,6 +307,7 @@ fn opened(settlement: &Settlement) -> OpenCall {
         hold_until: settlement.cdr.ended_at,
         epoch: 1,
         funded_seconds: 120,
+        pushed_seconds: 120,
         answered_at: None,
         alive_at: None,
     }

@@ -1,4 +1,4 @@
-SELECT c.id, c.number, c.destination, c.disposition, c.answered_ms, c.charged_ms, c.trunk_name, c.buy_prefix,
+SELECT c.id, c.setup_at, c.number, c.destination, c.disposition, c.answered_ms, c.charged_ms, c.trunk_name, c.buy_prefix,
   c.buy_price, c.buy_billed_seconds, c.buy_cost, c.margin
 FROM call_keys k JOIN cdrs c ON c.id = k.cdr_id
 WHERE k.server = $1 AND k.unique_id = $2 AND k.leg = $3

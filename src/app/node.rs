@@ -109,7 +109,11 @@ impl Node {
         let (fastagi_at, internal_at) = (address(&fastagi), address(&listener));
         // Whatever changes from here on is in the feed behind this position.
         let position = desk.store.feed_position().await.map_err(DeskError::from)?;
+        // Facts are facts whoever owns: what an earlier run of this node kept goes to the book even where another one
+        // owns by now. And before the balances are read.
+        let emptied = desk.empty_spool().await;
         desk.take_ownership(&internal_at.to_string()).await?;
+        emptied?;
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         // From here on: loading may take longer than a lease lasts.
@@ -121,10 +125,11 @@ impl Node {
                 kept.map_err(|error| NodeError::Crashed("the ownership", error.to_string()))
             });
         }
-        // Before the balances are read: they include what an earlier process could not write.
-        desk.empty_spool().await?;
         let loading = desk.store.head().await.map_err(DeskError::from)?.entry_id;
         let calls = Arc::clone(desk.live().await?);
+        for server in &config.asterisk {
+            calls.add_server(&server.name);
+        }
         let recovered = calls.recover().await.map_err(NodeError::Recover)?;
         // What an earlier process wrote late is in neither the balances nor the holds.
         if desk.store.head().await.map_err(DeskError::from)?.entry_id != loading {
@@ -140,9 +145,6 @@ impl Node {
             "serving"
         );
 
-        for server in &config.asterisk {
-            calls.add_server(&server.name);
-        }
         let (links, linked) = Links::start(&config, &desk.clock, &stop);
         // Nobody else sets it.
         let _ = desk.links.set(links.clone());

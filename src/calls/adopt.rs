@@ -34,18 +34,26 @@ pub(super) async fn ask_answer(calls: &Calls, link: &Link, caller: &Channel, cal
     let ago_ms = (calls.clock.now().as_microsecond() - answered_us) / 1_000;
     // Clocks differ; the future is now.
     let at_ms = now_ms.saturating_sub(ago_ms.max(0));
-    calls.answered(link.server(), &caller.unique_id, &called_by_it.name, at_ms);
+    calls.was_answered(link.server(), &caller.unique_id, &called_by_it.name, at_ms);
 }
 
 /// Takes a call in whose opening was lost with an earlier process: its ticket rides on the channel.
 pub(super) async fn adopt(calls: &Calls, link: &Link, caller: &Channel) {
     // Asked for by name: a channel without a ticket was not authorised yet, or was refused.
     let Some(text) = variable(link, &caller.name, "TG_TICKET").await else { return };
-    let key = CallKey { server: link.server().to_owned(), unique_id: caller.unique_id.clone(), leg: 1 };
-    match calls.adopt_ticket(&key, &text, caller).await {
-        Ok(true) => tracing::warn!(call.id = %key, "a call that nobody knew was found by its ticket"),
+    match calls.adopt_ticket(link.server(), &text, caller).await {
+        Ok(true) => tracing::warn!(
+            server = link.server(),
+            call.channel = %caller.unique_id,
+            "a call that nobody knew was found by its ticket"
+        ),
         Ok(false) => {}
-        Err(error) => tracing::error!(call.id = %key, %error, "a call that nobody knows cannot be taken in"),
+        Err(error) => tracing::error!(
+            server = link.server(),
+            call.channel = %caller.unique_id,
+            %error,
+            "a call that nobody knows cannot be taken in"
+        ),
     }
 }
 
@@ -53,18 +61,19 @@ impl Calls {
     /// Takes a call in from its ticket; `false` where it is known, settled, or in hand.
     pub async fn adopt_ticket(
         &self,
-        key: &CallKey,
+        server: &str,
         text: &str,
         caller: &Channel,
     ) -> Result<bool, SettleError> {
         let ticket = Ticket::open(text, &self.secrets())?;
         let named =
             CallKey { server: ticket.server.clone(), unique_id: ticket.unique_id.clone(), leg: ticket.leg };
-        if named != *key {
+        if named.server != server || named.unique_id != caller.unique_id {
             return Err(SettleError::OtherCall { ticket: named });
         }
+        let key = &named;
         let Some(_turn) = self.turn(key) else { return Ok(false) };
-        if self.open.contains_key(key) || self.has_ended(key) || self.store.call_record(key).await?.is_some()
+        if self.open.contains_key(key) || self.is_charged(key) || self.store.call_record(key).await?.is_some()
         {
             return Ok(false);
         }

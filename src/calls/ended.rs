@@ -7,8 +7,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
-/// Keys remembered: more than an hour of calls at ten a second.
-const MAX_KEYS: usize = 40_000;
+/// Keys remembered: more than an hour of calls at fifty a second, in some ten megabytes.
+const MAX_KEYS: usize = 200_000;
 
 /// The last keys, oldest first.
 #[derive(Debug, Default)]

@@ -129,13 +129,23 @@ impl Calls {
         self.open_of(server, unique_id).is_some()
     }
 
-    /// A call was answered, at a moment of the monotonic clock, by this channel; from now on it is metered.
+    /// A call was answered just now, at a moment of the monotonic clock, by this channel; from now on it is metered.
     pub fn answered(&self, server: &str, unique_id: &str, called: &str, at_ms: i64) {
+        self.note_answer(server, unique_id, called, at_ms, true);
+    }
+
+    /// A call is found to have been answered earlier, as reckoned from Asterisk's wall clock.
+    pub fn was_answered(&self, server: &str, unique_id: &str, called: &str, at_ms: i64) {
+        self.note_answer(server, unique_id, called, at_ms, false);
+    }
+
+    fn note_answer(&self, server: &str, unique_id: &str, called: &str, at_ms: i64, heard: bool) {
         let Some(key) = self.open_of(server, unique_id) else { return };
         let Some(mut call) = self.open.get_mut(&key) else { return };
         let at_ms = call.since_ms.map_or(at_ms, |since| at_ms.max(since));
         if call.live.answered_ms.is_none() {
             tracing::info!(call.id = %key, call.called_channel = called, "call answered");
+            call.live.answer_heard = heard;
         }
         let answered = *call.live.answered_ms.get_or_insert(at_ms);
         call.live.seen_alive(answered.max(at_ms));

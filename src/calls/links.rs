@@ -48,7 +48,10 @@ impl Calls {
     /// How much of a call of this server is held at a time.
     pub(super) fn slice_of(&self, server: &str) -> Slice {
         match (self.settings.reserve, self.link_of(server), self.settings.on_link_loss) {
-            (Reserve::Full, ..) | (_, LinkIs::NotConfigured, _) => Slice::Full,
+            // Where nobody can shorten a call that may run to its grant, the grant is held: nothing is exposed.
+            (Reserve::Full, ..)
+            | (_, LinkIs::NotConfigured, _)
+            | (_, LinkIs::Away, OnLinkLoss::RunToGrant) => Slice::Full,
             (_, LinkIs::Away, OnLinkLoss::Cut) => {
                 Slice::Seconds(self.settings.slice_seconds.max(CUT_MIN_SECONDS))
             }

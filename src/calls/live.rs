@@ -5,6 +5,9 @@ use tollgate_rating::AnswerRange;
 use super::open::OpenCall;
 use crate::catalog::lcr::Route;
 
+/// What is added to ringing and caps before a call is given up as ended: Asterisk's timers and our clocks are not one.
+const LAST_GRACE_SECONDS: i64 = 60;
+
 /// A call as its Asterisk has it. Times are by the monotonic clock of this process and may lie before its start.
 #[derive(Debug, Default, Clone)]
 pub struct Live {
@@ -16,6 +19,8 @@ pub struct Live {
     pub route: u32,
     /// When it was answered.
     pub answered_ms: Option<i64>,
+    /// Whether that was heard as it happened, by the monotonic clock; otherwise it was told later, by a wall clock.
+    pub answer_heard: bool,
     /// Where Asterisk ends it, in milliseconds after the answer, as far as it has confirmed.
     pub end_ms: Option<u64>,
     /// The latest funded limit that was pushed, in seconds: payers are charged at most to it. More than the holds pay
@@ -34,7 +39,7 @@ pub struct Live {
     pub due_ms: u64,
     /// Its last proof of life.
     pub alive_ms: Option<i64>,
-    /// When an event said that it ended: a hint, and no proof.
+    /// When an event said that it ended: a hint to look, no proof, and no time to charge by.
     pub ending_ms: Option<i64>,
     /// How many whole channel lists in a row did not have it.
     pub missing: u8,
@@ -69,6 +74,12 @@ impl OpenCall {
     /// The longest duration that the payers are charged for, in seconds.
     pub fn charged_at_most_seconds(&self) -> u32 {
         self.funded_seconds.max(self.live.pushed_seconds)
+    }
+
+    /// The last moment at which it can be alive, by the monotonic clock: the caps end it in Asterisk, whatever happens.
+    pub fn last_possible_ms(&self) -> i64 {
+        let seconds = i64::from(self.ring_seconds) + i64::from(self.limit_seconds) + LAST_GRACE_SECONDS;
+        self.since_ms.unwrap_or(0).saturating_add(seconds * 1_000)
     }
 
     /// When it may have been answered, as its price was held for.

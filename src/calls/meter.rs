@@ -159,6 +159,13 @@ impl Calls {
         Some(end_ms)
     }
 
+    /// What is left until a call's end now, in milliseconds, at least 1; `None` where it is not open any more.
+    pub(super) fn left_ms(&self, key: &CallKey, end_ms: u64) -> Option<u64> {
+        let call = self.open.get(key)?;
+        let talked_ms = call.live.talked_ms(self.clock.monotonic_ms())?;
+        Some(end_ms.saturating_sub(talked_ms).max(1))
+    }
+
     /// Asterisk has taken a call's end, or has not.
     pub fn end_pushed(&self, key: &CallKey, end_ms: u64, taken: bool) {
         let counter = if taken { &self.metrics.pushes } else { &self.metrics.pushes_failed };
@@ -169,7 +176,10 @@ impl Calls {
         if taken {
             call.live.end_ms = Some(end_ms);
             let reach = u32::try_from((end_ms + GUARD_MS) / 1_000).unwrap_or(u32::MAX);
-            call.live.pushed_seconds = reach;
+            // What was talked before an end was moved nearer was talked under the earlier one.
+            let talked_ms = call.live.talked_ms(now_ms).unwrap_or(0);
+            let talked = u32::try_from(talked_ms.div_ceil(1_000)).unwrap_or(u32::MAX);
+            call.live.pushed_seconds = talked.min(call.live.pushed_seconds).max(reach);
         } else {
             call.live.end_ms = None;
             call.live.due_ms = now_ms + RETRY_MS;
@@ -193,6 +203,7 @@ impl Calls {
             hold_until: at(until).checked_sub(HOLD_GRACE).unwrap_or(call.granted_at),
             epoch: self.ownership.epoch(),
             funded_seconds: call.funded_seconds,
+            pushed_seconds: call.live.pushed_seconds.max(call.live.reach_seconds),
             answered_at: call.live.answered_ms.map(at),
             alive_at: call.live.alive_ms.map(at).or(call.live.answered_ms.map(|_| at(signed(now_ms)))),
         }

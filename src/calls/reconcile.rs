@@ -115,8 +115,10 @@ pub async fn reconcile(calls: Arc<Calls>, link: Link, look: Arc<Notify>, stop: C
 
 /// One look: the records of ended calls, then the channels, and where a call is missing both again.
 async fn look_at(calls: &Calls, link: &Link, known_bad: &mut KnownBad) -> Result<(), AmiError> {
-    unsettled::drain(calls, link, known_bad).await?;
+    // Records that cannot be read keep nobody from looking at the channels; only nothing is concluded from those.
+    let drained = unsettled::drain(calls, link, known_bad).await;
     let missing = look_at_channels(calls, link).await?;
+    drained?;
     if missing == 0 {
         return Ok(());
     }
@@ -216,8 +218,7 @@ impl Calls {
             }
         }
         for channel in channels.iter().filter(|c| c.is_caller && !c.has_ended && c.unique_id == c.linked_id) {
-            let key = CallKey { server: server.to_owned(), unique_id: channel.unique_id.clone(), leg: 1 };
-            if !self.is_open(server, &channel.unique_id) && !self.has_ended(&key) {
+            if !self.is_open(server, &channel.unique_id) {
                 seen.strangers.push(channel.clone());
             }
         }
@@ -260,7 +261,8 @@ impl Calls {
             self.open.remove_if(key, |_, call| call.live.missing >= PROVEN && call.unsettled.is_none());
         let Some((_, call)) = gone else { return Ok(None) };
         let now_ms = self.clock.monotonic_ms();
-        let end_ms = call.live.alive_ms.max(call.live.ending_ms);
+        // Not the event that told its end: it may have come late, or from somebody else.
+        let end_ms = call.live.alive_ms;
         let answered_ms = match (call.live.answered_ms, end_ms) {
             (Some(answered), Some(end)) => u64::try_from(end.saturating_sub(answered)).unwrap_or(0),
             _ => 0,

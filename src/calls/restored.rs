@@ -10,6 +10,7 @@ use tollgate_rating::{E164, Money};
 
 use super::Calls;
 use super::authorize::HOLD_GRACE;
+use super::links::LinkIs;
 use super::live::{Live, signed};
 use super::open::{OpenCall, OpenPayer};
 use super::request::SettleRequest;
@@ -129,20 +130,28 @@ impl Calls {
         let now = self.clock.now();
         for journalled in self.store.open_calls().await? {
             let settled = self.store.call_record(&journalled.key).await?.is_some();
-            if !settled && journalled.hold_until + HOLD_GRACE < now {
+            let over = journalled.hold_until + HOLD_GRACE < now;
+            // Its server can still tell how it ended, or show that it goes on: what is known of it is kept, without a
+            // hold, as long as it can be alive.
+            let asked = over && !settled && self.link_of(&journalled.key.server) != LinkIs::NotConfigured;
+            if over && !settled && !asked {
                 tracing::warn!(
                     call.id = %journalled.key,
                     call.held = ?journalled.held,
                     "nobody settled the call before its hold ended"
                 );
             }
-            if settled || journalled.hold_until + HOLD_GRACE < now {
+            if settled || (over && !asked) {
                 self.store.delete_open_call(&journalled.key).await?;
                 recovered.dropped += 1;
                 continue;
             }
-            match self.restore(&journalled).await {
-                Ok(()) => recovered.restored += 1,
+            match self.restore(&journalled, over).await {
+                Ok(true) => recovered.restored += 1,
+                Ok(false) => {
+                    self.store.delete_open_call(&journalled.key).await?;
+                    recovered.dropped += 1;
+                }
                 // Serving without the hold would sell its credit again.
                 Err(SettleError::Store(error)) => return Err(error),
                 Err(error) => {
@@ -158,21 +167,29 @@ impl Calls {
         Ok(recovered)
     }
 
-    async fn restore(&self, journalled: &JournalledCall) -> Result<(), SettleError> {
+    /// Takes a journalled call in, with its holds unless they are over; `false` where it cannot be alive any more.
+    async fn restore(&self, journalled: &JournalledCall, over: bool) -> Result<bool, SettleError> {
         let ticket = Ticket::open(&journalled.ticket, &self.secrets())?;
         let mut call = from_ticket(self, &ticket, None).await?;
         let held_of = |id: i64| journalled.held.iter().find(|held| held.account_id == id);
         let amounts: Vec<Money> = call
             .payers
             .iter()
-            .map(|payer| held_of(payer.account.id).map_or(Money::ZERO, |held| held.amount))
+            .map(|payer| held_of(payer.account.id).filter(|_| !over).map_or(Money::ZERO, |held| held.amount))
             .collect();
         call.hold_until_ms = self.ms_until(journalled.hold_until + HOLD_GRACE);
+        if over {
+            let last_ms = call.last_possible_ms();
+            if last_ms < signed(self.clock.monotonic_ms()) {
+                return Ok(false);
+            }
+            call.hold_until_ms = u64::try_from(last_ms).unwrap_or(0);
+        }
         call.ticket = Arc::from(journalled.ticket.as_str());
         let reach = ticket.affordable_seconds.max(journalled.funded_seconds);
         // The last renewal may have reached Asterisk and not the journal.
-        call.live.pushed_seconds =
-            journalled.funded_seconds.saturating_add(self.settings.slice_seconds).min(reach);
+        let renewed = journalled.funded_seconds.saturating_add(self.settings.slice_seconds).min(reach);
+        call.live.pushed_seconds = renewed.max(journalled.pushed_seconds);
         call.funded_seconds = journalled.funded_seconds;
         let now_ms = signed(self.clock.monotonic_ms());
         let before = |at: Timestamp| {
@@ -184,7 +201,7 @@ impl Calls {
         call.holds = call.with_chain(|wallets| wallets.restore(&amounts)).ok().flatten();
         call.place = call.routes.first().and_then(|route| Some(route.as_ref()?.trunk.occupy()));
         self.open.insert(journalled.key.clone(), Box::new(call));
-        Ok(())
+        Ok(true)
     }
 
     /// Reads from the book what an account with a daily limit has spent today, in its plan's zone.
@@ -245,6 +262,23 @@ impl Calls {
         }
     }
 
+    /// Gives back what a call holds and keeps what is known of it until `last_ms`: for how long it was funded, and where
+    /// it was told to end. Should it be alive, the meter holds for it again.
+    fn end_holds_of(&self, key: &CallKey, call: &mut OpenCall, last_ms: i64) {
+        let nothing = vec![Money::ZERO; call.payers.len()];
+        if let Some(holds) = call.holds.take() {
+            let released = call.with_chain(|wallets| wallets.release(holds).is_ok());
+            debug_assert!(released.is_ok_and(|released| released), "what is held can be given back");
+        }
+        call.holds = call.with_chain(|wallets| wallets.restore(&nothing)).ok().flatten();
+        call.hold_until_ms = u64::try_from(last_ms).unwrap_or(0);
+        let now_ms = self.clock.monotonic_ms();
+        let mut journalled = self.journalled(key, call, now_ms);
+        // Over: whoever reads this after a restart holds nothing for it.
+        journalled.hold_until = self.wall_of(signed(now_ms), now_ms) - HOLD_GRACE - HOLD_GRACE;
+        self.ledger.open_call(journalled);
+    }
+
     /// Ends one hold that is over, by the book's word where it has the call.
     async fn end_hold(&self, key: &CallKey, is_over: impl Fn(&OpenCall) -> bool) -> Result<(), SettleError> {
         let record = within(BOOK_PATIENCE, self.store.call_record(key)).await?;
@@ -258,6 +292,13 @@ impl Calls {
             return Ok(());
         }
         self.metrics.holds_expired.fetch_add(1, Ordering::Relaxed);
+        let last_ms = call.last_possible_ms();
+        if self.link_of(&key.server) != LinkIs::NotConfigured && last_ms > signed(self.clock.monotonic_ms()) {
+            tracing::warn!(call.id = %key, "nothing is heard of the call; its hold ends, and it is waited for");
+            self.end_holds_of(key, &mut call, last_ms);
+            self.open.insert(key.clone(), call);
+            return Ok(());
+        }
         tracing::warn!(call.id = %key, "nobody settled the call; its hold ends");
         self.open.insert(key.clone(), call);
         self.void_in_hand(key).await;

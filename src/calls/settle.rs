@@ -20,7 +20,7 @@ use crate::ledger::{
     BuyCost, CallKey, CallKind, CdrDraft, Direction, Disposition, DurationSource, LedgerError, PayerCharge,
     RouteAttempt, Settled, Settlement, Taken, TrunkUsed,
 };
-use crate::store::StoreError;
+use crate::store::{StoreError, to_micros};
 
 /// How much longer than our own clock's measure Asterisk's wall clock may say a call was: requests take time.
 const CLOCK_TOLERANCE_MS: u64 = 2_000;
@@ -174,6 +174,16 @@ impl Calls {
             self.note_end(key, true);
             return Ok(Taken::Booked(settled));
         }
+        match self.is_another_call(key, &call).await {
+            Ok(false) => {}
+            Ok(true) => return self.write_apart(key, call).await,
+            Err(error) => {
+                hold_nothing(&mut call);
+                call.tried = true;
+                self.open.insert(key.clone(), call);
+                return Err(error);
+            }
+        }
         self.metrics.settles_duplicate.fetch_add(1, Ordering::Relaxed);
         if known_from_ticket {
             return Ok(Taken::Booked(settled));
@@ -187,11 +197,51 @@ impl Calls {
         }
     }
 
+    /// Whether the call of this key that the book has is another one, granted at another time: a unique id came twice.
+    async fn is_another_call(&self, key: &CallKey, call: &OpenCall) -> Result<bool, SettleError> {
+        let record = self.store.call_record(key).await?;
+        Ok(record.is_some_and(|(cdr, _)| cdr.setup_at != to_micros(call.granted_at)))
+    }
+
+    /// Books a call whose unique id an earlier one had, under a key with the time of its grant. That time is in its
+    /// ticket: whoever tells its end again comes to the same key.
+    async fn write_apart(&self, key: &CallKey, mut call: Box<OpenCall>) -> Result<Taken, SettleError> {
+        let Some(unsettled) = call.unsettled.as_mut() else { return Ok(NOTHING) };
+        let apart = format!("{}~{:x}", key.unique_id, to_micros(call.granted_at));
+        if unsettled.settlement.key.unique_id == apart {
+            // It is there already.
+            return Ok(NOTHING);
+        }
+        tracing::error!(call.id = %key, call.booked_as = apart, "a unique id came twice; the later call is booked apart");
+        unsettled.settlement.key.unique_id = apart;
+        let (settlement, charges) = (unsettled.settlement.clone(), unsettled.charges.clone());
+        match self.spool.settle(settlement).await {
+            Ok(Taken::Booked(Settled { duplicate: true, .. }) | Taken::Spooled { again: true }) => {
+                self.metrics.settles_duplicate.fetch_add(1, Ordering::Relaxed);
+                let nothing = vec![Money::ZERO; call.payers.len()];
+                self.close(key, &mut call, &nothing);
+                Ok(NOTHING)
+            }
+            Ok(taken) => {
+                self.metrics.calls_settled.fetch_add(1, Ordering::Relaxed);
+                hold_nothing(&mut call);
+                self.close(key, &mut call, &charges);
+                self.note_end(key, true);
+                Ok(taken)
+            }
+            Err(error) => {
+                self.metrics.settles_failed.fetch_add(1, Ordering::Relaxed);
+                hold_nothing(&mut call);
+                self.open.insert(key.clone(), call);
+                Err(error.into())
+            }
+        }
+    }
+
     /// Closes a call whose settlement is in the book already.
     ///
     /// Where this process had tried to settle it, or found it open at its start, the wallets take that charge now,
-    /// unless they have it: an end can be told again after it was paid. Otherwise a unique id came twice; the book keeps
-    /// the first call, and the second's hold ends.
+    /// unless they have it: an end can be told again after it was paid.
     pub(super) async fn close_as_written(
         &self,
         key: &CallKey,
@@ -369,7 +419,11 @@ impl Calls {
         let own_ms = call.since_ms.map_or(u64::MAX, |since| {
             u64::try_from(now_ms.saturating_sub(since)).unwrap_or(0).saturating_add(CLOCK_TOLERANCE_MS)
         });
-        let charged_ms = answered_ms.min(own_ms).min(funded_ms);
+        // Where the answer was heard, the talk itself was measured too, the ringing left out.
+        let heard_ms = talked_ms
+            .filter(|_| call.live.answer_heard)
+            .map_or(u64::MAX, |talked| talked.saturating_add(CLOCK_TOLERANCE_MS));
+        let charged_ms = answered_ms.min(own_ms).min(heard_ms).min(funded_ms);
         CallEnd {
             disposition: if ran_out(request, call, answered_ms) {
                 Disposition::CreditExhausted

@@ -1,5 +1,6 @@
 //! Carries out over the control link what was decided about live calls: where they end, and that they end now.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::ledger::CallKey;
 
 /// Orders that wait for their server; one more is refused, and asked for again by the next pass of the meter.
 const MAX_ORDERS: usize = 8_192;
-/// Orders under way at once: the link answers each within milliseconds, and a server that is slow must not be flooded.
+/// Ends under way at once to one server: it answers each within milliseconds, and one that is slow must not be flooded.
 const MAX_UNDER_WAY: usize = 128;
 /// The Q.850 cause of a call that Tollgate ends: normal clearing.
 const HANG_UP_CAUSE: u8 = 16;
@@ -29,7 +30,7 @@ pub enum Steer {
         channel: String,
         /// The end, in milliseconds after the answer.
         end_ms: u64,
-        /// The same, from the moment of the decision.
+        /// The same, from the moment of the decision; at least 1.
         left_ms: u64,
     },
     /// End a call now.
@@ -74,7 +75,11 @@ pub async fn steer(
     mut orders: mpsc::Receiver<Steer>,
     stop: CancellationToken,
 ) {
-    let under_way = Arc::new(Semaphore::new(MAX_UNDER_WAY));
+    // A place for each order under way, by server: one that is slow keeps no other waiting, and nobody the meter.
+    let places: HashMap<String, Arc<Semaphore>> = links
+        .iter()
+        .map(|link| (link.server().to_owned(), Arc::new(Semaphore::new(MAX_UNDER_WAY))))
+        .collect();
     let mut pass = tokio::time::interval(Duration::from_millis(METER_EVERY_MS));
     pass.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
@@ -87,9 +92,15 @@ pub async fn steer(
             },
         };
         for order in batch {
-            let Ok(place) = Arc::clone(&under_way).acquire_owned().await else { return };
+            let Some(places) = places.get(&order.key().server).cloned() else { continue };
             let (calls, links) = (Arc::clone(&calls), links.clone());
+            // As many as there are live calls at most: each has one end on its way.
             tokio::spawn(async move {
+                // Ends wait for their turn, calls that are to end now do not.
+                let place = match order {
+                    Steer::End { .. } => places.acquire_owned().await.ok(),
+                    Steer::HangUp { .. } => None,
+                };
                 carry_out(&calls, &links, order).await;
                 drop(place);
             });
@@ -100,8 +111,10 @@ pub async fn steer(
 async fn carry_out(calls: &Calls, links: &Links, order: Steer) {
     let Some(link) = links.get(&order.key().server) else { return };
     match &order {
-        Steer::End { key, channel, end_ms, left_ms } => {
-            let moved = link.absolute_timeout(channel, *left_ms).await;
+        Steer::End { key, channel, end_ms, .. } => {
+            // From now: it may have waited.
+            let Some(left_ms) = calls.left_ms(key, *end_ms) else { return };
+            let moved = link.absolute_timeout(channel, left_ms).await;
             match &moved {
                 // It has ended, nobody knows when: its settlement is on the way, or the next channel list misses it.
                 Ok(false) => tracing::debug!(call.id = %key, channel, "the call's end found no channel"),

@@ -12,6 +12,8 @@ row! {
     pub struct CdrView {
         /// Its id.
         pub id: i64,
+        /// When it was authorised, in microseconds since the epoch: two calls of one unique id differ in it.
+        pub setup_at: i64,
         /// The number called.
         pub number: Option<String>,
         /// Its name.

@@ -40,6 +40,9 @@ pub struct OpenCall {
     pub epoch: i64,
     /// For how many seconds the holds pay.
     pub funded_seconds: u32,
+    /// To which second after its answer Asterisk was told to let it run; more than `funded_seconds` only where the
+    /// operator lets calls run to their grant.
+    pub pushed_seconds: u32,
     /// When it was answered, if that is known.
     pub answered_at: Option<Timestamp>,
     /// Its last proof of life when this was written, once it was answered.
@@ -51,10 +54,11 @@ pub(super) static OPENED: LazyLock<ManyRows> = LazyLock::new(|| {
     ManyRows::insert(
         "open_calls",
         "server, unique_id, leg, ticket, payers, granted_at, hold_until, epoch, \
-         funded_seconds, answered_at, alive_at",
+         funded_seconds, pushed_seconds, answered_at, alive_at",
         " ON CONFLICT (server, unique_id, leg) DO UPDATE SET ticket = excluded.ticket, payers = excluded.payers, \
          granted_at = excluded.granted_at, hold_until = excluded.hold_until, epoch = excluded.epoch, \
-         funded_seconds = excluded.funded_seconds, answered_at = excluded.answered_at, alive_at = excluded.alive_at",
+         funded_seconds = excluded.funded_seconds, pushed_seconds = excluded.pushed_seconds, \
+         answered_at = excluded.answered_at, alive_at = excluded.alive_at",
     )
 });
 pub(super) static CLOSED: LazyLock<ManyRows> = LazyLock::new(|| ManyRows::delete_calls("open_calls"));
@@ -72,6 +76,7 @@ row! {
         hold_until: i64,
         epoch: i64,
         funded_seconds: i64,
+        pushed_seconds: i64,
         answered_at: Option<i64>,
         alive_at: Option<i64>,
     }
@@ -86,7 +91,7 @@ pub(super) async fn insert(tx: &mut impl Session, calls: &[OpenCall]) -> Result<
         .map(|call| serde_json::to_string(&call.held))
         .collect::<Result<_, _>>()
         .map_err(inconsistent)?;
-    let mut rows = Vec::with_capacity(calls.len() * 11);
+    let mut rows = Vec::with_capacity(calls.len() * 12);
     for (call, held) in calls.iter().zip(&held) {
         rows.extend([
             Value::Text(&call.key.server),
@@ -98,6 +103,7 @@ pub(super) async fn insert(tx: &mut impl Session, calls: &[OpenCall]) -> Result<
             Value::Int(to_micros(call.hold_until)),
             Value::Int(call.epoch),
             Value::Int(i64::from(call.funded_seconds)),
+            Value::Int(i64::from(call.pushed_seconds)),
             Value::IntOr(call.answered_at.map(to_micros)),
             Value::IntOr(call.alive_at.map(to_micros)),
         ]);
@@ -149,6 +155,7 @@ impl TryFrom<OpenCallRow> for OpenCall {
             hold_until: from_micros(row.hold_until),
             epoch: row.epoch,
             funded_seconds: u32::try_from(row.funded_seconds).map_err(inconsistent)?,
+            pushed_seconds: u32::try_from(row.pushed_seconds).map_err(inconsistent)?,
             answered_at: row.answered_at.map(from_micros),
             alive_at: row.alive_at.map(from_micros),
         })

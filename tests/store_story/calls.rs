@@ -134,6 +134,7 @@ pub(crate) fn opened(unique_id: &str) -> OpenCall {
         hold_until: noon() + jiff::SignedDuration::from_secs(60),
         epoch: 1,
         funded_seconds: 60,
+        pushed_seconds: 90,
         answered_at: Some(noon() + jiff::SignedDuration::from_secs(2)),
         alive_at: None,
     }

@@ -26,6 +26,7 @@ mod peers_realtime;
 mod recovery_calls;
 mod recovery_concurrency;
 mod recovery_database;
+mod recovery_edges;
 mod recovery_owner;
 mod recovery_restart;
 mod recovery_service;

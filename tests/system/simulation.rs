@@ -62,6 +62,13 @@ struct Truth {
     told_ms: u64,
 }
 
+impl Truth {
+    /// How long it is answered.
+    fn talked_seconds(&self) -> u64 {
+        self.answered_at.map_or(0, |at| self.ends_at - at)
+    }
+}
+
 /// Something that is said about a call, true or not.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Notice {
@@ -84,6 +91,8 @@ struct World {
     due: BinaryHeap<Reverse<(u64, u64, Notice)>>,
     made: u64,
     notices: u64,
+    /// Calls during which Asterisk's clock stepped.
+    stepped: BTreeSet<u64>,
 }
 
 fn unique_id(call: u64) -> String {
@@ -130,6 +139,9 @@ impl World {
             let notice = match self.chance.below(10) {
                 0..=1 if !silent && at >= ends_at => {
                     let step = if self.chance.percent(10) { 3_600 } else { 0 };
+                    if step != 0 {
+                        self.stepped.insert(call);
+                    }
                     Notice::Handler { wrong_by: if self.chance.percent(50) { step } else { -step } }
                 }
                 2 if !silent && at >= ends_at => Notice::Record,
@@ -144,8 +156,9 @@ impl World {
     /// What the hangup handler says of a call.
     fn request(&self, call: u64, wrong_by: i64) -> SettleRequest {
         let truth = &self.truths[&call];
-        let talked = truth.answered_at.map_or(0, |at| truth.ends_at - at);
-        let told_ms = (i64::try_from(talked).unwrap() + wrong_by).max(0) * 1_000;
+        let talked = i64::try_from(truth.talked_seconds()).unwrap();
+        // Where nobody answered there is no time to be wrong by.
+        let told_ms = truth.answered_at.map_or(0, |_| (talked + wrong_by).max(0) * 1_000);
         let status = if truth.answered_at.is_some() { "ANSWER" } else { "NOANSWER" };
         let told_ms = told_ms.to_string();
         let arguments =
@@ -304,14 +317,17 @@ async fn simulate(seed: u64, notices: u64, each: u64) -> Charges {
         due: BinaryHeap::new(),
         made: 0,
         notices: 0,
+        stepped: BTreeSet::new(),
     };
     let mut granted: HashMap<u64, u64> = HashMap::new();
+    let mut talked: HashMap<u64, u64> = HashMap::new();
     while world.notices + world.due.len() as u64 <= notices {
         for _ in 0..20 {
             world.dial(each);
         }
         world.tick().await;
         granted.extend(world.truths.iter().map(|(call, truth)| (*call, truth.told_ms)));
+        talked.extend(world.truths.iter().map(|(call, truth)| (*call, truth.talked_seconds())));
     }
     while !world.due.is_empty() || calls.open_calls() > 0 {
         world.tick().await;
@@ -324,11 +340,23 @@ async fn simulate(seed: u64, notices: u64, each: u64) -> Charges {
     let charged = charges(&desk.store).await;
     assert_eq!(charged.len() as u64, world.made, "every call is in the book");
     let mut found = Charges::new();
-    for (unique_id, charge, charged_ms, answered_ms, disposition) in charged {
+    for (unique_id, charge, charged_ms, answered_ms, source) in charged {
         let call: u64 = unique_id.rsplit_once('.').unwrap().1.parse().unwrap();
         let most_ms = i64::try_from(granted[&call] + 300).unwrap();
         assert!(charged_ms <= most_ms, "{unique_id}: charged for {charged_ms} ms, told {most_ms}");
-        let before = found.insert(unique_id.clone(), (charge, answered_ms, disposition));
+        let talked_ms = i64::try_from(talked[&call] * 1_000).unwrap();
+        match source.as_str() {
+            // A record is exact.
+            "astdb" => assert_eq!(charged_ms, talked_ms.min(most_ms), "{unique_id}"),
+            // So is a handler whose clock did not step, however late it comes.
+            "asterisk" if !world.stepped.contains(&call) => {
+                assert_eq!(charged_ms, talked_ms.min(most_ms), "{unique_id}");
+            }
+            "asterisk" => {}
+            // Proof of life ends where the call did, or before.
+            _ => assert!(charged_ms <= talked_ms, "{unique_id}: {charged_ms} of {talked_ms}"),
+        }
+        let before = found.insert(unique_id.clone(), (charge, answered_ms, source));
         assert!(before.is_none(), "{unique_id} is in the book twice");
     }
     for n in 0..CLIENTS {

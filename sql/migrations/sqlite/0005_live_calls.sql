@@ -1,6 +1,7 @@
--- What the journal knows of a call that is metered: for how many seconds its holds pay, when it was answered, and when it
--- was last known to be alive.
+-- What the journal knows of a call that is metered: for how many seconds its holds pay, to which second Asterisk was told to
+-- let it run, when it was answered, and when it was last known to be alive.
 ALTER TABLE open_calls ADD COLUMN funded_seconds INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE open_calls ADD COLUMN pushed_seconds INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE open_calls ADD COLUMN answered_at INTEGER;
 ALTER TABLE open_calls ADD COLUMN alive_at INTEGER;
 -- Calls that were granted before were held whole.

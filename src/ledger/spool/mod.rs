@@ -232,7 +232,13 @@ impl Spool {
         }
         let asked = !self.waits();
         if asked && let Some(answer) = self.ask(self.ledger.settle(settlement.clone())).await {
-            return answer.map(Taken::Booked);
+            match answer {
+                // The call was made: its end is kept here, and put aside when the book refuses it again.
+                Err(LedgerError::Refused(error)) => {
+                    tracing::error!(%error, call = ?settlement.key, "the book refuses the end of a call");
+                }
+                answer => return answer.map(Taken::Booked),
+            }
         }
         let error = match self.keep(Kept::Settled(Box::new(settlement.clone()))).await {
             Ok(()) => return Ok(Taken::Spooled { again: false }),

@@ -56,7 +56,7 @@ const CDRS: &str = "SELECT id, kind, disposition, refused_reason, endpoint, dial
 const SOURCE: &str = "SELECT source_address FROM cdrs WHERE id = $1";
 const PAYERS: &str = "SELECT a.login, COALESCE(p.prefix, ''), COALESCE(p.price, 0), p.billed_seconds, p.charge FROM cdr_payers p \
      JOIN accounts a ON a.id = p.account_id WHERE p.cdr_id = $1 ORDER BY p.position";
-const CHARGES: &str = "SELECT c.unique_id, COALESCE(p.charge, 0), c.charged_ms, c.answered_ms, c.disposition FROM cdrs c \
+const CHARGES: &str = "SELECT c.unique_id, COALESCE(p.charge, 0), c.charged_ms, c.answered_ms, c.duration_source FROM cdrs c \
      LEFT JOIN cdr_payers p ON p.cdr_id = c.id AND p.position = 0 WHERE c.disposition <> 'refused' ORDER BY c.id";
 const DISPOSITIONS: &str = "SELECT disposition FROM cdrs ORDER BY id";
 const ACCOUNTS: &str = "SELECT id FROM accounts ORDER BY id";
@@ -127,7 +127,7 @@ pub(crate) async fn cdrs(store: &Store, dial: &Dial) -> Vec<Cdr> {
     cdrs
 }
 
-/// Every call's channel, what its client was charged, for how long, how long it was, and how it ended.
+/// Every call's channel, what its client was charged, for how long, how long it was, and where that comes from.
 pub(crate) async fn charges(store: &Store) -> Vec<(String, i64, i64, i64, String)> {
     ask!(store, c => sqlx::query_as(CHARGES).fetch_all(c).await)
 }
