@@ -21,12 +21,12 @@ pub(super) enum LoginError {
     Closed,
     #[error("the server is silent: no answer to {0}")]
     Silent(&'static str),
-    #[error("{0} is refused: {1}")]
+    #[error("{0} is refused: {1} (compare the user, its secret and its permit lines in site/manager.conf)")]
     Refused(&'static str, String),
     #[error("the manager user's name cannot be sent: {0}")]
     Unsendable(#[from] ActionError),
     #[error(
-        "the server calls itself {found:?}, and is configured as {wanted:?}: set systemname in asterisk.conf"
+        "the server calls itself {found:?}, and is configured as {wanted:?}: set systemname in site/system.conf (asterisk.conf)"
     )]
     Stranger { found: String, wanted: String },
     #[error(

@@ -16,6 +16,8 @@ use crate::ledger::{CallKind, CdrDraft, Direction, Disposition, DurationSource, 
 
 /// What the dialplan is told when a request cannot even be read.
 const UNREADABLE: Reason = Reason::Unavailable;
+/// The endpoint that `tollgate doctor` asks by: refused like any unknown one, without a record.
+pub const PROBE: &str = "tollgate-doctor";
 /// How long Asterisk is kept waiting for a settlement: a channel in a silent request cannot be hung up.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -73,7 +75,10 @@ async fn authorize(calls: &Calls, mut session: Session) -> Result<(), SessionErr
                 call.reason = reason.as_str(),
                 "call refused"
             );
-            calls.record_refusal(&request, &refused);
+            // A probe is no attempt of anybody's.
+            if request.endpoint != PROBE {
+                calls.record_refusal(&request, &refused);
+            }
             deny(&mut session, reason).await
         }
     }

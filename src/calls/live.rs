@@ -10,6 +10,7 @@ const LAST_GRACE_SECONDS: i64 = 60;
 
 /// A call as its Asterisk has it. Times are by the monotonic clock of this process and may lie before its start.
 #[derive(Debug, Default, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and none excludes another")]
 pub struct Live {
     /// The calling channel's name; empty where it is not known yet, after a restart.
     pub channel: String,

@@ -13,6 +13,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::secrets::random_below;
 
+/// How long a server that does not listen yet is waited for: `serve` in the background and then `call` must work.
+const STARTING: Duration = Duration::from_secs(5);
 /// The `systemname` of the Asterisk that is played.
 pub const SERVER_NAME: &str = "tollgate-call";
 /// A server that has not answered by then is not serving.
@@ -50,6 +52,7 @@ pub struct PlayedCall {
 /// Runs `tollgate call …`.
 pub async fn run(config: &Config, args: CallArgs, json: bool) -> Outcome {
     let server = args.server.clone().unwrap_or_else(|| config.fastagi.listen.to_string());
+    until_it_listens(&server).await;
     let played = play(&server, &args, &SystemClock::new(), |time| talk(time, json)).await?;
     let variable = |name: &str| played.authorize.variable(name).map(str::to_owned);
     if variable("TG_STATUS").as_deref() != Some("ALLOW") {
@@ -92,6 +95,14 @@ async fn talk(time: Duration, json: bool) {
         eprintln!("granted, talking for {} s", time.as_secs_f64());
     }
     tokio::time::sleep(time).await;
+}
+
+/// Waits a little for a server that was started a moment ago; whether it came is found out by asking it.
+async fn until_it_listens(server: &str) {
+    let began = tokio::time::Instant::now();
+    while began.elapsed() < STARTING && tokio::net::TcpStream::connect(server).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// Authorises, talks, settles. `talk` lets the time of the talk pass.

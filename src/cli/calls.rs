@@ -27,9 +27,12 @@ pub struct HangupArgs {
 
 /// Runs a calls command.
 pub fn run(desk: &Desk, command: &CallsCommand) -> Outcome {
-    let calls = desk
-        .live_if_loaded()
-        .ok_or_else(|| Failure::new("not_running", "no server is running, so no calls are metered"))?;
+    let calls = desk.live_if_loaded().ok_or_else(|| {
+        Failure::new(
+            "not_running",
+            "no server is running: start `tollgate serve`; live calls run on to where they are funded",
+        )
+    })?;
     match command {
         CallsCommand::Live => Ok(live(calls)),
         CallsCommand::Hangup(args) => hangup(calls, &args.call),
@@ -65,8 +68,13 @@ fn live(calls: &Calls) -> Answer {
         .iter()
         .map(|call| {
             let talked = call.talked_ms.map_or_else(|| "-".to_owned(), |ms| format!("{} s", ms / 1_000));
+            let link = match call.link {
+                LinkIs::Up => "",
+                LinkIs::Away => ", as last heard: the link to its server is away",
+                LinkIs::NotConfigured => ", not metered: its server has no [[asterisk]]",
+            };
             format!(
-                "{:<40} {:<12} {:<16} {:<9} talked {talked}, funded to {} s, held {}",
+                "{:<40} {:<12} {:<16} {:<9} talked {talked}, funded to {} s, held {}{link}",
                 call.key.to_string(),
                 call.login,
                 call.number,
@@ -84,6 +92,7 @@ fn state(call: &LiveCall) -> &'static str {
     match (call.ended, call.talked_ms) {
         (true, _) => "ended",
         (false, Some(_)) => "answered",
+        (false, None) if call.link == LinkIs::NotConfigured => "granted",
         (false, None) => "ringing",
     }
 }

@@ -270,8 +270,7 @@ fn how_to_go_on(node: &Node, folder: &std::path::Path) -> String {
     format!(
         "\nServing: FastAGI on {}, health and metrics on {}. Ctrl-C ends it.\n\
          Another call:   tollgate call {CLIENT} 447400123456 --talk 30\n\
-         An Asterisk:    copy asterisk-conf/ to /etc/asterisk, set TG_AGI={} in its site/globals.conf,\n\
-         \x20               name a phone's endpoint {CLIENT} and your carriers' carrier-a and carrier-b, and call.\n\
+         An Asterisk:    README.md, \"From an empty Asterisk box to a metered call\"; this server's TG_AGI is {}.\n\
          Commands:       TOLLGATE_DATABASE__URL=sqlite://{} tollgate account show {CLIENT}",
         node.fastagi,
         node.internal,

@@ -187,7 +187,8 @@ pub fn explain(rate: &CallRate, question: &Question) -> Result<(Value, String), 
     );
     if let Some(credit) = credit {
         let max_seconds = rate.max_seconds(credit, cap_seconds, AnswerRange::at(at));
-        let _ = write!(text, "\na credit of {credit} pays {max_seconds} s");
+        let longest = if max_seconds == cap_seconds { ", the longest call" } else { "" };
+        let _ = write!(text, "\na credit of {credit} pays {max_seconds} s{longest}");
         if let Some(map) = json.as_object_mut() {
             map.insert("credit".to_owned(), json!(credit.to_string()));
             map.insert("max_seconds".to_owned(), json!(max_seconds));

@@ -79,6 +79,18 @@ fn check_digits(field: &'static str, text: &str, plus: bool) -> Result<(), Admin
     Ok(())
 }
 
+/// A port behind the host's colon must be one: the call would fail with the carrier never asked.
+fn check_port(host: &str) -> Result<(), AdminError> {
+    let authority = host.split(';').next().unwrap_or(host);
+    match authority.rsplit_once(':') {
+        Some((name, port)) if !name.contains(':') => match port.parse::<u16>() {
+            Ok(1..) => Ok(()),
+            _ => Err(invalid("host", format!("{port} is no port"))),
+        },
+        _ => Ok(()),
+    }
+}
+
 /// Makes a trunk.
 pub async fn create(store: &Store, spec: &TrunkSpec, now: Timestamp) -> Result<TrunkRow, AdminError> {
     check_name("name", &spec.name)?;
@@ -86,6 +98,7 @@ pub async fn create(store: &Store, spec: &TrunkSpec, now: Timestamp) -> Result<T
     check_characters("endpoint", &spec.endpoint, "+._-")?;
     if let Some(host) = &spec.host {
         check_characters("host", host, ".:;=_-")?;
+        check_port(host)?;
     }
     check_digits("strip", &spec.strip, false)?;
     check_digits("prepend", &spec.prepend, true)?;
