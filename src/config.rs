@@ -407,9 +407,9 @@ impl Config {
         }
         let mut names: Vec<&str> = self.asterisk.iter().map(|server| server.name.as_str()).collect();
         names.sort_unstable();
-        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        if let Some((name, _)) = names.iter().zip(names.iter().skip(1)).find(|(one, next)| one == next) {
             // Each would end the calls that only the other knows.
-            return wrong(&format!("asterisk.name: two [[asterisk]] sections are named {}", twice[0]));
+            return wrong(&format!("asterisk.name: two [[asterisk]] sections are named {name}"));
         }
         let asks_for_no_tls =
             |server: &&Asterisk| !server.tls && (server.tls_ca.is_some() || server.tls_name.is_some());

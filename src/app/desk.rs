@@ -27,7 +27,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::internal::client::{self, ClientError};
 use crate::internal::metrics::Metrics;
-use crate::internal::{CommandAnswer, CommandRequest};
+use crate::internal::{CommandAnswer, CommandRequest, LinkView};
 use crate::ledger::spool::SpoolError;
 use crate::ledger::{Fence, Ledger, LedgerError, LedgerLimits, Posting, Reference, Spool};
 use crate::peers;
@@ -341,6 +341,16 @@ impl Desk {
         match client::catch_up(address, &self.token()).await {
             Ok(()) => Ok(true),
             Err(ClientError::Gone(_)) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// How the running owner's links to the Asterisk servers are; `None` where no owner runs.
+    pub async fn links_of_the_owner(&self) -> Result<Option<Vec<LinkView>>, DeskError> {
+        let Some(address) = self.owner_address().await? else { return Ok(None) };
+        match client::links(address, &self.token()).await {
+            Ok(links) => Ok(Some(links)),
+            Err(ClientError::Gone(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
