@@ -22,7 +22,7 @@ fn until_found(program: &Program, wanted: &[&str]) {
     loop {
         let found = found(program);
         let is_found = |beginning: &&str| found.iter().any(|line| line.starts_with(beginning));
-        if found.len() == wanted.len() && wanted.iter().all(|beginning| is_found(beginning)) {
+        if found.len() == wanted.len() && wanted.iter().all(is_found) {
             return;
         }
         assert!(began.elapsed() < Duration::from_secs(20), "{found:#?}, not {wanted:#?}");
