@@ -68,6 +68,9 @@ pub async fn run(config: &Arc<Config>) -> Outcome {
             owner(&desk, &mut findings).await;
             catalogue(&desk, &mut findings).await;
             spool(config, &mut findings);
+            if let Err(error) = desk.check_spool_dir().await {
+                findings.wrong(error.to_string());
+            }
             peers(&desk, &mut findings).await;
             desk.close().await;
         }
