@@ -230,9 +230,9 @@ pub enum WhenDatabaseDown {
 pub struct Credit {
     /// Seconds of talk held at a time with `reserve = "slice"`.
     pub slice_seconds: u32,
-    /// Slice or full; the whole grant is held either way until calls are metered live.
+    /// Slice or full; of a call whose server has no `[[asterisk]]` section the whole grant is held either way.
     pub reserve: Reserve,
-    /// Read by live metering.
+    /// How far a call may run while the control link to its Asterisk is away.
     pub on_link_loss: OnLinkLoss,
     /// Whether new calls are admitted while the database is away.
     pub when_database_down: WhenDatabaseDown,
@@ -405,6 +405,12 @@ impl Config {
         if self.http.tls_cert.is_some() != self.http.tls_key.is_some() {
             return wrong("http.tls_cert and http.tls_key go together");
         }
+        let mut names: Vec<&str> = self.asterisk.iter().map(|server| server.name.as_str()).collect();
+        names.sort_unstable();
+        if let Some((name, _)) = names.iter().zip(names.iter().skip(1)).find(|(one, next)| one == next) {
+            // Each would end the calls that only the other knows.
+            return wrong(&format!("asterisk.name: two [[asterisk]] sections are named {name}"));
+        }
         let asks_for_no_tls =
             |server: &&Asterisk| !server.tls && (server.tls_ca.is_some() || server.tls_name.is_some());
         if let Some(server) = self.asterisk.iter().find(asks_for_no_tls) {
@@ -514,6 +520,18 @@ mod tests {
         assert_eq!(config.fastagi.allow.len(), 1);
         assert_eq!(config.key_file(), PathBuf::from("other.key"));
         assert_eq!(config.spool_dir(), PathBuf::from("other.spool"));
+    }
+
+    #[test]
+    fn two_servers_of_one_name_are_refused_by_that_name() {
+        let server =
+            |name: &str| format!("[[asterisk]]\nname = '{name}'\nhost = 'h'\nusername = 'u'\nsecret = 's'\n");
+        let of = |names: &[&str]| {
+            Config::from_text(&names.iter().map(|name| server(name)).collect::<String>(), [])
+        };
+        assert_eq!(of(&["pbx1", "pbx2"]).unwrap().asterisk.len(), 2);
+        let error = of(&["pbx1", "pbx2", "pbx1"]).unwrap_err().to_string();
+        assert!(error.contains("asterisk.name") && error.contains("pbx1"), "{error}");
     }
 
     #[test]

@@ -57,33 +57,6 @@ pub fn endpoint_of(channel: &str) -> Option<&str> {
     is_number.then_some(endpoint)
 }
 
-/// A registered contact as `PJSIPShowContacts` lists it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ContactRow {
-    /// The address of record: the SIP account's name.
-    pub aor: String,
-    /// The contact's URI.
-    pub uri: String,
-    /// `Reachable`, `Unreachable`, `NonQualified`, …
-    pub status: String,
-    /// When the registration ends, in seconds since 1970 by the server's clock.
-    pub expires: u64,
-}
-
-impl ContactRow {
-    fn read(item: &Message) -> Option<Self> {
-        let field = |name: &str| item.get(name).map(str::to_owned);
-        // `AOR;@HASH`.
-        let aor = item.get("ObjectName")?.rsplit_once(";@")?.0.to_owned();
-        Some(Self {
-            aor,
-            uri: field("Uri")?,
-            status: field("Status")?,
-            expires: item.get("ExpirationTime")?.parse().ok()?,
-        })
-    }
-}
-
 impl Link {
     /// Whether the server answers.
     ///
@@ -102,22 +75,6 @@ impl Link {
     pub async fn core_show_channels(&self) -> Result<Vec<ChannelRow>, AmiError> {
         let items = self.list(Action::new("CoreShowChannels")).await?;
         self.rows(&items, "CoreShowChannels", ChannelRow::read)
-    }
-
-    /// All contacts that are registered now, or an error. Class `system`.
-    ///
-    /// ```text
-    /// Action: PJSIPShowContacts
-    /// ```
-    pub async fn pjsip_show_contacts(&self) -> Result<Vec<ContactRow>, AmiError> {
-        match self.list(Action::new("PJSIPShowContacts")).await {
-            // That is how 22.10.1 says that the list is empty.
-            Err(AmiError::Refused { message, .. }) if message.starts_with("No Contacts found") => {
-                Ok(Vec::new())
-            }
-            Err(error) => Err(error),
-            Ok(items) => self.rows(&items, "PJSIPShowContacts", ContactRow::read),
-        }
     }
 
     /// A value of Asterisk's database; `None` where there is none. Class `system` or `reporting`.
@@ -156,19 +113,6 @@ impl Link {
         })
     }
 
-    /// Puts a value into Asterisk's database. Class `system`.
-    ///
-    /// ```text
-    /// Action: DBPut
-    /// Family: tg_probe
-    /// Key: a
-    /// Val: 1
-    /// ```
-    pub async fn db_put(&self, family: &str, key: &str, value: &str) -> Result<(), AmiError> {
-        let put = Action::new("DBPut").with("Family", family)?.with("Key", key)?.with("Val", value)?;
-        self.ask(put).await.map(drop)
-    }
-
     /// Deletes a value of Asterisk's database; `false` if there was none. Class `system`.
     ///
     /// ```text
@@ -189,20 +133,6 @@ impl Link {
                     Some(_) => Err(AmiError::Refused { server, action, message }),
                 }
             }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Deletes a family of Asterisk's database; `false` if there was none. Class `system`.
-    ///
-    /// ```text
-    /// Action: DBDelTree
-    /// Family: tg_unsettled
-    /// ```
-    pub async fn db_del_tree(&self, family: &str) -> Result<bool, AmiError> {
-        match self.ask(Action::new("DBDelTree").with("Family", family)?).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_absent() => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -375,15 +305,6 @@ mod tests {
         assert_eq!(called.linked_id, calling.unique_id);
         assert_eq!(called.bridge_id, calling.bridge_id);
         assert_eq!(calling.context, "tollgate");
-    }
-
-    #[test]
-    fn a_recorded_contact_is_read() {
-        let items = items("contact", "ContactList");
-        let [row] =
-            items.iter().map(ContactRow::read).collect::<Option<Vec<_>>>().unwrap().try_into().unwrap();
-        assert_eq!(row.aor, "200001");
-        assert!(row.uri.starts_with("sip:200001@") && row.expires > 1_700_000_000, "{row:?}");
     }
 
     #[test]

@@ -60,9 +60,4 @@ impl AmiError {
         matches!(self, Self::Refused { message, .. }
             if ["No such", "not found", "does not exist"].iter().any(|said| message.contains(said)))
     }
-
-    /// Whether it is certain that Asterisk did not carry the action out.
-    pub const fn was_not_done(&self) -> bool {
-        matches!(self, Self::Away { .. } | Self::Busy { .. } | Self::Unsendable(_) | Self::Refused { .. })
-    }
 }

@@ -10,7 +10,7 @@ use super::{Action, stream};
 use crate::clock::Clock;
 
 /// What is needed, and by which class the user may do it.
-const NEEDED: [(&str, &str); 14] = [
+const NEEDED: [(&str, &str); 12] = [
     ("Ping", ""),
     ("Filter", "system"),
     ("Events", ""),
@@ -23,8 +23,6 @@ const NEEDED: [(&str, &str); 14] = [
     ("DBGet", "system"),
     ("DBGetTree", "system"),
     ("DBDel", "system"),
-    ("DBDelTree", "system"),
-    ("PJSIPShowContacts", "system"),
 ];
 /// What makes changed peers take effect: there when `res_sorcery_memory_cache.so` is loaded.
 const CACHE: [&str; 3] =

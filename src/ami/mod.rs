@@ -32,7 +32,7 @@ mod stream;
 mod subscribers;
 
 pub use action::{Action, ActionError};
-pub use ask::{ChannelRow, ContactRow};
+pub use ask::ChannelRow;
 pub use error::AmiError;
 pub use event::Event;
 pub use link::{Link, LinkState, LinkTasks, Links, Session};

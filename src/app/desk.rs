@@ -16,6 +16,7 @@ use tollgate_rating::Money;
 use tollgate_rating::credit::Guarded;
 
 use super::ownership::{LEASE, Ownership};
+use super::spool_dir::SpoolDir;
 use crate::accounts::AccountRecord;
 use crate::accounts::directory::{Account, Directory, wallet_balance};
 use crate::accounts::ops::OpsError;
@@ -27,7 +28,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::internal::client::{self, ClientError};
 use crate::internal::metrics::Metrics;
-use crate::internal::{CommandAnswer, CommandRequest};
+use crate::internal::{CommandAnswer, CommandRequest, LinkView};
 use crate::ledger::spool::SpoolError;
 use crate::ledger::{Fence, Ledger, LedgerError, LedgerLimits, Posting, Reference, Spool};
 use crate::peers;
@@ -85,6 +86,19 @@ pub enum DeskError {
     /// The spool cannot be used.
     #[error("the spool of settlements cannot be used: {0}")]
     Spool(#[from] SpoolError),
+    /// Ended calls lie in another folder than the configured one.
+    #[error(
+        "ledger.spool_dir is {configured}, but {records} ended calls that are not charged yet lie in {recorded}, the \
+         folder so far: configure that one, or move its files to the other"
+    )]
+    OtherSpool {
+        /// How many.
+        records: usize,
+        /// Where they are.
+        recorded: String,
+        /// Where they would be looked for.
+        configured: String,
+    },
     /// What the spool keeps cannot be written to the book.
     #[error("what the spool keeps cannot be written: {0}")]
     Drain(LedgerError),
@@ -98,7 +112,7 @@ impl DeskError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Store(_) | Self::Catalog(_) | Self::Drain(_) => "database",
-            Self::Spool(_) => "spool",
+            Self::Spool(_) | Self::OtherSpool { .. } => "spool",
             Self::Secrets(_) | Self::OtherKeyFile { .. } => "key_file",
             Self::OtherCurrency { .. } | Self::OtherRealm { .. } => "bad_config",
             Self::Owner(_) | Self::Owned { .. } => "owner",
@@ -244,7 +258,10 @@ impl Desk {
     /// that are read afterwards include it.
     pub async fn empty_spool(&self) -> Result<(), DeskError> {
         let spool = &self.writer().await?.spool;
-        spool.open(&self.config.spool_dir(), &book_name(&self.store).await?).await?;
+        let book = book_name(&self.store).await?;
+        let dir = SpoolDir::find(&self.config, &self.store, &book).await?;
+        spool.open(&dir.path, &book).await?;
+        dir.record(&self.store).await?;
         let mut count = 0;
         loop {
             let written = spool.write_next().await.map_err(DeskError::Drain)?;
@@ -257,6 +274,14 @@ impl Desk {
             tracing::info!(calls = count, "calls that an earlier process kept in the spool are in the book");
         }
         Ok(())
+    }
+
+    /// Sees to it that no ended call waits in another folder than the configured one, where nobody would charge it.
+    pub async fn check_spool_dir(&self) -> Result<(), DeskError> {
+        match self.store.meta("book").await? {
+            Some(book) => SpoolDir::find(&self.config, &self.store, &book).await.map(drop),
+            None => Ok(()),
+        }
     }
 
     /// The ledger's writer. What it may post is the ownership's business.
@@ -341,6 +366,16 @@ impl Desk {
         match client::catch_up(address, &self.token()).await {
             Ok(()) => Ok(true),
             Err(ClientError::Gone(_)) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// How the running owner's links to the Asterisk servers are; `None` where no owner runs.
+    pub async fn links_of_the_owner(&self) -> Result<Option<Vec<LinkView>>, DeskError> {
+        let Some(address) = self.owner_address().await? else { return Ok(None) };
+        match client::links(address, &self.token()).await {
+            Ok(links) => Ok(Some(links)),
+            Err(ClientError::Gone(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

@@ -4,3 +4,4 @@ pub mod desk;
 pub mod node;
 pub mod notify;
 pub mod ownership;
+mod spool_dir;

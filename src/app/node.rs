@@ -13,7 +13,7 @@ use tollgate_agi::{AllowList, Limits, Server};
 
 use super::desk::{Desk, DeskError, FEED_ACCOUNT};
 use super::{notify, ownership};
-use crate::ami::Links;
+use crate::ami::{Link, LinkState, Links};
 use crate::calls::follow::follow;
 use crate::calls::reconcile::reconcile;
 use crate::calls::steer::{Orders, steer};
@@ -24,7 +24,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Reserve};
 use crate::internal::metrics::render_spool;
 use crate::internal::server::{Backend, BoxFuture};
-use crate::internal::{self, CommandAnswer, CommandRequest};
+use crate::internal::{self, CommandAnswer, CommandRequest, LinkView};
 use crate::peers::invalidate::{HangUpChannels, Invalidation};
 use crate::peers::realtime::Realtime;
 use crate::store::{StoreError, within};
@@ -414,6 +414,17 @@ impl Backend for Listener {
         text.push_str(&self.realtime.metrics());
         text.push_str(&self.links.metrics_text());
         text
+    }
+
+    fn links(&self) -> Vec<LinkView> {
+        let view = |link: &Link| LinkView {
+            server: link.server().to_owned(),
+            away: match link.state() {
+                LinkState::Up(_) => None,
+                LinkState::Away { reason } => Some(reason),
+            },
+        };
+        self.links.iter().map(view).collect()
     }
 
     fn token_is_right(&self, token: &str) -> bool {

@@ -15,6 +15,7 @@ use crate::app::desk::Desk;
 use crate::catalog::Catalog;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
+use crate::internal::LinkView;
 use crate::ledger::spool::{Look, look};
 use crate::peers::rows::{CHALLENGED_PBX, MANY_ADDRESSES};
 use crate::secrets::random_below;
@@ -67,6 +68,9 @@ pub async fn run(config: &Arc<Config>) -> Outcome {
             owner(&desk, &mut findings).await;
             catalogue(&desk, &mut findings).await;
             spool(config, &mut findings);
+            if let Err(error) = desk.check_spool_dir().await {
+                findings.wrong(error.to_string());
+            }
             peers(&desk, &mut findings).await;
             desk.close().await;
         }
@@ -115,11 +119,6 @@ fn configuration(config: &Config, findings: &mut Findings) {
     if config.asterisk.is_empty() {
         findings.warn("no [[asterisk]] server is configured");
     }
-    let mut names: Vec<&str> = config.asterisk.iter().map(|server| server.name.as_str()).collect();
-    names.sort_unstable();
-    if names.windows(2).any(|pair| pair[0] == pair[1]) {
-        findings.wrong("two [[asterisk]] servers have one name: their calls' keys would collide");
-    }
 }
 
 async fn owner(desk: &Desk, findings: &mut Findings) {
@@ -128,7 +127,10 @@ async fn owner(desk: &Desk, findings: &mut Findings) {
             findings.warn(format!("a command on {} is writing just now", owner.node));
         }
         Ok(Some(owner)) => match desk.owner_answers().await {
-            Ok(true) => findings.good(format!("the server on {} owns the wallets and answers", owner.node)),
+            Ok(true) => {
+                findings.good(format!("the server on {} owns the wallets and answers", owner.node));
+                links(desk, findings).await;
+            }
             Ok(false) => findings.wrong(format!(
                 "the server on {} was killed or lost its network: nothing listens on {}",
                 owner.node, owner.address
@@ -137,6 +139,32 @@ async fn owner(desk: &Desk, findings: &mut Findings) {
         },
         Ok(None) => findings.wrong("no server is running: start `tollgate serve`"),
         Err(error) => findings.wrong(format!("the owner cannot be read: {error}")),
+    }
+}
+
+/// How the running server's own links are: that a login from here succeeds does not tell it.
+async fn links(desk: &Desk, findings: &mut Findings) {
+    let links = match desk.links_of_the_owner().await {
+        Ok(Some(links)) => links,
+        // It has ended since.
+        Ok(None) => return,
+        Err(error) => return findings.wrong(format!("the running server's links are not known: {error}")),
+    };
+    for LinkView { server, away } in &links {
+        match away {
+            None => findings.good(format!("the running server's link to Asterisk {server} is up")),
+            Some(reason) => {
+                findings.wrong(format!("the running server's link to Asterisk {server} is away: {reason}"));
+            }
+        }
+    }
+    for server in &desk.config.asterisk {
+        if !links.iter().any(|link| link.server == server.name) {
+            findings.wrong(format!(
+                "the running server was started without Asterisk {}: start it again to have its calls metered",
+                server.name
+            ));
+        }
     }
 }
 

@@ -20,6 +20,15 @@ pub struct CommandRequest {
     pub argv: Vec<String>,
 }
 
+/// How the owner's link to an Asterisk server is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkView {
+    /// The server's name.
+    pub server: String,
+    /// Why the link is away, in words; `None` while it is up.
+    pub away: Option<String>,
+}
+
 /// What the owner did.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CommandAnswer {

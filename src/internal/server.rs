@@ -14,7 +14,7 @@ use axum::{Json, Router};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{CommandAnswer, CommandRequest, MAX_BODY_BYTES};
+use super::{CommandAnswer, CommandRequest, LinkView, MAX_BODY_BYTES};
 
 /// A future that can be stored.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -25,6 +25,8 @@ pub trait Backend: Send + Sync + 'static {
     fn health(&self) -> Result<(), String>;
     /// Prometheus' text.
     fn metrics(&self) -> String;
+    /// How the link to each Asterisk server is, in the configuration's order.
+    fn links(&self) -> Vec<LinkView>;
     /// Whether this token may command.
     fn token_is_right(&self, token: &str) -> bool;
     /// Runs a command of the command line.
@@ -42,6 +44,7 @@ pub async fn serve<B: Backend>(
 ) -> std::io::Result<()> {
     let guarded = Router::new()
         .route("/metrics", get(metrics::<B>))
+        .route("/v1/links", get(links::<B>))
         .route("/v1/command", post(command::<B>))
         .route("/v1/catch-up", post(catch_up::<B>))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -73,6 +76,10 @@ async fn health<B: Backend>(State(backend): State<Arc<B>>) -> Response {
 
 async fn metrics<B: Backend>(State(backend): State<Arc<B>>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], backend.metrics()).into_response()
+}
+
+async fn links<B: Backend>(State(backend): State<Arc<B>>) -> Json<Vec<LinkView>> {
+    Json(backend.links())
 }
 
 async fn command<B: Backend>(

@@ -221,11 +221,6 @@ pub async fn list(desk: &Desk, login: &str, service: bool) -> Result<Vec<PeerRec
     Ok(peers.into_iter().filter(|peer| service || peer.kind == PeerKind::Sip).collect())
 }
 
-/// A SIP account's password in clear, for its owner.
-pub fn password_of(desk: &Desk, peer: &PeerRecord) -> Result<Option<String>, SecretsError> {
-    peer.secret.as_ref().map(|sealed| digest::open(&desk.secrets.load(), &peer.name, sealed)).transpose()
-}
-
 /// The IP peers of a SIP account.
 pub async fn list_addresses(desk: &Desk, sip_account: &str) -> Result<Vec<PeerRecord>, PeerError> {
     let unknown = || PeerError::UnknownSipAccount(sip_account.to_owned());

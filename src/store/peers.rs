@@ -12,7 +12,6 @@ const INSERT: &str = include_str!("../../sql/queries/peers_insert.sql");
 const OF: &str = include_str!("../../sql/queries/peers_of.sql");
 const PAGE: &str = include_str!("../../sql/queries/peers_page.sql");
 const BY_NAME: &str = include_str!("../../sql/queries/peers_by_name.sql");
-const BY_ID: &str = include_str!("../../sql/queries/peers_by_id.sql");
 const OF_SIP_ACCOUNT: &str = include_str!("../../sql/queries/peers_of_sip_account.sql");
 const OF_ADDRESS: &str = include_str!("../../sql/queries/peers_of_address.sql");
 const WITHOUT_SECRET: &str = include_str!("../../sql/queries/peers_without_secret.sql");
@@ -147,12 +146,6 @@ impl Tx {
     /// A peer as this transaction sees it.
     pub async fn peer_by_name(&mut self, name: &str) -> Result<Option<PeerRecord>, StoreError> {
         by_name(self, name).await
-    }
-
-    /// A peer by its id, as this transaction sees it.
-    pub async fn peer_by_id(&mut self, id: i64) -> Result<Option<PeerRecord>, StoreError> {
-        let row: Option<PeerRow> = on!(self, c => sqlx::query_as(BY_ID).bind(id).fetch_optional(c).await)?;
-        row.map(PeerRow::record).transpose()
     }
 
     /// The active `_ipaN` that has an address.

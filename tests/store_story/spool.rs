@@ -10,7 +10,7 @@ use tollgate::{
     ledger::{
         LedgerError, LedgerLimits, Spool, Taken,
         audit::audit,
-        spool::{Look, SpoolError, look},
+        spool::{Look, SpoolError, left_in, look},
     },
     store::Store,
 };
@@ -110,6 +110,9 @@ story!(what_an_earlier_process_kept_is_written_by_the_next, database => {
     keep(&spool, names(5)).await;
     spool.close().await;
     assert_eq!(look(dir.path()).unwrap().waiting.len(), 5);
+    assert_eq!(left_in(dir.path(), BOOK).unwrap(), Some(5));
+    assert_eq!(left_in(dir.path(), "0ther").unwrap(), Some(0));
+    assert_eq!(left_in(&dir.path().join("nowhere"), BOOK).unwrap(), None);
     outage.end().await;
     // The end of a write that nobody was told of.
     let file = dir.path().join("waiting");
@@ -151,6 +154,7 @@ story!(a_record_that_the_book_refuses_is_put_aside_and_the_rest_is_written, data
     outage.end().await;
     drained(&spool).await;
     assert_eq!(look(dir.path()).unwrap().refused.len(), 2);
+    assert_eq!(left_in(dir.path(), BOOK).unwrap(), Some(2));
     // Each start offers them again: one that is in order by now is written, the other is put aside once more.
     spool.close().await;
     running.ledger.settle(answered("2.1", 60_000)).await.unwrap();

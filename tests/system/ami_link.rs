@@ -81,10 +81,7 @@ async fn a_link_comes_up_with_filters_and_without_showing_the_secret() {
     let asked = server.asked();
     let filters: Vec<_> = asked.iter().filter(|asked| asked.action == "Filter").collect();
     let criteria: Vec<_> = filters.iter().map(|filter| filter.get("MatchCriteria")).collect();
-    assert_eq!(
-        criteria,
-        ["name(DialEnd)", "name(Hangup)", "name(ContactStatus)", "name(FullyBooted)", "name(Shutdown)"]
-    );
+    assert_eq!(criteria, ["name(DialEnd)", "name(Hangup)", "name(FullyBooted)", "name(Shutdown)"]);
     // Events are let through when the filters stand, and last of all.
     assert_eq!(asked.last().unwrap().action, "Events");
     assert!(!format!("{asked:?}").contains(SECRET));
@@ -126,7 +123,6 @@ async fn typed_actions_say_what_is_there_and_what_is_not() {
             ("DBGetTree", false) => asked.list("DBGetTreeResponse", &[]),
             ("DBDel", true) => asked.success("Message: Key deleted successfully\n"),
             ("DBDel", false) => asked.error("Database entry could not be deleted"),
-            ("PJSIPShowContacts", _) => asked.error("No Contacts found\n"),
             ("Getvar" | "Hangup" | "AbsoluteTimeout", _) => asked.error("No such channel"),
             ("SorceryMemoryCacheExpireObject", _) => {
                 asked.error("The provided object could not be expired from the cache")
@@ -144,7 +140,6 @@ async fn typed_actions_say_what_is_there_and_what_is_not() {
     assert_eq!(link.db_get_tree("empty").await.unwrap(), []);
     assert!(link.db_del("f", "there").await.unwrap());
     assert!(!link.db_del("f", "gone").await.unwrap());
-    assert_eq!(link.pjsip_show_contacts().await.unwrap(), []);
     assert_eq!(link.getvar("PJSIP/a-1", "X").await.unwrap(), None);
     assert!(!link.hangup("PJSIP/a-1", 16).await.unwrap());
     assert!(!link.absolute_timeout("PJSIP/a-1", 1_500).await.unwrap());
@@ -164,7 +159,7 @@ async fn a_subscriber_is_told_what_it_wants_in_order() {
     let (server, link) = linked(Behaviour::default()).await;
     let mut events = link.subscribe(16, |event| matches!(event, Event::Hangup { .. }));
     assert!(matches!(events.recv().await, Some(LinkEvent::Up(session)) if session.number == 1));
-    server.say_block("Event: ContactStatus\nURI: sip:a\nContactStatus: Removed\nAOR: a");
+    server.say_block("Event: DialEnd\nUniqueid: 1.1\nDestChannel: b\nDestUniqueid: 1.2\nDialStatus: BUSY");
     for number in 1..=3 {
         server.say_block(&format!(
             "Event: Hangup\nChannel: PJSIP/a-{number}\nUniqueid: 1.{number}\nLinkedid: 1.1"

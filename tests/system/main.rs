@@ -18,6 +18,7 @@ mod calls_refusals;
 mod calls_tickets;
 mod cli_commands;
 mod cli_config;
+mod cli_doctor;
 mod cli_peers;
 mod cli_rate;
 mod metering;

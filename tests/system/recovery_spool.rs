@@ -281,3 +281,64 @@ async fn where_the_disk_of_the_spool_is_full_what_was_acknowledged_is_kept_and_t
     assert!(serving.stop().success());
     program.assert_audit();
 }
+
+on_both!(a_start_with_another_spool_is_refused_while_ended_calls_lie_in_the_one_before, database => {
+    let mut database = database;
+    let mut outage = Outage::of(&database.url).await;
+    database.url.clone_from(&outage.url);
+    let program = Program::on(database);
+    program.furnish();
+    let serving = program.serve();
+    let granted = Dial::new("alice", BERLIN).ask(serving.fastagi).await.allowed();
+    outage.begin().await;
+    assert!(End::answered(3_000).tell(serving.fastagi, &granted, now().as_microsecond()).await);
+    serving.kill();
+    outage.end().await;
+
+    // As from another working directory: the path is no absolute one.
+    let elsewhere = [("TOLLGATE_LEDGER__SPOOL_DIR", "elsewhere")];
+    let files = program.database.files.path();
+    let (before, now_configured) = (files.join("tollgate.spool"), files.join("elsewhere"));
+    for command in [&["serve"][..], &["credit", "alice", "1", "--reference", "cash"]] {
+        let said = program.run_with(&elsewhere, command);
+        let error = said.json()["error"].as_str().unwrap().to_owned();
+        assert_eq!(said.status, 1, "{command:?}: {error}");
+        for folder in [&before, &now_configured] {
+            assert!(error.contains(folder.to_str().unwrap()), "{command:?}: {error}");
+        }
+    }
+    assert!(!now_configured.exists());
+    let doctor = program.run_with(&elsewhere, &["doctor"]).out;
+    assert!(doctor.contains("1 ended calls that are not charged yet"), "{doctor}");
+
+    // The folder before, by another way to it.
+    std::os::unix::fs::symlink(&before, files.join("way")).unwrap();
+    assert!(program.serve_with(&[("TOLLGATE_LEDGER__SPOOL_DIR", "way")]).stop().success());
+    assert_eq!(program.shown("alice", "balance"), "99.996896");
+    // It is empty by now: another one may be taken, and is the one to look for from here on.
+    assert!(program.serve_with(&elsewhere).stop().success());
+    let store = Store::open(&program.database.url).await.unwrap();
+    let recorded = store.meta("spool_dir").await.unwrap().unwrap();
+    assert_eq!(recorded, now_configured.to_str().unwrap());
+    program.assert_audit();
+});
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spool_that_cannot_be_read_from_here_is_named_and_the_start_goes_on() {
+    let program = Program::sqlite();
+    program.furnish();
+    assert!(program.serve().stop().success());
+    let files = program.database.files.path();
+    // As on another machine.
+    std::fs::remove_dir_all(files.join("tollgate.spool")).unwrap();
+    let elsewhere = [("TOLLGATE_LEDGER__SPOOL_DIR", "elsewhere")];
+    let serving = program.serve_with(&elsewhere);
+    let warned = |log: &str| {
+        log.lines().any(|line| line.contains("cannot be read from here") && line.contains("tollgate.spool"))
+    };
+    assert!(warned(&serving.log()), "{}", serving.log());
+    assert!(serving.stop().success());
+    let serving = program.serve_with(&elsewhere);
+    assert!(!warned(&serving.log()), "the new one is known: {}", serving.log());
+    assert!(serving.stop().success());
+}

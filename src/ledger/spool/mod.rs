@@ -437,3 +437,21 @@ pub fn look(dir: &Path) -> Result<Look, SpoolError> {
         damaged: dir.join(DAMAGED).exists(),
     })
 }
+
+/// How many records of a book lie in a spool's folder, those that the book refused among them; `None` where the folder
+/// cannot be read from here.
+pub fn left_in(dir: &Path, book: &str) -> Result<Option<usize>, SpoolError> {
+    if std::fs::read_dir(dir).is_err() {
+        return Ok(None);
+    }
+    let is_anothers = std::fs::read(dir.join(WAITING))
+        .is_ok_and(|bytes| frames::read_header(&bytes).is_some_and(|(of, _)| of != book));
+    if is_anothers {
+        return Ok(Some(0));
+    }
+    match look(dir) {
+        Ok(found) => Ok(Some(found.waiting.len() + found.refused.len())),
+        Err(SpoolError::Io { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

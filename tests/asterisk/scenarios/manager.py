@@ -12,10 +12,7 @@ def run(rig, claims):
         answer = manager.ask("Login", Username="tollgate", Secret="")
         claims.equal("an empty secret is refused", answer["Response"], "Error")
     with Manager() as manager:
-        challenge = manager.ask("Challenge", AuthType="MD5")["Challenge"]
-        key = hashlib.md5((challenge + net.MANAGER_SECRET).encode(), usedforsecurity=False).hexdigest()
-        answer = manager.ask("Login", AuthType="MD5", Username="tollgate", Key=key)
-        claims.equal("the MD5 challenge is answered", answer["Response"], "Success")
+        claims.equal("the MD5 challenge is answered", manager.login()["Response"], "Success")
         for action, fields in (
             ("Ping", {}), ("CoreShowChannels", {}), ("CoreStatus", {}),
             ("DBGetTree", {"Family": "tg_unsettled"}), ("DBPut", {"Family": "rig", "Key": "k", "Val": "v"}),
@@ -49,6 +46,35 @@ class Manager:
         self._lines = self._socket.makefile("r", encoding="utf-8", newline="\r\n")
         self._lines.readline()
         return self
+
+    def login(self, events="on"):
+        """As Tollgate does, with its secret; hears these classes of events."""
+        challenge = self.ask("Challenge", AuthType="MD5")["Challenge"]
+        key = hashlib.md5((challenge + net.MANAGER_SECRET).encode(), usedforsecurity=False).hexdigest()
+        return self.ask("Login", AuthType="MD5", Username="tollgate", Key=key, Events=events)
+
+    def listen(self, *events):
+        """Hears these events alone, as Tollgate does."""
+        self.login(events="off")
+        for event in events:
+            self.ask("Filter", Operation="Add", MatchCriteria=f"name({event})")
+        self.ask("Events", EventMask="system,call")
+
+    def heard(self):
+        """Every block since the last action, as the lines of each; planted ones are blocks of their own."""
+        self._socket.sendall(b"Action: Ping\r\nActionID: heard\r\n\r\n")
+        blocks, block = [], []
+        while True:
+            line = self._lines.readline()
+            if not line:
+                raise ConnectionError("Asterisk ended the session")
+            if line.strip():
+                block.append(line.strip())
+                continue
+            if "ActionID: heard" in block:
+                return blocks
+            blocks.append(block)
+            block = []
 
     def ask(self, action, **fields):
         """The answer to an action; events that come before it are passed over."""

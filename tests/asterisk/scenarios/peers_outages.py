@@ -20,7 +20,7 @@ LONG_MS = 45_000
 
 def run(rig, claims):
     engine = rig.engine("peers-outages")
-    # Rich: each call holds its whole grant, and several are talked at once.
+    # Rich: several calls are talked at once, and none may be refused or cut for want of credit.
     world.build(engine, rig.folder, clients=(world.CLIENT, OTHER), client_credit="10000", reseller_credit="10000")
     engine.start().wait_linked()
     carriers = [Carrier(rig.logs, name, ring_ms=20) for name in ("carrier-a", "carrier-b")]
