@@ -57,12 +57,10 @@ fn main() {
     let calls = Arc::clone(&house.calls);
     calls.add_server(SYSTEM_NAME);
     calls.link_up(SYSTEM_NAME);
-    runtime.block_on(populate(&house, &clock));
     let (orders, given) = Orders::queue();
     calls.take_orders_to(orders);
     runtime.spawn(steer(Arc::clone(&calls), links, given, stop.clone()));
-    // What was answered a while ago is pushed once; then the renewals are what remains.
-    std::thread::sleep(Duration::from_secs(5));
+    runtime.block_on(populate(&house, &clock));
     let metrics = &house.desk.metrics;
     let (renewed, pushed) =
         (metrics.renewals.load(Ordering::Relaxed), metrics.pushes.load(Ordering::Relaxed));
@@ -129,8 +127,9 @@ async fn populate(house: &House, clock: &SkippingClock) {
         house.calls.answered(SYSTEM_NAME, &unique_id, &format!("PJSIP/carrier-{number:08x}"), at_ms);
         if number % BATCH == 0 {
             house.calls.ledger.flush().await.unwrap();
-            // Spread over half a slice: each is renewed at another moment.
-            clock.skip(Duration::from_millis(SPREAD_MS * BATCH as u64 / LIVE as u64));
+            // The meter sees each batch when it is answered, so that its renewals stay spread over half a slice.
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            clock.skip(Duration::from_millis(SPREAD_MS * BATCH as u64 / LIVE as u64 - 300));
             let ownership = &house.desk.ownership;
             ownership.granted(ownership.epoch(), house.desk.clock.monotonic_ms());
         }
