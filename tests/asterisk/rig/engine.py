@@ -130,20 +130,6 @@ class Engine:
                            f"{done.stderr.decode(errors='replace')[-500:]}")
         return answer
 
-    def metric(self, name):
-        """The value of a line of the metrics."""
-        request = urllib.request.Request(
-            f"http://{net.ASTERISK}:{net.INTERNAL_PORT}/metrics", headers={"Authorization": f"Bearer {net.INTERNAL_TOKEN}"})
-        with urllib.request.urlopen(request, timeout=2) as answer:
-            for line in answer.read().decode().splitlines():
-                if line.startswith(f"{name} "):
-                    return float(line.rsplit(" ", 1)[1])
-        return None
-
-    def linked(self):
-        """Whether the manager link is up."""
-        return self.running() and self.healthy() and self.metric('tollgate_ami_up{server="rig1"}') == 1
-
     def wait_linked(self):
         wait_until("the manager link to be up", self.linked, 15)
         return self

@@ -5,7 +5,7 @@ import time
 from rig import net, world
 from rig.agent import Agent
 from rig.process import wait_until
-from rig.sipp import Call, Carrier, Phones, finals
+from rig.sipp import Call, Carrier, Phones
 
 SECOND = 1.0
 OTHER = world.CLIENTS[1]
