@@ -28,7 +28,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::internal::client::{self, ClientError};
 use crate::internal::metrics::Metrics;
-use crate::internal::{CommandAnswer, CommandRequest, LinkView};
+use crate::internal::{CommandAnswer, CommandRequest, ServersView};
 use crate::ledger::spool::SpoolError;
 use crate::ledger::{Fence, Ledger, LedgerError, LedgerLimits, Posting, Reference, Spool};
 use crate::peers;
@@ -371,10 +371,10 @@ impl Desk {
     }
 
     /// How the running owner's links to the Asterisk servers are; `None` where no owner runs.
-    pub async fn links_of_the_owner(&self) -> Result<Option<Vec<LinkView>>, DeskError> {
+    pub async fn servers_of_the_owner(&self) -> Result<Option<ServersView>, DeskError> {
         let Some(address) = self.owner_address().await? else { return Ok(None) };
-        match client::links(address, &self.token()).await {
-            Ok(links) => Ok(Some(links)),
+        match client::servers(address, &self.token()).await {
+            Ok(servers) => Ok(Some(servers)),
             Err(ClientError::Gone(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }

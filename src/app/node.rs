@@ -24,7 +24,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Reserve};
 use crate::internal::metrics::render_spool;
 use crate::internal::server::{Backend, BoxFuture};
-use crate::internal::{self, CommandAnswer, CommandRequest, LinkView};
+use crate::internal::{self, CommandAnswer, CommandRequest, LinkView, ServersView};
 use crate::peers::invalidate::{HangUpChannels, Invalidation};
 use crate::peers::realtime::Realtime;
 use crate::store::{StoreError, within};
@@ -416,7 +416,7 @@ impl Backend for Listener {
         text
     }
 
-    fn links(&self) -> Vec<LinkView> {
+    fn servers(&self) -> ServersView {
         let view = |link: &Link| LinkView {
             server: link.server().to_owned(),
             away: match link.state() {
@@ -424,7 +424,8 @@ impl Backend for Listener {
                 LinkState::Away { reason } => Some(reason),
             },
         };
-        self.links.iter().map(view).collect()
+        let (reads, refused) = self.realtime.reads();
+        ServersView { links: self.links.iter().map(view).collect(), reads, refused }
     }
 
     fn token_is_right(&self, token: &str) -> bool {

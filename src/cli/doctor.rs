@@ -15,7 +15,7 @@ use crate::app::desk::Desk;
 use crate::catalog::Catalog;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
-use crate::internal::LinkView;
+use crate::internal::{LinkView, ServersView};
 use crate::ledger::spool::{Look, look};
 use crate::peers::rows::{CHALLENGED_PBX, MANY_ADDRESSES};
 use crate::secrets::random_below;
@@ -144,8 +144,8 @@ async fn owner(desk: &Desk, findings: &mut Findings) {
 
 /// How the running server's own links are: that a login from here succeeds does not tell it.
 async fn links(desk: &Desk, findings: &mut Findings) {
-    let links = match desk.links_of_the_owner().await {
-        Ok(Some(links)) => links,
+    let ServersView { links, reads, refused } = match desk.servers_of_the_owner().await {
+        Ok(Some(servers)) => servers,
         // It has ended since.
         Ok(None) => return,
         Err(error) => return findings.wrong(format!("the running server's links are not known: {error}")),
@@ -165,6 +165,17 @@ async fn links(desk: &Desk, findings: &mut Findings) {
                 server.name
             ));
         }
+    }
+    if let Some(address) = refused {
+        findings.wrong(format!(
+            "the last reading of peers, from {address}, was refused: compare its site/realtime-token.conf with `tollgate \
+             secrets realtime`, and the address with realtime.allow"
+        ));
+    } else if reads == 0 && links.iter().any(|link| link.away.is_none()) {
+        findings.warn(
+            "no Asterisk has read a peer since the server started: where a phone tries to register, look at \
+             site/realtime.conf and site/realtime-token.conf",
+        );
     }
 }
 

@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{CommandAnswer, CommandRequest, LinkView, MAX_BODY_BYTES};
+use super::{CommandAnswer, CommandRequest, MAX_BODY_BYTES, ServersView};
 
 /// How long connecting may take: the listener is on this machine or next to it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -70,11 +70,11 @@ pub async fn catch_up(address: SocketAddr, token: &str) -> Result<(), ClientErro
     }
 }
 
-/// Asks the owner how its links to the Asterisk servers are.
-pub async fn links(address: SocketAddr, token: &str) -> Result<Vec<LinkView>, ClientError> {
+/// Asks the owner how it and the Asterisk servers see each other.
+pub async fn servers(address: SocketAddr, token: &str) -> Result<ServersView, ClientError> {
     let silent = |reason: String| ClientError::Silent { address, reason };
     let (status, bytes) =
-        exchange(address, token, Method::GET, "/v1/links", Vec::new(), ALIVE_TIMEOUT).await?;
+        exchange(address, token, Method::GET, "/v1/servers", Vec::new(), ALIVE_TIMEOUT).await?;
     match status {
         StatusCode::OK => serde_json::from_slice(&bytes).map_err(|e| silent(e.to_string())),
         StatusCode::UNAUTHORIZED => Err(ClientError::Refused),

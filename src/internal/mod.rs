@@ -29,6 +29,17 @@ pub struct LinkView {
     pub away: Option<String>,
 }
 
+/// How the owner and the Asterisk servers see each other.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServersView {
+    /// The owner's links to them.
+    pub links: Vec<LinkView>,
+    /// Their readings of peers since the owner started, refused ones included.
+    pub reads: u64,
+    /// Where the last reading came from, if it was refused: a wrong token, or an address that is not allowed.
+    pub refused: Option<String>,
+}
+
 /// What the owner did.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CommandAnswer {

@@ -14,7 +14,7 @@ use axum::{Json, Router};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{CommandAnswer, CommandRequest, LinkView, MAX_BODY_BYTES};
+use super::{CommandAnswer, CommandRequest, MAX_BODY_BYTES, ServersView};
 
 /// A future that can be stored.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -26,7 +26,7 @@ pub trait Backend: Send + Sync + 'static {
     /// Prometheus' text.
     fn metrics(&self) -> String;
     /// How the link to each Asterisk server is, in the configuration's order.
-    fn links(&self) -> Vec<LinkView>;
+    fn servers(&self) -> ServersView;
     /// Whether this token may command.
     fn token_is_right(&self, token: &str) -> bool;
     /// Runs a command of the command line.
@@ -44,7 +44,7 @@ pub async fn serve<B: Backend>(
 ) -> std::io::Result<()> {
     let guarded = Router::new()
         .route("/metrics", get(metrics::<B>))
-        .route("/v1/links", get(links::<B>))
+        .route("/v1/servers", get(servers::<B>))
         .route("/v1/command", post(command::<B>))
         .route("/v1/catch-up", post(catch_up::<B>))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -78,8 +78,8 @@ async fn metrics<B: Backend>(State(backend): State<Arc<B>>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], backend.metrics()).into_response()
 }
 
-async fn links<B: Backend>(State(backend): State<Arc<B>>) -> Json<Vec<LinkView>> {
-    Json(backend.links())
+async fn servers<B: Backend>(State(backend): State<Arc<B>>) -> Json<ServersView> {
+    Json(backend.servers())
 }
 
 async fn command<B: Backend>(

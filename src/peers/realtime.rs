@@ -15,8 +15,8 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -59,6 +59,8 @@ pub struct Realtime {
     realm: String,
     endpoint: BTreeMap<String, String>,
     counters: Counters,
+    /// Where the last reading came from, if it was refused.
+    refused_last: Mutex<Option<IpAddr>>,
 }
 
 impl Realtime {
@@ -72,6 +74,7 @@ impl Realtime {
             realm: config.sip.realm.clone(),
             endpoint: config.peers.endpoint.clone(),
             counters: Counters::default(),
+            refused_last: Mutex::default(),
         }
     }
 
@@ -95,6 +98,18 @@ impl Realtime {
             out.push_str(&format!("{name}{{outcome=\"{outcome}\"}} {}\n", count.load(Ordering::Relaxed)));
         }
         out
+    }
+
+    /// How many readings there were, and where the last one came from if it was refused.
+    pub fn reads(&self) -> (u64, Option<String>) {
+        let Counters { found, unknown, refused } = &self.counters;
+        let reads = [found, unknown, refused].iter().map(|count| count.load(Ordering::Relaxed)).sum();
+        let refused = *self.refused_last.lock().unwrap_or_else(PoisonError::into_inner);
+        (reads, refused.map(|address| address.to_string()))
+    }
+
+    fn note_last(&self, refused: Option<IpAddr>) {
+        *self.refused_last.lock().unwrap_or_else(PoisonError::into_inner) = refused;
     }
 
     /// Whether this caller may read.
@@ -191,8 +206,10 @@ async fn answer(
     form: Bytes,
 ) -> String {
     if realtime.may_read(from.ip(), &headers) {
+        realtime.note_last(None);
         return realtime.answer(&family, &action, &form);
     }
+    realtime.note_last(Some(from.ip()));
     let before = realtime.counters.refused.fetch_add(1, Ordering::Relaxed);
     // Once, then ever more rarely: whoever knocks without a key knocks often.
     if before.is_power_of_two() || before == 0 {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::app::asterisk::{Behaviour, FakeAsterisk, SECRET, SYSTEM_NAME, USER};
 use crate::app::program::Program;
 
-/// What doctor found of the running server's links, each as `level text`.
+/// What doctor found of the running server's links and of readings of peers, each as `level text`.
 fn found(program: &Program) -> Vec<String> {
     let findings = program.run(&["doctor"]).json()["findings"].clone();
     let findings = findings.as_array().unwrap().iter();

@@ -92,7 +92,9 @@ def _phone(authenticates, call):
     body = ""
     if authenticates:
         body += _send(_invite(1, call, ""), retrans=500)
-        body += '  <recv response="100" optional="true"/>\n  <recv response="401" auth="true"/>\n'
+        body += '  <recv response="100" optional="true"/>\n'
+        # An Asterisk that cannot read the peer just now.
+        body += '  <recv response="500" optional="true" next="unread"/>\n  <recv response="401" auth="true"/>\n'
         body += _send(_in_dialog("ACK", 1, call, "[last_Via:]", _OLD_URI))
     body += _send(_invite(cseq, call, "[field3]\n" if authenticates else ""), retrans=500)
     # sipp waits at the first of these, and after a provisional answer at the one behind it: the patience stands on each.
@@ -114,7 +116,9 @@ def _phone(authenticates, call):
         f"CANCEL {_OLD_URI} SIP/2.0\n[last_Via:]\nMax-Forwards: 70\n{_from(call.display)}"
         f"To: <{_OLD_URI}>\nCall-ID: [call_id]\nCSeq: {cseq} CANCEL\nContent-Length: 0\n\n", retrans=500)
     body += '  <recv response="200"/>\n  <recv response="487"/>\n'
-    body += '  <label id="refused"/>\n' + _send(_in_dialog("ACK", cseq, call, "[last_Via:]", _OLD_URI))
+    body += '  <label id="refused"/>\n' + _send(_in_dialog("ACK", cseq, call, "[last_Via:]", _OLD_URI), next="end")
+    if authenticates:
+        body += '  <label id="unread"/>\n' + _send(_in_dialog("ACK", 1, call, "[last_Via:]", _OLD_URI))
     body += '  <label id="end"/>\n'
     return _scenario("phone", body)
 
