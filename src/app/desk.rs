@@ -370,7 +370,7 @@ impl Desk {
         }
     }
 
-    /// How the running owner's links to the Asterisk servers are; `None` where no owner runs.
+    /// How the running owner and the Asterisk servers see each other; `None` where no owner runs.
     pub async fn servers_of_the_owner(&self) -> Result<Option<ServersView>, DeskError> {
         let Some(address) = self.owner_address().await? else { return Ok(None) };
         match client::servers(address, &self.token()).await {

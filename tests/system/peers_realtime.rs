@@ -144,6 +144,20 @@ async fn what_is_unknown_or_refused_is_answered_with_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn doctor_is_told_whether_the_last_reading_was_refused() {
+    let app = TestApp::start_with(readable).await;
+    app.furnish().await;
+    let view = async || app.desk.servers_of_the_owner().await.unwrap().expect("it runs");
+    assert_eq!((view().await.reads, view().await.refused), (0, None));
+    let path = "/realtime/ps_auths/single";
+    post(&app, path, "tollgate:wrong", "id=alice").await;
+    assert_eq!((view().await.reads, view().await.refused), (1, Some("127.0.0.1".to_owned())));
+    read(&app, "ps_auths", "single", "id=alice").await;
+    assert_eq!((view().await.reads, view().await.refused), (2, None));
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_that_is_not_allowed_reads_nothing() {
     let app = TestApp::start_with(|config| {
         readable(config);
