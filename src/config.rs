@@ -426,13 +426,16 @@ impl Config {
                 "sip.realm must be 1 to 64 printable characters without spaces and none of : \" \\ ; ,",
             );
         }
-        if self
-            .realtime
-            .token
-            .as_deref()
-            .is_some_and(|token| !token.bytes().all(|b| b.is_ascii_alphanumeric()))
+        if let Some(token) = &self.realtime.token
+            && (token.is_empty() || !token.bytes().all(|b| b.is_ascii_alphanumeric()))
         {
-            return wrong("realtime.token may hold letters and digits only: it stands in Asterisk's files");
+            return wrong(
+                "realtime.token must be letters and digits, at least one: it stands in Asterisk's files",
+            );
+        }
+        // An empty one, as an unset variable of a template leaves it, would let anybody in.
+        if self.internal.token.as_deref() == Some("") {
+            return wrong("internal.token must not be empty: leave it out to derive it from the key file");
         }
         crate::peers::rows::check_extra(&self.peers.endpoint).map_err(ConfigError::Invalid)
     }
@@ -544,6 +547,8 @@ mod tests {
             "[credit]\nreserve = 'half'\n",
             "[sip]\nrealm = 'a:b'\n",
             "[realtime]\ntoken = 'a;b'\n",
+            "[realtime]\ntoken = ''\n",
+            "[internal]\ntoken = ''\n",
             "[peers.endpoint]\nidentify_by = 'username,ip'\n",
             "[peers.endpoint]\nallow_transfer = 'yes'\n",
             "[peers]\nallow_ips = ['::/0']\n",
