@@ -67,7 +67,10 @@ pub struct Drained {
 /// Settles what a server has kept. Records that cannot be read are named once and left.
 pub async fn drain(calls: &Calls, link: &Link, known_bad: &mut KnownBad) -> Result<Drained, AmiError> {
     let mut drained = Drained::default();
-    for (key, value) in link.db_get_tree(FAMILY).await? {
+    let records = link.db_get_tree(FAMILY).await?;
+    // One that an operator has taken away need not be known any longer.
+    known_bad.0.retain(|known| records.iter().any(|(key, _)| key == known));
+    for (key, value) in records {
         let outcome = match read(&key, &value) {
             Ok(request) if request.key.server == link.server() => settle(calls, &request).await,
             Ok(request) => Outcome::Bad(format!("it is of server {:?}", request.key.server)),
