@@ -3,10 +3,13 @@
 //! A key nobody knows is refused, in the file and in the environment, because a misspelt limit that is silently
 //! ignored costs money. Every key has a default that lets `tollgate serve` start on a fresh machine.
 
+mod api;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+pub use self::api::{Api, Callerid, CalleridPolicy, Http, UnknownFields, Webphone};
 use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
@@ -20,8 +23,14 @@ pub struct Config {
     pub money: Money,
     /// The FastAGI server the dialplan calls.
     pub fastagi: FastAgi,
-    /// The public HTTP APIs.
+    /// The public HTTP APIs' listener.
     pub http: Http,
+    /// What the public HTTP APIs take and answer.
+    pub api: Api,
+    /// Which numbers clients may present.
+    pub callerid: Callerid,
+    /// The Janus gateway of web phones.
+    pub webphone: Webphone,
     /// SIP-wide settings.
     pub sip: Sip,
     /// The internal listener: health, metrics, the command line's way to the running owner.
@@ -90,31 +99,6 @@ impl Default for FastAgi {
             listen: SocketAddr::from(([127, 0, 0, 1], 4573)),
             allow: vec![IpNet::V4(Ipv4Net::new_assert(std::net::Ipv4Addr::new(127, 0, 0, 0), 8))],
             max_connections: 4096,
-        }
-    }
-}
-
-/// `[http]`: read by the public HTTP APIs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Http {
-    /// Address and port to listen on.
-    pub listen: SocketAddr,
-    /// PEM certificate chain; TLS is spoken when both paths are given.
-    pub tls_cert: Option<PathBuf>,
-    /// PEM private key.
-    pub tls_key: Option<PathBuf>,
-    /// The address people reach the API by, for links in answers.
-    pub public_url: Option<String>,
-}
-
-impl Default for Http {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            tls_cert: None,
-            tls_key: None,
-            public_url: None,
         }
     }
 }
@@ -402,9 +386,7 @@ impl Config {
         if self.fastagi.max_connections == 0 {
             return wrong("fastagi.max_connections must be at least 1");
         }
-        if self.http.tls_cert.is_some() != self.http.tls_key.is_some() {
-            return wrong("http.tls_cert and http.tls_key go together");
-        }
+        api::check(self).map_err(ConfigError::Invalid)?;
         let mut names: Vec<&str> = self.asterisk.iter().map(|server| server.name.as_str()).collect();
         names.sort_unstable();
         if let Some((name, _)) = names.iter().zip(names.iter().skip(1)).find(|(one, next)| one == next) {

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod ami;
+pub mod api;
 pub mod app;
 pub mod calls;
 pub mod catalog;

@@ -111,6 +111,10 @@ pub enum Purpose {
     RealtimeToken,
     /// Encrypting SIP passwords.
     SipSecret,
+    /// Encrypting the secrets of signed requests.
+    SigningSecret,
+    /// Encrypting answers that a repeated request gets again.
+    IdempotentAnswer,
     /// What the database remembers the key by.
     Fingerprint,
 }
@@ -137,6 +141,8 @@ impl Purpose {
             Self::InternalToken => b"tollgate internal token v1",
             Self::RealtimeToken => b"tollgate realtime token v1",
             Self::SipSecret => b"tollgate sip secret v1",
+            Self::SigningSecret => b"tollgate signing secret v1",
+            Self::IdempotentAnswer => b"tollgate idempotent answer v1",
             Self::Fingerprint => b"tollgate fingerprint v1",
         }
     }
@@ -327,8 +333,9 @@ fn io_error(file: &Path, source: std::io::Error) -> SecretsError {
     SecretsError::Io { file: file.to_owned(), source }
 }
 
+/// Random bytes: salts, nonces, keys.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that owns randomness")]
-fn random_bytes<const N: usize>() -> [u8; N] {
+pub fn random_bytes<const N: usize>() -> [u8; N] {
     rand::rng().random()
 }
 

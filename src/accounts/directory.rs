@@ -12,6 +12,7 @@ use tollgate_rating::credit::{BlockedPrefixes, Guarded, Limits, PriceCeiling, Wa
 use tollgate_rating::number::DialRules;
 use tollgate_rating::{E164, Money, Prefix};
 
+use super::keys::Keys;
 pub use super::phones::Peer;
 use super::phones::{Passwords, Phones};
 use super::{AccountLimits, AccountRecord, Kind, MAX_CHAIN};
@@ -95,16 +96,24 @@ impl Account {
         self.settings.load()
     }
 
-    /// Who pays for its calls: itself, then each account above it.
+    /// Who pays for its calls: itself, then each reseller above it. A subaccount pays in its client's place: what it
+    /// spends has been taken from the client before.
     pub fn chain(self: &Arc<Self>) -> Vec<Arc<Self>> {
         let mut chain = Vec::with_capacity(MAX_CHAIN);
         let mut next = Some(self);
         while let Some(account) = next {
-            chain.push(Arc::clone(account));
+            if account.kind == Kind::Reseller || chain.is_empty() {
+                chain.push(Arc::clone(account));
+            }
             next = account.parent.as_ref();
         }
         debug_assert!(chain.len() <= MAX_CHAIN, "operations keep chains within {MAX_CHAIN}");
         chain
+    }
+
+    /// The account above it: of a client its reseller, of a subaccount its client.
+    pub fn parent(&self) -> Option<&Arc<Self>> {
+        self.parent.as_ref()
     }
 
     /// Whether it may call: it and every account above it is switched on.
@@ -136,7 +145,9 @@ impl Account {
 #[derive(Debug)]
 pub struct Directory {
     accounts: DashMap<i64, Arc<Account>>,
+    logins: DashMap<Box<str>, i64>,
     phones: Phones,
+    keys: Keys,
     reloading: tokio::sync::Mutex<()>,
 }
 
@@ -145,7 +156,9 @@ impl Directory {
     pub async fn load(store: &Store, currency: &str, passwords: Passwords) -> Result<Self, StoreError> {
         let directory = Self {
             accounts: DashMap::new(),
+            logins: DashMap::new(),
             phones: Phones::new(passwords),
+            keys: Keys::default(),
             reloading: tokio::sync::Mutex::default(),
         };
         let balances = store.balances().await?;
@@ -177,6 +190,15 @@ impl Directory {
             }
         }
         directory.phones.follow_all();
+        let mut after = 0;
+        loop {
+            let page = store.keys_after(after).await?;
+            let Some(last) = page.last() else { break };
+            after = last.id;
+            for key in &page {
+                directory.keys.put(key);
+            }
+        }
         Ok(directory)
     }
 
@@ -190,6 +212,8 @@ impl Directory {
             None => wallet_balance(&store.balance(id, currency).await?)?,
         };
         let peers = store.peers_of(id).await?;
+        let mut keys = store.keys_of(id).await?;
+        keys.retain(|key| key.revoked_at.is_none());
         // A switch of an account is one of every account below it.
         let switched = self.account(id).is_some_and(|account| account.settings().active != record.active);
         let concerned = if switched {
@@ -202,6 +226,7 @@ impl Directory {
         if let Some(account) = self.account(id) {
             self.phones.replace(&account, &peers);
         }
+        self.keys.replace(id, &keys);
         self.phones.publish_since(&before, &concerned);
         Ok(())
     }
@@ -209,6 +234,17 @@ impl Directory {
     /// An account by its id.
     pub fn account(&self, id: i64) -> Option<Arc<Account>> {
         self.accounts.get(&id).map(|account| Arc::clone(&account))
+    }
+
+    /// An account by its login.
+    pub fn account_named(&self, login: &str) -> Option<Arc<Account>> {
+        let id = *self.logins.get(login)?;
+        self.account(id)
+    }
+
+    /// The API keys in force.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     /// A peer by its name.
@@ -271,6 +307,7 @@ impl Directory {
         };
         // Two that load a new account at once: the first one's wallet stands.
         self.accounts.entry(record.id).or_insert_with(|| Arc::new(account));
+        self.logins.insert(record.login.as_str().into(), record.id);
         Ok(())
     }
 }

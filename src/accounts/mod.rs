@@ -4,8 +4,11 @@
 //! [`phones`] their peers.
 
 pub mod directory;
+pub mod keys;
 pub mod login;
+pub mod money;
 pub mod ops;
+pub mod password;
 pub mod phones;
 
 use jiff::Timestamp;

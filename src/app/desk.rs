@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use dashmap::DashMap;
 use jiff::Timestamp;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::{Mutex, OnceCell, OwnedMutexGuard};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tollgate_rating::Money;
@@ -161,6 +162,8 @@ pub struct Desk {
     live: OnceCell<Arc<Calls>>,
     /// The links to the Asterisk servers, while this process serves.
     pub links: std::sync::OnceLock<Links>,
+    /// Accounts whose money is being moved, a caller at a time.
+    turns: DashMap<i64, Arc<Mutex<()>>>,
 }
 
 impl std::fmt::Debug for Desk {
@@ -194,7 +197,15 @@ impl Desk {
             writer: OnceCell::new(),
             live: OnceCell::new(),
             links: std::sync::OnceLock::new(),
+            turns: DashMap::new(),
         })
+    }
+
+    /// Waits until nobody else moves an account's money by hand (a transfer, a voucher, a payment; calls do not wait):
+    /// what is read of its balance then holds until the answer is dropped.
+    pub async fn turn_of(&self, account_id: i64) -> OwnedMutexGuard<()> {
+        let turn = Arc::clone(&self.turns.entry(account_id).or_default());
+        turn.lock_owned().await
     }
 
     /// The currency of the wallets.

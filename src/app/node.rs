@@ -14,6 +14,8 @@ use tollgate_agi::{AllowList, Limits, Server};
 use super::desk::{Desk, DeskError, FEED_ACCOUNT};
 use super::{notify, ownership};
 use crate::ami::{Link, LinkState, Links};
+use crate::api::server::TlsError;
+use crate::api::{self, Api};
 use crate::calls::follow::follow;
 use crate::calls::reconcile::reconcile;
 use crate::calls::steer::{Orders, steer};
@@ -62,6 +64,9 @@ pub enum NodeError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// TLS cannot be spoken.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The open calls cannot be read.
     #[error("the open calls cannot be read: {0}")]
     Recover(StoreError),
@@ -80,6 +85,8 @@ pub struct Node {
     pub fastagi: SocketAddr,
     /// Where the internal listener is.
     pub internal: SocketAddr,
+    /// Where the public HTTP APIs are.
+    pub http: SocketAddr,
     stop: CancellationToken,
     tasks: JoinSet<Result<(), NodeError>>,
 }
@@ -106,7 +113,9 @@ impl Node {
         let desk = Arc::new(Desk::open_with(Arc::clone(&config), clock).await?);
         let fastagi = listen("fastagi.listen", config.fastagi.listen).await?;
         let listener = listen("internal.listen", config.internal.listen).await?;
-        let (fastagi_at, internal_at) = (address(&fastagi), address(&listener));
+        let http = listen("http.listen", config.http.listen).await?;
+        let tls = api::server::tls(&config.http)?;
+        let (fastagi_at, internal_at, http_at) = (address(&fastagi), address(&listener), address(&http));
         // Whatever changes from here on is in the feed behind this position.
         let position = desk.store.feed_position().await.map_err(DeskError::from)?;
         // Facts are facts whoever owns: what an earlier run of this node kept goes to the book even where another one
@@ -141,6 +150,7 @@ impl Node {
             calls.dropped = recovered.dropped,
             fastagi.address = %fastagi_at,
             internal.address = %internal_at,
+            http.address = %http_at,
             owner.epoch = desk.ownership.epoch(),
             "serving"
         );
@@ -176,13 +186,20 @@ impl Node {
                 ended.map_err(|error| NodeError::Crashed("the internal listener", error.to_string()))
             });
         }
+        {
+            let (desk, calls, stop) = (Arc::clone(&desk), Arc::clone(&calls), stop.clone());
+            tasks.spawn(async move {
+                api::server::serve(http, tls, Api::new(desk, calls), stop).await;
+                Ok(())
+            });
+        }
         tasks.spawn(invalidate_peers(&calls, &links, stop.clone()));
         tasks.spawn(follow_feed(Arc::clone(&desk), Arc::clone(&calls), position, stop.clone()));
         tasks.spawn(watch_writer(Arc::clone(&desk), stop.clone()));
         tasks.spawn(sweep(Arc::clone(&calls), stop.clone()));
         tasks.spawn(drain(Arc::clone(&calls), stop.clone()));
         tasks.spawn(notify::watchdog(stop.clone()));
-        Ok(Self { desk, calls, fastagi: fastagi_at, internal: internal_at, stop, tasks })
+        Ok(Self { desk, calls, fastagi: fastagi_at, internal: internal_at, http: http_at, stop, tasks })
     }
 
     /// Serves until `told` to stop, then ends in order. An error is a part that crashed.

@@ -113,6 +113,12 @@ impl Snapshot {
         self.plan_names.get(name).and_then(|id| self.plans.get(id))
     }
 
+    /// The name of the plan of that id, whether it has prices or not.
+    pub fn name_of_plan(&self, plan_id: i64) -> Option<&str> {
+        let broken = || self.broken_plans.get(&plan_id).map(|(name, _)| &**name);
+        self.plans.get(&plan_id).map(|plan| &*plan.name).or_else(broken)
+    }
+
     /// Why the plan of that id has no prices, where it has none.
     pub fn broken_plan(&self, plan_id: i64) -> Option<&Unusable> {
         self.broken_plans.get(&plan_id).map(|(_, unusable)| unusable)

@@ -66,6 +66,7 @@ async fn play(mut config: Config, folder: &std::path::Path, once: bool, json: bo
     if once {
         config.fastagi.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.internal.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        config.http.listen = SocketAddr::from(([127, 0, 0, 1], 0));
     }
     let config = Arc::new(config);
     set_up(Arc::clone(&config)).await?;

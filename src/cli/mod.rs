@@ -10,6 +10,7 @@ pub mod calls;
 pub mod demo;
 pub mod doctor;
 pub mod fx;
+pub mod key;
 pub mod peers;
 pub mod plan;
 pub mod rate;
@@ -82,6 +83,9 @@ pub enum Command {
     /// Accounts.
     #[command(subcommand)]
     Account(account::AccountCommand),
+    /// API keys.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// SIP accounts of a client.
     #[command(subcommand)]
     Sip(peers::SipCommand),
@@ -127,6 +131,7 @@ impl Command {
             | Self::Client(_)
             | Self::Credit(_)
             | Self::Account(_)
+            | Self::Key(_)
             | Self::Sip(_)
             | Self::Ipauth(_)
             | Self::Trunk(_)
@@ -228,6 +233,7 @@ async fn run_at_desk(desk: &Desk, command: Command) -> Outcome {
         Command::Client(command) => account::client(desk, command).await,
         Command::Credit(args) => account::credit(desk, args).await,
         Command::Account(command) => account::account(desk, command).await,
+        Command::Key(command) => key::run(desk, command).await,
         Command::Sip(command) => peers::sip(desk, command).await,
         Command::Ipauth(command) => peers::ipauth(desk, command).await,
         Command::Trunk(command) => trunk::run(desk, command).await,

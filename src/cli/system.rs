@@ -8,6 +8,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::answer::{Answer, Failure, Outcome};
+use crate::accounts::keys;
 use crate::app::desk::Desk;
 use crate::app::node::Node;
 use crate::config::Config;
@@ -83,6 +84,9 @@ pub fn check_config(config: &Config) -> Outcome {
     }
     if shown.realtime.token.is_some() {
         shown.realtime.token = Some("(set)".to_owned());
+    }
+    if shown.webphone.janus_secret.is_some() {
+        shown.webphone.janus_secret = Some("(set)".to_owned());
     }
     for asterisk in &mut shown.asterisk {
         "(set)".clone_into(&mut asterisk.secret);
@@ -168,7 +172,8 @@ async fn rotate(desk: &Desk) -> Outcome {
     let mut secrets = (**desk.secrets.load()).clone();
     if let Some(oldest) = secrets.dropped_next() {
         // What is still under the key that is dropped would be lost.
-        let under_oldest = peers::ops::seal_anew(&desk.store, &secrets).await?;
+        let under_oldest = peers::ops::seal_anew(&desk.store, &secrets).await?
+            + keys::seal_anew(&desk.store, &secrets).await?;
         if under_oldest > 0 {
             tracing::warn!(key.id = oldest, peers = under_oldest, "passwords were still under older keys");
         }
@@ -181,11 +186,15 @@ async fn rotate(desk: &Desk) -> Outcome {
         .await
         .map_err(|e| Failure::new("database", e.to_string()))?;
     let sealed = peers::ops::seal_anew(&desk.store, &secrets).await?;
+    let signing = keys::seal_anew(&desk.store, &secrets).await?;
     let text = format!(
-        "key {id} signs from now on; calls granted under older keys still settle; {sealed} SIP passwords are \
-         encrypted anew"
+        "key {id} signs from now on; calls granted under older keys still settle; {sealed} SIP passwords and \
+         {signing} signing secrets are encrypted anew"
     );
-    Ok(Answer::new(json!({ "key_id": id, "fingerprint": fingerprint, "encrypted_anew": sealed }), text))
+    Ok(Answer::new(
+        json!({ "key_id": id, "fingerprint": fingerprint, "encrypted_anew": sealed + signing }),
+        text,
+    ))
 }
 
 #[cfg(test)]

@@ -54,8 +54,8 @@ pub use crate::store::{
     },
     open_calls::{Held, OpenCall},
     posting::{
-        CALL_REVENUE, Fence, LAST_SYSTEM_ACCOUNT, OPERATOR_FUNDS, Posted, Posting, PostingLine, RESOLD_CALLS,
-        Reference, TaxBase,
+        CALL_REVENUE, Fence, LAST_SYSTEM_ACCOUNT, OPERATOR_FUNDS, Posted, Posting, PostingLine,
+        RESELLER_CREDIT, RESOLD_CALLS, Reference, TaxBase,
     },
 };
 

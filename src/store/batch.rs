@@ -39,6 +39,9 @@ pub(super) static CALL_KEYS: LazyLock<ManyRows> = LazyLock::new(|| {
     )
 });
 
+/// The start that postings which are written outside of the ledger's batches are named for.
+const OUTSIDE_THE_LEDGER: i64 = -1;
+
 const FIND_CALL: &str = include_str!("../../sql/queries/call_key_find.sql");
 const ADD_REFERENCE: &str = include_str!("../../sql/queries/posting_reference_add.sql");
 const FIND_REFERENCE: &str = include_str!("../../sql/queries/posting_reference_find.sql");
@@ -131,6 +134,27 @@ impl Store {
         attempts::add(&mut tx, batch.counts).await?;
         tx.commit().await?;
         Ok(Written { settled, posted, entries })
+    }
+}
+
+impl Tx {
+    /// Writes one posting as part of a larger whole, which its caller commits: what the posting pays for and the posting
+    /// are in the book together or not at all. Everything else goes through the ledger, which shares commits.
+    pub async fn post(
+        &mut self,
+        posting: &Posting,
+        at: Timestamp,
+    ) -> Result<Result<Posted, PostingRefusal>, StoreError> {
+        let mut batch = Batch { postings: vec![posting], ..Batch::default() };
+        // No start of a ledger has this number; the transaction's id makes the name one of its own.
+        batch.name.run = OUTSIDE_THE_LEDGER;
+        let mut book = Book::open(self, &batch, to_micros(at)).await?;
+        book.name = BatchName { run: OUTSIDE_THE_LEDGER, batch: book.next.transactions };
+        let posted = book.post(self, &batch.postings).await?;
+        book.write(self).await?;
+        let refused =
+            || StoreError::Inconsistent { table: "entries", reason: "a posting got no answer".to_owned() };
+        posted.into_iter().next().ok_or_else(refused)
     }
 }
 

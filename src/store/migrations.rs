@@ -32,6 +32,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(3, "0003_accounts"),
     migration!(4, "0004_peers"),
     migration!(5, "0005_live_calls"),
+    migration!(6, "0006_api"),
 ];
 
 /// Any number will do that nothing else locks: two nodes that start at once migrate one after the other.

@@ -29,7 +29,9 @@ pub mod cdr_view;
 mod error;
 mod feed;
 mod head;
+pub mod idempotency;
 mod insert;
+pub mod keys;
 mod meta;
 mod migrations;
 mod open;
@@ -38,6 +40,7 @@ pub mod owner;
 mod partitions;
 pub mod peers;
 pub mod posting;
+pub mod profiles;
 mod session;
 
 pub use catalog::{FxRate, NewTariffVersion, OverridePrice, PlanVersion, StaleDeck, TariffVersion, TrunkRow};

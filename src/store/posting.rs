@@ -12,6 +12,8 @@ pub const OPERATOR_FUNDS: i64 = 1;
 pub const CALL_REVENUE: i64 = 2;
 /// What the lower payers of a chain pay: the revenue of the resellers above them, which the operator does not collect.
 pub const RESOLD_CALLS: i64 = 3;
+/// What retail credit that resellers give is taken from: their promise to their clients, no money of the operator's.
+pub const RESELLER_CREDIT: i64 = 4;
 /// Account ids up to this one are the house's own; wallets have higher ones.
 pub const LAST_SYSTEM_ACCOUNT: i64 = 99;
 

@@ -5,6 +5,7 @@ pub(crate) mod book;
 pub(crate) mod database;
 pub(crate) mod decks;
 pub(crate) mod house;
+pub(crate) mod http;
 pub(crate) mod phone;
 pub(crate) mod program;
 #[path = "../../store_story/wire.rs"]
@@ -38,6 +39,7 @@ pub(crate) struct TestApp {
     pub(crate) calls: Arc<Calls>,
     pub(crate) fastagi: SocketAddr,
     pub(crate) internal: SocketAddr,
+    pub(crate) http: SocketAddr,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) database: Database,
     stop: Option<oneshot::Sender<()>>,
@@ -63,16 +65,17 @@ impl TestApp {
         config.ledger.spool_dir = Some(database.files.path().join("tollgate.spool"));
         config.fastagi.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.internal.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        config.http.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         change(&mut config);
         let clock = Arc::new(ManualClock::at(noon()));
         let node = Node::start_with(Arc::new(config), Arc::clone(&clock) as _).await.unwrap();
         let (desk, calls) = (Arc::clone(&node.desk), Arc::clone(&node.calls));
-        let (fastagi, internal) = (node.fastagi, node.internal);
+        let (fastagi, internal, http) = (node.fastagi, node.internal, node.http);
         let (stop, told) = oneshot::channel::<()>();
         let running = tokio::spawn(node.run(async move {
             let _ = told.await;
         }));
-        Self { desk, calls, fastagi, internal, clock, database, stop: Some(stop), running }
+        Self { desk, calls, fastagi, internal, http, clock, database, stop: Some(stop), running }
     }
 
     /// Lets time pass, and waits until the node admits calls again: a lease that ran out meanwhile is renewed.

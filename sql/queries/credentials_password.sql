@@ -1,0 +1,1 @@
+SELECT password FROM credentials WHERE account_id = $1

@@ -1,0 +1,1 @@
+SELECT id, account_id, digest, numbers, created_at_us, revoked_at_us FROM api_keys WHERE id = $1

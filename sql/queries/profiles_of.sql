@@ -1,0 +1,1 @@
+SELECT email, phone, language, contact_name, company FROM profiles WHERE account_id = $1

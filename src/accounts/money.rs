@@ -1,0 +1,225 @@
+//! Money that moves without a call, together with what it is for.
+//!
+//! A transfer, a voucher, a payment, a top-up: the entries and the row that says what they are for are in one
+//! transaction, and the wallets in memory follow. What takes from a wallet takes from it first, guarded, so that no call
+//! spends it meanwhile; what gives is given when the book has it.
+
+use std::time::Duration;
+
+use tollgate_rating::Money;
+use tollgate_rating::credit::{AdjustError, Guarded};
+
+use crate::app::desk::{Desk, DeskError};
+use crate::ledger::{Fence, LAST_SYSTEM_ACCOUNT, Posted, Posting};
+use crate::store::batch::PostingRefusal;
+use crate::store::{Reserved, StoreError, Tx};
+
+/// How long a movement whose outcome is unknown is asked about again.
+const OUTCOME_PATIENCE: Duration = Duration::from_mins(1);
+/// The wait between two tries.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// What is written in a movement's transaction beside its entries.
+pub trait Alongside: Sync {
+    /// Why it may not be written; the movement then does not happen.
+    type Refused: Send + std::fmt::Debug;
+
+    /// Writes it. `tx_id` is the movement's transaction in the book. It may be run again after a failure: what it wrote
+    /// then is gone.
+    fn write(
+        &self,
+        tx: &mut Tx,
+        tx_id: i64,
+    ) -> impl Future<Output = Result<Result<(), Self::Refused>, StoreError>> + Send;
+}
+
+/// Nothing beside the entries.
+#[derive(Debug)]
+pub struct EntriesAlone;
+
+impl Alongside for EntriesAlone {
+    type Refused = std::convert::Infallible;
+
+    async fn write(&self, _: &mut Tx, _: i64) -> Result<Result<(), Self::Refused>, StoreError> {
+        Ok(Ok(()))
+    }
+}
+
+/// Why a movement did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum MoveError<R> {
+    /// A wallet has less than what is taken.
+    #[error("account {account_id} has {available} available, less than what is taken")]
+    NotEnough {
+        /// Whose wallet.
+        account_id: i64,
+        /// What it has.
+        available: Money,
+    },
+    /// The result is no amount a wallet can hold.
+    #[error("the balance would be more than a wallet holds")]
+    TooLarge,
+    /// The reference names another movement.
+    #[error("the reference {0:?} names another movement")]
+    ReferenceTaken(String),
+    /// What is written beside the entries was refused.
+    #[error("refused: {0:?}")]
+    Refused(R),
+    /// The database is away, or the wallets are another process's.
+    #[error(transparent)]
+    Desk(#[from] DeskError),
+}
+
+impl<R> From<StoreError> for MoveError<R> {
+    fn from(error: StoreError) -> Self {
+        Self::Desk(error.into())
+    }
+}
+
+/// Moves money between wallets, and to and from the house's own accounts, once by the posting's reference (which it must
+/// have). A movement of the same reference that was made before changes nothing: its transaction is the answer's, and
+/// `duplicate` says so. The posting's fence is set here.
+///
+/// The caller keeps two movements of one reference apart in time (see [`Desk::turn_of`]); the book refuses the second in
+/// any case.
+pub async fn move_money<A: Alongside>(
+    desk: &Desk,
+    mut posting: Posting,
+    alongside: &A,
+) -> Result<Posted, MoveError<A::Refused>> {
+    debug_assert!(posting.reference.is_some(), "a movement has a name to be asked about again by");
+    desk.ledger().await?;
+    posting.fence = Fence::Owner { epoch: desk.ownership.epoch() };
+    let wallets = desk.live().await?;
+    let mut lines = Vec::with_capacity(posting.lines.len());
+    for line in posting.lines.iter().filter(|line| line.account_id > LAST_SYSTEM_ACCOUNT) {
+        if wallets.directory.account(line.account_id).is_none() {
+            desk.account_changed(line.account_id).await?;
+        }
+        let account = wallets.directory.account(line.account_id).ok_or_else(|| StoreError::Inconsistent {
+            table: "accounts",
+            reason: format!("account {} is not in memory", line.account_id),
+        })?;
+        if account.wallet.snapshot().balance.checked_add(line.amount).is_none() {
+            return Err(MoveError::TooLarge);
+        }
+        lines.push((account, line.amount));
+    }
+    let mut taken = Vec::new();
+    let give_back = |taken: Vec<(std::sync::Arc<super::directory::Account>, Money)>| {
+        for (account, amount) in taken {
+            if let Some(back) = Money::ZERO.checked_sub(amount)
+                && let Err(error) = account.wallet.adjust(back, Guarded::No)
+            {
+                tracing::error!(account.id = account.id, %error, "what was taken could not be given back in memory");
+            }
+        }
+    };
+    for (account, amount) in lines.iter().filter(|(_, amount)| amount.is_negative()) {
+        if let Err(error) = account.wallet.adjust(*amount, Guarded::Yes) {
+            give_back(taken);
+            return Err(match error {
+                AdjustError::Insufficient { available } => {
+                    MoveError::NotEnough { account_id: account.id, available }
+                }
+                AdjustError::Overflow | AdjustError::NegativeLimit => MoveError::TooLarge,
+            });
+        }
+        taken.push((std::sync::Arc::clone(account), *amount));
+    }
+    match write_until_known(desk, &posting, alongside).await {
+        Ok(posted) if posted.duplicate => {
+            give_back(taken);
+            Ok(posted)
+        }
+        Ok(posted) => {
+            for (account, amount) in lines.iter().filter(|(_, amount)| !amount.is_negative()) {
+                if let Err(error) = account.wallet.adjust(*amount, Guarded::No) {
+                    tracing::error!(account.id = account.id, %error, "a wallet in memory is behind the book");
+                }
+            }
+            Ok(posted)
+        }
+        // Whether it is in the book is not known: what was taken stays taken until the next start reads the book.
+        Err(Outcome::Unknown(error)) => Err(error.into()),
+        Err(Outcome::Not(error)) => {
+            give_back(taken);
+            Err(error)
+        }
+    }
+}
+
+enum Outcome<R> {
+    /// It did not happen.
+    Not(MoveError<R>),
+    /// It may have happened.
+    Unknown(StoreError),
+}
+
+/// Writes, and where a commit's answer is lost asks again until it is known what became of it.
+async fn write_until_known<A: Alongside>(
+    desk: &Desk,
+    posting: &Posting,
+    alongside: &A,
+) -> Result<Posted, Outcome<A::Refused>> {
+    let started = tokio::time::Instant::now();
+    let mut committing = false;
+    loop {
+        let mut tried = write_once(desk, posting, alongside, &mut committing).await;
+        // Its own commit, found by its reference.
+        if let Ok(posted) = &mut tried
+            && committing
+        {
+            posted.duplicate = false;
+        }
+        match tried {
+            Err(Outcome::Unknown(error))
+                if started.elapsed() < OUTCOME_PATIENCE && error.is_unavailable() =>
+            {
+                tracing::warn!(%error, "a movement of money is asked about again");
+                tokio::time::sleep(RETRY).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+async fn write_once<A: Alongside>(
+    desk: &Desk,
+    posting: &Posting,
+    alongside: &A,
+    committing: &mut bool,
+) -> Result<Posted, Outcome<A::Refused>> {
+    let again = *committing;
+    let failed = |error: StoreError| {
+        if again { Outcome::Unknown(error) } else { Outcome::Not(error.into()) }
+    };
+    let mut tx = desk.store.begin().await.map_err(failed)?;
+    tx.reserve_ids(Reserved::default()).await.map_err(failed)?;
+    let posted = match tx.post(posting, desk.clock.now()).await.map_err(failed)? {
+        Ok(posted) if posted.duplicate => return Ok(posted),
+        Ok(posted) => posted,
+        Err(PostingRefusal::ReferenceTaken { reference }) => {
+            return Err(Outcome::Not(MoveError::ReferenceTaken(reference)));
+        }
+        Err(PostingRefusal::StaleEpoch { epoch }) => {
+            return Err(Outcome::Not(StoreError::StaleEpoch { epoch }.into()));
+        }
+        Err(refusal @ PostingRefusal::Unbalanced) => {
+            let reason = refusal.to_string();
+            return Err(Outcome::Not(StoreError::Inconsistent { table: "entries", reason }.into()));
+        }
+    };
+    // The first try did not arrive: this one is the movement.
+    *committing = false;
+    if let Err(refused) = alongside.write(&mut tx, posted.tx_id).await.map_err(failed)? {
+        return Err(Outcome::Not(MoveError::Refused(refused)));
+    }
+    match tx.commit().await {
+        Ok(()) => Ok(posted),
+        Err(error) => {
+            *committing = true;
+            Err(Outcome::Unknown(error))
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What an endpoint is, and who asks it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use utoipa::{IntoParams, ToSchema};
+
+use super::error::ApiError;
+use super::openapi::{self, Described};
+use super::query::Parameters;
+use super::{Api, body, idempotency};
+use crate::accounts::Kind;
+use crate::accounts::directory::Account;
+use crate::accounts::keys::KeyHolder;
+use crate::app::desk::Desk;
+use crate::config::UnknownFields;
+use crate::store::idempotency::RememberedAnswer;
+
+/// How an endpoint is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// It changes nothing.
+    Get,
+    /// It may change something.
+    Post,
+}
+
+impl Verb {
+    /// As in a request line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+}
+
+/// One operation of an API.
+///
+/// The answer is an object; the API's own `success: true` or `ok: true` is put before it.
+pub trait Endpoint: 'static {
+    /// Its name in the URL.
+    const NAME: &'static str;
+    /// How it is asked.
+    const VERB: Verb;
+    /// What it does, a sentence for the documentation.
+    const SUMMARY: &'static str;
+    /// Whether an `Idempotency-Key` makes it happen once: its handler then writes [`Call::remembered`] in the transaction
+    /// of what it does.
+    const IDEMPOTENT: bool = false;
+    /// Its parameters in the URL.
+    type Query: DeserializeOwned + IntoParams + Send;
+    /// Its body.
+    type Body: DeserializeOwned + ToSchema + Send;
+    /// What it answers.
+    type Answer: Serialize + ToSchema + Send;
+
+    /// Carries it out. A `Post` is carried to its end even where whoever asked goes away.
+    fn handle(
+        call: Call,
+        query: Self::Query,
+        body: Self::Body,
+    ) -> impl Future<Output = Result<Self::Answer, ApiError>> + Send;
+}
+
+/// A request that was let in.
+#[derive(Clone)]
+pub struct Call {
+    /// The service.
+    pub api: Arc<Api>,
+    /// Whose key it shows.
+    pub account: Arc<Account>,
+    /// The key.
+    pub key: KeyHolder,
+    /// What it is found by in the log.
+    pub request_id: Arc<str>,
+    /// The `Idempotency-Key` header.
+    pub idempotency_key: Option<String>,
+    /// The API and endpoint, and a digest of the body: what an idempotency key stands for.
+    pub fingerprint: [u8; 32],
+    /// The address it comes from.
+    pub address: IpAddr,
+}
+
+impl std::fmt::Debug for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Call").field("account", &self.account.login).finish_non_exhaustive()
+    }
+}
+
+impl Call {
+    /// Everything operations need.
+    pub fn desk(&self) -> &Desk {
+        &self.api.desk
+    }
+
+    /// A plan's name.
+    pub fn plan_name(&self, plan_id: i64) -> String {
+        self.api.calls.catalog.snapshot().name_of_plan(plan_id).unwrap_or_default().to_owned()
+    }
+
+    /// What an endpoint that is [`Endpoint::IDEMPOTENT`] writes beside what it does, so that the same request again gets
+    /// this answer; none where no `Idempotency-Key` was sent.
+    pub fn remembered(&self, answer: &impl Serialize) -> Result<Option<RememberedAnswer>, ApiError> {
+        let Some(key) = &self.idempotency_key else { return Ok(None) };
+        Ok(Some(idempotency::remembered(self, key, &as_text(answer)?)))
+    }
+
+    /// A client of the reseller that asks. Somebody else's is missing as one that does not exist is.
+    pub fn own_client(&self, login: &str) -> Result<Arc<Account>, ApiError> {
+        let found = self.api.calls.directory.account_named(login);
+        found
+            .filter(|account| account.kind == Kind::Client)
+            .filter(|account| account.parent().is_some_and(|above| above.id == self.account.id))
+            .ok_or_else(|| ApiError::missing("login", "client"))
+    }
+}
+
+/// Runs an endpoint.
+type Run = fn(Call, Parameters, Vec<u8>) -> BoxFuture<'static, Result<String, ApiError>>;
+
+/// An endpoint in the table.
+pub struct Route {
+    /// Its name in the URL.
+    pub name: &'static str,
+    /// How it is asked.
+    pub verb: Verb,
+    /// Runs it: the answer's JSON, without the API's own first member.
+    pub(super) run: Run,
+    /// What the OpenAPI document says of it.
+    pub(super) describe: fn(flag: &'static str) -> Described,
+}
+
+impl std::fmt::Debug for Route {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.verb.as_str(), self.name)
+    }
+}
+
+/// An endpoint as a line of the table.
+pub fn route<E: Endpoint>() -> Route {
+    Route { name: E::NAME, verb: E::VERB, run: run::<E>, describe: openapi::describe::<E> }
+}
+
+fn run<E: Endpoint>(
+    call: Call,
+    parameters: Parameters,
+    bytes: Vec<u8>,
+) -> BoxFuture<'static, Result<String, ApiError>> {
+    Box::pin(async move {
+        let query = parameters.typed::<E::Query>()?;
+        let ignore = call.api.desk.config.api.unknown_fields == UnknownFields::Ignore;
+        let body = match E::VERB {
+            Verb::Get => body::read::<E::Body>(b"", true)?,
+            Verb::Post => body::read::<E::Body>(&bytes, ignore)?,
+        };
+        if E::IDEMPOTENT
+            && let Some(key) = call.idempotency_key.clone()
+        {
+            let _turn = call.api.repeats.turn(call.account.id, &key).await;
+            if let Some(answer) = idempotency::first_answer(&call, &key).await? {
+                return Ok(answer);
+            }
+            return as_text(&E::handle(call, query, body).await?);
+        }
+        as_text(&E::handle(call, query, body).await?)
+    })
+}
+
+fn as_text(answer: &impl Serialize) -> Result<String, ApiError> {
+    serde_json::to_string(answer).map_err(|error| ApiError::fault(&error))
+}

@@ -1,0 +1,250 @@
+//! What goes wrong, as it is answered: a real status, a text for people, a machine code.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::accounts::money::MoveError;
+use crate::accounts::ops::OpsError;
+use crate::app::desk::DeskError;
+use crate::catalog::admin::AdminError;
+use crate::ledger::LedgerError;
+use crate::peers::ops::PeerError;
+use crate::store::StoreError;
+
+/// Seconds after which whoever was told that the service is away may ask again.
+const AWAY_RETRY_S: u32 = 5;
+
+/// A refusal of a request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ApiError {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The machine code.
+    pub code: &'static str,
+    /// For people. It never carries a detail of the inside.
+    pub message: String,
+    /// The field of the body or query that is at fault.
+    pub field: Option<String>,
+    /// Seconds after which asking again makes sense.
+    pub retry_after: Option<u32>,
+}
+
+impl ApiError {
+    /// A refusal without a field.
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), field: None, retry_after: None }
+    }
+
+    /// The same, naming the field at fault.
+    #[must_use]
+    pub fn at(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// 400: a field is malformed or out of range. The text begins with the field's name.
+    pub fn bad_field(field: &str, reason: impl std::fmt::Display) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", format!("{field}: {reason}")).at(field)
+    }
+
+    /// 400: the request as a whole is malformed.
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
+    }
+
+    /// 404: there is no such thing, or it is somebody else's.
+    pub fn missing(field: &str, what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", format!("{what} not found")).at(field)
+    }
+
+    /// 409: it cannot be done any more, or not beside what is there.
+    pub fn conflict(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, message)
+    }
+
+    /// 422: a rule refuses it.
+    pub fn refused(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message)
+    }
+
+    /// 402: there is not enough credit.
+    pub fn no_credit(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYMENT_REQUIRED, "no_credit", message)
+    }
+
+    /// 503: what is needed is away.
+    pub fn away() -> Self {
+        let message = "the service is not available at the moment";
+        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
+        error.retry_after = Some(AWAY_RETRY_S);
+        error
+    }
+
+    /// 500: a fault of ours. What it is goes to the log.
+    pub fn fault(error: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%error, "a request failed by a fault of ours");
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "the request failed; nothing is known to be wrong with it",
+        )
+    }
+
+    /// The answer, `flag` being `success` or `ok`.
+    pub fn response(&self, flag: &'static str, request_id: &str) -> Response {
+        let body = ErrorBody {
+            flag: false,
+            error: &self.message,
+            code: self.code,
+            field: self.field.as_deref(),
+            request_id,
+        };
+        let text = serde_json::to_string(&body).unwrap_or_else(|_| "{}".to_owned());
+        let text = text.replacen("\"flag\"", &format!("\"{flag}\""), 1);
+        let mut response = (self.status, [(header::CONTENT_TYPE, "application/json")], text).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// An error as it is on the wire; `flag` stands for the API's own `success` or `ok`.
+#[derive(Debug, Serialize)]
+struct ErrorBody<'a> {
+    flag: bool,
+    error: &'a str,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+    request_id: &'a str,
+}
+
+/// An error, for the OpenAPI document. The API's `success` or `ok` is beside it, false.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ApiErrorBody {
+    /// For people.
+    pub error: String,
+    /// For programs.
+    pub code: String,
+    /// The field at fault, where it is one.
+    pub field: Option<String>,
+    /// What the operator finds the request by.
+    pub request_id: String,
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::StaleEpoch { .. } => Self::away(),
+            error if error.is_unavailable() => {
+                tracing::warn!(%error, "a request was answered 503");
+                Self::away()
+            }
+            error => Self::fault(&error),
+        }
+    }
+}
+
+impl From<DeskError> for ApiError {
+    fn from(error: DeskError) -> Self {
+        match error {
+            DeskError::Store(error) => error.into(),
+            DeskError::Owner(_) | DeskError::Owned { .. } => {
+                tracing::warn!(%error, "a request was answered 503");
+                Self::away()
+            }
+            error => Self::fault(&error),
+        }
+    }
+}
+
+impl From<LedgerError> for ApiError {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Unavailable(_) | LedgerError::Stopped => {
+                tracing::warn!(%error, "a request was answered 503");
+                Self::away()
+            }
+            error => Self::fault(&error),
+        }
+    }
+}
+
+impl From<OpsError> for ApiError {
+    fn from(error: OpsError) -> Self {
+        let text = error.to_string();
+        match error {
+            OpsError::UnknownAccount(_) | OpsError::NotAReseller(_) => Self::missing("login", "login"),
+            OpsError::UnknownPlan(_) => Self::missing("plan_id", "plan"),
+            OpsError::TooDeep(_) => Self::refused("too_deep", text),
+            OpsError::NameTaken(_) => Self::conflict("login_taken", "login: it is taken").at("login"),
+            OpsError::BadLogin { source, .. } => Self::bad_field("login", source),
+            OpsError::NoFreeLogin => Self::away(),
+            OpsError::BadValue { field, reason } => Self::bad_field(field, reason),
+            OpsError::NotEnough { .. } => Self::no_credit("there is not enough credit"),
+            OpsError::Post(error) => error.into(),
+            OpsError::Wallet(error) => Self::refused("too_large", error.to_string()),
+            OpsError::Store(error) => error.into(),
+            OpsError::Desk(error) => error.into(),
+        }
+    }
+}
+
+impl From<PeerError> for ApiError {
+    fn from(error: PeerError) -> Self {
+        let text = error.to_string();
+        match error {
+            PeerError::UnknownAccount(_) | PeerError::NoPhones(_) => Self::missing("login", "login"),
+            PeerError::UnknownSipAccount(_) => Self::missing("name", "SIP account"),
+            PeerError::UnknownAddress { .. } => Self::missing("id", "IP authorization"),
+            PeerError::TooMany { .. } | PeerError::TooManyAddresses(_) => {
+                Self::conflict("limit_reached", text)
+            }
+            PeerError::NoFreeName(_) => Self::away(),
+            PeerError::Main(_) => Self::refused("main_sip_account", text).at("name"),
+            PeerError::Password(error) => Self::bad_field("password", error),
+            PeerError::Address(error) => Self::bad_field("ip", error),
+            PeerError::OwnAddress { ip, .. } => {
+                Self::bad_field("ip", format!("{ip} is not an address of a customer"))
+            }
+            PeerError::AddressTaken(_) => Self::conflict("ip_in_use", "ip: it is in use").at("ip"),
+            PeerError::Secrets(error) => Self::fault(&error),
+            PeerError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AdminError> for ApiError {
+    fn from(error: AdminError) -> Self {
+        let text = error.to_string();
+        match error {
+            AdminError::Unknown { what, .. } => Self::missing("plan_id", what),
+            AdminError::Exists { .. } => Self::conflict("exists", text),
+            AdminError::Invalid { field, reason } => Self::bad_field(field, reason),
+            AdminError::TooDeep { .. } => Self::refused("too_deep", text),
+            AdminError::Store(error) => error.into(),
+            error => Self::fault(&error),
+        }
+    }
+}
+
+/// For movements whose refusals their endpoint names itself.
+impl From<MoveError<Self>> for ApiError {
+    fn from(error: MoveError<Self>) -> Self {
+        match error {
+            MoveError::NotEnough { .. } => Self::no_credit("there is not enough credit"),
+            MoveError::TooLarge => {
+                Self::refused("too_large", "the balance would be more than an account holds")
+            }
+            MoveError::ReferenceTaken(_) => {
+                Self::conflict("reference_taken", "this id was used with another body before")
+            }
+            MoveError::Refused(error) => error,
+            MoveError::Desk(error) => error.into(),
+        }
+    }
+}

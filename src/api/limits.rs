@@ -1,0 +1,102 @@
+//! How often somebody may ask.
+
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+
+use governor::clock::{Clock as _, MonotonicClock};
+use governor::state::keyed::DashMapStateStore;
+use governor::{Quota, RateLimiter};
+
+use super::error::ApiError;
+use crate::config::Http;
+
+type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, MonotonicClock>;
+
+/// Buckets, one a key and one an address, each filled evenly and as large as a minute's requests.
+#[derive(Debug)]
+pub(super) struct Limits {
+    keys: Limiter<i64>,
+    strangers: Limiter<IpAddr>,
+}
+
+/// So many a minute, evenly.
+fn limiter<K: Hash + Eq + Clone>(per_minute: u32) -> Limiter<K> {
+    // The configuration is checked to be above zero.
+    let quota = Quota::per_minute(NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN));
+    RateLimiter::new(quota, DashMapStateStore::default(), MonotonicClock)
+}
+
+fn check<K: Hash + Eq + Clone>(limiter: &Limiter<K>, key: &K) -> Result<(), ApiError> {
+    limiter.check_key(key).map_err(|not_until| {
+        let wait = not_until.wait_time_from(MonotonicClock.now());
+        let mut error = ApiError::new(
+            axum::http::StatusCode::TOO_MANY_REQUESTS,
+            "too_many_requests",
+            "too many requests; ask again later",
+        );
+        error.retry_after = Some(u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1));
+        error
+    })
+}
+
+impl Limits {
+    /// As configured.
+    pub(super) fn new(http: &Http) -> Self {
+        Self {
+            keys: limiter(http.key_requests_per_minute),
+            strangers: limiter(http.address_requests_per_minute),
+        }
+    }
+
+    /// One more request with a key.
+    pub(super) fn of_key(&self, key_id: i64) -> Result<(), ApiError> {
+        check(&self.keys, &key_id)
+    }
+
+    /// One more request without a good key. Who has a whole network of version 6 has one bucket.
+    pub(super) fn of_stranger(&self, address: IpAddr) -> Result<(), ApiError> {
+        check(&self.strangers, &network(address))
+    }
+
+    /// Forgets those who have not asked for a while.
+    pub(super) fn forget_idle(&self) {
+        self.keys.retain_recent();
+        self.strangers.retain_recent();
+    }
+}
+
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_key_too_many_is_told_when_to_come_back_and_no_other_key_is() {
+        let http = Http { key_requests_per_minute: 3, ..Http::default() };
+        let limits = Limits::new(&http);
+        for _ in 0..3 {
+            limits.of_key(1).unwrap();
+        }
+        let error = limits.of_key(1).unwrap_err();
+        assert_eq!(error.status, 429);
+        assert!((1..=21).contains(&error.retry_after.unwrap()), "{error:?}");
+        limits.of_key(2).unwrap();
+        limits.forget_idle();
+        assert!(limits.of_key(1).is_err());
+    }
+
+    #[test]
+    fn a_network_of_version_6_has_one_bucket() {
+        let at = |text: &str| network(text.parse().unwrap());
+        assert_eq!(at("2001:db8::1"), at("2001:db8::ffff:1"));
+        assert_ne!(at("2001:db8::1"), at("2001:db8:0:1::1"));
+        assert_eq!(at("::ffff:192.0.2.1"), at("192.0.2.1"));
+    }
+}

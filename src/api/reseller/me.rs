@@ -1,0 +1,47 @@
+//! `GET ?endpoint=me`: the reseller and its wholesale balance.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::api::amount::Num;
+use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::error::ApiError;
+use crate::api::query::{NoBody, NoQuery};
+
+/// The reseller that asks.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ResellerMe {
+    id: i64,
+    username: String,
+    group: &'static str,
+    balance: Num,
+    active: bool,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Answer {
+    reseller: ResellerMe,
+}
+
+pub(super) struct Me;
+
+impl Endpoint for Me {
+    const NAME: &'static str = "me";
+    const VERB: Verb = Verb::Get;
+    const SUMMARY: &'static str = "Account status";
+    type Query = NoQuery;
+    type Body = NoBody;
+    type Answer = Answer;
+
+    async fn handle(call: Call, _: NoQuery, _: NoBody) -> Result<Answer, ApiError> {
+        let account = &call.account;
+        let reseller = ResellerMe {
+            id: account.id,
+            username: account.login.clone(),
+            group: "Agent",
+            balance: Num(account.wallet.snapshot().balance),
+            active: account.settings().active,
+        };
+        Ok(Answer { reseller })
+    }
+}

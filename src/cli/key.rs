@@ -1,0 +1,84 @@
+//! `tollgate key`.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Outcome};
+use crate::accounts::keys;
+use crate::app::desk::Desk;
+use crate::store::keys::KeyRecord;
+
+/// `tollgate key …`
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make an API key of an account; it is shown this once.
+    Create {
+        /// The account's login.
+        login: String,
+        /// Let the subaccounts API answer it with numbers, for clients that cannot read text.
+        #[arg(long)]
+        numbers: bool,
+    },
+    /// Show the secret that an account's requests to the subaccounts API may be signed with; made when first asked for.
+    Signing {
+        /// The client's login.
+        login: String,
+        /// Make it anew: what was signed with the old one is refused from then on.
+        #[arg(long)]
+        anew: bool,
+    },
+    /// List an account's keys, the revoked ones too.
+    List {
+        /// The account's login.
+        login: String,
+    },
+    /// Revoke a key at once and for ever.
+    Revoke {
+        /// Its id.
+        id: i64,
+    },
+}
+
+/// Runs `tollgate key …`.
+pub async fn run(desk: &Desk, command: KeyCommand) -> Outcome {
+    match command {
+        KeyCommand::Create { login, numbers } => {
+            let made = keys::create(desk, &login, numbers).await?;
+            let text = format!("key {} of {login}, shown this once: {}", made.id, made.key);
+            Ok(Answer::new(json!({ "id": made.id, "login": login, "key": made.key }), text))
+        }
+        KeyCommand::Signing { login, anew } => {
+            let secret = keys::signing_secret(desk, &login, anew).await?;
+            let text = format!("signing secret of {login}: {secret}");
+            Ok(Answer::new(json!({ "login": login, "signing_secret": secret }), text))
+        }
+        KeyCommand::List { login } => {
+            let keys = keys::list(desk, &login).await?;
+            let lines: Vec<String> = keys.iter().map(line).collect();
+            let text = if lines.is_empty() { format!("{login} has no keys") } else { lines.join("\n") };
+            Ok(Answer::new(
+                json!({ "login": login, "keys": keys.iter().map(shown).collect::<Vec<Value>>() }),
+                text,
+            ))
+        }
+        KeyCommand::Revoke { id } => {
+            let key = keys::revoke(desk, id).await?;
+            Ok(Answer::new(shown(&key), line(&key)))
+        }
+    }
+}
+
+fn shown(key: &KeyRecord) -> Value {
+    json!({
+        "id": key.id,
+        "numbers": key.numbers,
+        "created_at": key.created_at.to_string(),
+        "revoked_at": key.revoked_at.map(|at| at.to_string()),
+    })
+}
+
+fn line(key: &KeyRecord) -> String {
+    let revoked = key.revoked_at.map_or_else(String::new, |at| format!(", revoked {at:.0}"));
+    let numbers = if key.numbers { ", answers numbers" } else { "" };
+    format!("key {}: made {:.0}{numbers}{revoked}", key.id, key.created_at)
+}
