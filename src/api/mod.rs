@@ -21,6 +21,9 @@ pub mod surface;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use axum::routing::any;
 
 use self::idempotency::Repeats;
@@ -76,6 +79,20 @@ impl Api {
                     any(dispatch::by_path).with_state(state),
                 );
         }
-        router.merge(openapi::router(&self.desk.config))
+        let router = router.merge(openapi::router(&self.desk.config));
+        router.layer(middleware::from_fn_with_state(Arc::clone(self), counted))
     }
+}
+
+/// Counts answers by API and status.
+async fn counted(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let surface = Surface::ALL.into_iter().map(Surface::path).chain(["api/subaccounts"]);
+    let name = surface.into_iter().find(|name| {
+        let rest = path.strip_prefix('/').and_then(|path| path.strip_prefix(name));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    });
+    let response = next.run(request).await;
+    api.desk.metrics.http_answered(name.unwrap_or("other"), response.status().as_u16());
+    response
 }
