@@ -23,6 +23,8 @@ use crate::secrets::{hex, random_bytes};
 
 /// How long a body may take to arrive, all of it.
 const BODY_PATIENCE: Duration = Duration::from_secs(15);
+/// How long an answer is waited for. A `POST` goes on behind it: asked again with its external id it tells what became of it.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
 /// The longest `Idempotency-Key`.
 const MAX_IDEMPOTENCY_KEY: usize = 128;
 /// The header that keys are in.
@@ -116,11 +118,16 @@ async fn serve(
     };
     let login = call.account.login.clone();
     let running = (route.run)(call, parameters, bytes).in_current_span();
-    let text = match verb {
-        Verb::Get => running.await,
-        // Whoever asked may go away; what was begun is carried to its end.
-        Verb::Post => tokio::spawn(running).await.unwrap_or_else(|error| Err(ApiError::fault(&error))),
+    let finished = async {
+        match verb {
+            Verb::Get => running.await,
+            // Whoever asked may go away; what was begun is carried to its end.
+            Verb::Post => tokio::spawn(running).await.unwrap_or_else(|error| Err(ApiError::fault(&error))),
+        }
     };
+    // A database that vanished without a word never answers.
+    let text =
+        tokio::time::timeout(ANSWER_PATIENCE, finished).await.unwrap_or_else(|_| Err(ApiError::away()));
     match &text {
         Ok(_) if verb == Verb::Get => {
             tracing::debug!(api = surface.path(), endpoint = route.name, account.login = %login, "answered");
