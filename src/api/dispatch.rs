@@ -1,6 +1,7 @@
 //! A request's way to its endpoint, the same for `index.php?endpoint=NAME` and `v1/NAME`.
 
 use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use futures::FutureExt as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sha2::{Digest as _, Sha256};
 use tracing::Instrument as _;
@@ -29,7 +31,8 @@ const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
 const MAX_IDEMPOTENCY_KEY: usize = 128;
 /// The header that keys are in.
 const KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
-const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
+/// What an answer is found by in the log.
+pub(super) const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 const IDEMPOTENCY_HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// A name for a request, in its answer and on its log lines.
@@ -43,7 +46,7 @@ pub(super) fn stamped(mut response: Response, request_id: &str) -> Response {
         response.headers_mut().insert(REQUEST_ID_HEADER, value);
     }
     // Answers hold passwords and balances.
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 
@@ -120,7 +123,10 @@ async fn serve(
     let running = (route.run)(call, parameters, bytes).in_current_span();
     let finished = async {
         match verb {
-            Verb::Get => running.await,
+            Verb::Get => AssertUnwindSafe(running)
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|_| Err(ApiError::fault(&"the endpoint panicked"))),
             // Whoever asked may go away; what was begun is carried to its end.
             Verb::Post => tokio::spawn(running).await.unwrap_or_else(|error| Err(ApiError::fault(&error))),
         }
