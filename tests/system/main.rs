@@ -8,6 +8,9 @@
 mod ami_link;
 mod ami_trouble;
 mod api_edges;
+mod api_payments;
+mod api_portal;
+mod api_transfers;
 mod app;
 mod calls_charging;
 mod calls_credit;
