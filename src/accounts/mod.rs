@@ -3,13 +3,18 @@
 //! [`ops`] changes them in the store; [`directory`] holds them in memory for authorising,
 //! [`phones`] their peers.
 
+pub mod delays;
 pub mod directory;
 pub mod keys;
 pub mod login;
 pub mod money;
 pub mod ops;
 pub mod password;
+pub mod payments;
 pub mod phones;
+pub mod portal;
+pub mod retail_credit;
+pub mod transfers;
 
 use jiff::Timestamp;
 use serde::Serialize;

@@ -11,6 +11,9 @@ use governor::{Quota, RateLimiter};
 use super::error::ApiError;
 use crate::config::Http;
 
+/// Refused transfers of one reseller that are kept.
+const KEPT_FAILURES_PER_MINUTE: u32 = 60;
+
 type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, MonotonicClock>;
 
 /// Buckets, one a key and one an address, each filled evenly and as large as a minute's requests.
@@ -18,6 +21,7 @@ type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, MonotonicClock>;
 pub(super) struct Limits {
     keys: Limiter<i64>,
     strangers: Limiter<IpAddr>,
+    kept_failures: Limiter<i64>,
 }
 
 /// So many a minute, evenly.
@@ -46,6 +50,7 @@ impl Limits {
         Self {
             keys: limiter(http.key_requests_per_minute),
             strangers: limiter(http.address_requests_per_minute),
+            kept_failures: limiter(KEPT_FAILURES_PER_MINUTE),
         }
     }
 
@@ -59,10 +64,16 @@ impl Limits {
         check(&self.strangers, &network(address))
     }
 
+    /// Whether one more refused transfer of a reseller is kept: a script that fails in a loop does not fill the book.
+    pub(super) fn keeps_failure_of(&self, reseller_id: i64) -> bool {
+        check(&self.kept_failures, &reseller_id).is_ok()
+    }
+
     /// Forgets those who have not asked for a while.
     pub(super) fn forget_idle(&self) {
         self.keys.retain_recent();
         self.strangers.retain_recent();
+        self.kept_failures.retain_recent();
     }
 }
 

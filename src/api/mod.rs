@@ -31,6 +31,7 @@ use self::error::ApiError;
 use self::idempotency::Repeats;
 use self::limits::Limits;
 use self::surface::Surface;
+use crate::accounts::delays::Delays;
 use crate::accounts::directory::Account;
 use crate::accounts::keys::{self, KeyHolder};
 use crate::app::desk::Desk;
@@ -44,6 +45,8 @@ pub struct Api {
     pub calls: Arc<Calls>,
     limits: Limits,
     repeats: Repeats,
+    /// Wrong passwords that portals passed on.
+    delays: Delays,
 }
 
 impl std::fmt::Debug for Api {
@@ -56,7 +59,13 @@ impl Api {
     /// The APIs of a running service.
     pub fn new(desk: Arc<Desk>, calls: Arc<Calls>) -> Arc<Self> {
         let limits = Limits::new(&desk.config.http);
-        Arc::new(Self { desk, calls, limits, repeats: Repeats::default() })
+        Arc::new(Self { desk, calls, limits, repeats: Repeats::default(), delays: Delays::default() })
+    }
+
+    /// Forgets those who have not asked for a while.
+    fn forget_idle(&self) {
+        self.limits.forget_idle();
+        self.delays.forget_idle(self.desk.clock.monotonic_ms());
     }
 
     /// Whose a key is.

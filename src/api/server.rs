@@ -119,7 +119,7 @@ pub async fn serve(
         let place = tokio::select! {
             () = shutdown.cancelled() => break,
             _ = forget.tick() => {
-                api.limits.forget_idle();
+                api.forget_idle();
                 continue;
             }
             place = Arc::clone(&room).acquire_owned() => place,

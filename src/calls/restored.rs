@@ -213,9 +213,7 @@ impl Calls {
         let snapshot = self.catalog.snapshot();
         let Some(plan) = snapshot.plan(settings.plan_id) else { return Ok(()) };
         let now = self.clock.now();
-        let today = now.to_zoned(plan.priced.terms().zone.clone()).start_of_day();
-        let midnight = today.map_or(now, |start| start.timestamp());
-        let spent = self.store.spent_since(account.id, midnight).await?;
+        let spent = self.store.spent_since(account.id, plan.midnight(now)).await?;
         account.wallet.restore_spent(Day(plan.day(now)), spent);
         Ok(())
     }

@@ -77,6 +77,12 @@ impl Plan {
         let seconds = at.as_second() + i64::from(self.priced.terms().zone.to_offset(at).seconds());
         i32::try_from(seconds.div_euclid(86_400)).unwrap_or(i32::MAX)
     }
+
+    /// When that day began.
+    pub fn midnight(&self, at: Timestamp) -> Timestamp {
+        let today = at.to_zoned(self.priced.terms().zone.clone()).start_of_day();
+        today.map_or(at, |start| start.timestamp())
+    }
 }
 
 /// A tariff that a plan or trunk stands on.

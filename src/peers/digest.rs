@@ -44,9 +44,14 @@ impl Ha1 {
         Self(md5.finalize().into())
     }
 
+    /// Its 32 hexadecimal digits, as `ha1_secret` of Janus' SIP plugin takes them. Who has them can register.
+    pub fn hex(&self) -> String {
+        hex(&self.0)
+    }
+
     /// As Asterisk's `password_digest` holds it: `MD5:` and 32 hexadecimal digits.
     pub fn password_digest(&self) -> String {
-        format!("MD5:{}", hex(&self.0))
+        format!("MD5:{}", self.hex())
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The store is the truth of them, [`crate::accounts::directory`] their copy in memory. [`ops`] changes them,
 //! [`realtime`] answers Asterisk's reading of them, [`invalidate`] makes a change bite on running Asterisk servers,
-//! [`registrations`] knows who is registered.
+//! [`registrations`] knows who is registered, [`webphone`] lets browsers in at the Janus gateway.
 
 pub mod address;
 pub mod changes;
@@ -13,6 +13,7 @@ pub mod ops;
 pub mod realtime;
 pub mod registrations;
 pub mod rows;
+pub mod webphone;
 
 use serde::Serialize;
 

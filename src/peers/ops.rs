@@ -21,6 +21,8 @@ pub const MAX_SIP_ACCOUNTS: i64 = 100;
 pub const MAX_ADDRESSES: usize = 20;
 /// Web phones that a client can have at once: browsers of its people.
 pub const MAX_WEB_PEERS: i64 = 100;
+/// The number of the web phone that tokens are given for.
+const FIRST_WEB_PEER: u32 = 1;
 /// Names that are tried for a further SIP account: all others of the client, and as many of somebody else's.
 const NAME_TRIES: usize = 1_000;
 /// Peers that one transaction encrypts anew.
@@ -109,12 +111,18 @@ impl PeerError {
 }
 
 /// A peer with its password, shown this once.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct WithPassword {
     /// The peer.
     pub peer: PeerRecord,
     /// Its password.
     pub password: String,
+}
+
+impl std::fmt::Debug for WithPassword {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WithPassword").field("peer", &self.peer.name).finish_non_exhaustive()
+    }
 }
 
 /// Makes a further SIP account of a client, with the next free name.
@@ -134,17 +142,43 @@ pub async fn create(desk: &Desk, login: &str, password: Option<String>) -> Resul
 
 /// Makes a web phone's peer of a client; it does not count towards the 100 SIP accounts.
 pub async fn make_web_peer(desk: &Desk, login: &str) -> Result<WithPassword, PeerError> {
-    let password = digest::generate();
     let (mut tx, account) = begin(desk, login).await?;
     if tx.count_peers(account.id, PeerKind::Web).await? >= MAX_WEB_PEERS {
         return Err(PeerError::TooMany { login: login.to_owned(), limit: MAX_WEB_PEERS });
     }
     let peers = tx.peers_of(account.id).await?;
     let taken = peers.iter().filter(|peer| peer.kind == PeerKind::Web).filter_map(|peer| peer.number);
-    let number = name::lowest_free(taken);
+    insert_web_peer(desk, tx, &account, name::lowest_free(taken)).await
+}
+
+/// The first web phone's peer of a client with a new password: made where there is none yet. Of two that ask at once
+/// the second waits, and its password is the one that holds.
+pub async fn rotate_web_secret(desk: &Desk, login: &str) -> Result<WithPassword, PeerError> {
+    let (mut tx, account) = begin(desk, login).await?;
+    let name = name::web_peer(login, FIRST_WEB_PEER);
+    let peer = tx.peer_by_name(&name).await?;
+    let Some(peer) = peer.filter(|peer| peer.account_id == account.id && peer.kind == PeerKind::Web) else {
+        return insert_web_peer(desk, tx, &account, FIRST_WEB_PEER).await;
+    };
+    let password = digest::generate();
+    let sealed = digest::seal(&desk.secrets.load(), &name, &password);
+    let now = desk.clock.now();
+    tx.set_peer_secret(&name, &sealed, now).await?;
+    tx.append_feed(FEED_ACCOUNT, account.id, now).await?;
+    finish(desk, tx, account.id).await?;
+    Ok(WithPassword { peer: PeerRecord { secret: Some(sealed), changed_at: now, ..peer }, password })
+}
+
+async fn insert_web_peer(
+    desk: &Desk,
+    mut tx: Tx,
+    account: &AccountRecord,
+    number: u32,
+) -> Result<WithPassword, PeerError> {
+    let password = digest::generate();
     let now = desk.clock.now();
     let id = tx.append_feed(FEED_ACCOUNT, account.id, now).await?;
-    let name = name::web_peer(login, number);
+    let name = name::web_peer(&account.login, number);
     let peer = PeerRecord {
         number: Some(number),
         ..with_password(desk, id, name, account.id, PeerKind::Web, &password, now)

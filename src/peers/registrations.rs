@@ -4,7 +4,8 @@
 //! sends no `ContactStatus`. So a list asks about its names when it is shown, and what must go is looked for when it
 //! must go.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
 
@@ -12,6 +13,8 @@ use crate::ami::{Action, AmiError, Link, Links};
 
 /// Where Asterisk keeps who is registered, in its own database: `registrar/contact/<name>;@<hash>`.
 pub const FAMILY: &str = "registrar/contact";
+/// How long a list waits for what servers say of its names.
+const LIST_PATIENCE: Duration = Duration::from_millis(1_500);
 /// Questions under way at once to one server.
 const AT_ONCE: usize = 16;
 
@@ -54,6 +57,14 @@ pub async fn registered(links: &Links, names: &[&str]) -> HashMap<String, bool> 
         }
     }
     found
+}
+
+/// The names of which a server says soon enough that somebody is registered: for lists, which are not to wait for a server
+/// that is away or slow.
+pub async fn known_registered(links: Option<&Links>, names: &[&str]) -> HashSet<String> {
+    let Some(links) = links else { return HashSet::new() };
+    let found = tokio::time::timeout(LIST_PATIENCE, registered(links, names)).await.unwrap_or_default();
+    found.into_iter().filter_map(|(name, is)| is.then_some(name)).collect()
 }
 
 async fn registered_at<'a>(link: &Link, name: &'a str) -> (&'a str, Result<bool, AmiError>) {

@@ -1,9 +1,10 @@
 //! A recorded call, read back.
 
 use super::cdr::CallKey;
-use super::{Store, StoreError, on, row};
+use super::{Store, StoreError, on, row, to_micros};
 
 const CALL: &str = include_str!("../../sql/queries/cdr_of_call.sql");
+const COUNT_SINCE: &str = include_str!("../../sql/queries/cdr_count_since.sql");
 const PAYERS: &str = include_str!("../../sql/queries/cdr_payers_of.sql");
 
 row! {
@@ -72,5 +73,12 @@ impl Store {
         let payers: Vec<CdrPayerView> =
             on!(&mut reader, c => sqlx::query_as(PAYERS).bind(call.id).fetch_all(c).await)?;
         Ok(Some((call, payers)))
+    }
+    /// How many calls of an account began since a moment, answered or not; what was refused is none.
+    pub async fn calls_since(&self, account_id: i64, since: jiff::Timestamp) -> Result<i64, StoreError> {
+        let mut reader = self.reader().await?;
+        let (calls,): (i64,) = on!(&mut reader, c =>
+            sqlx::query_as(COUNT_SINCE).bind(account_id).bind(to_micros(since)).fetch_one(c).await)?;
+        Ok(calls)
     }
 }

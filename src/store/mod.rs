@@ -38,10 +38,12 @@ mod open;
 pub mod open_calls;
 pub mod owner;
 mod partitions;
+pub mod payments;
 pub mod peers;
 pub mod posting;
 pub mod profiles;
 mod session;
+pub mod transfers;
 
 pub use catalog::{FxRate, NewTariffVersion, OverridePrice, PlanVersion, StaleDeck, TariffVersion, TrunkRow};
 pub use error::StoreError;

@@ -1,0 +1,2 @@
+SELECT COUNT(*) FROM cdr_payers AS payer JOIN cdrs AS call ON call.id = payer.cdr_id AND call.settled_at = payer.settled_at
+WHERE payer.account_id = $1 AND payer.settled_at >= $2 AND call.setup_at >= $2

@@ -1,0 +1,158 @@
+//! How long whoever gave wrong passwords waits for the next try.
+//!
+//! By login, whether anybody has it or not: who is told to wait learns nothing. The wait has a bound, and tries that
+//! come too early count for nothing, so that nobody can keep somebody else out for longer than that.
+
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use crate::clock::Clock;
+
+/// Wrong tries that cost no wait: people mistype.
+const FREE_TRIES: u32 = 5;
+/// The longest wait.
+const MAX_WAIT_S: u64 = 60;
+/// How long a wrong try is remembered after the last one.
+const REMEMBERED_MS: u64 = 3_600_000;
+/// Logins remembered at once; beyond that the ones whose last try is longest ago are forgotten.
+const MAX_REMEMBERED: usize = 100_000;
+
+/// Wrong tries of one login.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tries {
+    wrong: u32,
+    last_ms: u64,
+}
+
+impl Tries {
+    fn is_forgotten(self, now_ms: u64) -> bool {
+        self.wrong == 0 || now_ms.saturating_sub(self.last_ms) >= REMEMBERED_MS
+    }
+
+    /// Seconds until the next try is looked at: 1 after the fifth wrong one, then 2, 4, and so on.
+    fn wait_s(self, now_ms: u64) -> u32 {
+        if self.is_forgotten(now_ms) || self.wrong < FREE_TRIES {
+            return 0;
+        }
+        let doublings = (self.wrong - FREE_TRIES).min(6);
+        let until_ms = self.last_ms.saturating_add((1_u64 << doublings).min(MAX_WAIT_S) * 1_000);
+        u32::try_from(until_ms.saturating_sub(now_ms).div_ceil(1_000)).unwrap_or(u32::MAX)
+    }
+}
+
+/// The tries of all logins, of each reseller apart.
+#[derive(Debug, Default)]
+pub struct Delays {
+    tries: DashMap<(i64, Box<str>), Arc<Mutex<Tries>>>,
+}
+
+/// The right to try once. Whoever tries the same login meanwhile waits for its end, so that no more tries are looked at
+/// than are counted.
+#[derive(Debug)]
+pub struct Try {
+    tries: OwnedMutexGuard<Tries>,
+}
+
+impl Delays {
+    /// Begins a try, or says for how many seconds none is looked at.
+    pub async fn begin(&self, reseller_id: i64, login: &str, clock: &dyn Clock) -> Result<Try, u32> {
+        let key = (reseller_id, Box::from(login));
+        if self.tries.len() >= MAX_REMEMBERED && !self.tries.contains_key(&key) {
+            self.make_room(clock.monotonic_ms());
+        }
+        let tries = Arc::clone(&self.tries.entry(key).or_default());
+        let mut tries = tries.lock_owned().await;
+        let now_ms = clock.monotonic_ms();
+        if tries.is_forgotten(now_ms) {
+            *tries = Tries::default();
+        }
+        match tries.wait_s(now_ms) {
+            0 => Ok(Try { tries }),
+            seconds => Err(seconds),
+        }
+    }
+
+    /// Forgets a login's wrong tries: it has another password.
+    pub fn forget(&self, reseller_id: i64, login: &str) {
+        self.tries.remove(&(reseller_id, Box::from(login)));
+    }
+
+    /// Forgets whoever has not tried for a while.
+    pub fn forget_idle(&self, now_ms: u64) {
+        // Who is trying at this moment holds the lock, and stays.
+        self.tries.retain(|_, tries| tries.try_lock().map_or(true, |tries| !tries.is_forgotten(now_ms)));
+    }
+
+    fn make_room(&self, now_ms: u64) {
+        self.forget_idle(now_ms);
+        if self.tries.len() < MAX_REMEMBERED {
+            return;
+        }
+        let last = |tries: &Arc<Mutex<Tries>>| tries.try_lock().map_or(u64::MAX, |tries| tries.last_ms);
+        let mut all: Vec<u64> = self.tries.iter().map(|entry| last(entry.value())).collect();
+        all.sort_unstable();
+        let middle = all[all.len() / 2];
+        self.tries.retain(|_, tries| last(tries) > middle);
+    }
+}
+
+impl Try {
+    /// It was the right password: earlier wrong ones are forgotten.
+    pub fn right(mut self) {
+        *self.tries = Tries::default();
+    }
+
+    /// It was a wrong one.
+    pub fn wrong(mut self, clock: &dyn Clock) {
+        self.tries.wrong = self.tries.wrong.saturating_add(1);
+        self.tries.last_ms = clock.monotonic_ms();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+
+    #[tokio::test]
+    async fn the_wait_doubles_to_a_minute_and_early_tries_do_not_lengthen_it() {
+        let (delays, clock) = (Delays::default(), ManualClock::at(jiff::Timestamp::UNIX_EPOCH));
+        for _ in 0..FREE_TRIES {
+            delays.begin(1, "alice", &clock).await.unwrap().wrong(&clock);
+        }
+        for wanted in [1, 2, 4, 8, 16, 32, 60, 60] {
+            for _ in 0..3 {
+                assert_eq!(delays.begin(1, "alice", &clock).await.unwrap_err(), wanted);
+            }
+            assert!(delays.begin(2, "alice", &clock).await.is_ok(), "another reseller's login is another");
+            clock.advance_ms(wanted * 1_000);
+            delays.begin(1, "alice", &clock).await.unwrap().wrong(&clock);
+        }
+        clock.advance_ms(60_000);
+        delays.begin(1, "alice", &clock).await.unwrap().right();
+        for _ in 0..FREE_TRIES {
+            delays.begin(1, "alice", &clock).await.unwrap().wrong(&clock);
+        }
+        assert_eq!(delays.begin(1, "alice", &clock).await.unwrap_err(), 1);
+        clock.advance_ms(3_600_000);
+        delays.begin(1, "alice", &clock).await.unwrap().wrong(&clock);
+        assert!(delays.begin(1, "alice", &clock).await.is_ok(), "an hour later it is forgotten");
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_has_a_bound_and_the_newest_stay() {
+        let (delays, clock) = (Delays::default(), ManualClock::at(jiff::Timestamp::UNIX_EPOCH));
+        for number in 0..=MAX_REMEMBERED {
+            clock.advance_ms(1);
+            let login = number.to_string();
+            delays.begin(1, &login, &clock).await.unwrap().wrong(&clock);
+        }
+        assert!(delays.tries.len() <= MAX_REMEMBERED);
+        assert!(delays.tries.contains_key(&(1, Box::from(MAX_REMEMBERED.to_string().as_str()))));
+        assert!(delays.tries.contains_key(&(1, Box::from((MAX_REMEMBERED - 1).to_string().as_str()))));
+        delays.forget_idle(clock.monotonic_ms() + REMEMBERED_MS);
+        assert_eq!(delays.tries.len(), 0);
+    }
+}

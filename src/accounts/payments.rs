@@ -1,0 +1,319 @@
+//! Payments that a reseller's portal received for its clients: told as they come, credited once when they are paid.
+
+use jiff::Timestamp;
+use tollgate_rating::Money;
+
+use super::directory::Account;
+use super::money::{Alongside, MoveError, move_money};
+use super::retail_credit::{self, AmountError};
+use crate::app::desk::{Desk, DeskError};
+use crate::store::payments::{Credited, PaymentRecord};
+use crate::store::{Reserved, StoreError, Tx};
+
+/// The kind of its postings.
+const KIND: &str = "payment";
+/// What providers call money that has arrived.
+const PAID: [&str; 3] = ["paid", "completed", "paid_over"];
+/// A payment that another process credits between two looks at it is looked at again, once.
+const LOOKS: usize = 3;
+
+/// What a portal tells of a payment.
+#[derive(Clone, Debug)]
+pub struct PaymentTold {
+    /// Whose portal.
+    pub reseller_id: i64,
+    /// How much.
+    pub amount: Money,
+    /// In which currency.
+    pub currency: String,
+    /// Who took it.
+    pub provider: String,
+    /// The portal's name for it.
+    pub external_id: String,
+    /// The provider's name for it; empty where it is not known yet.
+    pub provider_txid: String,
+    /// The provider's word on it.
+    pub status: String,
+}
+
+impl PaymentTold {
+    fn is_paid(&self) -> bool {
+        is_paid(&self.status)
+    }
+}
+
+/// Whether a provider's word means that the money has arrived.
+pub fn is_paid(status: &str) -> bool {
+    PAID.contains(&status)
+}
+
+/// Why a payment was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PaymentRefusal {
+    /// The amount is none that is credited.
+    #[error("amount: {0}")]
+    Amount(AmountError),
+    /// It is in another currency than the wallets.
+    #[error("currency: payments are taken in the currency of the accounts alone")]
+    WrongCurrency,
+    /// The portal's name was told of another payment before.
+    #[error("this external_id was used with another body before")]
+    ExternalIdTaken,
+    /// The provider's name was told of another payment before.
+    #[error("this provider_txid was used with another external_id before")]
+    ProviderTxidTaken,
+    /// It was credited; what is credited stays.
+    #[error("this payment is credited: its status cannot go back")]
+    AlreadyCredited,
+    /// The client would have more than a wallet holds.
+    #[error("the balance would be more than an account holds")]
+    TooLarge,
+}
+
+/// Why a payment was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum PaymentError {
+    /// It was refused.
+    #[error(transparent)]
+    Refused(#[from] PaymentRefusal),
+    /// The database is away, or the wallets are another process's.
+    #[error(transparent)]
+    Desk(#[from] DeskError),
+}
+
+impl From<StoreError> for PaymentError {
+    fn from(error: StoreError) -> Self {
+        Self::Desk(error.into())
+    }
+}
+
+/// What is to be done with what was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Everything of it is known.
+    Known,
+    /// It is written down.
+    Record,
+    /// It is credited.
+    Credit,
+}
+
+/// What is to be done, given what was told before of the same name.
+fn step(before: Option<&PaymentRecord>, account_id: i64, told: &PaymentTold) -> Result<Step, PaymentRefusal> {
+    let Some(before) = before else {
+        return Ok(if told.is_paid() { Step::Credit } else { Step::Record });
+    };
+    let same_txid = before.provider_txid == told.provider_txid;
+    let same = before.account_id == account_id
+        && before.amount == told.amount
+        && before.currency == told.currency
+        && before.provider == told.provider
+        && (same_txid || before.provider_txid.is_empty());
+    if !same {
+        return Err(PaymentRefusal::ExternalIdTaken);
+    }
+    match (before.credited.is_some(), told.is_paid()) {
+        (true, false) => Err(PaymentRefusal::AlreadyCredited),
+        (false, true) => Ok(Step::Credit),
+        // One unpaid word for another is another body.
+        (false, false) if before.status != told.status => Err(PaymentRefusal::ExternalIdTaken),
+        _ if same_txid => Ok(Step::Known),
+        _ => Ok(Step::Record),
+    }
+}
+
+/// Takes what a portal tells of a payment to one of its reseller's own clients.
+pub async fn register(
+    desk: &Desk,
+    told: &PaymentTold,
+    client: &Account,
+) -> Result<PaymentRecord, PaymentError> {
+    retail_credit::check_amount(told.amount).map_err(PaymentRefusal::Amount)?;
+    if told.currency != desk.currency() {
+        return Err(PaymentRefusal::WrongCurrency.into());
+    }
+    let _turn = desk.turn_of(client.id).await;
+    for _ in 0..LOOKS {
+        let before = desk.store.payment_of(told.reseller_id, &told.external_id).await?;
+        match (step(before.as_ref(), client.id, told)?, before) {
+            (Step::Known, Some(before)) => return Ok(before),
+            (Step::Credit, _) => credit(desk, told, client).await?,
+            (Step::Known | Step::Record, _) => record(desk, told, client.id).await?,
+        }
+    }
+    let reason = format!("payment {:?} of reseller {} does not settle", told.external_id, told.reseller_id);
+    Err(StoreError::Inconsistent { table: "payments", reason }.into())
+}
+
+async fn record(desk: &Desk, told: &PaymentTold, account_id: i64) -> Result<(), PaymentError> {
+    let mut tx = desk.store.begin().await?;
+    let written = write(&mut tx, told, account_id, None, desk.clock.now()).await?;
+    written?;
+    tx.commit().await?;
+    Ok(())
+}
+
+async fn credit(desk: &Desk, told: &PaymentTold, client: &Account) -> Result<(), PaymentError> {
+    let before = client.wallet.snapshot().balance;
+    let client_balance = before.checked_add(told.amount).ok_or(PaymentRefusal::TooLarge)?;
+    let note = format!("payment {} by {}", told.external_id, told.provider);
+    let posting = retail_credit::posting(
+        KIND,
+        told.reseller_id,
+        client.id,
+        told.amount,
+        &told.external_id,
+        desk.currency(),
+        note,
+    )
+    .ok_or(PaymentRefusal::Amount(AmountError::TooLarge))?;
+    let row = Row { told, account_id: client.id, client_balance, at: desk.clock.now() };
+    match move_money(desk, posting, &row).await {
+        Ok(_) => Ok(()),
+        Err(MoveError::ReferenceTaken(_)) => Err(PaymentRefusal::ExternalIdTaken.into()),
+        Err(MoveError::Refused(refusal)) => Err(refusal.into()),
+        // Nothing is taken from a wallet: the house's own account gives.
+        Err(MoveError::TooLarge | MoveError::NotEnough { .. }) => Err(PaymentRefusal::TooLarge.into()),
+        Err(MoveError::Desk(error)) => Err(error.into()),
+    }
+}
+
+struct Row<'a> {
+    told: &'a PaymentTold,
+    account_id: i64,
+    client_balance: Money,
+    at: Timestamp,
+}
+
+impl Alongside for Row<'_> {
+    type Refused = PaymentRefusal;
+
+    async fn write(&self, tx: &mut Tx, tx_id: i64) -> Result<Result<(), PaymentRefusal>, StoreError> {
+        let credited = Credited { tx_id, client_balance: self.client_balance };
+        write(tx, self.told, self.account_id, Some(credited), self.at).await
+    }
+}
+
+/// Writes what was told, with the credit if there is one. What was told before is read under the counters' lock: of two
+/// that tell of one payment at once the second sees the first.
+async fn write(
+    tx: &mut Tx,
+    told: &PaymentTold,
+    account_id: i64,
+    credited: Option<Credited>,
+    at: Timestamp,
+) -> Result<Result<(), PaymentRefusal>, StoreError> {
+    let id = tx.reserve_ids(Reserved { changes: 1, ..Reserved::default() }).await?.changes;
+    if !told.provider_txid.is_empty() {
+        let known = tx.payment_of_provider(told.reseller_id, &told.provider, &told.provider_txid).await?;
+        if known.is_some_and(|external_id| external_id != told.external_id) {
+            return Ok(Err(PaymentRefusal::ProviderTxidTaken));
+        }
+    }
+    let before = tx.payment_of(told.reseller_id, &told.external_id).await?;
+    match step(before.as_ref(), account_id, told) {
+        Err(refusal) => return Ok(Err(refusal)),
+        // What would give credit is written with it or not at all, and what would not is never written with it.
+        Ok(step) if (step == Step::Credit) != credited.is_some() => {
+            return Ok(Err(PaymentRefusal::ExternalIdTaken));
+        }
+        Ok(_) => {}
+    }
+    match before {
+        Some(before) => {
+            tx.change_payment(&PaymentRecord {
+                provider_txid: told.provider_txid.clone(),
+                // The word that it was credited at stays.
+                status: if before.credited.is_some() { before.status.clone() } else { told.status.clone() },
+                credited: before.credited.or(credited),
+                changed_at: at,
+                ..before
+            })
+            .await?;
+        }
+        None => {
+            tx.insert_payment(&PaymentRecord {
+                id,
+                reseller_id: told.reseller_id,
+                account_id,
+                external_id: told.external_id.clone(),
+                amount: told.amount,
+                currency: told.currency.clone(),
+                provider: told.provider.clone(),
+                provider_txid: told.provider_txid.clone(),
+                status: told.status.clone(),
+                credited,
+                created_at: at,
+                changed_at: at,
+            })
+            .await?;
+        }
+    }
+    Ok(Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(status: &str, txid: &str) -> PaymentTold {
+        PaymentTold {
+            reseller_id: 100,
+            amount: Money::from_nanos(5),
+            currency: "EUR".to_owned(),
+            provider: "plisio".to_owned(),
+            external_id: "order-1".to_owned(),
+            provider_txid: txid.to_owned(),
+            status: status.to_owned(),
+        }
+    }
+
+    fn known(told: &PaymentTold) -> PaymentRecord {
+        let told = told.clone();
+        let credited = told.is_paid().then_some(Credited { tx_id: 1, client_balance: Money::ZERO });
+        PaymentRecord {
+            id: 1,
+            reseller_id: told.reseller_id,
+            account_id: 101,
+            external_id: told.external_id,
+            amount: told.amount,
+            currency: told.currency,
+            provider: told.provider,
+            provider_txid: told.provider_txid,
+            status: told.status,
+            credited,
+            created_at: Timestamp::UNIX_EPOCH,
+            changed_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_payment_becomes_paid_once_and_its_txid_known_once() {
+        use PaymentRefusal::{AlreadyCredited, ExternalIdTaken};
+        let first = |status: &str| step(None, 101, &told(status, ""));
+        assert_eq!((first("paid"), first("pending")), (Ok(Step::Credit), Ok(Step::Record)));
+        for (before, now, wanted) in [
+            (("pending", ""), ("paid", ""), Ok(Step::Credit)),
+            (("pending", ""), ("completed", "t1"), Ok(Step::Credit)),
+            (("pending", ""), ("pending", ""), Ok(Step::Known)),
+            (("pending", ""), ("pending", "t1"), Ok(Step::Record)),
+            (("pending", ""), ("expired", ""), Err(ExternalIdTaken)),
+            (("pending", "t1"), ("paid", "t2"), Err(ExternalIdTaken)),
+            (("pending", "t1"), ("pending", ""), Err(ExternalIdTaken)),
+            (("paid", ""), ("paid", ""), Ok(Step::Known)),
+            (("paid", ""), ("paid_over", ""), Ok(Step::Known)),
+            (("paid", ""), ("paid", "t1"), Ok(Step::Record)),
+            (("paid", "t1"), ("paid", "t2"), Err(ExternalIdTaken)),
+            (("paid", ""), ("expired", ""), Err(AlreadyCredited)),
+        ] {
+            let before_it = known(&told(before.0, before.1));
+            assert_eq!(step(Some(&before_it), 101, &told(now.0, now.1)), wanted, "{before:?} then {now:?}");
+        }
+        let before = known(&told("pending", ""));
+        assert_eq!(step(Some(&before), 102, &told("paid", "")), Err(ExternalIdTaken));
+        let dearer = PaymentTold { amount: Money::from_nanos(6), ..told("paid", "") };
+        assert_eq!(step(Some(&before), 101, &dearer), Err(ExternalIdTaken));
+        let other = PaymentTold { provider: "heleket".to_owned(), ..told("paid", "") };
+        assert_eq!(step(Some(&before), 101, &other), Err(ExternalIdTaken));
+    }
+}

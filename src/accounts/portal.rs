@@ -1,0 +1,196 @@
+//! What a reseller's portal does for its clients: lets them in, gives them another password, keeps who they are.
+
+use crate::app::desk::{Desk, DeskError};
+use crate::store::profiles::Profile;
+use crate::store::{Reserved, StoreError};
+
+use super::directory::Account;
+use super::keys::random_text;
+use super::password;
+
+/// Length of a temporary password: 95 bits, and still to be read out on a phone.
+const TEMPORARY_CHARS: usize = 16;
+/// The longest mail address (RFC 5321's path without its brackets).
+const MAX_EMAIL_BYTES: usize = 254;
+/// Digits of a phone number, by E.164 at most.
+const PHONE_DIGITS: std::ops::RangeInclusive<usize> = 5..=15;
+/// The longest language tag.
+const MAX_LANGUAGE_BYTES: usize = 16;
+
+/// Why an operation was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum PortalError {
+    /// A field is malformed.
+    #[error("{field}: {reason}")]
+    BadValue {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The machine has no memory for a password's hash.
+    #[error("the password could not be hashed")]
+    NoMemory,
+    /// The store failed.
+    #[error(transparent)]
+    Desk(#[from] DeskError),
+}
+
+impl From<StoreError> for PortalError {
+    fn from(error: StoreError) -> Self {
+        Self::Desk(error.into())
+    }
+}
+
+/// Whether a password is the client's. It takes as long where there is no client, or one without a password.
+pub async fn is_password_of(
+    desk: &Desk,
+    client: Option<&Account>,
+    password: String,
+) -> Result<bool, StoreError> {
+    // No account has the id 0: the book is asked either way.
+    let hash = desk.store.password(client.map_or(0, |client| client.id)).await?;
+    Ok(password::verify(password, hash).await)
+}
+
+/// Gives a client a new password, told this once.
+pub async fn reset_password(desk: &Desk, client_id: i64) -> Result<String, PortalError> {
+    let password = random_text(TEMPORARY_CHARS);
+    let hash = password::hash(password.clone()).await.ok_or(PortalError::NoMemory)?;
+    let mut tx = desk.store.begin().await?;
+    tx.reserve_ids(Reserved::default()).await?;
+    tx.set_password(client_id, &hash).await?;
+    tx.commit().await?;
+    Ok(password)
+}
+
+/// What becomes of something that may be there or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Change {
+    /// It stays: nothing was said of it.
+    #[default]
+    Keep,
+    /// It is removed: `null` was said.
+    Remove,
+    /// It is this from now on.
+    Set(String),
+}
+
+impl Change {
+    fn of(self, before: Option<String>) -> Option<String> {
+        match self {
+            Self::Keep => before,
+            Self::Remove => None,
+            Self::Set(text) => Some(text),
+        }
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Change {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Option::<String>::deserialize(deserializer).map(|text| text.map_or(Self::Remove, Self::Set))
+    }
+}
+
+/// What changes of a profile.
+#[derive(Clone, Debug, Default)]
+pub struct ProfileChange {
+    /// Mail address.
+    pub email: Change,
+    /// Phone number.
+    pub phone: Change,
+    /// Language.
+    pub language: Change,
+}
+
+/// Changes who a client is; what is refused changes nothing.
+pub async fn change_profile(
+    desk: &Desk,
+    client_id: i64,
+    change: ProfileChange,
+) -> Result<Profile, PortalError> {
+    check(&change)?;
+    let mut tx = desk.store.begin().await?;
+    tx.reserve_ids(Reserved::default()).await?;
+    let before = tx.profile(client_id).await?;
+    let profile = Profile {
+        email: change.email.of(before.email),
+        phone: change.phone.of(before.phone),
+        language: change.language.of(before.language),
+        ..before
+    };
+    tx.put_profile(client_id, &profile).await?;
+    tx.commit().await?;
+    Ok(profile)
+}
+
+fn check(change: &ProfileChange) -> Result<(), PortalError> {
+    let fields = [
+        (
+            "email",
+            &change.email,
+            is_email as fn(&str) -> bool,
+            "it is no mail address of at most 254 characters",
+        ),
+        ("phone", &change.phone, is_phone, "it is no phone number of 5 to 15 digits"),
+        ("language", &change.language, is_language, "it is no language tag, as en or de-AT"),
+    ];
+    for (field, value, is_good, reason) in fields {
+        if let Change::Set(text) = value
+            && !is_good(text)
+        {
+            return Err(PortalError::BadValue { field, reason });
+        }
+    }
+    Ok(())
+}
+
+/// By shape alone: something on both sides of one `@`, without spaces. Whether it is somebody's only a mail can tell.
+fn is_email(text: &str) -> bool {
+    let has_no_gap = !text.chars().any(|c| c.is_whitespace() || c.is_control());
+    let parts = text.rsplit_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
+    text.len() <= MAX_EMAIL_BYTES && has_no_gap && parts && text.matches('@').count() == 1
+}
+
+fn is_phone(text: &str) -> bool {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    PHONE_DIGITS.contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Two or three letters, then parts of letters and digits (BCP 47).
+fn is_language(text: &str) -> bool {
+    let mut parts = text.split(['-', '_']);
+    let first = parts
+        .next()
+        .is_some_and(|part| (2..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphabetic()));
+    let rest =
+        parts.all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()));
+    text.len() <= MAX_LANGUAGE_BYTES && first && rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_numbers_and_languages_are_known_by_their_shape() {
+        for good in ["client@example.com", "ü@x", "a+b@mail.example"] {
+            assert!(is_email(good), "{good}");
+        }
+        for bad in ["", "@", "a@", "@b", "a b@c", "a@b@c", "a@b\n", &format!("{}@b", "a".repeat(253))] {
+            assert!(!is_email(bad), "{bad}");
+        }
+        for good in ["+123456789", "12345", "+123456789012345"] {
+            assert!(is_phone(good), "{good}");
+        }
+        for bad in ["", "+", "1234", "+1234567890123456", "+49 30 1", "++12345", "12345+", "١٢٣٤٥"] {
+            assert!(!is_phone(bad), "{bad}");
+        }
+        for good in ["en", "de-AT", "pt_BR", "zh-Hant-TW", "gsw"] {
+            assert!(is_language(good), "{good}");
+        }
+        for bad in ["", "e", "english", "en-", "-en", "1n", "en-toolongpart", "en-US-x-aaaaaaaaaa"] {
+            assert!(!is_language(bad), "{bad}");
+        }
+    }
+}

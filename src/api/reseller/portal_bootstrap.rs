@@ -1,0 +1,57 @@
+//! `GET ?endpoint=portal-bootstrap`: what a portal asks first: which API this is, and what it can offer.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::fields;
+use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::error::ApiError;
+use crate::api::query::{NoBody, NoQuery};
+
+/// The version of the published API.
+const API_VERSION: &str = "1";
+
+/// What can be offered to clients.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct PortalFeatures {
+    sms: bool,
+    esim: bool,
+    web_phone: bool,
+}
+
+/// The API as a portal sees it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Portal {
+    api_version: &'static str,
+    currency: String,
+    time: String,
+    features: PortalFeatures,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Answer {
+    portal: Portal,
+}
+
+pub(super) struct PortalBootstrap;
+
+impl Endpoint for PortalBootstrap {
+    const NAME: &'static str = "portal-bootstrap";
+    const VERB: Verb = Verb::Get;
+    const SUMMARY: &'static str = "What a portal can offer";
+    type Query = NoQuery;
+    type Body = NoBody;
+    type Answer = Answer;
+
+    async fn handle(call: Call, _: NoQuery, _: NoBody) -> Result<Answer, ApiError> {
+        let desk = call.desk();
+        let web_phone = desk.config.webphone.janus_url.is_some();
+        let portal = Portal {
+            api_version: API_VERSION,
+            currency: desk.currency().to_owned(),
+            time: fields::time(desk.clock.now()),
+            features: PortalFeatures { sms: false, esim: false, web_phone },
+        };
+        Ok(Answer { portal })
+    }
+}

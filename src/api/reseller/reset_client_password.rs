@@ -1,0 +1,34 @@
+//! `POST ?endpoint=reset-client-password`: a new password for a client, shown this once.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::fields::ClientNamed;
+use crate::accounts::portal;
+use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::error::ApiError;
+use crate::api::query::NoQuery;
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Answer {
+    login: String,
+    temporary_password: String,
+}
+
+pub(super) struct ResetClientPassword;
+
+impl Endpoint for ResetClientPassword {
+    const NAME: &'static str = "reset-client-password";
+    const VERB: Verb = Verb::Post;
+    const SUMMARY: &'static str = "Give a client a new password";
+    type Query = NoQuery;
+    type Body = ClientNamed;
+    type Answer = Answer;
+
+    async fn handle(call: Call, _: NoQuery, body: ClientNamed) -> Result<Answer, ApiError> {
+        let client = call.own_client(&body.login)?;
+        let temporary_password = portal::reset_password(call.desk(), client.id).await?;
+        call.api.delays.forget(call.account.id, &client.login);
+        Ok(Answer { login: client.login.clone(), temporary_password })
+    }
+}

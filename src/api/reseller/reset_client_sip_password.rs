@@ -1,0 +1,46 @@
+//! `POST ?endpoint=reset-client-sip-password`: a new password for a SIP account of a client, shown this once.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::fields::{ClientNamed, SipWithPassword};
+use crate::accounts::Kind;
+use crate::accounts::directory::Account;
+use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::error::ApiError;
+use crate::api::query::NoQuery;
+use crate::peers::{PeerKind, ops};
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Answer {
+    sip: SipWithPassword,
+}
+
+/// The reseller's own client that has a SIP account of this name: of a login, the client itself, whose main SIP account is
+/// named like it. Service accounts are nobody's here.
+fn owner(call: &Call, name: &str) -> Result<Arc<Account>, ApiError> {
+    let peer = call.api.calls.directory.peer(name).filter(|peer| peer.kind == PeerKind::Sip);
+    peer.map(|peer| peer.account)
+        .filter(|account| account.kind == Kind::Client)
+        .filter(|account| account.parent().is_some_and(|above| above.id == call.account.id))
+        .ok_or_else(|| ApiError::missing("login", "client"))
+}
+
+pub(super) struct ResetClientSipPassword;
+
+impl Endpoint for ResetClientSipPassword {
+    const NAME: &'static str = "reset-client-sip-password";
+    const VERB: Verb = Verb::Post;
+    const SUMMARY: &'static str = "Give a client's SIP account a new password";
+    type Query = NoQuery;
+    type Body = ClientNamed;
+    type Answer = Answer;
+
+    async fn handle(call: Call, _: NoQuery, body: ClientNamed) -> Result<Answer, ApiError> {
+        let client = owner(&call, &body.login)?;
+        let changed = ops::set_password(call.desk(), &client.login, &body.login, None).await?;
+        Ok(Answer { sip: SipWithPassword { login: changed.peer.name, password: changed.password } })
+    }
+}

@@ -1,0 +1,165 @@
+//! Payments that resellers' portals received, credited or not.
+
+use jiff::Timestamp;
+use tollgate_rating::Money;
+
+use super::{Session, Store, StoreError, Tx, from_micros, on, row, to_micros};
+
+const INSERT: &str = include_str!("../../sql/queries/payments_insert.sql");
+const CHANGE: &str = include_str!("../../sql/queries/payments_change.sql");
+const OF: &str = include_str!("../../sql/queries/payments_of.sql");
+const OF_TXID: &str = include_str!("../../sql/queries/payments_of_txid.sql");
+
+/// How a payment was credited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credited {
+    /// The book's transaction.
+    pub tx_id: i64,
+    /// What the client had after it.
+    pub client_balance: Money,
+}
+
+/// One payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaymentRecord {
+    /// Its id.
+    pub id: i64,
+    /// Whose portal received it.
+    pub reseller_id: i64,
+    /// For whom.
+    pub account_id: i64,
+    /// The reseller's name for it.
+    pub external_id: String,
+    /// How much.
+    pub amount: Money,
+    /// In which currency.
+    pub currency: String,
+    /// Who took it.
+    pub provider: String,
+    /// The provider's name for it; empty until it is known.
+    pub provider_txid: String,
+    /// The provider's word on it.
+    pub status: String,
+    /// Whether it was credited, and how.
+    pub credited: Option<Credited>,
+    /// When it was first told.
+    pub created_at: Timestamp,
+    /// When something of it last changed.
+    pub changed_at: Timestamp,
+}
+
+row! {
+    struct PaymentRow {
+        id: i64,
+        reseller_id: i64,
+        account_id: i64,
+        external_id: String,
+        amount: i64,
+        currency: String,
+        provider: String,
+        provider_txid: String,
+        status: String,
+        tx_id: Option<i64>,
+        client_balance: Option<i64>,
+        created_at_us: i64,
+        changed_at_us: i64,
+    }
+}
+
+impl PaymentRow {
+    fn record(self) -> PaymentRecord {
+        let credited = self.tx_id.zip(self.client_balance);
+        PaymentRecord {
+            id: self.id,
+            reseller_id: self.reseller_id,
+            account_id: self.account_id,
+            external_id: self.external_id,
+            amount: Money::from_nanos(self.amount),
+            currency: self.currency,
+            provider: self.provider,
+            provider_txid: self.provider_txid,
+            status: self.status,
+            credited: credited
+                .map(|(tx_id, nanos)| Credited { tx_id, client_balance: Money::from_nanos(nanos) }),
+            created_at: from_micros(self.created_at_us),
+            changed_at: from_micros(self.changed_at_us),
+        }
+    }
+}
+
+async fn payment_of(
+    session: &mut impl Session,
+    reseller_id: i64,
+    external_id: &str,
+) -> Result<Option<PaymentRecord>, StoreError> {
+    let row: Option<PaymentRow> = on!(session, c =>
+        sqlx::query_as(OF).bind(reseller_id).bind(external_id).fetch_optional(c).await)?;
+    Ok(row.map(PaymentRow::record))
+}
+
+impl Tx {
+    /// Adds a payment.
+    pub async fn insert_payment(&mut self, payment: &PaymentRecord) -> Result<(), StoreError> {
+        on!(self, c => sqlx::query(INSERT)
+            .bind(payment.id)
+            .bind(payment.reseller_id)
+            .bind(payment.account_id)
+            .bind(&payment.external_id)
+            .bind(payment.amount.nanos())
+            .bind(&payment.currency)
+            .bind(&payment.provider)
+            .bind(&payment.provider_txid)
+            .bind(&payment.status)
+            .bind(payment.credited.map(|credited| credited.tx_id))
+            .bind(payment.credited.map(|credited| credited.client_balance.nanos()))
+            .bind(to_micros(payment.created_at))
+            .bind(to_micros(payment.changed_at))
+            .execute(c).await.map(drop))?;
+        Ok(())
+    }
+
+    /// Writes what can change of a payment: the provider's name and word, and the credit.
+    pub async fn change_payment(&mut self, payment: &PaymentRecord) -> Result<(), StoreError> {
+        on!(self, c => sqlx::query(CHANGE)
+            .bind(payment.id)
+            .bind(&payment.provider_txid)
+            .bind(&payment.status)
+            .bind(payment.credited.map(|credited| credited.tx_id))
+            .bind(payment.credited.map(|credited| credited.client_balance.nanos()))
+            .bind(to_micros(payment.changed_at))
+            .execute(c).await.map(drop))?;
+        Ok(())
+    }
+
+    /// A payment by its reseller's name for it.
+    pub async fn payment_of(
+        &mut self,
+        reseller_id: i64,
+        external_id: &str,
+    ) -> Result<Option<PaymentRecord>, StoreError> {
+        payment_of(self, reseller_id, external_id).await
+    }
+
+    /// The reseller's name for the payment that a provider has under this name.
+    pub async fn payment_of_provider(
+        &mut self,
+        reseller_id: i64,
+        provider: &str,
+        provider_txid: &str,
+    ) -> Result<Option<String>, StoreError> {
+        let row: Option<(String,)> = on!(self, c => sqlx::query_as(OF_TXID)
+            .bind(reseller_id).bind(provider).bind(provider_txid).fetch_optional(c).await)?;
+        Ok(row.map(|(external_id,)| external_id))
+    }
+}
+
+impl Store {
+    /// A payment by its reseller's name for it.
+    pub async fn payment_of(
+        &self,
+        reseller_id: i64,
+        external_id: &str,
+    ) -> Result<Option<PaymentRecord>, StoreError> {
+        payment_of(&mut self.reader().await?, reseller_id, external_id).await
+    }
+}
