@@ -1,6 +1,7 @@
 //! A request's way to its endpoint, the same for `index.php?endpoint=NAME` and `v1/NAME`.
 
 use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use futures::FutureExt as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sha2::{Digest as _, Sha256};
 use tracing::Instrument as _;
@@ -23,11 +25,14 @@ use crate::secrets::{hex, random_bytes};
 
 /// How long a body may take to arrive, all of it.
 const BODY_PATIENCE: Duration = Duration::from_secs(15);
+/// How long an answer is waited for. A `POST` goes on behind it: asked again with its external id it tells what became of it.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
 /// The longest `Idempotency-Key`.
 const MAX_IDEMPOTENCY_KEY: usize = 128;
 /// The header that keys are in.
 const KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
-const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
+/// What an answer is found by in the log.
+pub(super) const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 const IDEMPOTENCY_HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// A name for a request, in its answer and on its log lines.
@@ -41,7 +46,7 @@ pub(super) fn stamped(mut response: Response, request_id: &str) -> Response {
         response.headers_mut().insert(REQUEST_ID_HEADER, value);
     }
     // Answers hold passwords and balances.
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 
@@ -116,11 +121,19 @@ async fn serve(
     };
     let login = call.account.login.clone();
     let running = (route.run)(call, parameters, bytes).in_current_span();
-    let text = match verb {
-        Verb::Get => running.await,
-        // Whoever asked may go away; what was begun is carried to its end.
-        Verb::Post => tokio::spawn(running).await.unwrap_or_else(|error| Err(ApiError::fault(&error))),
+    let finished = async {
+        match verb {
+            Verb::Get => AssertUnwindSafe(running)
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|_| Err(ApiError::fault(&"the endpoint panicked"))),
+            // Whoever asked may go away; what was begun is carried to its end.
+            Verb::Post => tokio::spawn(running).await.unwrap_or_else(|error| Err(ApiError::fault(&error))),
+        }
     };
+    // A database that vanished without a word never answers.
+    let text =
+        tokio::time::timeout(ANSWER_PATIENCE, finished).await.unwrap_or_else(|_| Err(ApiError::away()));
     match &text {
         Ok(_) if verb == Verb::Get => {
             tracing::debug!(api = surface.path(), endpoint = route.name, account.login = %login, "answered");

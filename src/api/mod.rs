@@ -21,8 +21,12 @@ pub mod surface;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use axum::routing::any;
 
+use self::error::ApiError;
 use self::idempotency::Repeats;
 use self::limits::Limits;
 use self::surface::Surface;
@@ -66,16 +70,43 @@ impl Api {
         let mut router = Router::new();
         for surface in Surface::ALL {
             let state = (Arc::clone(self), surface);
-            router = router
-                .route(
-                    &format!("/{}/index.php", surface.path()),
+            // A web server finds index.php by its folder too.
+            for path in ["index.php", ""] {
+                router = router.route(
+                    &format!("/{}/{path}", surface.path()),
                     any(dispatch::by_parameter).with_state(state.clone()),
-                )
-                .route(
-                    &format!("/{}/v1/{{endpoint}}", surface.path()),
-                    any(dispatch::by_path).with_state(state),
                 );
+            }
+            router = router.route(
+                &format!("/{}/v1/{{endpoint}}", surface.path()),
+                any(dispatch::by_path).with_state(state),
+            );
         }
-        router.merge(openapi::router(&self.desk.config))
+        let router = router.merge(openapi::router(&self.desk.config)).fallback(nothing_here);
+        router.layer(middleware::from_fn_with_state(Arc::clone(self), counted))
     }
+}
+
+/// Counts answers by API and status.
+async fn counted(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let surface = Surface::ALL.into_iter().map(Surface::path).chain(["api/subaccounts"]);
+    let name = surface.into_iter().find(|name| {
+        let rest = path.strip_prefix('/').and_then(|path| path.strip_prefix(name));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    });
+    let response = next.run(request).await;
+    api.desk.metrics.http_answered(name.unwrap_or("other"), response.status().as_u16());
+    if response.headers().contains_key(dispatch::REQUEST_ID_HEADER) {
+        response
+    } else {
+        dispatch::stamped(response, &dispatch::new_request_id())
+    }
+}
+
+/// A path that is none.
+async fn nothing_here() -> Response {
+    let request_id = dispatch::new_request_id();
+    let response = ApiError::missing("path", "path").response("success", &request_id);
+    dispatch::stamped(response, &request_id)
 }

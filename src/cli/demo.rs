@@ -1,15 +1,19 @@
 //! `tollgate demo`: the whole thing on this machine, with one call to look at.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tollgate_rating::Money;
 
 use super::answer::{Answer, Failure, Outcome};
 use super::call::{self, CallArgs, PlayedCall};
+use crate::accounts::keys;
 use crate::accounts::ops::{self, NewClient, NewReseller};
 use crate::app::desk::Desk;
 use crate::app::node::Node;
@@ -57,7 +61,7 @@ pub async fn run(config: &Config, args: DemoArgs, json: bool) -> Outcome {
     outcome
 }
 
-async fn play(mut config: Config, folder: &std::path::Path, once: bool, json: bool) -> Outcome {
+async fn play(mut config: Config, folder: &Path, once: bool, json: bool) -> Outcome {
     std::fs::create_dir_all(folder)
         .map_err(|e| Failure::new("data", format!("{} cannot be made: {e}", folder.display())))?;
     config.database.url = format!("sqlite://{}", folder.join("tollgate.db").display());
@@ -85,7 +89,10 @@ async fn play(mut config: Config, folder: &std::path::Path, once: bool, json: bo
     };
     let skip = async |time| clock.skip(time);
     let played = call::play(&server, &call, &*clock, skip).await?;
-    let shown = show(&node.desk, &played, before).await?;
+    let mut shown = show(&node.desk, &played, before).await?;
+    let keys = keys(&node.desk, folder).await?;
+    shown.json["http"] = json!(node.http.to_string());
+    shown.json["keys"] = json!({ "client": keys.client, "reseller": keys.reseller });
     if once {
         node.run(std::future::ready(())).await.map_err(|e| Failure::new("crashed", e.to_string()))?;
         return Ok(shown);
@@ -93,7 +100,7 @@ async fn play(mut config: Config, folder: &std::path::Path, once: bool, json: bo
     let text = if json {
         shown.json.to_string()
     } else {
-        format!("{}\n{}", shown.text, how_to_go_on(&node, folder))
+        format!("{}\n{}", shown.text, how_to_go_on(&node, folder, &keys))
     };
     say(&text);
     let told = super::system::told_to_stop()?;
@@ -155,6 +162,32 @@ async fn make(desk: &Desk) -> Result<(), Failure> {
     ops::credit(desk, RESELLER, euros(100), "demo").await?;
     ops::credit(desk, CLIENT, euros(10), "demo").await?;
     Ok(())
+}
+
+/// The demo's own API keys.
+#[derive(Serialize, Deserialize)]
+struct DemoKeys {
+    client: String,
+    reseller: String,
+}
+
+/// The keys of the client and of the reseller, made once and kept beside the demo's database.
+async fn keys(desk: &Desk, folder: &Path) -> Result<DemoKeys, Failure> {
+    let file = folder.join("keys.json");
+    let failed = |e: std::io::Error| Failure::new("data", format!("{} cannot be used: {e}", file.display()));
+    if let Ok(text) = std::fs::read_to_string(&file)
+        && let Ok(kept) = serde_json::from_str(&text)
+    {
+        return Ok(kept);
+    }
+    let client = keys::create(desk, CLIENT, false).await?.key;
+    let reseller = keys::create(desk, RESELLER, false).await?.key;
+    let made = DemoKeys { client, reseller };
+    let text = serde_json::to_string(&made).map_err(|e| Failure::new("data", e.to_string()))?;
+    let mut options = std::fs::OpenOptions::new();
+    let mut out = options.write(true).create(true).truncate(true).mode(0o600).open(&file).map_err(failed)?;
+    out.write_all(text.as_bytes()).map_err(failed)?;
+    Ok(made)
 }
 
 /// What the client and the reseller have.
@@ -266,15 +299,24 @@ fn lines(
     .join("\n")
 }
 
-fn how_to_go_on(node: &Node, folder: &std::path::Path) -> String {
+fn how_to_go_on(node: &Node, folder: &Path, keys: &DemoKeys) -> String {
     let database = folder.join("tollgate.db");
     format!(
-        "\nServing: FastAGI on {}, health and metrics on {}. Ctrl-C ends it.\n\
+        "\nServing: FastAGI on {}, HTTP APIs on {}, health and metrics on {}. Ctrl-C ends it.\n\
+         As the client:  curl -H 'X-API-Key: {}' 'http://{}/client-api/index.php?endpoint=me'\n\
+         As the reseller: curl -H 'X-API-Key: {}' 'http://{}/reseller-api/index.php?endpoint=me'\n\
+         Every endpoint: http://{}/docs\n\
          Another call:   tollgate call {CLIENT} 447400123456 --talk 30\n\
          An Asterisk:    README.md, \"From an empty Asterisk box to a metered call\"; this server's TG_AGI is {}.\n\
          Commands:       TOLLGATE_DATABASE__URL=sqlite://{} tollgate account show {CLIENT}",
         node.fastagi,
+        node.http,
         node.internal,
+        keys.client,
+        node.http,
+        keys.reseller,
+        node.http,
+        node.http,
         node.fastagi,
         database.display(),
     )
@@ -304,8 +346,11 @@ mod tests {
         let margin = amount("/reseller/charge").checked_sub(amount("/carrier/cost")).unwrap();
         assert_eq!(margin, amount("/margin"));
         assert_eq!(shown["settled"], true);
+        let key = shown["keys"]["client"].as_str().unwrap_or_default();
+        assert!(key.len() >= 28, "a client's key has 160 bits or more: {key}");
         // A second run finds everything there and charges one more call.
         let again = play(Config::default(), folder.path(), true, true).await.unwrap().json;
         assert_eq!(again["client"]["balance_before"], shown["client"]["balance_after"]);
+        assert_eq!(again["keys"], shown["keys"]);
     }
 }

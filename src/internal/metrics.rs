@@ -1,7 +1,9 @@
 //! What the service counts, in Prometheus' text form.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crate::ledger::spool::SpoolCounters;
 
@@ -43,6 +45,8 @@ pub struct Metrics {
     pub link_loss_exposed_nanos: AtomicU64,
     latency: [AtomicU64; LATENCY_BOUNDS_US.len() + 1],
     latency_sum_us: AtomicU64,
+    /// Answers of the public HTTP APIs, by API and status.
+    http: Mutex<BTreeMap<(&'static str, u16), u64>>,
 }
 
 /// The machine codes of refusals.
@@ -68,6 +72,12 @@ impl Metrics {
         if let Some(index) = REASONS.iter().position(|known| *known == reason) {
             self.calls_denied[index].fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Counts an answer of a public HTTP API.
+    pub fn http_answered(&self, api: &'static str, status: u16) {
+        let mut http = self.http.lock().unwrap_or_else(PoisonError::into_inner);
+        *http.entry((api, status)).or_default() += 1;
     }
 
     /// Notes how long an authorise took.
@@ -130,6 +140,11 @@ impl Metrics {
         let name = "tollgate_calls_short";
         let _ = writeln!(out, "# HELP {name} Live calls that end unless credit arrives\n# TYPE {name} gauge");
         let _ = writeln!(out, "{name} {}", self.calls_short.load(Ordering::Relaxed));
+        let name = "tollgate_http_requests_total";
+        let _ = writeln!(out, "# HELP {name} Answers of the public HTTP APIs\n# TYPE {name} counter");
+        for ((api, status), count) in &*self.http.lock().unwrap_or_else(PoisonError::into_inner) {
+            let _ = writeln!(out, "{name}{{api=\"{api}\",status=\"{status}\"}} {count}");
+        }
         let name = "tollgate_authorize_us";
         let _ = writeln!(out, "# HELP {name} Time to decide, microseconds\n# TYPE {name} histogram");
         let mut seen = 0;
@@ -187,6 +202,8 @@ mod tests {
         metrics.denied("no_credit");
         metrics.denied("no_credit");
         metrics.authorised_in_us(30);
+        metrics.http_answered("client-api", 200);
+        metrics.http_answered("client-api", 200);
         metrics.authorised_in_us(5_000_000);
         let text = metrics.render(3);
         assert!(text.contains("tollgate_calls_denied_total{reason=\"no_credit\"} 2"), "{text}");
@@ -194,5 +211,7 @@ mod tests {
         assert!(text.contains("tollgate_authorize_us_bucket{le=\"50\"} 1"), "{text}");
         assert!(text.contains("tollgate_authorize_us_bucket{le=\"+Inf\"} 2"), "{text}");
         assert!(text.contains("tollgate_authorize_us_count 2"), "{text}");
+        let http = "tollgate_http_requests_total{api=\"client-api\",status=\"200\"} 2";
+        assert!(text.contains(http), "{text}");
     }
 }

@@ -37,6 +37,11 @@ async fn what_is_wrong_with_a_request_is_said_before_its_endpoint_is_reached() {
     assert_eq!(client.read("client-api", "me&endpoint=me").await.refused(400), "bad_request");
     assert_eq!(client.read("client-api", "me&api_key=x").await.refused(400), "key_in_url");
     assert_eq!(client.read("reseller-api", "me").await.refused(403), "wrong_key_kind");
+    let nowhere = client.get("/nowhere").await;
+    assert_eq!(nowhere.refused(404), "not_found");
+    assert_eq!(nowhere.headers["x-request-id"], nowhere.json()["request_id"].as_str().unwrap());
+    assert!(client.get("/openapi.json").await.headers.contains_key("x-request-id"));
+    client.get("/client-api/?endpoint=me").await.ok();
     let posted = client.write("client-api", "me", &json!({})).await;
     assert_eq!(posted.refused(405), "method_not_allowed");
     assert_eq!(posted.headers["allow"], "GET");

@@ -7,6 +7,7 @@
 
 mod ami_link;
 mod ami_trouble;
+mod api_connections;
 mod api_edges;
 mod app;
 mod calls_charging;
