@@ -8,7 +8,9 @@
 mod ami_link;
 mod ami_trouble;
 mod api_connections;
+mod api_documents;
 mod api_edges;
+mod api_roles;
 mod app;
 mod calls_charging;
 mod calls_credit;
