@@ -19,7 +19,8 @@ fn the_table_of_requests_has_every_endpoint_and_no_other() {
     let mut routed: BTreeSet<String> = BTreeSet::new();
     for surface in Surface::ALL {
         let titles = surface.routes().iter();
-        routed.extend(titles.map(|route| format!("{} {} {}", surface.path(), route.verb.as_str(), route.name)));
+        routed
+            .extend(titles.map(|route| format!("{} {} {}", surface.path(), route.verb.as_str(), route.name)));
     }
     routed.extend(ACTIONS.map(|action| format!("subaccounts POST {action}")));
     let missing: Vec<_> = routed.difference(&listed).collect();
@@ -57,10 +58,10 @@ async fn follow(api: &str) -> Vec<String> {
         let line = entry.line(&names["at"], &key, &names);
         let (status, text) = tokio::task::spawn_blocking(move || run(&line)).await.unwrap();
         let answer: Value = serde_json::from_str(&text).unwrap_or_default();
-        let mut wrong = entry.faults(&answer);
-        if status != 200 {
-            wrong.insert(0, format!("status {status}"));
-        }
+        let wrong = match status {
+            200 => entry.faults(&answer),
+            refused => vec![format!("status {refused}")],
+        };
         if wrong.is_empty() {
             deployment.remember(&entry, &answer);
         } else {

@@ -117,7 +117,11 @@ async fn a_plan_of_another_house_is_a_plan_that_does_not_exist() {
     let deployment = Deployment::start(&[]).await;
     let plan = &deployment.names["offered_plan"];
     for (role, path, body) in [
-        ("other_reseller", "/reseller-api/index.php?endpoint=change-plan", r#"{"login":"bob","plan_id":PLAN}"#),
+        (
+            "other_reseller",
+            "/reseller-api/index.php?endpoint=change-plan",
+            r#"{"login":"bob","plan_id":PLAN}"#,
+        ),
         ("other_reseller", "/reseller-api/v1/create-client", r#"{"login":"carol","plan_id":PLAN}"#),
         ("other_client", "/client-api/v1/change-plan", r#"{"id_plan":PLAN}"#),
     ] {

@@ -7,9 +7,12 @@
 
 mod ami_link;
 mod ami_trouble;
+mod api_canary;
 mod api_connections;
 mod api_documents;
 mod api_edges;
+mod api_hostile;
+mod api_kill;
 mod api_roles;
 mod app;
 mod calls_charging;

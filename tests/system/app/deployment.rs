@@ -21,8 +21,16 @@ pub(crate) const LOOKED_AT: &str = "1234567892";
 pub(crate) const JANUS_SECRET: &str = "canary-janus-token-secret";
 
 /// Everybody who may ask, by name: those with a good key, those with a bad one, those with none.
-pub(crate) const ROLES: [&str; 8] =
-    ["no_key", "bad_key", "revoked_key", "client", "other_client", "reseller", "other_reseller", "subaccount"];
+pub(crate) const ROLES: [&str; 8] = [
+    "no_key",
+    "bad_key",
+    "revoked_key",
+    "client",
+    "other_client",
+    "reseller",
+    "other_reseller",
+    "subaccount",
+];
 
 /// A served program with the documents' reseller and clients, another reseller with a client, and a key for each role.
 pub(crate) struct Deployment {
@@ -109,9 +117,7 @@ impl Deployment {
     pub(crate) async fn send(&self, role: &str, request: &OnTheWire) -> Answered {
         let headers: Vec<(&str, &str)> =
             request.content_type.iter().map(|content_type| ("Content-Type", *content_type)).collect();
-        self.script(role)
-            .ask(request.method.clone(), &request.path, &headers, request.body.clone())
-            .await
+        self.script(role).ask(request.method.clone(), &request.path, &headers, request.body.clone()).await
     }
 
     /// Notes what later requests name.

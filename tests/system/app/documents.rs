@@ -138,9 +138,7 @@ impl Documented {
     }
 
     fn with_ids(&self, names: &Names) -> String {
-        let line =
-            self.but.iter().fold(self.curl.clone(), |line, (old, new)| line.replace(old, &filled(new, names)));
-        line
+        self.but.iter().fold(self.curl.clone(), |line, (old, new)| line.replace(old, &filled(new, names)))
     }
 
     /// The same request as curl sends it.

@@ -39,7 +39,10 @@ fn either(a: &Value, b: &Value) -> Value {
         (Value::String(a), Value::String(b)) => {
             let null = if a.ends_with('?') || b.ends_with('?') { "?" } else { "" };
             let (a, b) = (a.trim_end_matches('?'), b.trim_end_matches('?'));
-            assert!(a == b || [a, b] == ["text", "d4"] || [a, b] == ["d4", "text"], "rows are alike: {a}, {b}");
+            assert!(
+                a == b || [a, b] == ["text", "d4"] || [a, b] == ["d4", "text"],
+                "rows are alike: {a}, {b}"
+            );
             format!("{}{null}", if a == b { a } else { "text" }).into()
         }
         _ => panic!("rows are alike: {a}, {b}"),
@@ -83,12 +86,11 @@ impl Check {
             (Value::Object(members), Value::Object(has)) => {
                 for (name, member) in members {
                     let path = format!("{path}/{name}");
-                    match has.get(name) {
-                        Some(value) => self.compare(member, value, &path),
-                        None => {
-                            self.seen.insert(path.clone());
-                            self.faults.push(format!("{path} is missing"));
-                        }
+                    if let Some(value) = has.get(name) {
+                        self.compare(member, value, &path);
+                    } else {
+                        self.seen.insert(path.clone());
+                        self.faults.push(format!("{path} is missing"));
                     }
                 }
             }
@@ -142,7 +144,10 @@ fn a_shape_is_told_from_its_like() {
     let shape = of_example(&serde_json::json!({"ok": true, "rows": [{"a": "1.0000"}, {"a": null}], "n": 1}));
     assert_eq!(shape, serde_json::json!({"ok": "bool", "rows": [{"a": "d4?"}], "n": "num"}));
     let faults = |answer: Value| faults(&shape, &answer);
-    assert_eq!(faults(serde_json::json!({"ok": true, "rows": [{"a": "0.12345"}], "n": 2.5, "more": 1})), [""; 0]);
+    assert_eq!(
+        faults(serde_json::json!({"ok": true, "rows": [{"a": "0.12345"}], "n": 2.5, "more": 1})),
+        [""; 0]
+    );
     assert_eq!(faults(serde_json::json!({"ok": true, "rows": [{"a": "0.123"}], "n": 2})).len(), 1);
     assert_eq!(faults(serde_json::json!({"ok": 1, "rows": [], "n": "2"})).len(), 4);
 }
