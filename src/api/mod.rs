@@ -8,6 +8,7 @@ pub mod amount;
 mod body;
 pub mod client;
 mod dispatch;
+mod docs;
 pub mod endpoint;
 pub mod error;
 mod idempotency;

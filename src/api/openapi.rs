@@ -15,6 +15,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, Securi
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, RefOr, Required};
 use utoipa::{IntoParams as _, PartialSchema as _, ToSchema as _};
 
+use super::docs;
 use super::endpoint::{Endpoint, Verb};
 use super::error::ApiErrorBody;
 use super::surface::Surface;
@@ -148,14 +149,13 @@ pub(super) fn document(config: &Config) -> OpenApi {
         .build()
 }
 
-/// `/openapi.json`.
+/// `/openapi.json`, and the page made from it.
 pub(super) fn router(config: &Config) -> Router {
-    let text = document(config).to_json().unwrap_or_default();
-    Router::new().route(
-        "/openapi.json",
-        get(move || {
-            let text = text.clone();
-            async move { ([(header::CONTENT_TYPE, "application/json")], text) }
-        }),
-    )
+    let document = serde_json::to_value(document(config)).unwrap_or_default();
+    let text = document.to_string();
+    let json = get(move || {
+        let text = text.clone();
+        async move { ([(header::CONTENT_TYPE, "application/json")], text) }
+    });
+    Router::new().route("/openapi.json", json).merge(docs::router(&document))
 }
