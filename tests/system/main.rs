@@ -7,10 +7,15 @@
 
 mod ami_link;
 mod ami_trouble;
+mod api_canary;
 mod api_connections;
+mod api_documents;
 mod api_edges;
+mod api_hostile;
+mod api_kill;
 mod api_payments;
 mod api_portal;
+mod api_roles;
 mod api_transfers;
 mod app;
 mod calls_charging;

@@ -222,6 +222,7 @@ pub(crate) struct Serving {
     child: Child,
     pub(crate) fastagi: SocketAddr,
     pub(crate) internal: SocketAddr,
+    pub(crate) http: SocketAddr,
     log: Arc<Mutex<String>>,
 }
 
@@ -239,11 +240,11 @@ impl Serving {
             let fields = serde_json::from_str::<Value>(&line).unwrap_or_default()["fields"].clone();
             if fields["message"] == "serving" {
                 let address = |key: &str| fields[key].as_str().unwrap().parse().unwrap();
-                listens = Some((address("fastagi.address"), address("internal.address")));
+                listens = Some(["fastagi.address", "internal.address", "http.address"].map(address));
                 break;
             }
         }
-        let Some((fastagi, internal)) = listens else {
+        let Some([fastagi, internal, http]) = listens else {
             let _ = child.wait();
             return Err(early);
         };
@@ -256,7 +257,7 @@ impl Serving {
                 log.push('\n');
             }
         });
-        Ok(Self { child, fastagi, internal, log })
+        Ok(Self { child, fastagi, internal, http, log })
     }
 
     /// Ends it without a chance to say anything: kill -9.
