@@ -3,6 +3,8 @@
 //! [`ops`] changes them in the store; [`directory`] holds them in memory for authorising,
 //! [`phones`] their peers.
 
+pub mod callerids;
+pub mod credentials;
 pub mod directory;
 pub mod keys;
 pub mod login;
@@ -10,6 +12,7 @@ pub mod money;
 pub mod ops;
 pub mod password;
 pub mod phones;
+pub mod vouchers;
 
 use jiff::Timestamp;
 use serde::Serialize;

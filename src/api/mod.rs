@@ -5,6 +5,7 @@
 //! `peers` and `catalog`; they hold no SQL and do no sums.
 
 pub mod amount;
+mod attempts;
 mod body;
 pub mod client;
 mod dispatch;
@@ -15,6 +16,7 @@ mod limits;
 mod openapi;
 pub mod query;
 pub mod reseller;
+pub mod rows;
 pub mod server;
 pub mod surface;
 
@@ -23,6 +25,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::any;
 
+use self::attempts::Attempts;
 use self::idempotency::Repeats;
 use self::limits::Limits;
 use self::surface::Surface;
@@ -39,6 +42,7 @@ pub struct Api {
     pub calls: Arc<Calls>,
     limits: Limits,
     repeats: Repeats,
+    attempts: Attempts,
 }
 
 impl std::fmt::Debug for Api {
@@ -51,7 +55,7 @@ impl Api {
     /// The APIs of a running service.
     pub fn new(desk: Arc<Desk>, calls: Arc<Calls>) -> Arc<Self> {
         let limits = Limits::new(&desk.config.http);
-        Arc::new(Self { desk, calls, limits, repeats: Repeats::default() })
+        Arc::new(Self { desk, calls, limits, repeats: Repeats::default(), attempts: Attempts::default() })
     }
 
     /// Whose a key is.

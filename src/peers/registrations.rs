@@ -5,6 +5,7 @@
 //! must go.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
 
@@ -14,6 +15,8 @@ use crate::ami::{Action, AmiError, Link, Links};
 pub const FAMILY: &str = "registrar/contact";
 /// Questions under way at once to one server.
 const AT_ONCE: usize = 16;
+/// How long a list waits for Asterisk.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The keys of a peer's contacts.
 ///
@@ -54,6 +57,12 @@ pub async fn registered(links: &Links, names: &[&str]) -> HashMap<String, bool> 
         }
     }
     found
+}
+
+/// As [`registered`], for a list that is shown at once: whom no server has answered about within [`PATIENCE`] is not.
+pub async fn registered_at_once(links: Option<&Links>, names: &[&str]) -> HashMap<String, bool> {
+    let Some(links) = links else { return HashMap::new() };
+    tokio::time::timeout(PATIENCE, registered(links, names)).await.unwrap_or_default()
 }
 
 async fn registered_at<'a>(link: &Link, name: &'a str) -> (&'a str, Result<bool, AmiError>) {
