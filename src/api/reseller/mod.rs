@@ -1,8 +1,12 @@
 //! `/reseller-api/`: what resellers ask, and their white-label portals for them.
 
 mod client_auth;
+mod client_callerids;
+mod client_calls;
 mod client_dashboard;
+mod client_failed_calls;
 mod client_profile_update;
+mod client_refills;
 mod client_sip;
 mod client_softphone_token;
 mod fields;
@@ -31,5 +35,9 @@ pub(super) fn routes() -> Vec<Route> {
         route::<reset_client_sip_password::ResetClientSipPassword>(),
         route::<client_profile_update::ClientProfileUpdate>(),
         route::<client_softphone_token::ClientSoftphoneToken>(),
+        route::<client_calls::ClientCalls>(),
+        route::<client_failed_calls::ClientFailedCalls>(),
+        route::<client_refills::ClientRefills>(),
+        route::<client_callerids::ClientCallerids>(),
     ]
 }
