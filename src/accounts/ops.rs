@@ -6,7 +6,7 @@ use tollgate_rating::number::DialRules;
 
 use super::login::{self, LoginError};
 use super::{AccountLimits, AccountRecord, Kind, MAX_CHAIN};
-use crate::app::desk::{Desk, DeskError};
+use crate::app::desk::{Desk, DeskError, FEED_ACCOUNT};
 use crate::ledger::LedgerError;
 use crate::peers;
 use crate::store::{Reserved, StoreError, Tx};
@@ -246,6 +246,31 @@ pub async fn set(desk: &Desk, login: &str, change: AccountChange) -> Result<Acco
     tx.commit().await?;
     desk.account_changed(account.id).await?;
     show(desk, login).await
+}
+
+/// Gives a client another plan of whoever is above it, and with it its subaccounts. Somebody else's plan is as one that
+/// does not exist; the one it has already may be anybody's.
+pub async fn change_plan(desk: &Desk, account_id: i64, plan_id: i64) -> Result<(), OpsError> {
+    let mut tx = begin(desk).await?;
+    let client = tx.account_by_id(account_id).await?.filter(|account| account.kind == Kind::Client);
+    let client = client.ok_or_else(|| OpsError::UnknownAccount(account_id.to_string()))?;
+    if client.plan_id != plan_id && tx.plan_owner(plan_id).await? != Some(client.parent_id) {
+        return Err(OpsError::UnknownPlan(plan_id.to_string()));
+    }
+    let mut changed = tx.subaccounts_of(client.id).await?;
+    changed.insert(0, client);
+    changed.retain(|account| account.plan_id != plan_id);
+    let now = desk.clock.now();
+    for account in &mut changed {
+        account.plan_id = plan_id;
+        tx.update_account(account).await?;
+        tx.append_feed(FEED_ACCOUNT, account.id, now).await?;
+    }
+    tx.commit().await?;
+    for account in &changed {
+        desk.account_changed(account.id).await?;
+    }
+    Ok(())
 }
 
 /// Puts money into an account, or takes it back where the amount is below zero.
