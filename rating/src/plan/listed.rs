@@ -29,7 +29,8 @@ impl PricedTariff {
     pub fn rate_count(&self) -> usize {
         let index = self.tariff().index();
         let further = |prefix: &Prefix| {
-            index.position(*prefix).is_none() && index.lookup_digits(prefix.value(), prefix.digits()).is_some()
+            index.position(*prefix).is_none()
+                && index.lookup_digits(prefix.value(), prefix.digits()).is_some()
         };
         let overridden: BTreeSet<Prefix> =
             self.levels().iter().flat_map(|level| level.overrides()).map(|(prefix, _)| prefix).collect();
@@ -90,7 +91,8 @@ mod tests {
                 (prefix.to_string(), destination.to_string(), rate.price_per_minute(at).to_string())
             })
             .collect();
-        let row = |digits: &str, name: &str, price: &str| (digits.to_owned(), name.to_owned(), price.to_owned());
+        let row =
+            |digits: &str, name: &str, price: &str| (digits.to_owned(), name.to_owned(), price.to_owned());
         let expected = [
             row("33", "France", "0.084"),
             row("49", "Germany", "0.012"),
