@@ -4,6 +4,7 @@
 //! [`phones`] their peers.
 
 pub mod callerids;
+pub mod clients;
 pub mod credentials;
 pub mod delays;
 pub mod directory;

@@ -12,6 +12,8 @@ const BY_LOGIN: &str = include_str!("../../sql/queries/accounts_by_login.sql");
 const BY_ID: &str = include_str!("../../sql/queries/accounts_by_id.sql");
 const PAGE: &str = include_str!("../../sql/queries/accounts_page.sql");
 const SUBACCOUNTS_OF: &str = include_str!("../../sql/queries/accounts_subaccounts_of.sql");
+const CLIENTS_OF: &str = include_str!("../../sql/queries/accounts_clients_of.sql");
+const CLIENTS_COUNT: &str = include_str!("../../sql/queries/accounts_clients_count.sql");
 const NAME_INSERT: &str = include_str!("../../sql/queries/names_insert.sql");
 const NAME_FIND: &str = include_str!("../../sql/queries/names_find.sql");
 const PLAN_ID: &str = include_str!("../../sql/queries/plan_id.sql");
@@ -241,5 +243,21 @@ impl Store {
         let rows: Vec<AccountRow> =
             on!(&mut reader, c => sqlx::query_as(PAGE).bind(id).bind(PAGE_ROWS).fetch_all(c).await)?;
         rows.into_iter().map(AccountRow::record).collect()
+    }
+
+    /// A page of a reseller's own clients, newest first, and how many there are.
+    pub async fn clients_of(
+        &self,
+        reseller_id: i64,
+        limit: i64,
+        offset: i64,
+    ) -> Result<(Vec<AccountRecord>, i64), StoreError> {
+        let mut reader = self.reader().await?;
+        let (total,): (i64,) =
+            on!(&mut reader, c => sqlx::query_as(CLIENTS_COUNT).bind(reseller_id).fetch_one(c).await)?;
+        let rows: Vec<AccountRow> = on!(&mut reader, c => sqlx::query_as(CLIENTS_OF)
+            .bind(reseller_id).bind(limit).bind(offset).fetch_all(c).await)?;
+        let page: Result<Vec<_>, _> = rows.into_iter().map(AccountRow::record).collect();
+        Ok((page?, total))
     }
 }
