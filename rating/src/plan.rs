@@ -1,5 +1,6 @@
 //! A plan: a tariff as it is sold, with the markups of the plans between.
 
+mod listed;
 mod markup;
 mod rounding;
 
@@ -13,6 +14,7 @@ use crate::{
     call_rate::{CallRate, Form, Head, Step, WindowTerms, Windowed},
     money::Money,
     number::E164,
+    prefix::Prefix,
     tariff::{FoundForm, FoundStep, Tariff},
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -100,14 +102,24 @@ impl PricedTariff {
     /// The rate of a call to a number that is authorised at this instant. It stays the call's rate, whatever
     /// becomes of the tariff and whenever its validity ends.
     pub fn rate(&self, number: E164, at: Timestamp) -> Result<CallRate, NoRate> {
+        self.rate_of_digits(number.value(), number.digits(), at)
+    }
+
+    /// The rate, at this instant, of calls to numbers that begin with this prefix and with no longer one that has a
+    /// price: what a price list says of it.
+    pub fn rate_of_prefix(&self, prefix: Prefix, at: Timestamp) -> Result<CallRate, NoRate> {
+        self.rate_of_digits(prefix.value(), prefix.digits(), at)
+    }
+
+    fn rate_of_digits(&self, value: u64, digits: u8, at: Timestamp) -> Result<CallRate, NoRate> {
         let terms = &*self.terms;
-        let found = self.tariff.find(number, at, &terms.zone).ok_or(NoRate::NoMatch)?;
+        let found = self.tariff.find_digits(value, digits, at, &terms.zone).ok_or(NoRate::NoMatch)?;
         let deck_prefix = found.prefix();
         let mut prefix = deck_prefix;
         // The last level whose override holds, and its price; the levels above mark that up.
         let mut replaced: Option<(Money, &[Arc<Derivation>])> = None;
         for (level, above) in self.levels.iter().zip(1..) {
-            if let Some((longer, price)) = level.price_for(number, prefix) {
+            if let Some((longer, price)) = level.price_for(value, digits, prefix) {
                 prefix = longer;
                 replaced = Some((price, &self.levels[above..]));
             }

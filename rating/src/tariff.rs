@@ -154,6 +154,15 @@ impl<'a> FoundRate<'a> {
         &self.tariff.destinations[slot.destination as usize]
     }
 
+    /// Whether numbers with the prefix may not be called at any time of the week.
+    pub fn is_blocked(&self) -> bool {
+        let blocked = |slot: Slot| self.tariff.terms[slot.terms as usize].blocked;
+        match self.rate {
+            Rate::Plain(slot) => blocked(slot),
+            Rate::Scheduled(period) => period.windows.iter().all(|window| blocked(window.steps[0].1)),
+        }
+    }
+
     /// When the rate begins and ends to hold.
     pub fn validity(&self) -> (Option<ValidityBound>, Option<ValidityBound>) {
         match self.rate {
@@ -236,7 +245,23 @@ impl Tariff {
     /// are midnight in `zone`). Of several rates of that prefix that hold, the one that began last wins, then the
     /// one that ends first.
     pub fn find(&self, number: E164, at: Timestamp, zone: &TimeZone) -> Option<FoundRate<'_>> {
-        let (position, prefix) = self.index.lookup(number)?;
+        self.find_digits(number.value(), number.digits(), at, zone)
+    }
+
+    /// The rate of numbers that begin with this prefix and with no longer one: its own, or where it has none at this
+    /// instant that of the nearest shorter prefix that has.
+    pub fn find_prefix(&self, prefix: Prefix, at: Timestamp, zone: &TimeZone) -> Option<FoundRate<'_>> {
+        self.find_digits(prefix.value(), prefix.digits(), at, zone)
+    }
+
+    pub(crate) fn find_digits(
+        &self,
+        value: u64,
+        digits: u8,
+        at: Timestamp,
+        zone: &TimeZone,
+    ) -> Option<FoundRate<'_>> {
+        let (position, prefix) = self.index.lookup_digits(value, digits)?;
         self.rate_at(position, prefix, at, zone).or_else(|| {
             let mut shorter = self.index.ancestors(position);
             shorter.find_map(|(position, prefix)| self.rate_at(position, prefix, at, zone))

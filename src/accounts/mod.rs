@@ -3,6 +3,9 @@
 //! [`ops`] changes them in the store; [`directory`] holds them in memory for authorising,
 //! [`phones`] their peers.
 
+pub mod callerids;
+pub mod clients;
+pub mod credentials;
 pub mod delays;
 pub mod directory;
 pub mod keys;
@@ -15,6 +18,7 @@ pub mod phones;
 pub mod portal;
 pub mod retail_credit;
 pub mod transfers;
+pub mod vouchers;
 
 use jiff::Timestamp;
 use serde::Serialize;

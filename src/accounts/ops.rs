@@ -4,9 +4,10 @@ use tollgate_rating::Money;
 use tollgate_rating::credit::AdjustError;
 use tollgate_rating::number::DialRules;
 
+pub use super::clients::{NewClient, create_client};
 use super::login::{self, LoginError};
 use super::{AccountLimits, AccountRecord, Kind, MAX_CHAIN};
-use crate::app::desk::{Desk, DeskError};
+use crate::app::desk::{Desk, DeskError, FEED_ACCOUNT};
 use crate::ledger::LedgerError;
 use crate::peers;
 use crate::store::{Reserved, StoreError, Tx};
@@ -51,6 +52,9 @@ pub enum OpsError {
     /// No random login was free.
     #[error("no free login was found")]
     NoFreeLogin,
+    /// A password could not be hashed.
+    #[error("there is no memory for hashing a password")]
+    NoMemory,
     /// An option's value is refused.
     #[error("{field}: {reason}")]
     BadValue {
@@ -94,7 +98,9 @@ impl OpsError {
             Self::NoFreeLogin => "no_free_login",
             Self::BadValue { .. } => "bad_argument",
             Self::NotEnough { .. } => "no_credit",
-            Self::Post(_) | Self::Wallet(_) | Self::Store(_) | Self::Desk(_) => "unavailable",
+            Self::NoMemory | Self::Post(_) | Self::Wallet(_) | Self::Store(_) | Self::Desk(_) => {
+                "unavailable"
+            }
         }
     }
 }
@@ -108,19 +114,6 @@ pub struct NewReseller {
     pub plan: String,
     /// The reseller above it.
     pub parent: Option<String>,
-    /// How far below zero it may go.
-    pub credit_limit: Option<Money>,
-}
-
-/// A client to make.
-#[derive(Debug)]
-pub struct NewClient {
-    /// Its login; random when not given.
-    pub login: Option<String>,
-    /// Whose client it is; the operator's when not given.
-    pub reseller: Option<String>,
-    /// Its retail plan.
-    pub plan: String,
     /// How far below zero it may go.
     pub credit_limit: Option<Money>,
 }
@@ -205,35 +198,6 @@ pub async fn create_reseller(desk: &Desk, new: NewReseller) -> Result<Created, O
     insert(desk, tx, account, false).await
 }
 
-/// Makes a client and its main SIP account, which is named like its login, and gives it its plan's initial credit.
-pub async fn create_client(desk: &Desk, new: NewClient) -> Result<Created, OpsError> {
-    if let Some(login) = &new.login {
-        check_login(login)?;
-    }
-    let credit_limit = check_not_negative("credit-limit", new.credit_limit)?;
-    let plan_id = plan_id(desk, &new.plan).await?;
-    let initial = initial_credit(desk, plan_id).await?;
-    if initial > Money::ZERO {
-        // Whoever may not post the credit does not make the client either.
-        desk.ledger().await?;
-    }
-    let mut tx = begin(desk).await?;
-    let parent = match &new.reseller {
-        Some(login) => Some(reseller(&mut tx, login).await?.id),
-        None => None,
-    };
-    let login = match new.login {
-        Some(login) => login,
-        None => free_login(&mut tx).await?,
-    };
-    let account = fresh(desk, &mut tx, login, Kind::Client, parent, plan_id, credit_limit).await?;
-    let created = insert(desk, tx, account.clone(), true).await?;
-    if initial > Money::ZERO {
-        desk.post_credit(&account, initial, &format!("initial credit of plan {}", new.plan)).await?;
-    }
-    Ok(created)
-}
-
 /// Changes an account; what is refused changes nothing.
 pub async fn set(desk: &Desk, login: &str, change: AccountChange) -> Result<AccountView, OpsError> {
     check_change(&change)?;
@@ -246,6 +210,31 @@ pub async fn set(desk: &Desk, login: &str, change: AccountChange) -> Result<Acco
     tx.commit().await?;
     desk.account_changed(account.id).await?;
     show(desk, login).await
+}
+
+/// Gives a client another plan of whoever is above it, and with it its subaccounts. Somebody else's plan is as one that
+/// does not exist; the one it has already may be anybody's.
+pub async fn change_plan(desk: &Desk, account_id: i64, plan_id: i64) -> Result<(), OpsError> {
+    let mut tx = begin(desk).await?;
+    let client = tx.account_by_id(account_id).await?.filter(|account| account.kind == Kind::Client);
+    let client = client.ok_or_else(|| OpsError::UnknownAccount(account_id.to_string()))?;
+    if client.plan_id != plan_id && tx.plan_owner(plan_id).await? != Some(client.parent_id) {
+        return Err(OpsError::UnknownPlan(plan_id.to_string()));
+    }
+    let mut changed = tx.subaccounts_of(client.id).await?;
+    changed.insert(0, client);
+    changed.retain(|account| account.plan_id != plan_id);
+    let now = desk.clock.now();
+    for account in &mut changed {
+        account.plan_id = plan_id;
+        tx.update_account(account).await?;
+        tx.append_feed(FEED_ACCOUNT, account.id, now).await?;
+    }
+    tx.commit().await?;
+    for account in &changed {
+        desk.account_changed(account.id).await?;
+    }
+    Ok(())
 }
 
 /// Puts money into an account, or takes it back where the amount is below zero.
@@ -295,7 +284,7 @@ pub async fn show(desk: &Desk, login: &str) -> Result<AccountView, OpsError> {
 }
 
 /// Begins a transaction that holds the counters' lock, so that two that choose a name or an id do so one by one.
-async fn begin(desk: &Desk) -> Result<Tx, OpsError> {
+pub(super) async fn begin(desk: &Desk) -> Result<Tx, OpsError> {
     let mut tx = desk.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
     Ok(tx)
@@ -307,19 +296,28 @@ async fn insert(
     account: AccountRecord,
     with_sip: bool,
 ) -> Result<Created, OpsError> {
-    if tx.name_owner(&account.login).await?.is_some() || tx.trunk_endpoint_exists(&account.login).await? {
-        return Err(OpsError::NameTaken(account.login));
-    }
-    tx.insert_account(&account).await?;
-    let position = tx.append_feed("account", account.id, account.created_at).await?;
-    let sip_password =
-        if with_sip { Some(peers::ops::insert_main(desk, &mut tx, &account, position).await?) } else { None };
+    let sip_password = insert_rows(desk, &mut tx, &account, with_sip).await?;
     tx.commit().await?;
     desk.account_changed(account.id).await?;
     Ok(Created { id: account.id, login: account.login, sip_password })
 }
 
-async fn fresh(
+/// Writes an account, and its main SIP account where it has one, whose password is returned.
+pub(super) async fn insert_rows(
+    desk: &Desk,
+    tx: &mut Tx,
+    account: &AccountRecord,
+    with_sip: bool,
+) -> Result<Option<String>, OpsError> {
+    if tx.name_owner(&account.login).await?.is_some() || tx.trunk_endpoint_exists(&account.login).await? {
+        return Err(OpsError::NameTaken(account.login.clone()));
+    }
+    tx.insert_account(account).await?;
+    let position = tx.append_feed(FEED_ACCOUNT, account.id, account.created_at).await?;
+    Ok(if with_sip { Some(peers::ops::insert_main(desk, tx, account, position).await?) } else { None })
+}
+
+pub(super) async fn fresh(
     desk: &Desk,
     tx: &mut Tx,
     login: String,
@@ -344,7 +342,7 @@ async fn fresh(
     })
 }
 
-async fn free_login(tx: &mut Tx) -> Result<String, OpsError> {
+pub(super) async fn free_login(tx: &mut Tx) -> Result<String, OpsError> {
     for _ in 0..LOGIN_TRIES {
         let login = login::generate();
         if tx.name_owner(&login).await?.is_none() {
@@ -354,7 +352,7 @@ async fn free_login(tx: &mut Tx) -> Result<String, OpsError> {
     Err(OpsError::NoFreeLogin)
 }
 
-async fn reseller(tx: &mut Tx, login: &str) -> Result<AccountRecord, OpsError> {
+pub(super) async fn reseller(tx: &mut Tx, login: &str) -> Result<AccountRecord, OpsError> {
     let account =
         tx.account_by_login(login).await?.ok_or_else(|| OpsError::UnknownAccount(login.to_owned()))?;
     if account.kind == Kind::Reseller { Ok(account) } else { Err(OpsError::NotAReseller(login.to_owned())) }
@@ -375,18 +373,11 @@ async fn plan_id(desk: &Desk, name: &str) -> Result<i64, OpsError> {
     desk.store.plan_id(name).await?.ok_or_else(|| OpsError::UnknownPlan(name.to_owned()))
 }
 
-/// What a plan gives to its new clients.
-async fn initial_credit(desk: &Desk, plan_id: i64) -> Result<Money, OpsError> {
-    let plans = desk.store.current_plans().await?;
-    let plan = plans.into_iter().find(|plan| plan.plan_id == plan_id);
-    Ok(plan.map_or(Money::ZERO, |plan| Money::from_nanos(plan.initial_credit)))
-}
-
-fn check_login(login: &str) -> Result<(), OpsError> {
+pub(super) fn check_login(login: &str) -> Result<(), OpsError> {
     login::check(login).map_err(|source| OpsError::BadLogin { login: login.to_owned(), source })
 }
 
-fn check_not_negative(field: &'static str, amount: Option<Money>) -> Result<Money, OpsError> {
+pub(super) fn check_not_negative(field: &'static str, amount: Option<Money>) -> Result<Money, OpsError> {
     let amount = amount.unwrap_or(Money::ZERO);
     if amount.is_negative() || amount > MAX_CREDIT {
         return Err(OpsError::BadValue { field, reason: "must be 0 to 1000000000".to_owned() });

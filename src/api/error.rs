@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use crate::accounts::money::MoveError;
 use crate::accounts::ops::OpsError;
 use crate::app::desk::DeskError;
+use crate::catalog::CatalogError;
 use crate::catalog::admin::AdminError;
 use crate::ledger::LedgerError;
 use crate::peers::ops::PeerError;
@@ -183,7 +184,7 @@ impl From<OpsError> for ApiError {
             OpsError::TooDeep(_) => Self::refused("too_deep", text),
             OpsError::NameTaken(_) => Self::conflict("login_taken", "login: it is taken").at("login"),
             OpsError::BadLogin { source, .. } => Self::bad_field("login", source),
-            OpsError::NoFreeLogin => Self::away(),
+            OpsError::NoFreeLogin | OpsError::NoMemory => Self::away(),
             OpsError::BadValue { field, reason } => Self::bad_field(field, reason),
             OpsError::NotEnough { .. } => Self::no_credit("there is not enough credit"),
             OpsError::Post(error) => error.into(),
@@ -226,7 +227,21 @@ impl From<AdminError> for ApiError {
             AdminError::Exists { .. } => Self::conflict("exists", text),
             AdminError::Invalid { field, reason } => Self::bad_field(field, reason),
             AdminError::TooDeep { .. } => Self::refused("too_deep", text),
+            AdminError::PlanLimit { limit, .. } => {
+                Self::refused("plan_limit", format!("the account may own {limit} plans, and owns as many"))
+            }
             AdminError::Store(error) => error.into(),
+            error => Self::fault(&error),
+        }
+    }
+}
+
+impl From<CatalogError> for ApiError {
+    fn from(error: CatalogError) -> Self {
+        match error {
+            CatalogError::Unusable(_) => Self::refused("no_prices", "the plan has no prices at the moment"),
+            CatalogError::Admin(error) => error.into(),
+            CatalogError::Store(error) => error.into(),
             error => Self::fault(&error),
         }
     }

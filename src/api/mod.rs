@@ -5,6 +5,7 @@
 //! `peers` and `catalog`; they hold no SQL and do no sums.
 
 pub mod amount;
+mod attempts;
 mod body;
 pub mod client;
 mod dispatch;
@@ -16,6 +17,7 @@ mod limits;
 mod openapi;
 pub mod query;
 pub mod reseller;
+pub mod rows;
 pub mod server;
 pub mod surface;
 
@@ -27,6 +29,7 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::any;
 
+use self::attempts::Attempts;
 use self::error::ApiError;
 use self::idempotency::Repeats;
 use self::limits::Limits;
@@ -47,6 +50,7 @@ pub struct Api {
     repeats: Repeats,
     /// Wrong passwords that portals passed on.
     delays: Delays,
+    attempts: Attempts,
 }
 
 impl std::fmt::Debug for Api {
@@ -59,7 +63,14 @@ impl Api {
     /// The APIs of a running service.
     pub fn new(desk: Arc<Desk>, calls: Arc<Calls>) -> Arc<Self> {
         let limits = Limits::new(&desk.config.http);
-        Arc::new(Self { desk, calls, limits, repeats: Repeats::default(), delays: Delays::default() })
+        Arc::new(Self {
+            desk,
+            calls,
+            limits,
+            repeats: Repeats::default(),
+            delays: Delays::default(),
+            attempts: Attempts::default(),
+        })
     }
 
     /// Forgets those who have not asked for a while.

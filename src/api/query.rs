@@ -67,6 +67,19 @@ pub struct Limit(pub i64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Offset(pub i64);
 
+impl Limit {
+    /// As many rows as there can be.
+    pub const fn most() -> Self {
+        Self(MAX_LIMIT)
+    }
+}
+
+/// The rows of a whole list that are asked for.
+pub fn cut<T>(rows: Vec<T>, limit: Limit, offset: Offset) -> Vec<T> {
+    let count = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
+    rows.into_iter().skip(count(offset.0)).take(count(limit.0)).collect()
+}
+
 impl Default for Limit {
     fn default() -> Self {
         Self(DEFAULT_LIMIT)
@@ -105,6 +118,20 @@ pub struct Page {
     #[param(value_type = Option<i64>, minimum = 1)]
     pub limit: Limit,
     /// How many of the newest are left out.
+    #[serde(default)]
+    #[param(value_type = Option<i64>, minimum = 0)]
+    pub offset: Offset,
+}
+
+/// Which rows of a list that is short by nature: all of them where nothing is said.
+#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ShortPage {
+    /// How many rows, at most 200.
+    #[serde(default = "Limit::most")]
+    #[param(value_type = Option<i64>, minimum = 1)]
+    pub limit: Limit,
+    /// How many of the first are left out.
     #[serde(default)]
     #[param(value_type = Option<i64>, minimum = 0)]
     pub offset: Offset,

@@ -1,5 +1,7 @@
 //! From the store to a [`Snapshot`]: versions are compiled once and shared by everything that stands on them.
 
+mod retail;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 

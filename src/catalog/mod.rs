@@ -8,6 +8,7 @@ pub mod deck;
 pub mod fx;
 pub mod lcr;
 mod load;
+pub mod price_list;
 mod snapshot;
 pub mod trunks;
 

@@ -143,7 +143,7 @@ async fn run_on(store: &Store, clock: &dyn Clock, owner_id: Option<i64>, command
             Ok(Answer::new(json, text))
         }
         PlanCommand::Markup { name, percent } => {
-            let plan = plans::set_markup(store, &name, percent, now).await?;
+            let plan = plans::set_markup(store, &name, percent, now).await?.plan;
             let text = format!("{name} adds {percent} % from the next call on");
             Ok(Answer::new(plan_json(&plan, None), text))
         }

@@ -268,9 +268,31 @@ pub async fn list_addresses(desk: &Desk, sip_account: &str) -> Result<Vec<PeerRe
 
 /// Lets an address speak for a SIP account.
 pub async fn create_address(desk: &Desk, sip_account: &str, ip: &str) -> Result<PeerRecord, PeerError> {
+    authorize_address(desk, None, sip_account, ip).await
+}
+
+/// The same, only if the SIP account is this account's: somebody else's is as one that does not exist.
+pub async fn create_own_address(
+    desk: &Desk,
+    account_id: i64,
+    sip_account: &str,
+    ip: &str,
+) -> Result<PeerRecord, PeerError> {
+    authorize_address(desk, Some(account_id), sip_account, ip).await
+}
+
+async fn authorize_address(
+    desk: &Desk,
+    owner: Option<i64>,
+    sip_account: &str,
+    ip: &str,
+) -> Result<PeerRecord, PeerError> {
     let ip = address::check(ip, &desk.config.peers)?;
     not_our_own(desk, ip).await?;
     let (mut tx, above) = begin_at(desk, sip_account).await?;
+    if owner.is_some_and(|owner| owner != above.account_id) {
+        return Err(PeerError::UnknownSipAccount(sip_account.to_owned()));
+    }
     let siblings = tx.address_peers_of(sip_account).await?;
     if siblings.len() >= MAX_ADDRESSES {
         return Err(PeerError::TooManyAddresses(sip_account.to_owned()));

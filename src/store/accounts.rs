@@ -11,10 +11,14 @@ const UPDATE: &str = include_str!("../../sql/queries/accounts_update.sql");
 const BY_LOGIN: &str = include_str!("../../sql/queries/accounts_by_login.sql");
 const BY_ID: &str = include_str!("../../sql/queries/accounts_by_id.sql");
 const PAGE: &str = include_str!("../../sql/queries/accounts_page.sql");
+const SUBACCOUNTS_OF: &str = include_str!("../../sql/queries/accounts_subaccounts_of.sql");
+const CLIENTS_OF: &str = include_str!("../../sql/queries/accounts_clients_of.sql");
+const CLIENTS_COUNT: &str = include_str!("../../sql/queries/accounts_clients_count.sql");
 const NAME_INSERT: &str = include_str!("../../sql/queries/names_insert.sql");
 const NAME_FIND: &str = include_str!("../../sql/queries/names_find.sql");
 const PLAN_ID: &str = include_str!("../../sql/queries/plan_id.sql");
 const PLAN_NAME: &str = include_str!("../../sql/queries/plan_name.sql");
+const PLAN_OWNER: &str = include_str!("../../sql/queries/plan_owner.sql");
 const TRUNK_ENDPOINTS: &str = include_str!("../../sql/queries/trunk_endpoint_count.sql");
 const CDR_CHARGES: &str = include_str!("../../sql/queries/cdr_charges.sql");
 const SPENT_SINCE: &str = include_str!("../../sql/queries/spent_since.sql");
@@ -143,6 +147,26 @@ impl Tx {
         row.map(AccountRow::record).transpose()
     }
 
+    /// An account as this transaction sees it, by its id.
+    pub async fn account_by_id(&mut self, id: i64) -> Result<Option<AccountRecord>, StoreError> {
+        let row: Option<AccountRow> = on!(self, c => sqlx::query_as(BY_ID).bind(id).fetch_optional(c).await)?;
+        row.map(AccountRow::record).transpose()
+    }
+
+    /// The subaccounts of a client.
+    pub async fn subaccounts_of(&mut self, client_id: i64) -> Result<Vec<AccountRecord>, StoreError> {
+        let rows: Vec<AccountRow> =
+            on!(self, c => sqlx::query_as(SUBACCOUNTS_OF).bind(client_id).fetch_all(c).await)?;
+        rows.into_iter().map(AccountRow::record).collect()
+    }
+
+    /// Whose a plan is: `Some(None)` is one of the operator's.
+    pub async fn plan_owner(&mut self, plan_id: i64) -> Result<Option<Option<i64>>, StoreError> {
+        let row: Option<(Option<i64>,)> =
+            on!(self, c => sqlx::query_as(PLAN_OWNER).bind(plan_id).fetch_optional(c).await)?;
+        Ok(row.map(|(owner,)| owner))
+    }
+
     /// Takes a name in the one namespace of logins and peers; a name that is taken is an error of the database.
     pub async fn insert_name(&mut self, name: &str, account_id: i64) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(NAME_INSERT).bind(name).bind(account_id).execute(c).await.map(drop))?;
@@ -219,5 +243,21 @@ impl Store {
         let rows: Vec<AccountRow> =
             on!(&mut reader, c => sqlx::query_as(PAGE).bind(id).bind(PAGE_ROWS).fetch_all(c).await)?;
         rows.into_iter().map(AccountRow::record).collect()
+    }
+
+    /// A page of a reseller's own clients, newest first, and how many there are.
+    pub async fn clients_of(
+        &self,
+        reseller_id: i64,
+        limit: i64,
+        offset: i64,
+    ) -> Result<(Vec<AccountRecord>, i64), StoreError> {
+        let mut reader = self.reader().await?;
+        let (total,): (i64,) =
+            on!(&mut reader, c => sqlx::query_as(CLIENTS_COUNT).bind(reseller_id).fetch_one(c).await)?;
+        let rows: Vec<AccountRow> = on!(&mut reader, c => sqlx::query_as(CLIENTS_OF)
+            .bind(reseller_id).bind(limit).bind(offset).fetch_all(c).await)?;
+        let page: Result<Vec<_>, _> = rows.into_iter().map(AccountRow::record).collect();
+        Ok((page?, total))
     }
 }

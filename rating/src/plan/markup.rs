@@ -2,7 +2,6 @@
 
 use crate::{
     money::Money,
-    number::E164,
     prefix::{IndexError, Prefix, PrefixIndex},
     tariff::MAX_PRICE,
 };
@@ -178,11 +177,11 @@ impl Derivation {
         self.overrides.iter().flat_map(|all| all.index.iter().zip(all.prices.iter().copied()))
     }
 
-    /// The override with the longest prefix that the number begins with, if that is at least as long as the one
-    /// matched below.
-    pub(crate) fn price_for(&self, number: E164, matched: Prefix) -> Option<(Prefix, Money)> {
+    /// The override with the longest prefix that a number (its value and its count of digits) begins with, if that is
+    /// at least as long as the one matched below.
+    pub(crate) fn price_for(&self, value: u64, digits: u8, matched: Prefix) -> Option<(Prefix, Money)> {
         let overrides = self.overrides.as_ref()?;
-        let (position, prefix) = overrides.index.lookup(number)?;
+        let (position, prefix) = overrides.index.lookup_digits(value, digits)?;
         if prefix.digits() < matched.digits() {
             return None;
         }

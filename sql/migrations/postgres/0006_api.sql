@@ -139,3 +139,6 @@ CREATE TABLE idempotent_answers (
 -- Lists of clients are read by reseller, newest first.
 CREATE INDEX accounts_by_parent_newest ON accounts (parent_id, id);
 DROP INDEX accounts_by_parent;
+
+-- What was put into an account: few entries among those of its calls.
+CREATE INDEX entries_beside_calls ON entries (account_id, id) WHERE kind <> 'call';

@@ -5,6 +5,7 @@
 
 pub mod fx;
 pub mod plans;
+pub mod retail;
 pub mod tariffs;
 pub mod trunks;
 
@@ -54,6 +55,14 @@ pub enum AdminError {
         /// The base plan.
         name: String,
     },
+    /// The reseller owns as many plans as its own plan lets it.
+    #[error("a reseller on plan {plan:?} may own {limit} plans, and owns as many")]
+    PlanLimit {
+        /// The reseller's own plan.
+        plan: String,
+        /// Its `tariff_limit`.
+        limit: i64,
+    },
     /// The deck is refused.
     #[error(transparent)]
     Deck(#[from] DeckError),
@@ -76,6 +85,7 @@ impl AdminError {
             Self::Exists { .. } => "exists",
             Self::Invalid { .. } => "invalid",
             Self::TooDeep { .. } => "too_deep",
+            Self::PlanLimit { .. } => "plan_limit",
             Self::Deck(_) => "bad_deck",
             Self::Swept | Self::Interrupted => "interrupted",
             Self::Store(_) => "unavailable",

@@ -98,8 +98,26 @@ pub async fn create(store: &Store, spec: &PlanSpec, now: Timestamp) -> Result<Pl
     let mut tx = store.begin().await?;
     let plan_id = tx.catalog_ids(2).await?;
     let plans = tx.current_plans().await?;
+    let version = insert(&mut tx, &plans, plan_id, spec, now).await?;
+    tx.append_feed(FEED_PLAN, plan_id, now).await?;
+    tx.commit().await?;
+    Ok(version)
+}
+
+/// Adds a plan beside the present ones. The transaction holds the catalog's lock and has reserved `plan_id` and the id
+/// after it; the feed is the caller's.
+pub(super) async fn insert(
+    tx: &mut Tx,
+    plans: &[PlanVersion],
+    plan_id: i64,
+    spec: &PlanSpec,
+    now: Timestamp,
+) -> Result<PlanVersion, AdminError> {
     if plans.iter().any(|plan| plan.name == spec.name) {
         return Err(AdminError::Exists { what: "plan", name: spec.name.clone() });
+    }
+    if let Some(owner_id) = spec.owner_id {
+        check_plan_limit(tx, plans, owner_id).await?;
     }
     let (tariff_id, base_plan_id, markup) = match &spec.basis {
         Basis::Tariff(name) => {
@@ -108,7 +126,7 @@ pub async fn create(store: &Store, spec: &PlanSpec, now: Timestamp) -> Result<Pl
         }
         Basis::Plan { name, markup } => {
             let base = plans.iter().find(|plan| plan.name == *name).ok_or_else(|| unknown("plan", name))?;
-            if levels(&plans, base) >= MAX_LEVELS {
+            if levels(plans, base) >= MAX_LEVELS {
                 return Err(AdminError::TooDeep { name: name.clone() });
             }
             (None, Some(base.plan_id), *markup)
@@ -135,9 +153,19 @@ pub async fn create(store: &Store, spec: &PlanSpec, now: Timestamp) -> Result<Pl
         created_at: crate::store::to_micros(now),
     };
     tx.insert_plan(&version, now).await?;
-    tx.append_feed(FEED_PLAN, plan_id, now).await?;
-    tx.commit().await?;
     Ok(version)
+}
+
+/// Refuses one more plan to a reseller that owns as many as the plan it is on itself lets it.
+async fn check_plan_limit(tx: &mut Tx, plans: &[PlanVersion], owner_id: i64) -> Result<(), AdminError> {
+    let owner = tx.account_by_id(owner_id).await?;
+    let own = owner.and_then(|owner| plans.iter().find(|plan| plan.plan_id == owner.plan_id));
+    let Some((own, limit)) = own.and_then(|own| Some((own, own.tariff_limit?))) else { return Ok(()) };
+    let count = plans.iter().filter(|plan| plan.owner_id == Some(owner_id)).count();
+    if i64::try_from(count).is_ok_and(|count| count < limit) {
+        return Ok(());
+    }
+    Err(AdminError::PlanLimit { plan: own.name.clone(), limit })
 }
 
 /// How many markups stand between the plan and its tariff. A base is chosen when a plan is made and never changes, so
@@ -159,24 +187,36 @@ pub async fn list(store: &Store) -> Result<Vec<PlanVersion>, AdminError> {
     Ok(store.current_plans().await?)
 }
 
+/// What became of a change of a markup.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MarkedUp {
+    /// The plan as it is now.
+    pub plan: PlanVersion,
+    /// Whether it had another markup before. Where it had not, nothing was written.
+    pub changed: bool,
+}
+
 /// Changes a derived plan's markup: the next call is charged by it, and no rate is written anew.
 pub async fn set_markup(
     store: &Store,
     name: &str,
     markup: Markup,
     now: Timestamp,
-) -> Result<PlanVersion, AdminError> {
+) -> Result<MarkedUp, AdminError> {
     let mut tx = store.begin().await?;
-    let mut version = next_version(&mut tx, name, now).await?;
+    let (current, mut version) = next_version(&mut tx, name, now).await?;
     if version.base_plan_id.is_none() {
         let reason = format!("{name:?} sells a tariff as it stands; derive a plan from it to mark it up");
         return Err(invalid("markup", reason));
     }
     version.markup_millionths = i64::from(markup.millionths());
+    if version.markup_millionths == current.markup_millionths {
+        return Ok(MarkedUp { plan: current, changed: false });
+    }
     tx.publish_plan_version(&version, now).await?;
     tx.append_feed(FEED_PLAN, version.plan_id, now).await?;
     tx.commit().await?;
-    Ok(version)
+    Ok(MarkedUp { plan: version, changed: true })
 }
 
 /// Gives a plan a price of its own for a prefix, or takes it away again.
@@ -191,7 +231,7 @@ pub async fn set_override(
         return Err(invalid("price", format!("0 to {MAX_PRICE}")));
     }
     let mut tx = store.begin().await?;
-    let version = next_version(&mut tx, name, now).await?;
+    let (_, version) = next_version(&mut tx, name, now).await?;
     let digits = prefix.to_string();
     let had_one = tx.close_override(version.plan_id, &digits, version.number).await?;
     match price {
@@ -205,15 +245,21 @@ pub async fn set_override(
     Ok(version)
 }
 
-/// The plan's settings as its next version. Holds the catalog's lock, so that no two changes make the same number.
-async fn next_version(tx: &mut Tx, name: &str, now: Timestamp) -> Result<PlanVersion, AdminError> {
+/// The plan as it is, and its settings as its next version. Holds the catalog's lock, so that no two changes make the
+/// same number.
+async fn next_version(
+    tx: &mut Tx,
+    name: &str,
+    now: Timestamp,
+) -> Result<(PlanVersion, PlanVersion), AdminError> {
     let version_id = tx.catalog_ids(1).await?;
     let current = tx.current_plans().await?.into_iter().find(|plan| plan.name == name);
     let current = current.ok_or_else(|| unknown("plan", name))?;
-    Ok(PlanVersion {
+    let next = PlanVersion {
         version_id,
         number: current.number + 1,
         created_at: crate::store::to_micros(now),
-        ..current
-    })
+        ..current.clone()
+    };
+    Ok((current, next))
 }

@@ -62,6 +62,10 @@ const PLAN_INSERT: &str = include_str!("../../../sql/queries/plan_insert.sql");
 const PLAN_FLIP: &str = include_str!("../../../sql/queries/plan_flip.sql");
 const PLAN_VERSION_INSERT: &str = include_str!("../../../sql/queries/plan_version_insert.sql");
 const PLAN_CURRENT: &str = include_str!("../../../sql/queries/plan_current.sql");
+const PLAN_BY_ID: &str = include_str!("../../../sql/queries/plan_by_id.sql");
+const PLANS_OF_OWNER: &str = include_str!("../../../sql/queries/plans_of_owner.sql");
+const RETAIL_PLAN_OF: &str = include_str!("../../../sql/queries/retail_plan_of.sql");
+const RETAIL_PLAN_INSERT: &str = include_str!("../../../sql/queries/retail_plan_insert.sql");
 const PLAN_VERSION: &str = include_str!("../../../sql/queries/plan_version.sql");
 const OVERRIDES: &str = include_str!("../../../sql/queries/plan_overrides.sql");
 const OVERRIDE_OPEN: &str = include_str!("../../../sql/queries/plan_override_open.sql");
@@ -71,6 +75,23 @@ impl Store {
     /// The current version of each plan, by name.
     pub async fn current_plans(&self) -> Result<Vec<PlanVersion>, StoreError> {
         current_plans(&mut self.reader().await?).await
+    }
+
+    /// The current version of a plan.
+    pub async fn plan_by_id(&self, plan_id: i64) -> Result<Option<PlanVersion>, StoreError> {
+        let mut reader = self.reader().await?;
+        Ok(on!(&mut reader, c => sqlx::query_as(PLAN_BY_ID).bind(plan_id).fetch_optional(c).await)?)
+    }
+
+    /// The current versions of a reseller's plans, newest plan first.
+    pub async fn plans_of_owner(&self, owner_id: i64) -> Result<Vec<PlanVersion>, StoreError> {
+        let mut reader = self.reader().await?;
+        Ok(on!(&mut reader, c => sqlx::query_as(PLANS_OF_OWNER).bind(owner_id).fetch_all(c).await)?)
+    }
+
+    /// The plan that a reseller's clients get when none is named, once there is one.
+    pub async fn retail_plan_of(&self, reseller_id: i64) -> Result<Option<PlanVersion>, StoreError> {
+        retail_plan_of(&mut self.reader().await?, reseller_id).await
     }
 
     /// Any version, also one that is no longer current.
@@ -90,6 +111,17 @@ impl Tx {
     /// The current version of each plan, by name.
     pub async fn current_plans(&mut self) -> Result<Vec<PlanVersion>, StoreError> {
         current_plans(self).await
+    }
+
+    /// The plan that a reseller's clients get when none is named, once there is one.
+    pub async fn retail_plan_of(&mut self, reseller_id: i64) -> Result<Option<PlanVersion>, StoreError> {
+        retail_plan_of(self, reseller_id).await
+    }
+
+    /// Notes which plan a reseller's clients get when none is named.
+    pub async fn insert_retail_plan(&mut self, reseller_id: i64, plan_id: i64) -> Result<(), StoreError> {
+        on!(self, c => sqlx::query(RETAIL_PLAN_INSERT).bind(reseller_id).bind(plan_id).execute(c).await.map(drop))?;
+        Ok(())
     }
 
     /// Adds a plan with its first version.
@@ -147,4 +179,11 @@ impl Tx {
 
 async fn current_plans(session: &mut impl Session) -> Result<Vec<PlanVersion>, StoreError> {
     Ok(on!(session, c => sqlx::query_as(PLAN_CURRENT).fetch_all(c).await)?)
+}
+
+async fn retail_plan_of(
+    session: &mut impl Session,
+    reseller_id: i64,
+) -> Result<Option<PlanVersion>, StoreError> {
+    Ok(on!(session, c => sqlx::query_as(RETAIL_PLAN_OF).bind(reseller_id).fetch_optional(c).await)?)
 }

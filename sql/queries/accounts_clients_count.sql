@@ -1,0 +1,1 @@
+SELECT COUNT(*) FROM accounts WHERE parent_id = $1 AND kind = 'client'

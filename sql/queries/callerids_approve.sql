@@ -1,0 +1,1 @@
+UPDATE callerids SET approved = 1 WHERE id = $1

@@ -1,0 +1,1 @@
+DELETE FROM callerids WHERE id = $1

@@ -1,0 +1,1 @@
+SELECT COUNT(*) FROM cdr_payers WHERE account_id = $1

@@ -1,0 +1,1 @@
+SELECT owner_id FROM plans WHERE id = $1

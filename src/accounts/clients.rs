@@ -1,0 +1,200 @@
+//! Making clients.
+//!
+//! The account, its main SIP account, its password and its plan's initial credit are there together or not at all.
+
+use tollgate_rating::Money;
+
+use super::ops::{self, Created, OpsError};
+use super::{AccountRecord, Kind, password};
+use crate::app::desk::{Desk, DeskError};
+use crate::ledger::{Fence, OPERATOR_FUNDS, Posting, PostingLine, RESELLER_CREDIT, Reference};
+use crate::peers;
+use crate::store::batch::PostingRefusal;
+use crate::store::idempotency::RememberedAnswer;
+use crate::store::{PlanVersion, StoreError, Tx};
+
+/// A client to make.
+#[derive(Debug)]
+pub struct NewClient {
+    /// Its login; random when not given.
+    pub login: Option<String>,
+    /// Whose client it is; the operator's when not given.
+    pub reseller: Option<String>,
+    /// Its retail plan.
+    pub plan: String,
+    /// How far below zero it may go.
+    pub credit_limit: Option<Money>,
+}
+
+/// A client that a reseller makes.
+pub struct NewClientOfReseller {
+    /// The reseller.
+    pub reseller_id: i64,
+    /// Its login; random when not given.
+    pub login: Option<String>,
+    /// The password of its account; random when not given.
+    pub password: Option<String>,
+    /// Its plan, one of the reseller's own.
+    pub plan_id: i64,
+}
+
+/// A client that a reseller made, with what is shown this once.
+pub struct ClientOfReseller {
+    /// The account.
+    pub account: AccountRecord,
+    /// The password of the account.
+    pub password: String,
+    /// The password of its main SIP account.
+    pub sip_password: String,
+    /// Its plan's initial credit.
+    pub balance: Money,
+}
+
+/// Passwords stay out of logs.
+impl std::fmt::Debug for NewClientOfReseller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewClientOfReseller").field("plan_id", &self.plan_id).finish_non_exhaustive()
+    }
+}
+
+/// Passwords stay out of logs.
+impl std::fmt::Debug for ClientOfReseller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientOfReseller").field("login", &self.account.login).finish_non_exhaustive()
+    }
+}
+
+/// Makes a client and its main SIP account, which is named like its login, and gives it its plan's initial credit.
+pub async fn create_client(desk: &Desk, new: NewClient) -> Result<Created, OpsError> {
+    if let Some(login) = &new.login {
+        ops::check_login(login)?;
+    }
+    let credit_limit = ops::check_not_negative("credit-limit", new.credit_limit)?;
+    let unknown = || OpsError::UnknownPlan(new.plan.clone());
+    let plan_id = desk.store.plan_id(&new.plan).await?.ok_or_else(unknown)?;
+    let plan = desk.store.plan_by_id(plan_id).await?.ok_or_else(unknown)?;
+    let initial = InitialCredit::of(desk, &plan).await?;
+    let mut tx = ops::begin(desk).await?;
+    let parent_id = match &new.reseller {
+        Some(login) => Some(ops::reseller(&mut tx, login).await?.id),
+        None => None,
+    };
+    let account = blank(desk, &mut tx, new.login, parent_id, plan_id, credit_limit).await?;
+    let sip_password = ops::insert_rows(desk, &mut tx, &account, true).await?;
+    initial.give(desk, &mut tx, &account).await?;
+    tx.commit().await?;
+    desk.account_changed(account.id).await?;
+    Ok(Created { id: account.id, login: account.login, sip_password })
+}
+
+/// Makes a client of a reseller on one of the reseller's own plans, with a password. `keep` says what is remembered of it
+/// in the same transaction; where it fails nothing is made.
+pub async fn create_for_reseller<E: From<OpsError>>(
+    desk: &Desk,
+    new: NewClientOfReseller,
+    keep: impl FnOnce(&ClientOfReseller) -> Result<Option<RememberedAnswer>, E>,
+) -> Result<ClientOfReseller, E> {
+    let (mut tx, made) = begun(desk, new).await?;
+    if let Some(answer) = keep(&made)? {
+        tx.remember_answer(&answer).await.map_err(OpsError::from)?;
+    }
+    tx.commit().await.map_err(OpsError::from)?;
+    desk.account_changed(made.account.id).await.map_err(OpsError::from)?;
+    Ok(made)
+}
+
+/// Everything of a reseller's new client, not yet committed.
+async fn begun(desk: &Desk, new: NewClientOfReseller) -> Result<(Tx, ClientOfReseller), OpsError> {
+    if let Some(login) = &new.login {
+        ops::check_login(login)?;
+    }
+    let password = match new.password {
+        Some(chosen) => {
+            let wrong = |error: password::PasswordError| OpsError::BadValue {
+                field: "password",
+                reason: error.to_string(),
+            };
+            password::check(&chosen).map_err(wrong)?;
+            chosen
+        }
+        None => peers::digest::generate(),
+    };
+    let plan = desk.store.plan_by_id(new.plan_id).await?;
+    let plan = plan
+        .filter(|plan| plan.owner_id == Some(new.reseller_id))
+        .ok_or_else(|| OpsError::UnknownPlan(new.plan_id.to_string()))?;
+    let initial = InitialCredit::of(desk, &plan).await?;
+    let hash = password::hash(password.clone()).await.ok_or(OpsError::NoMemory)?;
+    let mut tx = ops::begin(desk).await?;
+    let parent_id = Some(new.reseller_id);
+    let account = blank(desk, &mut tx, new.login, parent_id, plan.plan_id, Money::ZERO).await?;
+    let sip_password = ops::insert_rows(desk, &mut tx, &account, true).await?.unwrap_or_default();
+    tx.set_password(account.id, &hash).await?;
+    initial.give(desk, &mut tx, &account).await?;
+    let balance = initial.amount;
+    Ok((tx, ClientOfReseller { account, password, sip_password, balance }))
+}
+
+/// A client's account that is not written yet.
+async fn blank(
+    desk: &Desk,
+    tx: &mut Tx,
+    login: Option<String>,
+    parent_id: Option<i64>,
+    plan_id: i64,
+    credit_limit: Money,
+) -> Result<AccountRecord, OpsError> {
+    let login = match login {
+        Some(login) => login,
+        None => ops::free_login(tx).await?,
+    };
+    ops::fresh(desk, tx, login, Kind::Client, parent_id, plan_id, credit_limit).await
+}
+
+/// What a plan gives to its new clients.
+struct InitialCredit {
+    amount: Money,
+    plan: String,
+    fence: Fence,
+}
+
+impl InitialCredit {
+    /// Whoever may not post it does not make the client either, so the ownership is asked for first.
+    async fn of(desk: &Desk, plan: &PlanVersion) -> Result<Self, DeskError> {
+        let amount = Money::from_nanos(plan.initial_credit);
+        let fence = if amount > Money::ZERO {
+            desk.ledger().await?;
+            Fence::Owner { epoch: desk.ownership.epoch() }
+        } else {
+            Fence::Fact
+        };
+        Ok(Self { amount, plan: plan.name.clone(), fence })
+    }
+
+    /// Posts it: a reseller gives it as it gives other retail credit, the operator from its funds.
+    async fn give(&self, desk: &Desk, tx: &mut Tx, account: &AccountRecord) -> Result<(), OpsError> {
+        let inconsistent = |reason: String| StoreError::Inconsistent { table: "entries", reason };
+        if self.amount <= Money::ZERO {
+            return Ok(());
+        }
+        let taken = Money::ZERO.checked_sub(self.amount);
+        let taken = taken.ok_or_else(|| inconsistent("an initial credit has no opposite".to_owned()))?;
+        let giver = if account.parent_id.is_some() { RESELLER_CREDIT } else { OPERATOR_FUNDS };
+        let posting = Posting {
+            kind: "credit".to_owned(),
+            lines: vec![PostingLine::new(giver, taken), PostingLine::new(account.id, self.amount)],
+            currency: desk.currency().to_owned(),
+            reference: Some(Reference {
+                scope: account.parent_id.unwrap_or(0),
+                text: format!("initial/{}", account.id),
+            }),
+            note: Some(format!("initial credit of plan {}", self.plan)),
+            fence: self.fence,
+        };
+        match tx.post(&posting, desk.clock.now()).await? {
+            Ok(_) => Ok(()),
+            Err(PostingRefusal::StaleEpoch { epoch }) => Err(StoreError::StaleEpoch { epoch }.into()),
+            Err(refusal) => Err(inconsistent(refusal.to_string()).into()),
+        }
+    }
+}

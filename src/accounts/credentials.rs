@@ -1,0 +1,89 @@
+//! The passwords of accounts, set and changed. A portal's clients prove themselves with them.
+
+use super::keys::random_text;
+use super::password::{self, PasswordError};
+use crate::app::desk::Desk;
+use crate::store::{Reserved, StoreError};
+
+/// Length of a password of our own: 95 bits.
+const GENERATED_CHARS: usize = 16;
+
+/// Why a password is not set.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialError {
+    /// No account has this login.
+    #[error("there is no account {0}")]
+    UnknownAccount(String),
+    /// The account has none yet.
+    #[error("the account has no password yet")]
+    NoPassword,
+    /// It is another one.
+    #[error("the current password is another one")]
+    WrongPassword,
+    /// It was changed by somebody else meanwhile.
+    #[error("the password was changed by somebody else meanwhile")]
+    Changed,
+    /// The new one is refused.
+    #[error(transparent)]
+    New(#[from] PasswordError),
+    /// There is no memory for the hash.
+    #[error("no password can be hashed at the moment")]
+    Busy,
+    /// The store failed.
+    #[error("the database failed: {0}")]
+    Store(#[from] StoreError),
+}
+
+impl CredentialError {
+    /// The machine code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownAccount(_) => "unknown_account",
+            Self::NoPassword => "no_password",
+            Self::WrongPassword => "wrong_password",
+            Self::Changed => "changed_meanwhile",
+            Self::New(_) => "bad_password",
+            Self::Busy | Self::Store(_) => "unavailable",
+        }
+    }
+}
+
+/// Changes an account's password, for whoever knows the current one.
+pub async fn change(
+    desk: &Desk,
+    account_id: i64,
+    current: String,
+    new: String,
+) -> Result<(), CredentialError> {
+    password::check(&new)?;
+    let Some(known) = desk.store.password(account_id).await? else { return Err(CredentialError::NoPassword) };
+    if !password::verify(current, Some(known.clone())).await {
+        return Err(CredentialError::WrongPassword);
+    }
+    let hash = password::hash(new).await.ok_or(CredentialError::Busy)?;
+    let mut tx = desk.store.begin().await?;
+    tx.reserve_ids(Reserved::default()).await?;
+    // A reset that came meanwhile stands: whoever changes it now knew the old one only.
+    if tx.password(account_id).await?.as_ref() != Some(&known) {
+        return Err(CredentialError::Changed);
+    }
+    tx.set_password(account_id, &hash).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Gives an account a password: the given one, or a new one of our own. Returns it.
+pub async fn set(desk: &Desk, login: &str, password: Option<String>) -> Result<String, CredentialError> {
+    let password = match password {
+        Some(password) => password::check(&password).map(|()| password)?,
+        None => random_text(GENERATED_CHARS),
+    };
+    let account = desk.store.account_by_login(login).await?;
+    let account = account.ok_or_else(|| CredentialError::UnknownAccount(login.to_owned()))?;
+    let hash = password::hash(password.clone()).await.ok_or(CredentialError::Busy)?;
+    let mut tx = desk.store.begin().await?;
+    tx.reserve_ids(Reserved::default()).await?;
+    tx.set_password(account.id, &hash).await?;
+    tx.commit().await?;
+    Ok(password)
+}

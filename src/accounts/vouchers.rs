@@ -1,0 +1,224 @@
+//! Vouchers: made in advance, redeemed once. A code is shown when it is made and kept nowhere; what is kept finds it.
+
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+use tollgate_rating::Money;
+
+use super::Kind;
+use super::directory::Account;
+use super::money::{Alongside, MoveError, move_money};
+use crate::app::desk::{Desk, DeskError};
+use crate::ledger::{Fence, OPERATOR_FUNDS, Posting, PostingLine, RESELLER_CREDIT, Reference};
+use crate::secrets::random_below;
+use crate::store::idempotency::RememberedAnswer;
+use crate::store::vouchers::{NewVoucher, VoucherRecord};
+use crate::store::{StoreError, Tx};
+
+/// 32 letters and digits that nobody takes for each other: no 0, O, 1, I.
+const ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
+/// Length of a code: 80 bits.
+const CODE_CHARS: usize = 16;
+/// The longest text that is taken for a code, with the dashes and spaces that people put into it.
+pub const MAX_CODE_CHARS: usize = 64;
+/// The most that one voucher is worth.
+pub const MAX_AMOUNT: Money = Money::from_nanos(10_000 * 1_000_000_000);
+/// The most vouchers that are made at once.
+pub const MAX_COUNT: u32 = 10_000;
+/// Vouchers in one transaction: on the embedded database calls wait for it.
+const AT_ONCE: usize = 500;
+
+/// Why vouchers are not made.
+#[derive(Debug, thiserror::Error)]
+pub enum IssueError {
+    /// The amount or the count is out of range.
+    #[error("{field}: {reason}")]
+    BadValue {
+        /// The option.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No reseller has this login.
+    #[error("there is no reseller {0}")]
+    UnknownIssuer(String),
+    /// The store failed.
+    #[error("the database failed: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// Why a voucher is not redeemed.
+#[derive(Debug, thiserror::Error)]
+pub enum RedeemError {
+    /// No voucher has this code, or it is for somebody else's clients.
+    #[error("voucher not found")]
+    Unknown,
+    /// It was redeemed.
+    #[error("the voucher has been redeemed already")]
+    AlreadyRedeemed,
+    /// The wallet cannot hold it.
+    #[error("the balance would be more than an account holds")]
+    TooLarge,
+    /// The database is away, or the wallets are another process's.
+    #[error(transparent)]
+    Desk(#[from] DeskError),
+}
+
+impl From<StoreError> for RedeemError {
+    fn from(error: StoreError) -> Self {
+        Self::Desk(error.into())
+    }
+}
+
+impl From<MoveError<AlreadyRedeemed>> for RedeemError {
+    fn from(error: MoveError<AlreadyRedeemed>) -> Self {
+        match error {
+            // Another account's redemption of the same voucher has its reference.
+            MoveError::ReferenceTaken(_) | MoveError::Refused(AlreadyRedeemed) => Self::AlreadyRedeemed,
+            MoveError::NotEnough { .. } | MoveError::TooLarge => Self::TooLarge,
+            MoveError::Desk(error) => error.into(),
+        }
+    }
+}
+
+/// Makes vouchers and returns their codes, this once.
+pub async fn issue(
+    desk: &Desk,
+    amount: Money,
+    count: u32,
+    issuer: Option<&str>,
+) -> Result<Vec<String>, IssueError> {
+    let bad = |field, reason: String| Err(IssueError::BadValue { field, reason });
+    if amount <= Money::ZERO || amount > MAX_AMOUNT {
+        return bad("amount", format!("must be above 0 and at most {MAX_AMOUNT}"));
+    }
+    if count == 0 || count > MAX_COUNT {
+        return bad("count", format!("must be 1 to {MAX_COUNT}"));
+    }
+    let issuer_id = match issuer {
+        None => None,
+        Some(login) => {
+            let account = desk.store.account_by_login(login).await?;
+            let reseller = account.filter(|account| account.kind == Kind::Reseller);
+            Some(reseller.ok_or_else(|| IssueError::UnknownIssuer(login.to_owned()))?.id)
+        }
+    };
+    let codes: Vec<String> = (0..count).map(|_| new_code()).collect();
+    let now = desk.clock.now();
+    for some in codes.chunks(AT_ONCE) {
+        let mut tx = desk.store.begin().await?;
+        let first = tx.catalog_ids(i64::try_from(some.len()).unwrap_or(i64::MAX)).await?;
+        for (id, code) in (first..).zip(some) {
+            tx.insert_voucher(&NewVoucher { id, digest: digest(code), amount, issuer_id }, now).await?;
+        }
+        tx.commit().await?;
+    }
+    Ok(codes)
+}
+
+/// The voucher of a code that an account may redeem. What is somebody else's is as what does not exist.
+pub async fn find(desk: &Desk, account: &Account, code: &str) -> Result<VoucherRecord, RedeemError> {
+    let voucher = desk.store.voucher(&digest(&normalised(code))).await?;
+    let voucher = voucher.filter(|voucher| voucher.issuer_id == reseller_of(account));
+    match voucher {
+        None => Err(RedeemError::Unknown),
+        Some(voucher) if voucher.redeemed_at.is_some() => Err(RedeemError::AlreadyRedeemed),
+        Some(voucher) => Ok(voucher),
+    }
+}
+
+/// Gives an account what a voucher is worth, once. `remembered` is written with it.
+pub async fn redeem(
+    desk: &Desk,
+    account: &Account,
+    voucher: &VoucherRecord,
+    remembered: Option<RememberedAnswer>,
+) -> Result<(), RedeemError> {
+    let taken = voucher.amount.checked_neg().ok_or(RedeemError::TooLarge)?;
+    let funds = if voucher.issuer_id.is_some() { RESELLER_CREDIT } else { OPERATOR_FUNDS };
+    let posting = Posting {
+        kind: "voucher".to_owned(),
+        lines: vec![PostingLine::new(funds, taken), PostingLine::new(account.id, voucher.amount)],
+        currency: desk.currency().to_owned(),
+        reference: Some(Reference {
+            scope: voucher.issuer_id.unwrap_or(0),
+            text: format!("voucher-{}", voucher.id),
+        }),
+        note: Some(format!("voucher {}", voucher.id)),
+        fence: Fence::Fact,
+    };
+    let mark = Mark { voucher_id: voucher.id, account_id: account.id, at: desk.clock.now(), remembered };
+    let posted = move_money(desk, posting, &mark).await?;
+    // The same account was here before.
+    if posted.duplicate { Err(RedeemError::AlreadyRedeemed) } else { Ok(()) }
+}
+
+/// Another redemption was first.
+#[derive(Debug)]
+struct AlreadyRedeemed;
+
+/// What is written with the money.
+struct Mark {
+    voucher_id: i64,
+    account_id: i64,
+    at: Timestamp,
+    remembered: Option<RememberedAnswer>,
+}
+
+impl Alongside for Mark {
+    type Refused = AlreadyRedeemed;
+
+    async fn write(&self, tx: &mut Tx, tx_id: i64) -> Result<Result<(), AlreadyRedeemed>, StoreError> {
+        if !tx.redeem_voucher(self.voucher_id, self.account_id, self.at, tx_id).await? {
+            return Ok(Err(AlreadyRedeemed));
+        }
+        if let Some(answer) = &self.remembered {
+            tx.remember_answer(answer).await?;
+        }
+        Ok(Ok(()))
+    }
+}
+
+/// The reseller whose client an account is, or whose client's subaccount; none of an operator's own.
+fn reseller_of(account: &Account) -> Option<i64> {
+    let client = match account.kind {
+        Kind::Subaccount => account.parent()?,
+        Kind::Client | Kind::Reseller => return account.parent().map(|above| above.id),
+    };
+    client.parent().map(|above| above.id)
+}
+
+fn new_code() -> String {
+    let letter = |_| {
+        let at = usize::try_from(random_below(ALPHABET.len() as u64)).unwrap_or(0);
+        char::from(ALPHABET[at])
+    };
+    (0..CODE_CHARS).map(letter).collect()
+}
+
+/// A code as it was made, whatever case it is typed in and however it is grouped.
+fn normalised(text: &str) -> String {
+    let letters = text.chars().filter(|c| !c.is_whitespace() && *c != '-');
+    letters.map(|c| c.to_ascii_uppercase()).collect()
+}
+
+fn digest(code: &str) -> [u8; 32] {
+    Sha256::digest(code.as_bytes()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_80_bits_of_letters_that_are_not_mistaken_for_others() {
+        let (one, other) = (new_code(), new_code());
+        assert_ne!(one, other);
+        assert_eq!(one.len(), CODE_CHARS);
+        assert!(!one.contains(['0', 'O', '1', 'I']), "{one}");
+    }
+
+    #[test]
+    fn a_code_is_known_however_it_is_typed() {
+        assert_eq!(normalised(" abcd-efgh 2345\u{a0}-6789 "), "ABCDEFGH23456789");
+    }
+}

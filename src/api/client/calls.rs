@@ -1,0 +1,27 @@
+//! `GET ?endpoint=calls`: the account's calls, answered and not, the newest first.
+
+use super::list::ClientList;
+use crate::api::amount::D4;
+use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::error::ApiError;
+use crate::api::query::{NoBody, Page};
+use crate::api::rows::CallRow;
+use crate::store::history::Which;
+
+pub(super) struct Calls;
+
+impl Endpoint for Calls {
+    const NAME: &'static str = "calls";
+    const VERB: Verb = Verb::Get;
+    const SUMMARY: &'static str = "Call history";
+    type Query = Page;
+    type Body = NoBody;
+    type Answer = ClientList<CallRow<D4>>;
+
+    async fn handle(call: Call, page: Page, _: NoBody) -> Result<Self::Answer, ApiError> {
+        let Page { limit, offset } = page;
+        let store = &call.desk().store;
+        let (calls, total) = store.calls_of(call.account.id, Which::All, limit.0, offset.0).await?;
+        Ok(ClientList::of(calls.into_iter().map(CallRow::from).collect(), limit, offset, total))
+    }
+}

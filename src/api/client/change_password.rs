@@ -1,0 +1,56 @@
+//! `POST ?endpoint=change-password`: another password of the account, for whoever knows the current one.
+
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::list::DoneAnswer;
+use crate::accounts::credentials::{self, CredentialError};
+use crate::api::attempts::Guess;
+use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::error::ApiError;
+use crate::api::query::NoQuery;
+
+#[derive(Deserialize, ToSchema)]
+pub(super) struct Request {
+    current_password: String,
+    new_password: String,
+}
+
+pub(super) struct ChangePassword;
+
+impl Endpoint for ChangePassword {
+    const NAME: &'static str = "change-password";
+    const VERB: Verb = Verb::Post;
+    const SUMMARY: &'static str = "Change account password";
+    type Query = NoQuery;
+    type Body = Request;
+    type Answer = DoneAnswer;
+
+    async fn handle(call: Call, _: NoQuery, body: Request) -> Result<DoneAnswer, ApiError> {
+        let Request { current_password, new_password } = body;
+        let now_ms = call.desk().clock.monotonic_ms();
+        let mut guess = call.api.attempts.turn(Guess::Password, call.account.id, now_ms).await?;
+        let changed = credentials::change(call.desk(), call.account.id, current_password, new_password).await;
+        changed.inspect_err(|error| {
+            if matches!(error, CredentialError::WrongPassword) {
+                guess.failed();
+            }
+        })?;
+        Ok(DoneAnswer { message: "Password changed" })
+    }
+}
+
+impl From<CredentialError> for ApiError {
+    fn from(error: CredentialError) -> Self {
+        let text = error.to_string();
+        match error {
+            CredentialError::UnknownAccount(_) => Self::missing("login", "login"),
+            CredentialError::NoPassword => Self::refused("no_password", text),
+            CredentialError::WrongPassword => Self::refused("wrong_password", text).at("current_password"),
+            CredentialError::Changed => Self::conflict("changed_meanwhile", text),
+            CredentialError::New(_) => Self::bad_field("new_password", text),
+            CredentialError::Busy => Self::away(),
+            CredentialError::Store(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! `POST ?endpoint=clear-callerid`: calls present the phone's own number again.
+
+use super::list::DoneAnswer;
+use crate::accounts::callerids;
+use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::error::ApiError;
+use crate::api::query::{NoBody, NoQuery};
+
+pub(super) struct ClearCallerid;
+
+impl Endpoint for ClearCallerid {
+    const NAME: &'static str = "clear-callerid";
+    const VERB: Verb = Verb::Post;
+    const SUMMARY: &'static str = "Clear active SIP Caller ID";
+    type Query = NoQuery;
+    type Body = NoBody;
+    type Answer = DoneAnswer;
+
+    async fn handle(call: Call, _: NoQuery, _: NoBody) -> Result<DoneAnswer, ApiError> {
+        callerids::clear(call.desk(), call.account.id).await?;
+        Ok(DoneAnswer { message: "Caller ID cleared" })
+    }
+}

@@ -1,0 +1,35 @@
+//! `POST ?endpoint=delete-callerid`: a number is removed; if it was the active one, none is.
+
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::list::DoneAnswer;
+use crate::accounts::callerids::{self, CalleridError};
+use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::error::ApiError;
+use crate::api::query::NoQuery;
+
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct Request {
+    id: i64,
+}
+
+pub(super) struct DeleteCallerid;
+
+impl Endpoint for DeleteCallerid {
+    const NAME: &'static str = "delete-callerid";
+    const VERB: Verb = Verb::Post;
+    const SUMMARY: &'static str = "Delete Caller ID";
+    type Query = NoQuery;
+    type Body = Request;
+    type Answer = DoneAnswer;
+
+    async fn handle(call: Call, _: NoQuery, Request { id }: Request) -> Result<DoneAnswer, ApiError> {
+        let deleted = callerids::delete(call.desk(), call.account.id, id).await;
+        deleted.map_err(|error| match error {
+            CalleridError::Unknown(_) => ApiError::missing("id", "caller ID"),
+            error => error.into(),
+        })?;
+        Ok(DoneAnswer { message: "Caller ID deleted" })
+    }
+}

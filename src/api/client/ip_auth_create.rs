@@ -1,0 +1,54 @@
+//! `POST ?endpoint=ip-auth-create`: an address speaks for a SIP account from now on.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::ip_auth_list::ClientIpAuth;
+use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::error::ApiError;
+use crate::api::query::NoQuery;
+use crate::peers::ops::{self, PeerError};
+
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct Request {
+    sip_login: String,
+    ip: String,
+}
+
+/// The authorization that was made.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CreatedIpAuth {
+    sip_login: String,
+    #[serde(flatten)]
+    ip_auth: ClientIpAuth,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Answer {
+    message: &'static str,
+    data: CreatedIpAuth,
+}
+
+pub(super) struct IpAuthCreate;
+
+impl Endpoint for IpAuthCreate {
+    const NAME: &'static str = "ip-auth-create";
+    const VERB: Verb = Verb::Post;
+    const SUMMARY: &'static str = "Create IP authorization";
+    type Query = NoQuery;
+    type Body = Request;
+    type Answer = Answer;
+
+    async fn handle(call: Call, _: NoQuery, Request { sip_login, ip }: Request) -> Result<Answer, ApiError> {
+        let missing = || ApiError::missing("sip_login", "SIP account");
+        let peers = ops::list(call.desk(), &call.account.login, false).await?;
+        peers.iter().find(|peer| peer.name == sip_login).ok_or_else(missing)?;
+        let made = ops::create_own_address(call.desk(), call.account.id, &sip_login, &ip).await;
+        let made = made.map_err(|error| match error {
+            PeerError::UnknownSipAccount(_) => missing(),
+            error => error.into(),
+        })?;
+        let data = CreatedIpAuth { sip_login, ip_auth: ClientIpAuth::from(&made) };
+        Ok(Answer { message: "IP authentication created", data })
+    }
+}

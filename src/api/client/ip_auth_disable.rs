@@ -1,0 +1,58 @@
+//! `POST ?endpoint=ip-auth-disable`: an address speaks for nobody until it is enabled again; Asterisk forgets it at once.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::error::ApiError;
+use crate::api::query::NoQuery;
+use crate::peers::{PeerKind, ops};
+
+/// An authorization by its id.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct Request {
+    pub(super) id: i64,
+}
+
+/// The authorization's state.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SwitchedIpAuth {
+    id: i64,
+    status: u8,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Answer {
+    message: &'static str,
+    data: SwitchedIpAuth,
+}
+
+pub(super) struct IpAuthDisable;
+
+impl Endpoint for IpAuthDisable {
+    const NAME: &'static str = "ip-auth-disable";
+    const VERB: Verb = Verb::Post;
+    const SUMMARY: &'static str = "Disable IP authorization";
+    type Query = NoQuery;
+    type Body = Request;
+    type Answer = Answer;
+
+    async fn handle(call: Call, _: NoQuery, Request { id }: Request) -> Result<Answer, ApiError> {
+        let data = switch(&call, id, false).await?;
+        Ok(Answer { message: "IP authentication disabled", data })
+    }
+}
+
+/// Switches an own authorization on or off.
+pub(super) async fn switch(call: &Call, id: i64, active: bool) -> Result<SwitchedIpAuth, ApiError> {
+    let sip_login = sip_login_of(call, id).await?;
+    let peer = ops::set_address_active(call.desk(), &sip_login, &id.to_string(), active).await?;
+    Ok(SwitchedIpAuth { id: peer.id, status: u8::from(peer.active) })
+}
+
+/// The SIP account that an own authorization belongs to.
+pub(super) async fn sip_login_of(call: &Call, id: i64) -> Result<String, ApiError> {
+    let peers = ops::list(call.desk(), &call.account.login, true).await?;
+    let found = peers.into_iter().find(|peer| peer.kind == PeerKind::Ipa && peer.id == id);
+    found.and_then(|peer| peer.sip_account).ok_or_else(|| ApiError::missing("id", "IP authorization"))
+}

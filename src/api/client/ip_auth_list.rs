@@ -1,0 +1,67 @@
+//! `GET ?endpoint=ip-auth-list`: the SIP accounts with the addresses that speak for them.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::list::ClientList;
+use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::error::ApiError;
+use crate::api::query::{NoBody, ShortPage};
+use crate::peers::{PeerKind, ops};
+use crate::store::peers::PeerRecord;
+
+/// SIP comes to this port.
+const SIP_PORT: u16 = 5060;
+
+/// An address that speaks for a SIP account.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ClientIpAuth {
+    id: i64,
+    peer_name: String,
+    ip: String,
+    port: u16,
+    status: u8,
+}
+
+impl From<&PeerRecord> for ClientIpAuth {
+    fn from(peer: &PeerRecord) -> Self {
+        Self {
+            id: peer.id,
+            peer_name: peer.name.clone(),
+            ip: peer.source.map(|ip| ip.to_string()).unwrap_or_default(),
+            port: SIP_PORT,
+            status: u8::from(peer.active),
+        }
+    }
+}
+
+/// A SIP account and its addresses.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ClientIpAuthGroup {
+    sip_login: String,
+    ip_auth: Vec<ClientIpAuth>,
+}
+
+pub(super) struct IpAuthList;
+
+impl Endpoint for IpAuthList {
+    const NAME: &'static str = "ip-auth-list";
+    const VERB: Verb = Verb::Get;
+    const SUMMARY: &'static str = "List IP authorizations";
+    type Query = ShortPage;
+    type Body = NoBody;
+    type Answer = ClientList<ClientIpAuthGroup>;
+
+    async fn handle(call: Call, page: ShortPage, _: NoBody) -> Result<Self::Answer, ApiError> {
+        let peers = ops::list(call.desk(), &call.account.login, true).await?;
+        let addresses_of = |name: &str| {
+            let of = peers.iter().filter(|peer| peer.sip_account.as_deref() == Some(name));
+            of.map(ClientIpAuth::from).collect()
+        };
+        let groups = peers.iter().filter(|peer| peer.kind == PeerKind::Sip).map(|peer| ClientIpAuthGroup {
+            sip_login: peer.name.clone(),
+            ip_auth: addresses_of(&peer.name),
+        });
+        Ok(ClientList::cut_from(groups.collect(), page.limit, page.offset))
+    }
+}

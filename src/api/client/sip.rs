@@ -1,0 +1,61 @@
+//! `GET ?endpoint=sip`: the account's SIP accounts with their passwords.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::list::ClientList;
+use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::error::ApiError;
+use crate::api::query::{NoBody, ShortPage};
+use crate::peers::ops::{self, PeerError};
+use crate::peers::{digest, registrations};
+
+/// A SIP account.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ClientSipAccount {
+    name: String,
+    password: Option<String>,
+    main: bool,
+    active: u8,
+    callerid: Option<String>,
+    registered: bool,
+}
+
+impl std::fmt::Debug for ClientSipAccount {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientSipAccount").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+pub(super) struct Sip;
+
+impl Endpoint for Sip {
+    const NAME: &'static str = "sip";
+    const VERB: Verb = Verb::Get;
+    const SUMMARY: &'static str = "SIP accounts";
+    type Query = ShortPage;
+    type Body = NoBody;
+    type Answer = ClientList<ClientSipAccount>;
+
+    async fn handle(call: Call, page: ShortPage, _: NoBody) -> Result<Self::Answer, ApiError> {
+        let desk = call.desk();
+        let peers = ops::list(desk, &call.account.login, false).await?;
+        let names: Vec<&str> = peers.iter().map(|peer| peer.name.as_str()).collect();
+        let registered = registrations::known_registered(desk.links.get(), &names).await;
+        let callerid = call.account.settings().callerid.clone();
+        let secrets = desk.secrets.load();
+        let mut rows = Vec::with_capacity(peers.len());
+        for peer in &peers {
+            let opened = peer.secret.as_ref().map(|sealed| digest::open(&secrets, &peer.name, sealed));
+            rows.push(ClientSipAccount {
+                name: peer.name.clone(),
+                password: opened.transpose().map_err(PeerError::from)?,
+                main: peer.main,
+                active: u8::from(peer.active),
+                callerid: callerid.clone(),
+                registered: registered.contains(&peer.name),
+            });
+        }
+        Ok(ClientList::cut_from(rows, page.limit, page.offset))
+    }
+}

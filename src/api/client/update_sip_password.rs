@@ -1,0 +1,43 @@
+//! `POST ?endpoint=update-sip-password`: another password of a SIP account.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::error::ApiError;
+use crate::api::query::NoQuery;
+use crate::peers::ops;
+
+#[derive(Deserialize, ToSchema)]
+pub(super) struct Request {
+    name: String,
+    password: String,
+}
+
+/// The SIP account.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct NamedSip {
+    pub(super) name: String,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Answer {
+    message: &'static str,
+    data: NamedSip,
+}
+
+pub(super) struct UpdateSipPassword;
+
+impl Endpoint for UpdateSipPassword {
+    const NAME: &'static str = "update-sip-password";
+    const VERB: Verb = Verb::Post;
+    const SUMMARY: &'static str = "Change SIP password";
+    type Query = NoQuery;
+    type Body = Request;
+    type Answer = Answer;
+
+    async fn handle(call: Call, _: NoQuery, Request { name, password }: Request) -> Result<Answer, ApiError> {
+        ops::set_password(call.desk(), &call.account.login, &name, Some(password)).await?;
+        Ok(Answer { message: "SIP password changed", data: NamedSip { name } })
+    }
+}

@@ -1,0 +1,41 @@
+//! `POST ?endpoint=change-plan`: puts a client, and its subaccounts with it, on another of the reseller's plans.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::set_client_status::ChangedClient;
+use crate::accounts::ops;
+use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::error::ApiError;
+use crate::api::query::NoQuery;
+
+/// Which client, and what it pays by from its next call on.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct Request {
+    /// The client's login.
+    login: String,
+    /// One of the reseller's plans.
+    plan_id: i64,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Answer {
+    client: ChangedClient,
+}
+
+pub(super) struct ChangePlan;
+
+impl Endpoint for ChangePlan {
+    const NAME: &'static str = "change-plan";
+    const VERB: Verb = Verb::Post;
+    const SUMMARY: &'static str = "Change a client's plan";
+    type Query = NoQuery;
+    type Body = Request;
+    type Answer = Answer;
+
+    async fn handle(call: Call, _: NoQuery, request: Request) -> Result<Answer, ApiError> {
+        let client = call.own_client(&request.login)?;
+        ops::change_plan(call.desk(), client.id, request.plan_id).await?;
+        Ok(Answer { client: ChangedClient::of(&call, &client) })
+    }
+}

@@ -1,0 +1,73 @@
+//! A reseller's own retail plan: what its clients pay by when no plan is named.
+
+use jiff::Timestamp;
+use tollgate_rating::plan::Markup;
+
+use super::plans::{self, Basis, PlanSpec};
+use super::{AdminError, FEED_PLAN, unknown};
+use crate::store::{PlanVersion, Store, Tx};
+
+/// What a new retail plan adds to the reseller's wholesale prices.
+const FIRST_MARKUP_MILLIONTHS: u32 = 200_000;
+
+/// The retail plan of a reseller, and whether it is made or found only now.
+///
+/// Where none is recorded, the oldest of the reseller's own plans that derives from the plan it is on itself is the one;
+/// where there is none such, one is derived. It is recorded for good: of many that ask at once all get the same.
+pub async fn of_reseller(
+    store: &Store,
+    reseller_id: i64,
+    now: Timestamp,
+) -> Result<(PlanVersion, bool), AdminError> {
+    if let Some(plan) = store.retail_plan_of(reseller_id).await? {
+        return Ok((plan, false));
+    }
+    let mut tx = store.begin().await?;
+    // The catalog's lock: whoever made it meanwhile is seen.
+    let plan_id = tx.catalog_ids(2).await?;
+    if let Some(plan) = tx.retail_plan_of(reseller_id).await? {
+        return Ok((plan, false));
+    }
+    let plan = chosen(&mut tx, reseller_id, plan_id, now).await?;
+    tx.insert_retail_plan(reseller_id, plan.plan_id).await?;
+    tx.append_feed(FEED_PLAN, plan.plan_id, now).await?;
+    tx.commit().await?;
+    Ok((plan, true))
+}
+
+async fn chosen(
+    tx: &mut Tx,
+    reseller_id: i64,
+    new_id: i64,
+    now: Timestamp,
+) -> Result<PlanVersion, AdminError> {
+    let reseller = tx.account_by_id(reseller_id).await?;
+    let reseller = reseller.ok_or_else(|| unknown("reseller", &reseller_id.to_string()))?;
+    let plans = tx.current_plans().await?;
+    let existing = plans
+        .iter()
+        .filter(|plan| plan.owner_id == Some(reseller_id) && plan.base_plan_id == Some(reseller.plan_id));
+    if let Some(oldest) = existing.min_by_key(|plan| plan.plan_id) {
+        return Ok(oldest.clone());
+    }
+    let wholesale = plans.iter().find(|plan| plan.plan_id == reseller.plan_id);
+    let wholesale = wholesale.ok_or_else(|| unknown("plan", &reseller.plan_id.to_string()))?;
+    let markup = Markup::from_millionths(FIRST_MARKUP_MILLIONTHS).unwrap_or_default();
+    let spec = PlanSpec {
+        signup: true,
+        owner_id: Some(reseller_id),
+        ..PlanSpec::new(
+            &free_name(&plans, &reseller.login),
+            Basis::Plan { name: wholesale.name.clone(), markup },
+        )
+    };
+    plans::insert(tx, &plans, new_id, &spec, now).await
+}
+
+/// `LOGIN-RETAIL`, numbered where that is taken.
+fn free_name(plans: &[PlanVersion], login: &str) -> String {
+    let is_free = |name: &String| plans.iter().all(|plan| plan.name != *name);
+    let plain = format!("{login}-RETAIL");
+    let numbered = (2..).map(|number: u64| format!("{login}-RETAIL-{number}"));
+    std::iter::once(plain.clone()).chain(numbered).find(is_free).unwrap_or(plain)
+}
