@@ -7,7 +7,11 @@
 
 mod ami_link;
 mod ami_trouble;
+mod api_callerids;
 mod api_edges;
+mod api_history;
+mod api_phones;
+mod api_vouchers;
 mod app;
 mod calls_charging;
 mod calls_credit;
@@ -21,6 +25,7 @@ mod cli_commands;
 mod cli_config;
 mod cli_doctor;
 mod cli_peers;
+mod cli_portal;
 mod cli_rate;
 mod metering;
 mod peers_invalidation;
