@@ -40,7 +40,9 @@ fn either(a: &Value, b: &Value) -> Value {
         (Value::String(a), Value::String(b)) => {
             let null = if a.ends_with('?') || b.ends_with('?') { "?" } else { "" };
             let (a, b) = (a.trim_end_matches('?'), b.trim_end_matches('?'));
-            if let Some(known) = [(a, b), (b, a)].iter().find(|(one, _)| *one == "null").map(|(_, other)| *other) {
+            if let Some(known) =
+                [(a, b), (b, a)].iter().find(|(one, _)| *one == "null").map(|(_, other)| *other)
+            {
                 return format!("{known}?").into();
             }
             assert!(
