@@ -12,7 +12,6 @@ mod api_canary;
 mod api_connections;
 mod api_documents;
 mod api_edges;
-mod api_edges;
 mod api_history;
 mod api_hostile;
 mod api_kill;
