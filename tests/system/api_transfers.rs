@@ -17,7 +17,7 @@ fn order(login: &str, amount: impl Into<Value>, external_id: &str) -> Value {
     json!({ "login": login, "amount": amount.into(), "external_id": external_id })
 }
 
-/// The reseller's failed transactions, as (external_id, reason).
+/// The reseller's failed transactions, as (`external_id`, reason).
 async fn failures(reseller: &Script) -> Vec<(String, String)> {
     let listed = reseller.read("reseller-api", "transactions&status=failed&limit=200").await.ok();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
