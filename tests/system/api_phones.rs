@@ -281,3 +281,27 @@ on_both!(an_address_that_two_clients_ask_for_at_once_is_one_clients, database =>
     assert_eq!(tally(&answers), (1, BTreeSet::from(["ip_in_use".to_owned()])));
     app.stop().await;
 });
+
+on_both!(a_name_that_no_database_can_hold_is_a_missing_one, database => {
+    let app = TestApp::on(database, |_| {}).await;
+    app.furnish().await;
+    let (alice, acme) = (app.script("alice").await, app.script("acme").await);
+    for name in ["a\u{0}b", "\u{0}", "\u{10ffff}", "' OR 1=1 --", &"x".repeat(10_000)] {
+        for (endpoint, body) in [
+            ("update-sip-password", json!({ "name": name, "password": "NewSipPass456" })),
+            ("delete-sip", json!({ "name": name })),
+            ("ip-auth-create", json!({ "sip_login": name, "ip": "203.0.113.10" })),
+        ] {
+            assert_eq!(write(&alice, endpoint, body).await.refused(404), "not_found", "{endpoint}");
+        }
+        let body = json!({ "cid": name, "name": name });
+        assert_eq!(write(&alice, "add-callerid", body.clone()).await.refused(400), "bad_request");
+        assert_eq!(write(&alice, "set-callerid", json!({ "cid": name })).await.refused(400), "bad_request");
+        let password = json!({ "current_password": name, "new_password": name });
+        assert!(matches!(write(&alice, "change-password", password).await.status, 400 | 422));
+        let voucher = write(&alice, "redeem-voucher", json!({ "voucher": name })).await;
+        assert!(matches!(voucher.status, 400 | 404), "{voucher:?}");
+    }
+    assert_eq!(acme.read("reseller-api", "client-calls&login=%00").await.refused(404), "not_found");
+    app.stop().await;
+});

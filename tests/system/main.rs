@@ -10,6 +10,7 @@ mod ami_trouble;
 mod api_callerids;
 mod api_edges;
 mod api_history;
+mod api_openapi;
 mod api_phones;
 mod api_vouchers;
 mod app;
