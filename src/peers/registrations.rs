@@ -59,7 +59,7 @@ pub async fn registered(links: &Links, names: &[&str]) -> HashMap<String, bool> 
     found
 }
 
-/// As [`registered`], for a list that is shown at once: whom no server has answered about within [`PATIENCE`] is not.
+/// As [`registered`], for a list that is shown at once: whom no server has answered about within a second is not.
 pub async fn registered_at_once(links: Option<&Links>, names: &[&str]) -> HashMap<String, bool> {
     let Some(links) = links else { return HashMap::new() };
     tokio::time::timeout(PATIENCE, registered(links, names)).await.unwrap_or_default()
