@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tollgate_rating::Money;
 
 use super::answer::{Answer, Failure, Outcome};
+use crate::accounts::credentials::{self, CredentialError};
 use crate::accounts::ops::{self, AccountChange, AccountView, NewClient, NewReseller, OpsError};
 use crate::app::desk::Desk;
 
@@ -53,6 +54,14 @@ pub enum AccountCommand {
     Show {
         /// Its login.
         login: String,
+    },
+    /// Give an account another password: what its holder proves himself with in portals and to the API.
+    Password {
+        /// Its login.
+        login: String,
+        /// The password; one is made when not given.
+        #[arg(long)]
+        password: Option<String>,
     },
     /// Change an account.
     Set(Box<SetArgs>),
@@ -152,6 +161,11 @@ pub async fn client(desk: &Desk, command: ClientCommand) -> Outcome {
 pub async fn account(desk: &Desk, command: AccountCommand) -> Outcome {
     let view = match command {
         AccountCommand::Show { login } => ops::show(desk, &login).await?,
+        AccountCommand::Password { login, password } => {
+            let password = credentials::set(desk, &login, password).await?;
+            let text = format!("password of {login}, shown this once: {password}");
+            return Ok(Answer::new(json!({ "login": login, "password": password }), text));
+        }
         AccountCommand::Set(set) => {
             let login = set.login.clone();
             let change = change(*set)?;
@@ -215,6 +229,12 @@ fn amount(field: &str, text: &str) -> Result<Money, Failure> {
 
 fn optional_amount(field: &str, text: Option<&str>) -> Result<Option<Money>, Failure> {
     text.map(|text| amount(field, text)).transpose()
+}
+
+impl From<CredentialError> for Failure {
+    fn from(error: CredentialError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
 }
 
 impl From<OpsError> for Failure {

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod answer;
 pub mod call;
+pub mod callerid;
 pub mod calls;
 pub mod demo;
 pub mod doctor;
@@ -18,6 +19,7 @@ pub mod rate_login;
 pub mod system;
 pub mod tariff;
 pub mod trunk;
+pub mod voucher;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -92,6 +94,12 @@ pub enum Command {
     /// IP peers of a SIP account: PBXs that are known by their address.
     #[command(subcommand)]
     Ipauth(peers::IpauthCommand),
+    /// Vouchers.
+    #[command(subcommand)]
+    Voucher(voucher::VoucherCommand),
+    /// Numbers that accounts may present.
+    #[command(subcommand)]
+    Callerid(callerid::CalleridCommand),
     /// Trunks: carriers.
     #[command(subcommand)]
     Trunk(trunk::TrunkCommand),
@@ -134,6 +142,8 @@ impl Command {
             | Self::Key(_)
             | Self::Sip(_)
             | Self::Ipauth(_)
+            | Self::Voucher(_)
+            | Self::Callerid(_)
             | Self::Trunk(_)
             | Self::Calls(_)
             | Self::Rate(_) => Place::Owner,
@@ -236,6 +246,8 @@ async fn run_at_desk(desk: &Desk, command: Command) -> Outcome {
         Command::Key(command) => key::run(desk, command).await,
         Command::Sip(command) => peers::sip(desk, command).await,
         Command::Ipauth(command) => peers::ipauth(desk, command).await,
+        Command::Voucher(command) => voucher::run(desk, command).await,
+        Command::Callerid(command) => callerid::run(desk, command).await,
         Command::Trunk(command) => trunk::run(desk, command).await,
         Command::Calls(command) => calls::run(desk, &command),
         Command::Rate(args) => rate_login::run(desk, args).await,

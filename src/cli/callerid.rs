@@ -1,0 +1,75 @@
+//! `tollgate callerid`.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Failure, Outcome};
+use crate::accounts::callerids::{self, CalleridError, Listed};
+use crate::accounts::ops::OpsError;
+use crate::app::desk::Desk;
+use crate::store::callerids::CalleridRecord;
+
+/// `tollgate callerid …`
+#[derive(Debug, Subcommand)]
+pub enum CalleridCommand {
+    /// List the numbers that an account may present.
+    List {
+        /// The account's login.
+        login: String,
+    },
+    /// Let a number be presented (callerid.policy = "approval").
+    Approve {
+        /// Its id.
+        id: i64,
+    },
+    /// Remove a number that is not its account's.
+    Reject {
+        /// Its id.
+        id: i64,
+    },
+}
+
+/// Runs `tollgate callerid …`.
+pub async fn run(desk: &Desk, command: CalleridCommand) -> Outcome {
+    match command {
+        CalleridCommand::List { login } => {
+            let account = desk.store.account_by_login(&login).await.map_err(OpsError::from)?;
+            let account = account.ok_or_else(|| OpsError::UnknownAccount(login.clone()))?;
+            let listed = callerids::list(desk, account.id, account.callerid.as_deref()).await?;
+            let lines: Vec<String> = listed.iter().map(line_of).collect();
+            let text = if lines.is_empty() { format!("{login} has no caller ids") } else { lines.join("\n") };
+            let shown: Vec<Value> = listed.iter().map(shown).collect();
+            Ok(Answer::new(json!({ "login": login, "callerids": shown }), text))
+        }
+        CalleridCommand::Approve { id } => Ok(done(&callerids::approve(desk, id).await?, "approved")),
+        CalleridCommand::Reject { id } => Ok(done(&callerids::reject(desk, id).await?, "rejected")),
+    }
+}
+
+fn shown(Listed { callerid, active }: &Listed) -> Value {
+    json!({
+        "id": callerid.id,
+        "cid": callerid.cid,
+        "name": callerid.name,
+        "active": active,
+        "approved": callerid.approved,
+        "created_at": callerid.created_at.to_string(),
+    })
+}
+
+fn line_of(Listed { callerid, active }: &Listed) -> String {
+    let active = if *active { ", active" } else { "" };
+    let waits = if callerid.approved { "" } else { ", waits for approval" };
+    format!("caller id {}: {} {}{active}{waits}", callerid.id, callerid.cid, callerid.name)
+}
+
+fn done(callerid: &CalleridRecord, what: &str) -> Answer {
+    let json = json!({ "id": callerid.id, "cid": callerid.cid, "status": what });
+    Answer::new(json, format!("caller id {} {what}", callerid.cid))
+}
+
+impl From<CalleridError> for Failure {
+    fn from(error: CalleridError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
