@@ -8,6 +8,8 @@
 mod ami_link;
 mod ami_trouble;
 mod api_edges;
+mod api_reseller_clients;
+mod api_reseller_prices;
 mod app;
 mod calls_charging;
 mod calls_credit;
