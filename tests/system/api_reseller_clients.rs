@@ -40,6 +40,19 @@ impl TestApp {
         self.desk.store.plan_id(name).await.unwrap().unwrap()
     }
 
+    /// A subaccount of a client, as far as it is an account.
+    async fn subaccount(&self, login: &str, client: &str) {
+        let mut sub = self.show(client).await.account;
+        (sub.login, sub.kind, sub.parent_id) = (login.to_owned(), Kind::Subaccount, Some(sub.id));
+        let mut tx = self.desk.store.begin().await.unwrap();
+        tx.reserve_ids(Reserved::default()).await.unwrap();
+        sub.id = tx.next_account_id().await.unwrap();
+        tx.insert_account(&sub).await.unwrap();
+        tx.append_feed("account", sub.id, self.clock.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        self.desk.account_changed(sub.id).await.unwrap();
+    }
+
     /// What a reseller's new client is told.
     pub(crate) async fn created(&self, reseller: &Script, body: &Value) -> Value {
         reseller.write(API, "create-client", body).await.ok()["client"].clone()
@@ -300,15 +313,7 @@ on_both!(a_reseller_sees_its_own_clients_newest_first, database => {
     app.client("direct", None, "retail").await;
     let new = app.created(&acme, &json!({"login": "1234567892"})).await;
     // A subaccount of a client is none of the reseller's clients.
-    let mut sub = app.show("alice").await.account;
-    (sub.login, sub.kind, sub.parent_id) = ("5000001".to_owned(), Kind::Subaccount, Some(sub.id));
-    let mut tx = app.desk.store.begin().await.unwrap();
-    tx.reserve_ids(Reserved::default()).await.unwrap();
-    sub.id = tx.next_account_id().await.unwrap();
-    tx.insert_account(&sub).await.unwrap();
-    tx.append_feed("account", sub.id, app.clock.now()).await.unwrap();
-    tx.commit().await.unwrap();
-    app.desk.account_changed(sub.id).await.unwrap();
+    app.subaccount("5000001", "alice").await;
 
     let list = acme.read(API, "clients&limit=10&offset=0").await.ok();
     assert_eq!(keys(&list), ["clients", "limit", "offset", "ok", "total"].into());
@@ -410,6 +415,7 @@ async fn a_client_pays_by_its_new_plan_from_the_next_call_on() {
     app.furnish().await;
     let acme = app.script("acme").await;
     let plan_id = app.owned_plan("acme", "dearer", |_| {}).await;
+    app.subaccount("5000001", "alice").await;
     let body = json!({"login": "alice", "plan_id": plan_id});
     let changed = acme.write(API, "change-plan", &body).await.ok();
     let expected = json!({"login": "alice", "active": true, "plan_id": plan_id, "plan_name": "dearer"});
@@ -417,6 +423,9 @@ async fn a_client_pays_by_its_new_plan_from_the_next_call_on() {
     let granted = app.dial("alice", BERLIN).await.allowed();
     app.talk(&granted, 60_000).await;
     assert_eq!(app.cdr(&granted.dial).await.payers[0].price, 67_249_000);
+    assert_eq!(app.show("5000001").await.plan, "dearer", "its subaccounts go with it");
+    let sub = app.calls.directory.account_named("5000001").unwrap();
+    assert_eq!(sub.settings().plan_id, plan_id);
     assert_eq!(acme.write(API, "change-plan", &body).await.ok()["client"], expected, "once more is no fault");
     assert_eq!(acme.write(API, "change-plan", &json!({"login": "alice"})).await.refused(400), "bad_request");
 }

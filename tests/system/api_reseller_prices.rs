@@ -196,6 +196,10 @@ on_both!(a_price_of_the_resellers_own_comes_first_until_it_is_taken_away, databa
         }})
     );
     assert_eq!(app.charged(&login, BERLIN).await, (99_900_000, 51_730_000));
+    let versions = "SELECT COUNT(*) FROM plan_versions";
+    let written = number(&app.desk.store, versions).await;
+    assert_eq!(set("4930", json!(0.09990)).await.ok()["rate"]["overridden"], true);
+    assert_eq!(number(&app.desk.store, versions).await, written, "the same price again writes nothing");
     let shown = preview(&acme, json!(75), "").await;
     let berlin = row(&shown["rates"], "4930");
     assert_eq!((&berlin["current_price"], &berlin["new_price"]), (&json!(0.0999), &json!(0.0999)));
