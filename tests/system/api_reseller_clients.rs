@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use hyper::Method;
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tollgate::accounts::{Kind, password};
 use tollgate::catalog::admin::plans::{self, Basis, PlanSpec};
@@ -178,6 +179,22 @@ on_both!(a_plans_initial_credit_is_in_the_book_with_the_client, database => {
     assert_eq!(number(&app.desk.store, note).await, 2);
     app.assert_right().await;
     app.stop().await;
+});
+
+on_both!(a_client_whose_credit_may_not_be_posted_is_not_made, database => {
+    let app = TestApp::on(database, |_| {}).await;
+    app.furnish().await;
+    let acme = app.script("acme").await;
+    let gift = app.owned_plan("acme", "gift", |spec| spec.initial_credit = money("2.5")).await;
+    let before = accounts(&app.desk.store).await;
+    // Another process has taken the wallets over, and this one does not know yet.
+    let later = app.clock.now() + SignedDuration::from_hours(1);
+    app.desk.store.acquire_ownership("other", "127.0.0.1:1", later, SignedDuration::from_mins(1)).await.unwrap();
+    let answered = acme.write(API, "create-client", &json!({"login": "unlucky", "plan_id": gift})).await;
+    assert_eq!(answered.refused(503), "unavailable");
+    assert!(answered.headers.contains_key("retry-after"));
+    assert_eq!(accounts(&app.desk.store).await, before);
+    assert_eq!(number(&app.desk.store, "SELECT COUNT(*) FROM names WHERE name = 'unlucky'").await, 0);
 });
 
 on_both!(a_repeated_creation_is_answered_as_the_first_time_and_makes_nothing, database => {
