@@ -19,6 +19,8 @@ mod api_openapi;
 mod api_payments;
 mod api_phones;
 mod api_portal;
+mod api_reseller_clients;
+mod api_reseller_prices;
 mod api_roles;
 mod api_transfers;
 mod api_vouchers;
