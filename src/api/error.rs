@@ -227,6 +227,7 @@ impl From<AdminError> for ApiError {
             AdminError::Exists { .. } => Self::conflict("exists", text),
             AdminError::Invalid { field, reason } => Self::bad_field(field, reason),
             AdminError::TooDeep { .. } => Self::refused("too_deep", text),
+            AdminError::TooManyPrices { .. } => Self::conflict("limit_reached", text),
             AdminError::PlanLimit { limit, .. } => {
                 Self::refused("plan_limit", format!("the account may own {limit} plans, and owns as many"))
             }

@@ -74,10 +74,11 @@ impl Limit {
     }
 }
 
-/// The rows of a whole list that are asked for.
-pub fn cut<T>(rows: Vec<T>, limit: Limit, offset: Offset) -> Vec<T> {
+/// The rows of a whole list that are asked for, and how many it has.
+pub fn cut<T>(rows: Vec<T>, limit: Limit, offset: Offset) -> (Vec<T>, i64) {
+    let total = i64::try_from(rows.len()).unwrap_or(i64::MAX);
     let count = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
-    rows.into_iter().skip(count(offset.0)).take(count(limit.0)).collect()
+    (rows.into_iter().skip(count(offset.0)).take(count(limit.0)).collect(), total)
 }
 
 impl Default for Limit {

@@ -28,6 +28,10 @@ const COMPILED_AT_ONCE: usize = 2;
 /// Plan versions remembered before the memory of them is started anew: they are small, and re-read when needed.
 const KEPT_PLAN_VERSIONS: usize = 20_000;
 
+/// Prices of plans' own that are remembered with those versions: a plan that gets thousands of them one by one would have
+/// as many versions with thousands each.
+const KEPT_OVERRIDES: usize = 500_000;
+
 /// Why prices cannot be told.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
@@ -68,6 +72,8 @@ struct Versions {
     tariffs: HashMap<i64, Weak<Tariff>>,
     recent: VecDeque<Arc<Tariff>>,
     derivations: HashMap<i64, Arc<Derivation>>,
+    /// How many prices `derivations` hold.
+    overrides: usize,
     plans: HashMap<i64, Arc<PlanVersion>>,
 }
 
@@ -256,9 +262,12 @@ impl Catalog {
             Err(reason) => return Ok(Err(damaged_plan(version, &reason))),
         };
         let mut versions = self.versions();
-        if versions.derivations.len() >= KEPT_PLAN_VERSIONS {
+        let count = stored.len();
+        if versions.derivations.len() >= KEPT_PLAN_VERSIONS || versions.overrides + count > KEPT_OVERRIDES {
             versions.derivations.clear();
+            versions.overrides = 0;
         }
+        versions.overrides += count;
         versions.derivations.insert(version.version_id, Arc::clone(&derivation));
         Ok(Ok(derivation))
     }

@@ -45,6 +45,7 @@ pub mod peers;
 pub mod posting;
 pub mod profiles;
 mod session;
+pub mod subaccounts;
 pub mod transfers;
 pub mod vouchers;
 

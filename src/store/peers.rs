@@ -112,6 +112,10 @@ fn records(rows: Vec<PeerRow>) -> Result<Vec<PeerRecord>, StoreError> {
 
 /// A peer by its name, as this session sees it.
 async fn by_name(session: &mut impl Session, name: &str) -> Result<Option<PeerRecord>, StoreError> {
+    // No name has one, and `PostgreSQL` takes no text with one.
+    if name.contains('\0') {
+        return Ok(None);
+    }
     let row: Option<PeerRow> = on!(session, c => sqlx::query_as(BY_NAME).bind(name).fetch_optional(c).await)?;
     row.map(PeerRow::record).transpose()
 }

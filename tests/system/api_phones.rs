@@ -1,6 +1,7 @@
 //! The client API: the account, its plans, its SIP accounts, its addresses.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -12,8 +13,10 @@ use tollgate::store::Reserved;
 use tollgate_rating::Money;
 
 use crate::app::TestApp;
+use crate::app::asterisk::{Behaviour, FakeAsterisk};
 use crate::app::database::on_both;
 use crate::app::http::{Answered, Script};
+use crate::peers_invalidation;
 
 /// The names of an object's members.
 pub(crate) fn keys(object: &Value) -> BTreeSet<&str> {
@@ -281,3 +284,52 @@ on_both!(an_address_that_two_clients_ask_for_at_once_is_one_clients, database =>
     assert_eq!(tally(&answers), (1, BTreeSet::from(["ip_in_use".to_owned()])));
     app.stop().await;
 });
+
+on_both!(a_name_that_no_database_can_hold_is_a_missing_one, database => {
+    let app = TestApp::on(database, |_| {}).await;
+    app.furnish().await;
+    let (alice, acme) = (app.script("alice").await, app.script("acme").await);
+    for name in ["a\u{0}b", "\u{0}", "\u{10ffff}", "' OR 1=1 --", &"x".repeat(10_000)] {
+        for (endpoint, body) in [
+            ("update-sip-password", json!({ "name": name, "password": "NewSipPass456" })),
+            ("delete-sip", json!({ "name": name })),
+            ("ip-auth-create", json!({ "sip_login": name, "ip": "203.0.113.10" })),
+        ] {
+            assert_eq!(write(&alice, endpoint, body).await.refused(404), "not_found", "{endpoint}");
+        }
+        let body = json!({ "cid": name, "name": name });
+        assert_eq!(write(&alice, "add-callerid", body.clone()).await.refused(400), "bad_request");
+        assert_eq!(write(&alice, "set-callerid", json!({ "cid": name })).await.refused(400), "bad_request");
+        let password = json!({ "current_password": name, "new_password": name });
+        assert!(matches!(write(&alice, "change-password", password).await.status, 400 | 422));
+        let voucher = write(&alice, "redeem-voucher", json!({ "voucher": name })).await;
+        assert!(matches!(voucher.status, 400 | 404), "{voucher:?}");
+    }
+    assert_eq!(acme.read("reseller-api", "client-calls&login=%00").await.refused(404), "not_found");
+    app.stop().await;
+});
+
+#[tokio::test]
+async fn who_is_registered_is_asked_of_asterisk_and_not_waited_for() {
+    let behaviour = Behaviour::answering(|asked| match (asked.action.as_str(), asked.get("Variable")) {
+        ("Getvar", "PJSIP_AOR(alice,contact)") => {
+            Some(asked.success("Variable: PJSIP_AOR(alice,contact)\nValue: alice;@0123\n"))
+        }
+        ("Getvar", variable) => Some(asked.success(&format!("Variable: {variable}\nValue: \n"))),
+        _ => peers_invalidation::answer(asked, &[], &[]),
+    });
+    let server = FakeAsterisk::start(behaviour).await;
+    let app = peers_invalidation::linked_to(&server).await;
+    let alice = app.script("alice").await;
+    write(&alice, "create-sip", json!({})).await.ok();
+    let registered = |answer: &Value| -> Vec<bool> {
+        answer["data"].as_array().unwrap().iter().map(|row| row["registered"].as_bool().unwrap()).collect()
+    };
+    assert_eq!(registered(&read(&alice, "sip").await), [true, false]);
+    server.fall_silent(true);
+    let asked_at = Instant::now();
+    assert_eq!(registered(&read(&alice, "sip").await), [false, false]);
+    assert!(asked_at.elapsed() < Duration::from_secs(4), "{:?}", asked_at.elapsed());
+    drop(server);
+    app.stop().await;
+}

@@ -17,7 +17,7 @@ fn order(login: &str, amount: impl Into<Value>, external_id: &str) -> Value {
     json!({ "login": login, "amount": amount.into(), "external_id": external_id })
 }
 
-/// The reseller's failed transactions, as (`external_id`, reason).
+/// The reseller's failed transactions, each its name and reason.
 async fn failures(reseller: &Script) -> Vec<(String, String)> {
     let listed = reseller.read("reseller-api", "transactions&status=failed&limit=200").await.ok();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -180,6 +180,28 @@ async fn of_many_failures_a_bounded_number_is_kept_and_an_inactive_client_is_cre
     app.set("alice", change).await;
     transfer(&acme, order("alice", 1, "for later")).await.ok();
     assert_eq!(app.balance("alice").await, "101");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn nobody_gets_more_than_a_wallet_holds() {
+    let app = TestApp::start().await;
+    app.furnish().await;
+    let acme = app.script("acme").await;
+    for _ in 0..9 {
+        app.credit("alice", "1000000000").await;
+    }
+    app.credit("alice", "223000000").await;
+    let before = app.balance("alice").await;
+    assert_eq!(transfer(&acme, order("alice", 1_000_000, "big")).await.refused(422), "too_large");
+    let payment = json!({
+        "login": "alice", "amount": 1_000_000, "currency": "EUR", "provider": "bank", "external_id": "big", "status": "paid",
+    });
+    let refused = acme.write("reseller-api", "register-agent-payment", &payment).await;
+    assert_eq!(refused.refused(422), "too_large");
+    assert_eq!(failures(&acme).await, [("big".to_owned(), "too_large".to_owned())]);
+    assert_eq!(app.balance("alice").await, before);
+    app.assert_right().await;
     app.stop().await;
 }
 

@@ -22,7 +22,7 @@ fn with_peers(contacts: &'static [&'static str], channels: &'static [&'static st
     Behaviour::answering(move |asked| answer(asked, contacts, channels))
 }
 
-fn answer(asked: &Asked, contacts: &[&str], channels: &[&str]) -> Option<String> {
+pub(crate) fn answer(asked: &Asked, contacts: &[&str], channels: &[&str]) -> Option<String> {
     match asked.action.as_str() {
         "SorceryMemoryCacheExpireObject" => {
             Some(asked.error("The provided object could not be expired from the cache"))
@@ -51,7 +51,7 @@ fn answer(asked: &Asked, contacts: &[&str], channels: &[&str]) -> Option<String>
     }
 }
 
-async fn linked_to(server: &FakeAsterisk) -> TestApp {
+pub(crate) async fn linked_to(server: &FakeAsterisk) -> TestApp {
     let (host, port) = (server.address.ip().to_string(), server.address.port());
     let app = TestApp::on(Database::sqlite(), |config| {
         config.asterisk = vec![Asterisk {

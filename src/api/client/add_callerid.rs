@@ -13,7 +13,7 @@ use crate::api::rows::CalleridRow;
 pub(super) struct Request {
     cid: String,
     #[serde(default)]
-    name: String,
+    name: Option<String>,
     /// Whether the next call presents it.
     #[serde(default)]
     set_active: bool,
@@ -37,7 +37,8 @@ impl Endpoint for AddCallerid {
 
     async fn handle(call: Call, _: NoQuery, body: Request) -> Result<Answer, ApiError> {
         let Request { cid, name, set_active } = body;
-        let added = callerids::add(call.desk(), call.account.id, &cid, &name, set_active).await?;
+        let added =
+            callerids::add(call.desk(), call.account.id, &cid, &name.unwrap_or_default(), set_active).await?;
         let message = if added.callerid.approved {
             "Caller ID added"
         } else {

@@ -1,11 +1,21 @@
 //! `GET ?endpoint=callerids`: the numbers that the account may present.
 
-use super::list::ClientList;
+use serde::Serialize;
+use utoipa::ToSchema;
+
 use crate::accounts::callerids::{self, CalleridError};
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
-use crate::api::query::{NoBody, ShortPage};
+use crate::api::query::{NoBody, ShortPage, cut};
 use crate::api::rows::CalleridRow;
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Answer {
+    data: Vec<CalleridRow>,
+    limit: i64,
+    offset: i64,
+    total: i64,
+}
 
 pub(super) struct Callerids;
 
@@ -15,13 +25,15 @@ impl Endpoint for Callerids {
     const SUMMARY: &'static str = "Caller IDs";
     type Query = ShortPage;
     type Body = NoBody;
-    type Answer = ClientList<CalleridRow>;
+    type Answer = Answer;
 
-    async fn handle(call: Call, page: ShortPage, _: NoBody) -> Result<Self::Answer, ApiError> {
+    async fn handle(call: Call, page: ShortPage, _: NoBody) -> Result<Answer, ApiError> {
         let presented = call.account.settings().callerid.clone();
         let listed = callerids::list(call.desk(), call.account.id, presented.as_deref()).await?;
         let rows = listed.into_iter().map(CalleridRow::from).collect();
-        Ok(ClientList::cut_from(rows, page.limit, page.offset))
+        let ShortPage { limit, offset } = page;
+        let (data, total) = cut(rows, limit, offset);
+        Ok(Answer { data, limit: limit.0, offset: offset.0, total })
     }
 }
 

@@ -1,12 +1,22 @@
 //! `GET ?endpoint=calls`: the account's calls, answered and not, the newest first.
 
-use super::list::ClientList;
+use serde::Serialize;
+use utoipa::ToSchema;
+
 use crate::api::amount::D4;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::{NoBody, Page};
 use crate::api::rows::CallRow;
 use crate::store::history::Which;
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Answer {
+    data: Vec<CallRow<D4>>,
+    limit: i64,
+    offset: i64,
+    total: i64,
+}
 
 pub(super) struct Calls;
 
@@ -16,12 +26,13 @@ impl Endpoint for Calls {
     const SUMMARY: &'static str = "Call history";
     type Query = Page;
     type Body = NoBody;
-    type Answer = ClientList<CallRow<D4>>;
+    type Answer = Answer;
 
-    async fn handle(call: Call, page: Page, _: NoBody) -> Result<Self::Answer, ApiError> {
+    async fn handle(call: Call, page: Page, _: NoBody) -> Result<Answer, ApiError> {
         let Page { limit, offset } = page;
         let store = &call.desk().store;
         let (calls, total) = store.calls_of(call.account.id, Which::All, limit.0, offset.0).await?;
-        Ok(ClientList::of(calls.into_iter().map(CallRow::from).collect(), limit, offset, total))
+        let data = calls.into_iter().map(CallRow::from).collect();
+        Ok(Answer { data, limit: limit.0, offset: offset.0, total })
     }
 }

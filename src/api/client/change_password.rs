@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::list::DoneAnswer;
+use super::done::DoneAnswer;
 use crate::accounts::credentials::{self, CredentialError};
 use crate::api::attempts::Guess;
 use crate::api::endpoint::{Call, Endpoint, Verb};

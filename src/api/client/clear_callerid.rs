@@ -1,6 +1,6 @@
 //! `POST ?endpoint=clear-callerid`: calls present the phone's own number again.
 
-use super::list::DoneAnswer;
+use super::done::DoneAnswer;
 use crate::accounts::callerids;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;

@@ -3,10 +3,9 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::list::ClientList;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
-use crate::api::query::{NoBody, ShortPage};
+use crate::api::query::{NoBody, ShortPage, cut};
 use crate::peers::{PeerKind, ops};
 use crate::store::peers::PeerRecord;
 
@@ -42,6 +41,14 @@ pub(super) struct ClientIpAuthGroup {
     ip_auth: Vec<ClientIpAuth>,
 }
 
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Answer {
+    data: Vec<ClientIpAuthGroup>,
+    limit: i64,
+    offset: i64,
+    total: i64,
+}
+
 pub(super) struct IpAuthList;
 
 impl Endpoint for IpAuthList {
@@ -50,9 +57,9 @@ impl Endpoint for IpAuthList {
     const SUMMARY: &'static str = "List IP authorizations";
     type Query = ShortPage;
     type Body = NoBody;
-    type Answer = ClientList<ClientIpAuthGroup>;
+    type Answer = Answer;
 
-    async fn handle(call: Call, page: ShortPage, _: NoBody) -> Result<Self::Answer, ApiError> {
+    async fn handle(call: Call, page: ShortPage, _: NoBody) -> Result<Answer, ApiError> {
         let peers = ops::list(call.desk(), &call.account.login, true).await?;
         let addresses_of = |name: &str| {
             let of = peers.iter().filter(|peer| peer.sip_account.as_deref() == Some(name));
@@ -62,6 +69,8 @@ impl Endpoint for IpAuthList {
             sip_login: peer.name.clone(),
             ip_auth: addresses_of(&peer.name),
         });
-        Ok(ClientList::cut_from(groups.collect(), page.limit, page.offset))
+        let ShortPage { limit, offset } = page;
+        let (data, total) = cut(groups.collect(), limit, offset);
+        Ok(Answer { data, limit: limit.0, offset: offset.0, total })
     }
 }

@@ -3,12 +3,11 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::list::ClientList;
 use crate::accounts::Kind;
 use crate::accounts::directory::Account;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
-use crate::api::query::{NoBody, ShortPage};
+use crate::api::query::{NoBody, ShortPage, cut};
 use crate::catalog::Plan;
 
 /// A plan that the account may have.
@@ -19,6 +18,14 @@ pub(super) struct ClientPlan {
     current: bool,
 }
 
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Answer {
+    data: Vec<ClientPlan>,
+    limit: i64,
+    offset: i64,
+    total: i64,
+}
+
 pub(super) struct Plans;
 
 impl Endpoint for Plans {
@@ -27,9 +34,9 @@ impl Endpoint for Plans {
     const SUMMARY: &'static str = "Available plans";
     type Query = ShortPage;
     type Body = NoBody;
-    type Answer = ClientList<ClientPlan>;
+    type Answer = Answer;
 
-    async fn handle(call: Call, page: ShortPage, _: NoBody) -> Result<Self::Answer, ApiError> {
+    async fn handle(call: Call, page: ShortPage, _: NoBody) -> Result<Answer, ApiError> {
         let current = call.account.settings().plan_id;
         let mut plans =
             vec![ClientPlan { id_plan: current, plan_name: call.plan_name(current), current: true }];
@@ -41,7 +48,9 @@ impl Endpoint for Plans {
             current: false,
         }));
         plans.sort_by(|one, other| one.plan_name.cmp(&other.plan_name));
-        Ok(ClientList::cut_from(plans, page.limit, page.offset))
+        let ShortPage { limit, offset } = page;
+        let (data, total) = cut(plans, limit, offset);
+        Ok(Answer { data, limit: limit.0, offset: offset.0, total })
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::list::DoneAnswer;
+use super::done::DoneAnswer;
 use crate::accounts::callerids;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;

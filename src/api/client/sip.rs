@@ -3,10 +3,9 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::list::ClientList;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
-use crate::api::query::{NoBody, ShortPage};
+use crate::api::query::{NoBody, ShortPage, cut};
 use crate::peers::ops::{self, PeerError};
 use crate::peers::{digest, registrations};
 
@@ -27,6 +26,14 @@ impl std::fmt::Debug for ClientSipAccount {
     }
 }
 
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Answer {
+    data: Vec<ClientSipAccount>,
+    limit: i64,
+    offset: i64,
+    total: i64,
+}
+
 pub(super) struct Sip;
 
 impl Endpoint for Sip {
@@ -35,19 +42,21 @@ impl Endpoint for Sip {
     const SUMMARY: &'static str = "SIP accounts";
     type Query = ShortPage;
     type Body = NoBody;
-    type Answer = ClientList<ClientSipAccount>;
+    type Answer = Answer;
 
-    async fn handle(call: Call, page: ShortPage, _: NoBody) -> Result<Self::Answer, ApiError> {
+    async fn handle(call: Call, page: ShortPage, _: NoBody) -> Result<Answer, ApiError> {
         let desk = call.desk();
+        let ShortPage { limit, offset } = page;
         let peers = ops::list(desk, &call.account.login, false).await?;
+        let (peers, total) = cut(peers, limit, offset);
         let names: Vec<&str> = peers.iter().map(|peer| peer.name.as_str()).collect();
         let registered = registrations::known_registered(desk.links.get(), &names).await;
         let callerid = call.account.settings().callerid.clone();
         let secrets = desk.secrets.load();
-        let mut rows = Vec::with_capacity(peers.len());
+        let mut data = Vec::with_capacity(peers.len());
         for peer in &peers {
             let opened = peer.secret.as_ref().map(|sealed| digest::open(&secrets, &peer.name, sealed));
-            rows.push(ClientSipAccount {
+            data.push(ClientSipAccount {
                 name: peer.name.clone(),
                 password: opened.transpose().map_err(PeerError::from)?,
                 main: peer.main,
@@ -56,6 +65,6 @@ impl Endpoint for Sip {
                 registered: registered.contains(&peer.name),
             });
         }
-        Ok(ClientList::cut_from(rows, page.limit, page.offset))
+        Ok(Answer { data, limit: limit.0, offset: offset.0, total })
     }
 }

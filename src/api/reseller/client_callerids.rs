@@ -48,8 +48,8 @@ impl Endpoint for ClientCallerids {
         let client = call.own_client(&login)?;
         let presented = client.settings().callerid.clone();
         let listed = callerids::list(call.desk(), client.id, presented.as_deref()).await?;
-        let total = i64::try_from(listed.len()).unwrap_or(i64::MAX);
-        let callerids = cut(listed, limit, offset).into_iter().map(CalleridRow::from).collect();
+        let (listed, total) = cut(listed, limit, offset);
+        let callerids = listed.into_iter().map(CalleridRow::from).collect();
         Ok(Answer { callerids, limit: limit.0, offset: offset.0, total })
     }
 }

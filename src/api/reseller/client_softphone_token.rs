@@ -30,9 +30,11 @@ pub(super) struct SoftphoneJanus {
 /// What the gateway registers with.
 #[derive(Serialize, ToSchema)]
 pub(super) struct SoftphoneSip {
+    /// The plugin's `register` takes it as `sip:<username>@<host of proxy>`.
     username: String,
     authuser: String,
     display_name: String,
+    /// Where the gateway registers, as `sip:host:port`.
     proxy: String,
     /// Holds until the next token is given.
     ha1_secret: String,

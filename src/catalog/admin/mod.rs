@@ -63,6 +63,12 @@ pub enum AdminError {
         /// Its `tariff_limit`.
         limit: i64,
     },
+    /// The plan has as many prices of its own as it may have.
+    #[error("{name:?} has {} prices of its own, which is the most there can be", plans::MAX_OVERRIDES)]
+    TooManyPrices {
+        /// The plan.
+        name: String,
+    },
     /// The deck is refused.
     #[error(transparent)]
     Deck(#[from] DeckError),
@@ -86,6 +92,7 @@ impl AdminError {
             Self::Invalid { .. } => "invalid",
             Self::TooDeep { .. } => "too_deep",
             Self::PlanLimit { .. } => "plan_limit",
+            Self::TooManyPrices { .. } => "limit_reached",
             Self::Deck(_) => "bad_deck",
             Self::Swept | Self::Interrupted => "interrupted",
             Self::Store(_) => "unavailable",

@@ -13,6 +13,8 @@ use crate::store::{PlanVersion, Store, Tx};
 
 /// The most markups between a tariff and a plan: a price goes through each of them at every call.
 pub const MAX_LEVELS: usize = 4;
+/// The most prices of its own that a plan may have: all are read and indexed anew when one of them changes.
+pub const MAX_OVERRIDES: i64 = 100_000;
 /// The longest call a plan may allow: a day.
 const MAX_CALL_SECONDS: u32 = 86_400;
 
@@ -219,7 +221,7 @@ pub async fn set_markup(
     Ok(MarkedUp { plan: version, changed: true })
 }
 
-/// Gives a plan a price of its own for a prefix, or takes it away again.
+/// Gives a plan a price of its own for a prefix, or takes it away again. The price that it has already writes nothing.
 pub async fn set_override(
     store: &Store,
     name: &str,
@@ -231,13 +233,22 @@ pub async fn set_override(
         return Err(invalid("price", format!("0 to {MAX_PRICE}")));
     }
     let mut tx = store.begin().await?;
-    let (_, version) = next_version(&mut tx, name, now).await?;
+    let (current, version) = next_version(&mut tx, name, now).await?;
     let digits = prefix.to_string();
-    let had_one = tx.close_override(version.plan_id, &digits, version.number).await?;
-    match price {
-        Some(price) => tx.open_override(version.plan_id, &digits, version.number, price.nanos()).await?,
-        None if !had_one => return Err(unknown("override of prefix", &digits)),
-        None => {}
+    let present = tx.override_price(version.plan_id, &digits).await?;
+    match (present, price) {
+        (None, None) => return Err(unknown("override of prefix", &digits)),
+        (Some(present), Some(price)) if present == price.nanos() => return Ok(current),
+        (None, Some(_)) if tx.count_overrides(version.plan_id).await? >= MAX_OVERRIDES => {
+            return Err(AdminError::TooManyPrices { name: name.to_owned() });
+        }
+        _ => {}
+    }
+    if present.is_some() {
+        tx.close_override(version.plan_id, &digits, version.number).await?;
+    }
+    if let Some(price) = price {
+        tx.open_override(version.plan_id, &digits, version.number, price.nanos()).await?;
     }
     tx.publish_plan_version(&version, now).await?;
     tx.append_feed(FEED_PLAN, version.plan_id, now).await?;

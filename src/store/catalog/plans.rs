@@ -68,6 +68,8 @@ const RETAIL_PLAN_OF: &str = include_str!("../../../sql/queries/retail_plan_of.s
 const RETAIL_PLAN_INSERT: &str = include_str!("../../../sql/queries/retail_plan_insert.sql");
 const PLAN_VERSION: &str = include_str!("../../../sql/queries/plan_version.sql");
 const OVERRIDES: &str = include_str!("../../../sql/queries/plan_overrides.sql");
+const OVERRIDE_PRICE: &str = include_str!("../../../sql/queries/plan_override_price.sql");
+const OVERRIDE_COUNT: &str = include_str!("../../../sql/queries/plan_override_count.sql");
 const OVERRIDE_OPEN: &str = include_str!("../../../sql/queries/plan_override_open.sql");
 const OVERRIDE_CLOSE: &str = include_str!("../../../sql/queries/plan_override_close.sql");
 
@@ -151,16 +153,23 @@ impl Tx {
         Ok(())
     }
 
-    /// Ends a plan's own price of a prefix from a version (a number) on; false where it has none.
-    pub async fn close_override(
-        &mut self,
-        plan_id: i64,
-        prefix: &str,
-        until: i64,
-    ) -> Result<bool, StoreError> {
-        let closed = on!(self, c => sqlx::query(OVERRIDE_CLOSE).bind(plan_id).bind(prefix).bind(until).execute(c).await
-            .map(|done| done.rows_affected()))?;
-        Ok(closed > 0)
+    /// A plan's own price of a prefix now, in nano-units.
+    pub async fn override_price(&mut self, plan_id: i64, prefix: &str) -> Result<Option<i64>, StoreError> {
+        let row: Option<(i64,)> = on!(self, c => sqlx::query_as(OVERRIDE_PRICE).bind(plan_id).bind(prefix).fetch_optional(c).await)?;
+        Ok(row.map(|(price,)| price))
+    }
+
+    /// How many prices of its own a plan has now.
+    pub async fn count_overrides(&mut self, plan_id: i64) -> Result<i64, StoreError> {
+        let (count,): (i64,) =
+            on!(self, c => sqlx::query_as(OVERRIDE_COUNT).bind(plan_id).fetch_one(c).await)?;
+        Ok(count)
+    }
+
+    /// Ends a plan's own price of a prefix from a version (a number) on.
+    pub async fn close_override(&mut self, plan_id: i64, prefix: &str, until: i64) -> Result<(), StoreError> {
+        on!(self, c => sqlx::query(OVERRIDE_CLOSE).bind(plan_id).bind(prefix).bind(until).execute(c).await.map(drop))?;
+        Ok(())
     }
 
     /// Gives a plan a price of its own from a version (a number) on.

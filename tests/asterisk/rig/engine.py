@@ -20,13 +20,18 @@ class Refused(Exception):
         self.answer = answer
 
 
+def _section(name, values):
+    """A section of the configuration; values as JSON writes them, which TOML reads alike."""
+    return f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in (values or {}).items()) + "\n"
+
+
 class Engine:
     """One deployment: configuration, database, key file, and the server when it is started."""
 
     def __init__(self, binary: Path, data: Path, logs: Path, name, ring_seconds=60, database=None, credit=None,
-                 servers=("rig1",)):
-        """`database`: a `Postgres`; an SQLite file in `data` unless told. `credit` sets keys of that section; `servers`
-        are the Asterisk servers it is linked to."""
+                 servers=("rig1",), webphone=None):
+        """`database`: a `Postgres`; an SQLite file in `data` unless told. `credit` sets keys of that section, and
+        `webphone` of its; `servers` are the Asterisk servers it is linked to."""
         self._binary = str(binary)
         self._logs = logs
         self._name = name
@@ -44,7 +49,7 @@ class Engine:
             f'[internal]\nlisten = "{net.ASTERISK}:{net.INTERNAL_PORT}"\ntoken = "{net.INTERNAL_TOKEN}"\n\n'
             f'[realtime]\ntoken = "{net.REALTIME_TOKEN}"\n\n'
             f'[peers]\nallow_ips = ["{net.PRIVATE}"]\n\n'
-            "[credit]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in (credit or {}).items()) + "\n"
+            + _section("credit", credit) + _section("webphone", webphone) +
             f"[routing]\nring_seconds = {ring_seconds}\n\n"
             + "".join(f'[[asterisk]]\nname = "{server}"\nhost = "{net.ASTERISK}"\nport = {net.MANAGER_RELAY_PORT}\n'
                       f'username = "tollgate"\nsecret = "{net.MANAGER_SECRET}"\n\n' for server in servers))

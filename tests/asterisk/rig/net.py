@@ -19,6 +19,11 @@ PHONE = "127.0.2.1"
 PHONE_PORT = 6000
 # The address of the PBX that is known by it.
 PBX = "127.0.3.1"
+# Where the web phones' gateway listens, and what it registers from.
+JANUS = "127.0.4.1"
+JANUS_PORT = 8088
+# Where it talks to browsers: ICE takes no address of the loopback.
+JANUS_MEDIA = "10.4.0.1"
 PASSWORD = "rig-phone-password"
 # What Asterisk reads peers with.
 REALTIME_TOKEN = "RigRealtimeToken0123456789abcdef"
