@@ -136,6 +136,20 @@ def fastagi(directory):
     )
 
 
+def http(directory):
+    for name, what, target in [
+        ("me", "`me` of the client API, connections kept open, 16 at once", "0.5"),
+        ("transfer", "`transfer` of the reseller API likewise, each in the book when it is answered", ""),
+    ]:
+        own, bare = (facts(directory, "http", f"http_{name}_{whose}") for whose in ("own", "bare"))
+        both = facts(directory, "http", f"http_{name}_beside_bare")
+        own, bare = (
+            f"{thousands(of['requests_per_second'])} requests/s, p50 {of['p50_us']} µs, p99 {of['p99_us']} µs"
+            for of in (own, bare)
+        )
+        row(what, own, f"bare axum handler, the same bytes: {bare}", both["ratio"], target)
+
+
 def ledger(directory):
     text = (directory / "ledger.out").read_text()
     for database, setting in [("SQLite", "synchronous=FULL"), ("PostgreSQL", "synchronous_commit=on")]:
@@ -176,7 +190,7 @@ def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     directory = Path(sys.argv[1])
-    for part in [prefixes, imports, calls, charges, fastagi, ledger, metering]:
+    for part in [prefixes, imports, calls, charges, fastagi, http, ledger, metering]:
         part(directory)
     print("| what | measured | beside it | ratio | target |")
     print("|---|---|---|---|---|")

@@ -28,7 +28,7 @@ pub(super) fn read<T: DeserializeOwned>(bytes: &[u8], ignore_unknown: bool) -> R
     let deserializer = &mut serde_json::Deserializer::from_str(text);
     serde_path_to_error::deserialize(deserializer).map_err(|error| {
         let path = error.path().to_string();
-        let reason = error.inner().to_string();
+        let reason = wanted(&error.inner().to_string());
         // The place in the text helps nobody who has built the body by a program.
         let reason = reason.split(" at line ").next().unwrap_or(&reason).to_owned();
         match missing(&reason) {
@@ -37,6 +37,14 @@ pub(super) fn read<T: DeserializeOwned>(bytes: &[u8], ignore_unknown: bool) -> R
             None => ApiError::bad_field(&path, reason),
         }
     })
+}
+
+/// What was expected, without what came: a password may have been sent where something else belongs.
+fn wanted(reason: &str) -> String {
+    match reason.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("expected {expected}"),
+        None => reason.to_owned(),
+    }
 }
 
 fn missing(reason: &str) -> Option<&str> {
@@ -50,7 +58,7 @@ fn not_an_object(error: &serde_json::Error) -> ApiError {
             let field = rest.split(" at line ").next().unwrap_or(rest).to_owned();
             ApiError::bad_field(&shortened(&field), "it is given twice")
         }
-        None => ApiError::bad_request(format!("the body must be one JSON object: {text}")),
+        None => ApiError::bad_request(format!("the body must be one JSON object: {}", wanted(&text))),
     }
 }
 
@@ -179,6 +187,13 @@ mod tests {
             assert_eq!(fault(whole).0, None, "{whole}");
         }
         assert!(fault(&format!("{}{}", "[".repeat(100), "]".repeat(100))).1.contains("nests deeper"));
+        for secret in [
+            r#""Secret, expected at line 1""#,
+            r#"{"login":["Secret"],"amount":1}"#,
+            r#"{"login":{"Secret":1}}"#,
+        ] {
+            assert!(!fault(secret).1.contains("Secret"), "{secret}");
+        }
         assert!(read::<Transfer>(b"\xff", false).unwrap_err().message.contains("UTF-8"));
     }
 

@@ -3,7 +3,7 @@
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::app::deployment::{CLIENT, Deployment, JANUS_SECRET};
+use crate::app::deployment::{CLIENT, Deployment, INTERNAL_TOKEN, JANUS_SECRET};
 use crate::app::documents;
 use crate::app::http::{Answered, Script};
 
@@ -75,6 +75,16 @@ fn bodies() -> Vec<(&'static str, &'static str, String)> {
         "update-sip-password",
         json!({"name": "1999999999", "password": SIP_PASSWORD}).to_string(),
     );
+    // A password where something else belongs.
+    add("reseller-api", "create-client", json!({"plan_id": PASSWORD}).to_string());
+    add("reseller-api", "set-client-status", json!({"login": CLIENT, "active": PASSWORD}).to_string());
+    add(
+        "reseller-api",
+        "transfer",
+        json!({"login": CLIENT, "amount": PASSWORD, "external_id": "1"}).to_string(),
+    );
+    add("client-api", "add-callerid", json!({"cid": PASSWORD, "name": "Main"}).to_string());
+    add("client-api", "delete-callerid", json!({"id": PASSWORD}).to_string());
     for voucher in [json!(VOUCHER), json!([VOUCHER]), json!(VOUCHER.repeat(50))] {
         add("client-api", "redeem-voucher", json!({"voucher": voucher}).to_string());
     }
@@ -91,6 +101,7 @@ async fn no_secret_is_in_a_log_a_refusal_or_a_metric() {
         SIP_PASSWORD,
         KEY,
         VOUCHER,
+        INTERNAL_TOKEN,
         JANUS_SECRET,
         "OldPassword",
         "StrongPass123",
@@ -153,7 +164,9 @@ async fn no_secret_is_in_a_log_a_refusal_or_a_metric() {
             }
         }
     }
-    let metrics = Script { at: deployment.serving.internal, key: None }.get("/metrics").await;
+    let inside = Script { at: deployment.serving.internal, key: None };
+    let bearer = format!("Bearer {INTERNAL_TOKEN}");
+    let metrics = inside.ask(Method::GET, "/metrics", &[("Authorization", &bearer)], "").await;
     assert_eq!(metrics.status, 200, "{metrics:?}");
 
     // Let what is being logged arrive.

@@ -227,7 +227,7 @@ fn is_refused(answered: &Answered) -> bool {
 async fn balances(purses: &[(&str, Script)]) -> Vec<Value> {
     let mut found = Vec::new();
     for (api, script) in purses {
-        let me = script.read(api, "me").await.ok();
+        let me = script.read(api, "me").await.json();
         found.push(if *api == "client-api" {
             me["data"]["balance"].clone()
         } else {

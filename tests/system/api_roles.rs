@@ -36,7 +36,8 @@ fn expected(entry: &Documented, role: &str) -> Expected {
     };
     let anothers = !owner && !entry.names.is_empty();
     match (entry.api, keyless, admitted) {
-        ("subaccounts", _, false) => Expected::BadKey,
+        ("subaccounts", true, _) => Expected::BadKey,
+        ("subaccounts", _, false) => Expected::Refused,
         ("subaccounts", _, true) if anothers => Expected::Refused,
         ("subaccounts", _, true) => Expected::Done,
         (_, true, _) => Expected::Status(401),

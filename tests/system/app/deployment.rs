@@ -20,6 +20,9 @@ pub(crate) const LOOKED_AT: &str = "1234567892";
 /// What Janus' tokens are signed with.
 pub(crate) const JANUS_SECRET: &str = "canary-janus-token-secret";
 
+/// What commands and metrics are asked with.
+pub(crate) const INTERNAL_TOKEN: &str = "canary-internal-token-of-this-house";
+
 /// Everybody who may ask, by name: those with a good key, those with a bad one, those with none.
 pub(crate) const ROLES: [&str; 8] = [
     "no_key",
@@ -136,7 +139,8 @@ fn new_key(program: &Program, login: &str) -> String {
 }
 
 fn configure(program: &Program) {
-    let mut text = std::fs::read_to_string(&program.config).unwrap();
+    let text = std::fs::read_to_string(&program.config).unwrap();
+    let mut text = text.replace("[internal]\n", &format!("[internal]\ntoken = \"{INTERNAL_TOKEN}\"\n"));
     text.push_str(&format!(
         "\n[webphone]\njanus_url = \"wss://janus.example/ws\"\njanus_secret = \"{JANUS_SECRET}\"\n\
          sip_proxy = \"sip:192.0.2.1:5060\"\nice_servers = [\"stun:stun.example:3478\"]\n"

@@ -99,6 +99,11 @@ fn entry(api: &'static str, text: &str) -> Documented {
                 made.roles.insert(pair().0.to_owned(), pair().1.parse().unwrap());
             }
             "example" => made.shape = shapes::of_example(&json(rest)),
+            "nullable" => {
+                let part =
+                    made.shape.pointer_mut(rest).unwrap_or_else(|| panic!("{head}: {rest} is nowhere"));
+                *part = format!("{}?", part.as_str().unwrap()).into();
+            }
             "shape" => {
                 made.shape = json(rest);
                 let flag = if api == "reseller-api" { "ok" } else { "success" };

@@ -12,7 +12,8 @@ use serde_json::{Map, Value};
 /// The shape of an answer that a document shows.
 pub(crate) fn of_example(example: &Value) -> Value {
     match example {
-        Value::Null => "text?".into(),
+        // What it is when there is something, another row tells, or nobody.
+        Value::Null => "null?".into(),
         Value::Bool(_) => "bool".into(),
         Value::Number(_) => "num".into(),
         Value::String(text) if is_d4(text) => "d4".into(),
@@ -39,6 +40,11 @@ fn either(a: &Value, b: &Value) -> Value {
         (Value::String(a), Value::String(b)) => {
             let null = if a.ends_with('?') || b.ends_with('?') { "?" } else { "" };
             let (a, b) = (a.trim_end_matches('?'), b.trim_end_matches('?'));
+            if let Some(known) =
+                [(a, b), (b, a)].iter().find(|(one, _)| *one == "null").map(|(_, other)| *other)
+            {
+                return format!("{known}?").into();
+            }
             assert!(
                 a == b || [a, b] == ["text", "d4"] || [a, b] == ["d4", "text"],
                 "rows are alike: {a}, {b}"
@@ -114,7 +120,7 @@ fn is_like(word: &str, got: &Value) -> bool {
     }
     match word {
         "any" => true,
-        "text" => got.is_string(),
+        "text" | "null" => got.is_string(),
         "d4" => got.as_str().is_some_and(is_d4),
         "num" => got.is_number(),
         "int" => got.is_i64(),
