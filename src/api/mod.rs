@@ -1,7 +1,7 @@
 //! The public HTTP APIs.
 //!
 //! One endpoint, one file: what it is asked, what it answers, what refuses it, what it does. [`surface`] is the table
-//! of them, [`dispatch`] a request's way there, [`server`] the connections. Handlers know operations of `accounts`,
+//! of them, `dispatch` a request's way there, [`server`] the connections. Handlers know operations of `accounts`,
 //! `peers` and `catalog`; they hold no SQL and do no sums.
 
 pub mod amount;

@@ -5,7 +5,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
@@ -14,7 +13,6 @@ use tokio::sync::{Mutex, OnceCell, OwnedMutexGuard};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tollgate_rating::Money;
-use tollgate_rating::credit::Guarded;
 
 use super::ownership::{LEASE, Ownership};
 use super::spool_dir::SpoolDir;
@@ -31,7 +29,7 @@ use crate::internal::client::{self, ClientError};
 use crate::internal::metrics::Metrics;
 use crate::internal::{CommandAnswer, CommandRequest, ServersView};
 use crate::ledger::spool::SpoolError;
-use crate::ledger::{Fence, Ledger, LedgerError, LedgerLimits, Posting, Reference, Spool};
+use crate::ledger::{Ledger, LedgerError, LedgerLimits, Spool};
 use crate::peers;
 use crate::secrets::{Secrets, SecretsError, random_below};
 use crate::store::owner::{Acquired, Owner};
@@ -39,9 +37,6 @@ use crate::store::{Store, StoreError};
 
 /// The kind of changes of accounts in the feed.
 pub const FEED_ACCOUNT: &str = "account";
-/// How long a credit whose outcome is unknown is asked about again.
-const OUTCOME_PATIENCE: Duration = Duration::from_mins(1);
-
 /// Why there is no desk.
 #[derive(Debug, thiserror::Error)]
 pub enum DeskError {
@@ -449,69 +444,6 @@ impl Desk {
         Ok(AccountMoney { balance, held, available, calls })
     }
 
-    /// Posts a credit to the book and to the wallet; returns the new balance.
-    ///
-    /// What is taken back must be available: it is taken from the wallet before it is posted, so that no call can
-    /// spend it meanwhile.
-    pub async fn post_credit(
-        &self,
-        account: &AccountRecord,
-        amount: Money,
-        reference: &str,
-    ) -> Result<Money, OpsError> {
-        let ledger = self.ledger().await?.clone();
-        let fence = Fence::Owner { epoch: self.ownership.epoch() };
-        let mut posting = Posting::credit(account.id, amount, self.currency(), None, fence)
-            .ok_or(OpsError::BadValue { field: "AMOUNT", reason: "is out of range".to_owned() })?;
-        posting.note = Some(reference.to_owned());
-        // Its own name, so that a commit whose outcome was lost can be asked about again.
-        posting.reference = Some(Reference {
-            scope: 0,
-            text: format!("cli-{}-{:016x}", self.clock.now().as_microsecond(), random_below(u64::MAX)),
-        });
-        let not_enough = |available| OpsError::NotEnough { login: account.login.clone(), available };
-        if self.live.get().is_some_and(|calls| calls.directory.account(account.id).is_none()) {
-            self.account_changed(account.id).await?;
-        }
-        let live = self.live.get().and_then(|calls| calls.directory.account(account.id));
-        if self.money_of(account).await?.balance.checked_add(amount).is_none() {
-            return Err(OpsError::BadValue {
-                field: "AMOUNT",
-                reason: "is more than a wallet holds".to_owned(),
-            });
-        }
-        if amount.is_negative() {
-            if let Some(live) = &live {
-                let taken = live.wallet.adjust(amount, Guarded::Yes);
-                taken.map_err(|_| not_enough(live.wallet.snapshot().available))?;
-            } else {
-                let available = self.money_of(account).await?.available;
-                if available.checked_add(amount).is_none_or(Money::is_negative) {
-                    return Err(not_enough(available));
-                }
-            }
-        }
-        if let Err(error) = post_until_known(&ledger, posting).await {
-            // Where it is not known whether it was written, what was taken stays taken until the next start.
-            if amount.is_negative()
-                && !matches!(error, LedgerError::Unavailable(_))
-                && let (Some(live), Some(back)) = (&live, amount.checked_neg())
-            {
-                live.wallet.adjust(back, Guarded::No).map_err(OpsError::Wallet)?;
-            }
-            return Err(error.into());
-        }
-        match live {
-            Some(live) => {
-                if !amount.is_negative() {
-                    live.wallet.adjust(amount, Guarded::No).map_err(OpsError::Wallet)?;
-                }
-                Ok(live.wallet.snapshot().balance)
-            }
-            None => Ok(book_balance(&self.store, account.id, self.currency()).await?),
-        }
-    }
-
     /// Whether the ledger's writer runs no more although nobody closed it: it has crashed.
     pub async fn writer_has_ended(&self) -> bool {
         let Some(writer) = self.writer.get() else { return false };
@@ -538,20 +470,8 @@ impl Desk {
     }
 }
 
-/// Posts, and where the database went away in the middle asks again until it is known what became of it.
-async fn post_until_known(ledger: &Ledger, posting: Posting) -> Result<(), LedgerError> {
-    let started = tokio::time::Instant::now();
-    loop {
-        match ledger.post(posting.clone()).await {
-            Ok(_) => return Ok(()),
-            Err(LedgerError::Unavailable(_)) if started.elapsed() < OUTCOME_PATIENCE => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
 /// An account's balance in the book.
-async fn book_balance(store: &Store, id: i64, currency: &str) -> Result<Money, StoreError> {
+pub(super) async fn book_balance(store: &Store, id: i64, currency: &str) -> Result<Money, StoreError> {
     wallet_balance(&store.balance(id, currency).await?)
 }
 

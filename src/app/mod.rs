@@ -1,5 +1,6 @@
 //! Starts and stops everything: the only place that knows all parts.
 
+mod credit;
 pub mod desk;
 pub mod node;
 pub mod notify;

@@ -142,6 +142,10 @@ impl Tx {
 
     /// An account as this transaction sees it.
     pub async fn account_by_login(&mut self, login: &str) -> Result<Option<AccountRecord>, StoreError> {
+        // PostgreSQL takes no text with NUL, so nobody has such a login.
+        if login.contains('\0') {
+            return Ok(None);
+        }
         let row: Option<AccountRow> =
             on!(self, c => sqlx::query_as(BY_LOGIN).bind(login).fetch_optional(c).await)?;
         row.map(AccountRow::record).transpose()
@@ -223,6 +227,10 @@ impl Store {
 
     /// An account by its login.
     pub async fn account_by_login(&self, login: &str) -> Result<Option<AccountRecord>, StoreError> {
+        // PostgreSQL takes no text with NUL, so nobody has such a login.
+        if login.contains('\0') {
+            return Ok(None);
+        }
         let mut reader = self.reader().await?;
         let row: Option<AccountRow> =
             on!(&mut reader, c => sqlx::query_as(BY_LOGIN).bind(login).fetch_optional(c).await)?;

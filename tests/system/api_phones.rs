@@ -35,7 +35,7 @@ pub(crate) fn tally(answers: &[Answered]) -> (usize, BTreeSet<String>) {
 }
 
 impl TestApp {
-    /// Makes a subaccount of a client, without a phone.
+    /// Makes a subaccount of a client, without a phone, of a chosen login.
     pub(crate) async fn subaccount(&self, login: &str, client: &str) {
         let mut tx = self.desk.store.begin().await.unwrap();
         tx.reserve_ids(Reserved::default()).await.unwrap();
@@ -50,6 +50,7 @@ impl TestApp {
             ..above
         };
         tx.insert_account(&account).await.unwrap();
+        tx.insert_subaccount(account.id).await.unwrap();
         tx.append_feed(FEED_ACCOUNT, account.id, account.created_at).await.unwrap();
         tx.commit().await.unwrap();
         self.desk.account_changed(account.id).await.unwrap();

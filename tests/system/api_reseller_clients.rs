@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use hyper::Method;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use tollgate::accounts::{Kind, password};
+use tollgate::accounts::password;
 use tollgate::catalog::admin::plans::{self, Basis, PlanSpec};
 use tollgate::clock::Clock as _;
-use tollgate::store::{Reserved, Store};
+use tollgate::store::Store;
 
 use crate::app::TestApp;
 use crate::app::book::number;
@@ -39,19 +39,6 @@ impl TestApp {
     /// A plan's id by its name.
     pub(crate) async fn plan_id(&self, name: &str) -> i64 {
         self.desk.store.plan_id(name).await.unwrap().unwrap()
-    }
-
-    /// A subaccount of a client, as far as it is an account.
-    async fn subaccount(&self, login: &str, client: &str) {
-        let mut sub = self.show(client).await.account;
-        (sub.login, sub.kind, sub.parent_id) = (login.to_owned(), Kind::Subaccount, Some(sub.id));
-        let mut tx = self.desk.store.begin().await.unwrap();
-        tx.reserve_ids(Reserved::default()).await.unwrap();
-        sub.id = tx.next_account_id().await.unwrap();
-        tx.insert_account(&sub).await.unwrap();
-        tx.append_feed("account", sub.id, self.clock.now()).await.unwrap();
-        tx.commit().await.unwrap();
-        self.desk.account_changed(sub.id).await.unwrap();
     }
 
     /// What a reseller's new client is told.

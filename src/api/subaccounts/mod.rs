@@ -101,7 +101,7 @@ async fn serve(api: Arc<Api>, action: Option<String>, request: Request) -> Resul
         return Ok(refused("Invalid request"));
     };
     if credentials.is_none() {
-        credentials = asked.get("p").map(|key| Credentials::of_parameter(key));
+        credentials = asked.get("p").map(Credentials::of_parameter);
     }
     let holder = credentials.as_ref().and_then(|shown| shown.keys().find_map(|key| known(&api, key)));
     let Some((key, account)) = holder else {

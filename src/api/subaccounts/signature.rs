@@ -105,14 +105,12 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 fn url(api: &Api, headers: &HeaderMap, parts: &Parts) -> String {
     let config = &api.desk.config.http;
     let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
-    match &config.public_url {
-        Some(base) => format!("{}{path}", base.trim_end_matches('/')),
-        None => {
-            let scheme = if config.tls_cert.is_some() { "https" } else { "http" };
-            let host = headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
-            format!("{scheme}://{host}{path}")
-        }
+    if let Some(base) = &config.public_url {
+        return format!("{}{path}", base.trim_end_matches('/'));
     }
+    let scheme = if config.tls_cert.is_some() { "https" } else { "http" };
+    let host = headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
+    format!("{scheme}://{host}{path}")
 }
 
 #[cfg(test)]
