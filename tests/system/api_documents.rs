@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use tollgate::api::endpoint::Verb;
 use tollgate::api::surface::Surface;
 
 use crate::app::deployment::Deployment;
@@ -27,6 +28,40 @@ fn the_table_of_requests_has_every_endpoint_and_no_other() {
     assert!(missing.is_empty(), "not in tests/system/documents: {missing:#?}");
     let unknown: Vec<_> = listed.difference(&routed).collect();
     assert!(unknown.is_empty(), "documented, and not there: {unknown:#?}");
+}
+
+/// Each endpoint is there twice, from one table: what one address answers, the other does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_endpoint_is_the_same_at_its_path_as_behind_index_php() {
+    let deployment = Deployment::start(&[]).await;
+    for surface in Surface::ALL {
+        let api = surface.path();
+        let script = deployment.script(Deployment::owner(api));
+        for route in surface.routes() {
+            let name = route.name;
+            let (at_parameter, at_path) = (
+                format!("/{api}/index.php?endpoint={name}&login=6307210"),
+                format!("/{api}/v1/{name}?login=6307210"),
+            );
+            let answers = match route.verb {
+                Verb::Get => [script.get(&at_parameter).await, script.get(&at_path).await],
+                // Refused by name before anything is done.
+                Verb::Post => {
+                    let body = json!({ "no_such_field": 1 });
+                    [script.post(&at_parameter, &body).await, script.post(&at_path, &body).await]
+                }
+            };
+            let [one, other] = answers.map(|answer| {
+                let (status, mut json) = answer.without_request_id();
+                if name == "portal-bootstrap" {
+                    json["portal"]["time"].take();
+                }
+                (status, json)
+            });
+            assert_eq!(one, other, "{api} {name}");
+            assert_eq!(one.0, if route.verb == Verb::Get { 200 } else { 400 }, "{api} {name}: {}", one.1);
+        }
+    }
 }
 
 /// Runs a curl line as a shell does; the status and the answer.
