@@ -127,9 +127,11 @@ fn write_operation(out: &mut String, document: &Value, operation: &Operation<'_>
         escaped(name),
         escaped(text_of(operation.is, "summary")),
     );
-    let by_parameter =
-        operation.path.split_once("/v1/").map(|(api, name)| format!("{api}/index.php?endpoint={name}"));
-    let address = by_parameter.as_deref().unwrap_or(operation.path);
+    let address = match (operation.path.split_once("/v1/"), operation.path.rsplit_once('/')) {
+        (Some((api, name)), _) => format!("{api}/index.php?endpoint={name}"),
+        (None, Some((api, action))) => format!("{api}?action={action}"),
+        (None, None) => operation.path.to_owned(),
+    };
     let body = &operation.is["requestBody"]["content"]["application/json"]["schema"];
     let mut curl = format!("curl -sS -X {verb} -H \"X-API-Key: YOUR_API_KEY\"");
     if !body.is_null() {
@@ -139,7 +141,7 @@ fn write_operation(out: &mut String, document: &Value, operation: &Operation<'_>
         out,
         "<pre>{} \"https://HOST{}\"\n# or {}</pre>",
         escaped(&curl),
-        escaped(address),
+        escaped(&address),
         escaped(operation.path)
     );
     let parameters = operation.is["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -178,6 +180,9 @@ fn fields(rows: &mut String, document: &Value, before: &str, schema: &Value, dep
     if schema["items"].is_object() {
         fields(rows, document, &format!("{before}[]"), &schema["items"], depth + 1);
         return;
+    }
+    for choice in schema["oneOf"].as_array().into_iter().flatten() {
+        fields(rows, document, before, choice, depth + 1);
     }
     let must =
         |name: &str| schema["required"].as_array().is_some_and(|names| names.iter().any(|one| one == name));
@@ -236,7 +241,7 @@ mod tests {
 
     #[test]
     fn every_operation_is_on_the_page_with_its_fields() {
-        let document = serde_json::to_value(super::super::openapi::document(&Config::default())).unwrap();
+        let document = super::super::openapi::document(&Config::default());
         let page = page(&document);
         let operations = operations(&document);
         assert!(!operations.is_empty());
@@ -245,6 +250,8 @@ mod tests {
             assert!(page.contains(&format!("id=\"{id}\"")), "{id}");
         }
         assert!(page.contains("<code>data.balance</code>"), "fields of objects in objects are shown");
+        assert!(page.contains("<code>[].auto_topup.threshold</code>"), "and those of lists' rows");
+        assert!(page.contains("/api/subaccounts?action=read"), "both addresses are shown");
         assert!(!page.contains("<script"), "the policy would refuse it");
     }
 

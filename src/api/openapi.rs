@@ -1,7 +1,7 @@
 //! The OpenAPI document, from the endpoints' own types.
 //!
 //! It describes the paths `/SURFACE/v1/ENDPOINT`, because it cannot tell operations apart that differ in a query string
-//! alone; `/SURFACE/index.php?endpoint=ENDPOINT` are the same.
+//! alone; `/SURFACE/index.php?endpoint=ENDPOINT` are the same. The subaccounts API is described by hand, beside its code.
 
 use axum::Router;
 use axum::http::header;
@@ -18,6 +18,7 @@ use utoipa::{IntoParams as _, PartialSchema as _, ToSchema as _};
 use super::docs;
 use super::endpoint::{Endpoint, Verb};
 use super::error::ApiErrorBody;
+use super::subaccounts;
 use super::surface::Surface;
 use crate::config::Config;
 
@@ -91,8 +92,21 @@ fn json(schema: RefOr<Schema>) -> utoipa::openapi::Content {
     ContentBuilder::new().schema(Some(schema)).build()
 }
 
-/// The whole document.
-pub(super) fn document(config: &Config) -> OpenApi {
+/// The whole document: what the endpoints' types say, and the subaccounts API, which has none because it takes
+/// everything in every form.
+pub(super) fn document(config: &Config) -> serde_json::Value {
+    let mut document = serde_json::to_value(of_endpoints(config)).unwrap_or_default();
+    for (pointer, more) in subaccounts::described() {
+        if let (Some(members), serde_json::Value::Object(more)) =
+            (document.pointer_mut(pointer).and_then(serde_json::Value::as_object_mut), more)
+        {
+            members.extend(more);
+        }
+    }
+    document
+}
+
+fn of_endpoints(config: &Config) -> OpenApi {
     let mut paths = PathsBuilder::new();
     let mut components = ComponentsBuilder::new()
         .security_scheme(KEY_SCHEME, SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new(KEY_SCHEME))));
@@ -138,7 +152,8 @@ pub(super) fn document(config: &Config) -> OpenApi {
         }
     }
     let info = InfoBuilder::new().title("Tollgate").version(env!("CARGO_PKG_VERSION")).description(Some(
-        "Each operation is also `/SURFACE/index.php?endpoint=ENDPOINT`, as the published documents show it.",
+        "Each operation is also `/SURFACE/index.php?endpoint=ENDPOINT`, as the published documents show it; those of the \
+         subaccounts API are also `/api/subaccounts?action=ACTION`, by GET or POST, in a form, the URL or JSON.",
     ));
     let servers = config.http.public_url.clone().map(|url| vec![utoipa::openapi::Server::new(url)]);
     OpenApiBuilder::new()
@@ -151,7 +166,7 @@ pub(super) fn document(config: &Config) -> OpenApi {
 
 /// `/openapi.json`, and the page made from it.
 pub(super) fn router(config: &Config) -> Router {
-    let document = serde_json::to_value(document(config)).unwrap_or_default();
+    let document = document(config);
     let text = document.to_string();
     let json = get(move || {
         let text = text.clone();

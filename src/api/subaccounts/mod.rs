@@ -14,7 +14,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
-use serde_json::json;
+use serde_json::{Value, json};
 use tollgate_rating::Money;
 use tracing::Instrument as _;
 
@@ -29,6 +29,8 @@ use crate::accounts::keys::{self, KeyHolder};
 use crate::accounts::subaccounts::{self, NewSubaccount, SubaccountError};
 use crate::store::subaccounts::TopUpSettings;
 
+/// What the OpenAPI document says of it.
+const DESCRIBED: &str = include_str!("openapi.json");
 /// What a bad key is answered with.
 const BAD_KEY: &str = "900";
 
@@ -37,6 +39,13 @@ pub(super) fn router(api: &Arc<Api>) -> Router {
     Router::new()
         .route("/api/subaccounts", any(by_parameter).with_state(Arc::clone(api)))
         .route("/api/subaccounts/{action}", any(by_path).with_state(Arc::clone(api)))
+}
+
+/// What the OpenAPI document says of it: where in the document, and what.
+pub(super) fn described() -> [(&'static str, Value); 2] {
+    let mut described: Value = serde_json::from_str(DESCRIBED).unwrap_or_default();
+    ["/paths", "/components/schemas"]
+        .map(|pointer| (pointer, described.pointer_mut(pointer).map(Value::take).unwrap_or_default()))
 }
 
 async fn by_parameter(State(api): State<Arc<Api>>, request: Request) -> Response {
