@@ -1,6 +1,7 @@
 //! Requests that nobody means well with: whatever comes, the answer is JSON that says what is wrong, no money moves where
 //! it was refused, and the server neither fails nor panics.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use hyper::Method;
@@ -261,6 +262,7 @@ fn a_thousand_hostile_requests_are_refused_in_words_and_move_nothing() {
         documents::all().iter().map(|entry| (entry.api, entry.on_the_wire(&names))).collect();
     let config =
         Config { cases: CASES, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
+    let (done, refused) = (Cell::new(0_u32), Cell::new(0_u32));
     let outcome = TestRunner::new(config).run(&(0..requests.len(), harm()), |(at, harm)| {
         let (api, good) = &requests[at];
         let request = harm.done_to(good);
@@ -270,6 +272,8 @@ fn a_thousand_hostile_requests_are_refused_in_words_and_move_nothing() {
             if let Some(fault) = fault(api, &answered) {
                 return Err(TestCaseError::fail(format!("{fault}: {request:?} is answered {answered:?}")));
             }
+            let counted = if is_refused(&answered) { &refused } else { &done };
+            counted.set(counted.get() + 1);
             if is_refused(&answered) && balances(&purses).await != before {
                 return Err(TestCaseError::fail(format!("refused, and money moved: {request:?}")));
             }
@@ -282,6 +286,11 @@ fn a_thousand_hostile_requests_are_refused_in_words_and_move_nothing() {
         Err(TestError::Fail(reason, (at, harm))) => panic!("{reason}\n{:?}\n{harm:?}", requests[at]),
         Err(TestError::Abort(reason)) => panic!("{reason}"),
     }
+    let (done, refused) = (done.get(), refused.get());
+    assert!(
+        done > CASES / 20 && refused > CASES / 4,
+        "{done} were done and {refused} refused: that is no trial"
+    );
     let wrong: Vec<&str> =
         log.lines().filter(|line| line.contains("\"ERROR\"") || line.contains("panicked")).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
