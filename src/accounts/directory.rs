@@ -15,7 +15,6 @@ use tollgate_rating::{E164, Money, Prefix};
 use super::keys::Keys;
 pub use super::phones::Peer;
 use super::phones::{Passwords, Phones};
-use super::topup::TopUps;
 use super::{AccountLimits, AccountRecord, Kind, MAX_CHAIN};
 use crate::peers::changes::Changes;
 use crate::store::balances::Balance;
@@ -149,7 +148,6 @@ pub struct Directory {
     logins: DashMap<Box<str>, i64>,
     phones: Phones,
     keys: Keys,
-    topups: TopUps,
     reloading: tokio::sync::Mutex<()>,
 }
 
@@ -161,7 +159,6 @@ impl Directory {
             logins: DashMap::new(),
             phones: Phones::new(passwords),
             keys: Keys::default(),
-            topups: TopUps::default(),
             reloading: tokio::sync::Mutex::default(),
         };
         let balances = store.balances().await?;
@@ -202,11 +199,6 @@ impl Directory {
                 directory.keys.put(key);
             }
         }
-        for subaccount in store.subaccounts().await? {
-            if let Some(account) = directory.account(subaccount.account_id) {
-                directory.topups.put(&account, &subaccount);
-            }
-        }
         Ok(directory)
     }
 
@@ -222,10 +214,6 @@ impl Directory {
         let peers = store.peers_of(id).await?;
         let mut keys = store.keys_of(id).await?;
         keys.retain(|key| key.revoked_at.is_none());
-        let subaccount = match record.kind {
-            Kind::Subaccount => store.subaccount(id).await?,
-            Kind::Client | Kind::Reseller => None,
-        };
         // A switch of an account is one of every account below it.
         let switched = self.account(id).is_some_and(|account| account.settings().active != record.active);
         let concerned = if switched {
@@ -239,9 +227,6 @@ impl Directory {
             self.phones.replace(&account, &peers);
         }
         self.keys.replace(id, &keys);
-        if let (Some(account), Some(subaccount)) = (self.account(id), subaccount) {
-            self.topups.put(&account, &subaccount);
-        }
         self.phones.publish_since(&before, &concerned);
         Ok(())
     }
@@ -260,11 +245,6 @@ impl Directory {
     /// The API keys in force.
     pub fn keys(&self) -> &Keys {
         &self.keys
-    }
-
-    /// The subaccounts that are topped up by themselves.
-    pub fn topups(&self) -> &TopUps {
-        &self.topups
     }
 
     /// A peer by its name.

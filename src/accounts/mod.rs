@@ -17,8 +17,6 @@ pub mod payments;
 pub mod phones;
 pub mod portal;
 pub mod retail_credit;
-pub mod subaccounts;
-pub mod topup;
 pub mod transfers;
 pub mod vouchers;
 

@@ -84,26 +84,8 @@ impl<R> From<StoreError> for MoveError<R> {
 /// any case.
 pub async fn move_money<A: Alongside>(
     desk: &Desk,
-    posting: Posting,
-    alongside: &A,
-) -> Result<Posted, MoveError<A::Refused>> {
-    moved(desk, posting, alongside, Guarded::Yes).await
-}
-
-/// As [`move_money`], taking only what wallets have of their own: no credit limit is spent.
-pub async fn move_own_money<A: Alongside>(
-    desk: &Desk,
-    posting: Posting,
-    alongside: &A,
-) -> Result<Posted, MoveError<A::Refused>> {
-    moved(desk, posting, alongside, Guarded::OwnMoney).await
-}
-
-async fn moved<A: Alongside>(
-    desk: &Desk,
     mut posting: Posting,
     alongside: &A,
-    guarded: Guarded,
 ) -> Result<Posted, MoveError<A::Refused>> {
     debug_assert!(posting.reference.is_some(), "a movement has a name to be asked about again by");
     desk.ledger().await?;
@@ -134,7 +116,7 @@ async fn moved<A: Alongside>(
         }
     };
     for (account, amount) in lines.iter().filter(|(_, amount)| amount.is_negative()) {
-        if let Err(error) = account.wallet.adjust(*amount, guarded) {
+        if let Err(error) = account.wallet.adjust(*amount, Guarded::Yes) {
             give_back(taken);
             return Err(match error {
                 AdjustError::Insufficient { available } => {
@@ -151,14 +133,10 @@ async fn moved<A: Alongside>(
             Ok(posted)
         }
         Ok(posted) => {
-            for (account, _) in lines.iter().filter(|(_, amount)| amount.is_negative()) {
-                wallets.directory.topups().touched(account);
-            }
             for (account, amount) in lines.iter().filter(|(_, amount)| !amount.is_negative()) {
                 if let Err(error) = account.wallet.adjust(*amount, Guarded::No) {
                     tracing::error!(account.id = account.id, %error, "a wallet in memory is behind the book");
                 }
-                wallets.directory.topups().touched(account);
             }
             Ok(posted)
         }

@@ -146,7 +146,7 @@ fn check(change: &ProfileChange) -> Result<(), PortalError> {
 }
 
 /// By shape alone: something on both sides of one `@`, without spaces. Whether it is somebody's only a mail can tell.
-pub(super) fn is_email(text: &str) -> bool {
+fn is_email(text: &str) -> bool {
     let has_no_gap = !text.chars().any(|c| c.is_whitespace() || c.is_control());
     let parts = text.rsplit_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
     text.len() <= MAX_EMAIL_BYTES && has_no_gap && parts && text.matches('@').count() == 1

@@ -26,7 +26,7 @@ use crate::secrets::{hex, random_bytes};
 /// How long a body may take to arrive, all of it.
 const BODY_PATIENCE: Duration = Duration::from_secs(15);
 /// How long an answer is waited for. A `POST` goes on behind it: asked again with its external id it tells what became of it.
-pub(super) const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
+const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
 /// The longest `Idempotency-Key`.
 const MAX_IDEMPOTENCY_KEY: usize = 128;
 /// The header that keys are in.
@@ -202,8 +202,7 @@ fn admit(api: &Api, address: IpAddr, headers: &HeaderMap) -> Result<(KeyHolder, 
     }
 }
 
-/// The `Idempotency-Key` header.
-pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let mut shown = headers.get_all(IDEMPOTENCY_HEADER).iter();
     let Some(key) = shown.next() else { return Ok(None) };
     let text = key.to_str().ok().filter(|key| (1..=MAX_IDEMPOTENCY_KEY).contains(&key.len()));

@@ -19,7 +19,6 @@ pub mod query;
 pub mod reseller;
 pub mod rows;
 pub mod server;
-pub mod subaccounts;
 pub mod surface;
 
 use std::sync::Arc;
@@ -34,7 +33,6 @@ use self::attempts::Attempts;
 use self::error::ApiError;
 use self::idempotency::Repeats;
 use self::limits::Limits;
-use self::subaccounts::Nonces;
 use self::surface::Surface;
 use crate::accounts::delays::Delays;
 use crate::accounts::directory::Account;
@@ -53,8 +51,6 @@ pub struct Api {
     /// Wrong passwords that portals passed on.
     delays: Delays,
     attempts: Attempts,
-    /// Nonces of signed requests.
-    nonces: Nonces,
 }
 
 impl std::fmt::Debug for Api {
@@ -74,7 +70,6 @@ impl Api {
             repeats: Repeats::default(),
             delays: Delays::default(),
             attempts: Attempts::default(),
-            nonces: Nonces::default(),
         })
     }
 
@@ -108,10 +103,7 @@ impl Api {
                 any(dispatch::by_path).with_state(state),
             );
         }
-        let router = router
-            .merge(openapi::router(&self.desk.config))
-            .merge(subaccounts::router(self))
-            .fallback(nothing_here);
+        let router = router.merge(openapi::router(&self.desk.config)).fallback(nothing_here);
         router.layer(middleware::from_fn_with_state(Arc::clone(self), counted))
     }
 }

@@ -13,7 +13,6 @@ use tollgate_agi::{AllowList, Limits, Server};
 
 use super::desk::{Desk, DeskError, FEED_ACCOUNT};
 use super::{notify, ownership};
-use crate::accounts::topup::carry_out;
 use crate::ami::{Link, LinkState, Links};
 use crate::api::server::TlsError;
 use crate::api::{self, Api};
@@ -195,12 +194,6 @@ impl Node {
             });
         }
         tasks.spawn(invalidate_peers(&calls, &links, stop.clone()));
-        spawn_until(
-            &mut tasks,
-            "the topping up of subaccounts",
-            &stop,
-            carry_out(Arc::clone(&desk), stop.clone()),
-        );
         tasks.spawn(follow_feed(Arc::clone(&desk), Arc::clone(&calls), position, stop.clone()));
         tasks.spawn(watch_writer(Arc::clone(&desk), stop.clone()));
         tasks.spawn(sweep(Arc::clone(&calls), stop.clone()));

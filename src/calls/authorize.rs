@@ -284,7 +284,6 @@ impl Calls {
         };
         let journalled = self.journalled(&request.key, &open, now_ms);
         self.enlist(request, open)?;
-        self.directory.topups().touched(&chain[0]);
         self.ledger.open_call(journalled);
         Ok(grant)
     }

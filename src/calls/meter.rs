@@ -142,9 +142,6 @@ impl Calls {
             (extended.funded_seconds.max(paid), extended.affordable_seconds)
         });
         call.holds = Some(holds);
-        if let Some(client) = chain.first() {
-            self.directory.topups().touched(client);
-        }
         outcome
     }
 

@@ -296,9 +296,6 @@ impl Calls {
             }
             Err(error) => tracing::error!(call.id = %key, %error, "a call without payers was settled"),
         }
-        if let Some(client) = chain.first() {
-            self.directory.topups().touched(client);
-        }
     }
 
     /// What the call cost everybody.

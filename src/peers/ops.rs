@@ -132,23 +132,11 @@ pub async fn create(desk: &Desk, login: &str, password: Option<String>) -> Resul
     if tx.count_peers(account.id, PeerKind::Sip).await? >= MAX_SIP_ACCOUNTS {
         return Err(PeerError::TooMany { login: login.to_owned(), limit: MAX_SIP_ACCOUNTS });
     }
+    let name = free_name(&mut tx, name::further(login), login).await?;
     let now = desk.clock.now();
-    // A subaccount has none until it is asked for: its first is its main one, named like its login.
-    let is_first = tx.count_peers(account.id, PeerKind::Sip).await? == 0;
-    let name =
-        if is_first { login.to_owned() } else { free_name(&mut tx, name::further(login), login).await? };
     let id = tx.append_feed(FEED_ACCOUNT, account.id, now).await?;
-    let peer = PeerRecord {
-        main: is_first,
-        ..with_password(desk, id, name, account.id, PeerKind::Sip, &password, now)
-    };
-    if is_first {
-        // The name is the login's already.
-        tx.insert_peer(&peer).await?;
-        finish(desk, tx, account.id).await?;
-    } else {
-        finish_new(desk, tx, &peer).await?;
-    }
+    let peer = with_password(desk, id, name, account.id, PeerKind::Sip, &password, now);
+    finish_new(desk, tx, &peer).await?;
     Ok(WithPassword { peer, password })
 }
 
@@ -453,11 +441,6 @@ async fn begin(desk: &Desk, login: &str) -> Result<(Tx, AccountRecord), PeerErro
     tx.reserve_ids(Reserved::default()).await?;
     let account = tx.account_by_login(login).await?;
     let account = with_phones(account, login)?;
-    if account.kind == Kind::Subaccount
-        && tx.subaccount(account.id).await?.is_some_and(|it| it.deleted_at.is_some())
-    {
-        return Err(PeerError::UnknownAccount(login.to_owned()));
-    }
     Ok((tx, account))
 }
 

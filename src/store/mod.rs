@@ -45,7 +45,6 @@ pub mod peers;
 pub mod posting;
 pub mod profiles;
 mod session;
-pub mod subaccounts;
 pub mod transfers;
 pub mod vouchers;
 

@@ -44,8 +44,6 @@ pub struct Snapshot {
 pub enum Guarded {
     /// A change that lowers what is available is refused where it would make that negative.
     Yes,
-    /// As `Yes`, the credit limit left out: only what the account has of its own is taken.
-    OwnMoney,
     /// The change is a fact, and made.
     No,
 }
@@ -176,13 +174,8 @@ impl State {
     }
 
     fn guard(&self, change: i128, guarded: Guarded) -> Result<(), AdjustError> {
-        let available = match guarded {
-            Guarded::No => return Ok(()),
-            Guarded::Yes => self.available(),
-            Guarded::OwnMoney => self.available() - i128::from(self.credit_limit.nanos()),
-        };
-        if available + change < 0 {
-            return Err(AdjustError::Insufficient { available: narrowed(available) });
+        if guarded == Guarded::Yes && self.available() + change < 0 {
+            return Err(AdjustError::Insufficient { available: narrowed(self.available()) });
         }
         Ok(())
     }

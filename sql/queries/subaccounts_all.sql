@@ -1,1 +1,0 @@
-SELECT account_id, topup_threshold, topup_amount, topup_set, topup_armed, deleted_at_us FROM subaccounts ORDER BY account_id

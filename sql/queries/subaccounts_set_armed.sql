@@ -1,1 +1,0 @@
-UPDATE subaccounts SET topup_armed = $2 WHERE account_id = $1 AND deleted_at_us IS NULL
