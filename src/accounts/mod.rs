@@ -10,6 +10,9 @@ pub mod money;
 pub mod ops;
 pub mod password;
 pub mod phones;
+pub mod purses;
+pub mod subaccounts;
+pub mod topups;
 
 use jiff::Timestamp;
 use serde::Serialize;

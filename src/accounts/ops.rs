@@ -266,7 +266,13 @@ pub async fn credit(desk: &Desk, login: &str, amount: Money, reference: &str) ->
         .account_by_login(login)
         .await?
         .ok_or_else(|| OpsError::UnknownAccount(login.to_owned()))?;
-    desk.post_credit(&account, amount, reference).await
+    let balance = desk.post_credit(&account, amount, reference).await?;
+    if let Some(calls) = desk.live_if_loaded()
+        && let Some(live) = calls.directory.account(account.id)
+    {
+        calls.directory.purses().look_at(&live);
+    }
+    Ok(balance)
 }
 
 /// An account with its money.
@@ -295,7 +301,7 @@ pub async fn show(desk: &Desk, login: &str) -> Result<AccountView, OpsError> {
 }
 
 /// Begins a transaction that holds the counters' lock, so that two that choose a name or an id do so one by one.
-async fn begin(desk: &Desk) -> Result<Tx, OpsError> {
+pub(super) async fn begin(desk: &Desk) -> Result<Tx, OpsError> {
     let mut tx = desk.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
     Ok(tx)
@@ -319,7 +325,7 @@ async fn insert(
     Ok(Created { id: account.id, login: account.login, sip_password })
 }
 
-async fn fresh(
+pub(super) async fn fresh(
     desk: &Desk,
     tx: &mut Tx,
     login: String,
@@ -344,7 +350,7 @@ async fn fresh(
     })
 }
 
-async fn free_login(tx: &mut Tx) -> Result<String, OpsError> {
+pub(super) async fn free_login(tx: &mut Tx) -> Result<String, OpsError> {
     for _ in 0..LOGIN_TRIES {
         let login = login::generate();
         if tx.name_owner(&login).await?.is_none() {

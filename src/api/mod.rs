@@ -16,6 +16,7 @@ mod openapi;
 pub mod query;
 pub mod reseller;
 pub mod server;
+mod subaccounts;
 pub mod surface;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use axum::routing::any;
 
 use self::idempotency::Repeats;
 use self::limits::Limits;
+use self::subaccounts::signing::Nonces;
 use self::surface::Surface;
 use crate::accounts::directory::Account;
 use crate::accounts::keys::{self, KeyHolder};
@@ -39,6 +41,7 @@ pub struct Api {
     pub calls: Arc<Calls>,
     limits: Limits,
     repeats: Repeats,
+    nonces: Nonces,
 }
 
 impl std::fmt::Debug for Api {
@@ -51,7 +54,7 @@ impl Api {
     /// The APIs of a running service.
     pub fn new(desk: Arc<Desk>, calls: Arc<Calls>) -> Arc<Self> {
         let limits = Limits::new(&desk.config.http);
-        Arc::new(Self { desk, calls, limits, repeats: Repeats::default() })
+        Arc::new(Self { desk, calls, limits, repeats: Repeats::default(), nonces: Nonces::default() })
     }
 
     /// Whose a key is.
@@ -76,6 +79,6 @@ impl Api {
                     any(dispatch::by_path).with_state(state),
                 );
         }
-        router.merge(openapi::router(&self.desk.config))
+        router.merge(subaccounts::router(self)).merge(openapi::router(&self.desk.config))
     }
 }

@@ -41,7 +41,9 @@ mod partitions;
 pub mod peers;
 pub mod posting;
 pub mod profiles;
+mod references;
 mod session;
+pub mod subaccounts;
 
 pub use catalog::{FxRate, NewTariffVersion, OverridePrice, PlanVersion, StaleDeck, TariffVersion, TrunkRow};
 pub use error::StoreError;
