@@ -8,6 +8,8 @@
 mod ami_link;
 mod ami_trouble;
 mod api_edges;
+mod api_subaccounts;
+mod api_topup;
 mod app;
 mod calls_charging;
 mod calls_credit;
