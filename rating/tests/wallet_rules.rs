@@ -266,3 +266,18 @@ fn a_price_that_is_no_amount_or_more_than_it_said_is_a_refusal() {
     assert_eq!(grant.funded_seconds, 3_600);
     chain.release(grant.holds).unwrap();
 }
+
+#[test]
+fn what_is_given_away_is_ones_own_and_not_held() {
+    let client = Wallet::new(nanos(100));
+    client.set_credit_limit(nanos(1_000), Guarded::Yes).unwrap();
+    let chain = Chain::new(&[&client]).unwrap();
+    let grant = chain.reserve(&[Blocks(1, 1)], &ReserveRequest { caps_seconds: 30, ..FULL }).unwrap();
+    assert_eq!(
+        client.adjust(nanos(-71), Guarded::OwnMoney),
+        Err(AdjustError::Insufficient { available: nanos(70) })
+    );
+    assert_eq!(client.adjust(nanos(-70), Guarded::OwnMoney), Ok(nanos(30)));
+    assert_eq!(client.adjust(nanos(5), Guarded::OwnMoney), Ok(nanos(35)));
+    chain.release(grant.holds).unwrap();
+}

@@ -15,6 +15,7 @@ use tollgate_rating::{E164, Money, Prefix};
 use super::keys::Keys;
 pub use super::phones::Peer;
 use super::phones::{Passwords, Phones};
+use super::purses::Purses;
 use super::{AccountLimits, AccountRecord, Kind, MAX_CHAIN};
 use crate::peers::changes::Changes;
 use crate::store::balances::Balance;
@@ -116,6 +117,12 @@ impl Account {
         self.parent.as_ref()
     }
 
+    /// Of a subaccount its client, whose bounds beside money are its own too: who may not call a number or pay a price
+    /// may not by a subaccount either.
+    pub fn client_above(&self) -> Option<&Arc<Self>> {
+        self.parent.as_ref().filter(|_| self.kind == Kind::Subaccount)
+    }
+
     /// Whether it may call: it and every account above it is switched on.
     pub fn may_call(&self) -> bool {
         let mut next = Some(self);
@@ -148,6 +155,7 @@ pub struct Directory {
     logins: DashMap<Box<str>, i64>,
     phones: Phones,
     keys: Keys,
+    purses: Purses,
     reloading: tokio::sync::Mutex<()>,
 }
 
@@ -159,6 +167,7 @@ impl Directory {
             logins: DashMap::new(),
             phones: Phones::new(passwords),
             keys: Keys::default(),
+            purses: Purses::default(),
             reloading: tokio::sync::Mutex::default(),
         };
         let balances = store.balances().await?;
@@ -199,6 +208,15 @@ impl Directory {
                 directory.keys.put(key);
             }
         }
+        let mut after = 0;
+        loop {
+            let page = store.subaccounts_after(after).await?;
+            let Some(last) = page.last() else { break };
+            after = last.account_id;
+            for subaccount in &page {
+                directory.purses.put(subaccount);
+            }
+        }
         Ok(directory)
     }
 
@@ -207,6 +225,14 @@ impl Directory {
         // One after the other: an older reading must not be put over a newer one.
         let _turn = self.reloading.lock().await;
         let Some(record) = store.account_by_id(id).await? else { return Ok(()) };
+        if record.kind == Kind::Subaccount
+            && let Some(subaccount) = store.subaccount(id).await?
+        {
+            self.purses.put(&subaccount);
+        }
+        let moved = self.account(id).is_some_and(|account| account.settings().plan_id != record.plan_id);
+        let followers =
+            if moved && record.kind == Kind::Client { self.subaccounts_of(id) } else { Vec::new() };
         let balance = match self.account(id) {
             Some(_) => Money::ZERO,
             None => wallet_balance(&store.balance(id, currency).await?)?,
@@ -228,6 +254,12 @@ impl Directory {
         }
         self.keys.replace(id, &keys);
         self.phones.publish_since(&before, &concerned);
+        // Their plan is their client's.
+        for follower in followers {
+            if let Some(record) = store.account_by_id(follower.id).await? {
+                self.put(&record, Money::ZERO)?;
+            }
+        }
         Ok(())
     }
 
@@ -245,6 +277,11 @@ impl Directory {
     /// The API keys in force.
     pub fn keys(&self) -> &Keys {
         &self.keys
+    }
+
+    /// The subaccounts' purses.
+    pub fn purses(&self) -> &Purses {
+        &self.purses
     }
 
     /// A peer by its name.
@@ -265,6 +302,13 @@ impl Directory {
     /// Every account.
     pub fn all(&self) -> Vec<Arc<Account>> {
         self.accounts.iter().map(|account| Arc::clone(&account)).collect()
+    }
+
+    fn subaccounts_of(&self, client_id: i64) -> Vec<Arc<Account>> {
+        let is_its = |account: &Arc<Account>| {
+            account.kind == Kind::Subaccount && account.parent().is_some_and(|client| client.id == client_id)
+        };
+        self.all().into_iter().filter(is_its).collect()
     }
 
     /// How many accounts there are.

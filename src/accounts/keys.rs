@@ -97,6 +97,9 @@ pub async fn create(desk: &Desk, login: &str, numbers: bool) -> Result<NewKey, O
     let mut tx = desk.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
     let account = known(tx.account_by_login(login).await?, login)?;
+    if tx.subaccount(account.id).await?.is_some_and(|subaccount| subaccount.deleted) {
+        return Err(OpsError::UnknownAccount(login.to_owned()));
+    }
     if tx.keys_of(account.id).await?.len() >= MAX_KEYS {
         return Err(OpsError::BadValue {
             field: "login",

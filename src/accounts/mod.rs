@@ -16,7 +16,10 @@ pub mod password;
 pub mod payments;
 pub mod phones;
 pub mod portal;
+pub mod purses;
 pub mod retail_credit;
+pub mod subaccounts;
+pub mod topups;
 pub mod transfers;
 pub mod vouchers;
 

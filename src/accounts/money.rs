@@ -24,6 +24,11 @@ pub trait Alongside: Sync {
     /// Why it may not be written; the movement then does not happen.
     type Refused: Send + std::fmt::Debug;
 
+    /// What the wallets that are taken from must have.
+    fn guard(&self) -> Guarded {
+        Guarded::Yes
+    }
+
     /// Writes it. `tx_id` is the movement's transaction in the book. It may be run again after a failure: what it wrote
     /// then is gone.
     fn write(
@@ -39,6 +44,22 @@ pub struct EntriesAlone;
 
 impl Alongside for EntriesAlone {
     type Refused = std::convert::Infallible;
+
+    async fn write(&self, _: &mut Tx, _: i64) -> Result<Result<(), Self::Refused>, StoreError> {
+        Ok(Ok(()))
+    }
+}
+
+/// Nothing beside the entries, and no wallet gives what it would have to borrow.
+#[derive(Debug)]
+pub struct OwnMoneyAlone;
+
+impl Alongside for OwnMoneyAlone {
+    type Refused = std::convert::Infallible;
+
+    fn guard(&self) -> Guarded {
+        Guarded::OwnMoney
+    }
 
     async fn write(&self, _: &mut Tx, _: i64) -> Result<Result<(), Self::Refused>, StoreError> {
         Ok(Ok(()))
@@ -116,7 +137,7 @@ pub async fn move_money<A: Alongside>(
         }
     };
     for (account, amount) in lines.iter().filter(|(_, amount)| amount.is_negative()) {
-        if let Err(error) = account.wallet.adjust(*amount, Guarded::Yes) {
+        if let Err(error) = account.wallet.adjust(*amount, alongside.guard()) {
             give_back(taken);
             return Err(match error {
                 AdjustError::Insufficient { available } => {
@@ -133,10 +154,13 @@ pub async fn move_money<A: Alongside>(
             Ok(posted)
         }
         Ok(posted) => {
-            for (account, amount) in lines.iter().filter(|(_, amount)| !amount.is_negative()) {
-                if let Err(error) = account.wallet.adjust(*amount, Guarded::No) {
+            for (account, amount) in &lines {
+                if !amount.is_negative()
+                    && let Err(error) = account.wallet.adjust(*amount, Guarded::No)
+                {
                     tracing::error!(account.id = account.id, %error, "a wallet in memory is behind the book");
                 }
+                wallets.directory.purses().look_at(account);
             }
             Ok(posted)
         }

@@ -255,7 +255,13 @@ pub async fn credit(desk: &Desk, login: &str, amount: Money, reference: &str) ->
         .account_by_login(login)
         .await?
         .ok_or_else(|| OpsError::UnknownAccount(login.to_owned()))?;
-    desk.post_credit(&account, amount, reference).await
+    let balance = desk.post_credit(&account, amount, reference).await?;
+    if let Some(calls) = desk.live_if_loaded()
+        && let Some(live) = calls.directory.account(account.id)
+    {
+        calls.directory.purses().look_at(&live);
+    }
+    Ok(balance)
 }
 
 /// An account with its money.

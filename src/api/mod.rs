@@ -19,6 +19,7 @@ pub mod query;
 pub mod reseller;
 pub mod rows;
 pub mod server;
+mod subaccounts;
 pub mod surface;
 
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use self::attempts::Attempts;
 use self::error::ApiError;
 use self::idempotency::Repeats;
 use self::limits::Limits;
+use self::subaccounts::signing::Nonces;
 use self::surface::Surface;
 use crate::accounts::delays::Delays;
 use crate::accounts::directory::Account;
@@ -51,6 +53,8 @@ pub struct Api {
     /// Wrong passwords that portals passed on.
     delays: Delays,
     attempts: Attempts,
+    /// Nonces of signed requests.
+    nonces: Nonces,
 }
 
 impl std::fmt::Debug for Api {
@@ -70,6 +74,7 @@ impl Api {
             repeats: Repeats::default(),
             delays: Delays::default(),
             attempts: Attempts::default(),
+            nonces: Nonces::default(),
         })
     }
 
@@ -103,7 +108,10 @@ impl Api {
                 any(dispatch::by_path).with_state(state),
             );
         }
-        let router = router.merge(openapi::router(&self.desk.config)).fallback(nothing_here);
+        let router = router
+            .merge(subaccounts::router(self))
+            .merge(openapi::router(&self.desk.config))
+            .fallback(nothing_here);
         router.layer(middleware::from_fn_with_state(Arc::clone(self), counted))
     }
 }

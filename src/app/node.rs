@@ -13,6 +13,7 @@ use tollgate_agi::{AllowList, Limits, Server};
 
 use super::desk::{Desk, DeskError, FEED_ACCOUNT};
 use super::{notify, ownership};
+use crate::accounts::topups;
 use crate::ami::{Link, LinkState, Links};
 use crate::api::server::TlsError;
 use crate::api::{self, Api};
@@ -198,6 +199,8 @@ impl Node {
         tasks.spawn(watch_writer(Arc::clone(&desk), stop.clone()));
         tasks.spawn(sweep(Arc::clone(&calls), stop.clone()));
         tasks.spawn(drain(Arc::clone(&calls), stop.clone()));
+        let topping_up = topups::carry_out(Arc::clone(&desk), Arc::clone(&calls), stop.clone());
+        spawn_until(&mut tasks, "the top-ups", &stop, topping_up);
         tasks.spawn(notify::watchdog(stop.clone()));
         Ok(Self { desk, calls, fastagi: fastagi_at, internal: internal_at, http: http_at, stop, tasks })
     }

@@ -88,6 +88,7 @@ impl Calls {
             .map(|payer| payer.rate.hold(call.funded_seconds, answered).unwrap_or(Money::ZERO))
             .collect();
         call.holds = call.with_chain(|wallets| wallets.restore(&amounts)).ok().flatten();
+        self.look_at_purse(&call);
         call.ticket = Arc::from(text);
         caller.name.clone_into(&mut call.live.channel);
         if let Some(endpoint) = caller.endpoint() {

@@ -101,15 +101,20 @@ impl Calls {
             Err(reason) => return Err(Refused { reason, ..refused }),
         };
         refused.destination = Some(rates[0].rate.destination().to_owned());
-        self.grant(request, &snapshot, &chain, number, rates, now_ms)
-            .map_err(|reason| Refused { reason, ..refused })
+        let granted = self.grant(request, &snapshot, &chain, number, rates, now_ms);
+        // What is held, and what was to be held and is not there, may ask for a top-up.
+        if !matches!(granted, Err(reason) if reason != Reason::NoCredit) {
+            self.directory.purses().look_at(&chain[0]);
+        }
+        granted.map_err(|reason| Refused { reason, ..refused })
     }
 
     /// The number dialled, by the client's dial rules, unless a prefix list of the chain blocks it.
     fn number(chain: &[Arc<Account>], request: &AuthorizeRequest) -> Result<E164, Reason> {
         let number =
             normalise(&request.dialled, &chain[0].settings().dial_rules).map_err(|_| Reason::BadNumber)?;
-        if chain.iter().any(|account| account.settings().blocks(number)) {
+        let client = chain[0].client_above();
+        if chain.iter().chain(client).any(|account| account.settings().blocks(number)) {
             return Err(Reason::Blocked);
         }
         Ok(number)
@@ -117,7 +122,8 @@ impl Calls {
 
     /// The caps on a call's length: the operator's, the plans' and every payer's own.
     pub fn cap_seconds(&self, snapshot: &Snapshot, chain: &[Arc<Account>]) -> u32 {
-        let accounts = chain.iter().filter_map(|account| account.settings().max_call_seconds);
+        let client = chain.first().and_then(|account| account.client_above());
+        let accounts = chain.iter().chain(client).filter_map(|account| account.settings().max_call_seconds);
         let plans =
             chain.iter().filter_map(|account| snapshot.plan(account.settings().plan_id)?.max_call_seconds);
         accounts.chain(plans).fold(self.settings.max_call_seconds, u32::min)
@@ -343,7 +349,10 @@ pub fn rates(
         let settings = account.settings();
         let plan = snapshot.plan(settings.plan_id).ok_or(Reason::NoRate)?;
         let rate = plan.priced.rate(number, at).map_err(|_| Reason::NoRate)?;
-        if rate.is_blocked() || settings.is_too_dear(rate.dearest_price_per_minute()) {
+        let dearest = rate.dearest_price_per_minute();
+        let too_dear_for_its_client =
+            account.client_above().is_some_and(|client| client.settings().is_too_dear(dearest));
+        if rate.is_blocked() || settings.is_too_dear(dearest) || too_dear_for_its_client {
             return Err(Reason::Blocked);
         }
         let versions = TicketPayer {

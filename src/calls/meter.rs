@@ -142,6 +142,7 @@ impl Calls {
             (extended.funded_seconds.max(paid), extended.affordable_seconds)
         });
         call.holds = Some(holds);
+        self.look_at_purse(call);
         outcome
     }
 

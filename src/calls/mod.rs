@@ -194,6 +194,13 @@ impl Calls {
         let _ = self.orders.set(orders);
     }
 
+    /// What a call holds or pays has changed: its first payer may be a subaccount that wants a top-up.
+    fn look_at_purse(&self, call: &OpenCall) {
+        if let Some(payer) = call.payers.first() {
+            self.directory.purses().look_at(&payer.account);
+        }
+    }
+
     /// Calls that hold credit now.
     pub fn open_calls(&self) -> usize {
         self.open.len()

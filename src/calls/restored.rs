@@ -269,6 +269,7 @@ impl Calls {
             debug_assert!(released.is_ok_and(|released| released), "what is held can be given back");
         }
         call.holds = call.with_chain(|wallets| wallets.restore(&nothing)).ok().flatten();
+        self.look_at_purse(call);
         call.hold_until_ms = u64::try_from(last_ms).unwrap_or(0);
         let now_ms = self.clock.monotonic_ms();
         let mut journalled = self.journalled(key, call, now_ms);

@@ -296,6 +296,7 @@ impl Calls {
             }
             Err(error) => tracing::error!(call.id = %key, %error, "a call without payers was settled"),
         }
+        self.look_at_purse(call);
     }
 
     /// What the call cost everybody.

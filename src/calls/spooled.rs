@@ -100,6 +100,7 @@ impl Calls {
                     "the book is right, but the wallet in memory is not"
                 );
             }
+            self.directory.purses().look_at(&account);
         }
     }
 

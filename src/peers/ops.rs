@@ -125,15 +125,26 @@ impl std::fmt::Debug for WithPassword {
     }
 }
 
-/// Makes a further SIP account of a client, with the next free name.
+/// Makes a further SIP account of a client, with the next free name. The first one of a subaccount, which is made without
+/// any, is its main one and named like its login.
 pub async fn create(desk: &Desk, login: &str, password: Option<String>) -> Result<WithPassword, PeerError> {
     let password = chosen(password)?;
     let (mut tx, account) = begin(desk, login).await?;
     if tx.count_peers(account.id, PeerKind::Sip).await? >= MAX_SIP_ACCOUNTS {
         return Err(PeerError::TooMany { login: login.to_owned(), limit: MAX_SIP_ACCOUNTS });
     }
-    let name = free_name(&mut tx, name::further(login), login).await?;
     let now = desk.clock.now();
+    let has_main = tx.peers_of(account.id).await?.iter().any(|peer| peer.main);
+    if account.kind == Kind::Subaccount && !has_main {
+        let id = tx.append_feed(FEED_ACCOUNT, account.id, now).await?;
+        let name = account.login.clone();
+        let peer = with_password(desk, id, name, account.id, PeerKind::Sip, &password, now);
+        let peer = PeerRecord { main: true, ..peer };
+        tx.insert_peer(&peer).await?;
+        finish(desk, tx, account.id).await?;
+        return Ok(WithPassword { peer, password });
+    }
+    let name = free_name(&mut tx, name::further(login), login).await?;
     let id = tx.append_feed(FEED_ACCOUNT, account.id, now).await?;
     let peer = with_password(desk, id, name, account.id, PeerKind::Sip, &password, now);
     finish_new(desk, tx, &peer).await?;
@@ -441,6 +452,9 @@ async fn begin(desk: &Desk, login: &str) -> Result<(Tx, AccountRecord), PeerErro
     tx.reserve_ids(Reserved::default()).await?;
     let account = tx.account_by_login(login).await?;
     let account = with_phones(account, login)?;
+    if tx.subaccount(account.id).await?.is_some_and(|subaccount| subaccount.deleted) {
+        return Err(PeerError::UnknownAccount(login.to_owned()));
+    }
     Ok((tx, account))
 }
 

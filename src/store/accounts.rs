@@ -8,6 +8,7 @@ use crate::accounts::{AccountLimits, AccountRecord, Kind};
 const NEXT_ID: &str = include_str!("../../sql/queries/accounts_next_id.sql");
 const INSERT: &str = include_str!("../../sql/queries/accounts_insert.sql");
 const UPDATE: &str = include_str!("../../sql/queries/accounts_update.sql");
+const FOLLOW_PLAN: &str = include_str!("../../sql/queries/accounts_follow_plan.sql");
 const BY_LOGIN: &str = include_str!("../../sql/queries/accounts_by_login.sql");
 const BY_ID: &str = include_str!("../../sql/queries/accounts_by_id.sql");
 const PAGE: &str = include_str!("../../sql/queries/accounts_page.sql");
@@ -119,7 +120,7 @@ impl Tx {
         self.insert_name(&account.login, account.id).await
     }
 
-    /// Writes what can change of an account.
+    /// Writes what can change of an account. A client's subaccounts have its plan.
     pub async fn update_account(&mut self, account: &AccountRecord) -> Result<(), StoreError> {
         let limits = &account.limits;
         on!(self, c => sqlx::query(UPDATE)
@@ -137,6 +138,10 @@ impl Tx {
             .bind(&account.dial_rules)
             .bind(i64::from(account.allow_loss))
             .execute(c).await.map(drop))?;
+        if account.kind == Kind::Client {
+            on!(self, c => sqlx::query(FOLLOW_PLAN).bind(account.id).bind(account.plan_id)
+                .execute(c).await.map(drop))?;
+        }
         Ok(())
     }
 

@@ -44,7 +44,9 @@ pub mod payments;
 pub mod peers;
 pub mod posting;
 pub mod profiles;
+mod references;
 mod session;
+pub mod subaccounts;
 pub mod transfers;
 pub mod vouchers;
 

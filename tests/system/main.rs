@@ -22,6 +22,8 @@ mod api_portal;
 mod api_reseller_clients;
 mod api_reseller_prices;
 mod api_roles;
+mod api_subaccounts;
+mod api_topup;
 mod api_transfers;
 mod api_vouchers;
 mod app;

@@ -44,6 +44,9 @@ pub struct Snapshot {
 pub enum Guarded {
     /// A change that lowers what is available is refused where it would make that negative.
     Yes,
+    /// As `Yes`, with the credit limit left out: balance − held must stay at zero or above. For what may be given away,
+    /// which borrowed money may not.
+    OwnMoney,
     /// The change is a fact, and made.
     No,
 }
@@ -174,8 +177,13 @@ impl State {
     }
 
     fn guard(&self, change: i128, guarded: Guarded) -> Result<(), AdjustError> {
-        if guarded == Guarded::Yes && self.available() + change < 0 {
-            return Err(AdjustError::Insufficient { available: narrowed(self.available()) });
+        let left = match guarded {
+            Guarded::No => return Ok(()),
+            Guarded::Yes => self.available(),
+            Guarded::OwnMoney => self.available() - i128::from(self.credit_limit.nanos()),
+        };
+        if left + change < 0 {
+            return Err(AdjustError::Insufficient { available: narrowed(left) });
         }
         Ok(())
     }

@@ -1,0 +1,356 @@
+//! Subaccounts: accounts of a client with purses of their own, filled from the client's.
+
+use std::sync::Arc;
+
+use tollgate_rating::Money;
+
+use super::directory::Account;
+use super::money::{MoveError, OwnMoneyAlone, move_money};
+use super::ops::{self, OpsError};
+use super::topups::{fresh_reference, give_back_rest, moved};
+use super::{AccountLimits, AccountRecord, Kind};
+use crate::app::desk::{Desk, DeskError, FEED_ACCOUNT};
+use crate::ledger::Reference;
+use crate::store::batch::PostingRefusal;
+use crate::store::profiles::Profile;
+use crate::store::subaccounts::{ListedSubaccount, TopUpSetting};
+use crate::store::{StoreError, Tx};
+
+/// Subaccounts that a client can have.
+pub const MAX_SUBACCOUNTS: i64 = 1_000;
+/// The largest amount that is moved to a subaccount at once, and the largest threshold of a top-up.
+pub const MAX_AMOUNT: Money = Money::from_nanos(1_000_000 * 1_000_000_000);
+/// Amounts have at most six decimals.
+const SMALLEST_STEP_NANOS: i64 = 1_000;
+/// The longest name of a contact or company.
+const MAX_NAME_CHARS: usize = 100;
+/// The longest mail address (RFC 5321, section 4.5.3.1).
+const MAX_EMAIL_CHARS: usize = 254;
+
+/// Why an operation was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum SubaccountError {
+    /// The client has no such subaccount, or has it no more.
+    #[error("there is no such subaccount")]
+    Unknown,
+    /// The contact's mail address is none.
+    #[error("the contact's mail address is not one")]
+    Email,
+    /// A name is too long or not printable.
+    #[error("a name has at most {MAX_NAME_CHARS} printable characters")]
+    Name,
+    /// The client has as many as it can have.
+    #[error("the client has {MAX_SUBACCOUNTS} subaccounts already")]
+    TooMany,
+    /// The amount is out of range.
+    #[error("an amount has at most six decimals and is at most {MAX_AMOUNT}")]
+    Amount,
+    /// The client's own money does not cover it.
+    #[error("the client has less than that")]
+    NotEnough,
+    /// The movement's name came with another one before.
+    #[error("the reference came with another movement before")]
+    ReferenceTaken,
+    /// The wallet cannot take it.
+    #[error("the balance would be more than a wallet holds")]
+    TooLarge,
+    /// No login was free, or the service could not do it.
+    #[error(transparent)]
+    Ops(#[from] OpsError),
+    /// The service could not do it.
+    #[error(transparent)]
+    Desk(#[from] DeskError),
+    /// The store failed.
+    #[error("the database failed: {0}")]
+    Store(#[from] StoreError),
+}
+
+impl From<MoveError<std::convert::Infallible>> for SubaccountError {
+    fn from(error: MoveError<std::convert::Infallible>) -> Self {
+        match error {
+            MoveError::NotEnough { .. } => Self::NotEnough,
+            MoveError::TooLarge => Self::TooLarge,
+            MoveError::ReferenceTaken(_) => Self::ReferenceTaken,
+            MoveError::Refused(never) => match never {},
+            MoveError::Desk(error) => Self::Desk(error),
+        }
+    }
+}
+
+/// A subaccount to make.
+#[derive(Clone, Debug, Default)]
+pub struct NewSubaccount {
+    /// Name of its contact; may be empty.
+    pub name: String,
+    /// Mail address of its contact.
+    pub email: String,
+    /// Its company.
+    pub company: Option<String>,
+}
+
+/// A subaccount with its money.
+#[derive(Clone, Debug)]
+pub struct SubaccountView {
+    /// What the store says of it.
+    pub listed: ListedSubaccount,
+    /// The sum of its entries.
+    pub balance: Money,
+}
+
+/// A client's subaccounts, oldest first; with `id` that one alone, or none.
+pub async fn list(
+    desk: &Desk,
+    client: &Account,
+    id: Option<&str>,
+) -> Result<Vec<SubaccountView>, SubaccountError> {
+    let calls = desk.live().await?;
+    let listed = desk.store.subaccounts_of(client.id, id).await?;
+    let view = |listed: ListedSubaccount| {
+        let account = calls.directory.account(listed.account_id);
+        let balance = account.map_or(Money::ZERO, |account| account.wallet.snapshot().balance);
+        SubaccountView { listed, balance }
+    };
+    Ok(listed.into_iter().map(view).collect())
+}
+
+/// Makes a subaccount of a client, with its plan. A key and a SIP account it gets when somebody asks for them.
+pub async fn create(
+    desk: &Desk,
+    client: &Account,
+    new: NewSubaccount,
+) -> Result<SubaccountView, SubaccountError> {
+    let profile = profile(new)?;
+    let mut tx = ops::begin(desk).await?;
+    let above = tx.account_by_login(&client.login).await?;
+    let above = above.filter(|above| above.id == client.id).ok_or(SubaccountError::Unknown)?;
+    if tx.count_subaccounts(above.id).await? >= MAX_SUBACCOUNTS {
+        return Err(SubaccountError::TooMany);
+    }
+    let login = free_login(&mut tx).await?;
+    let fresh =
+        ops::fresh(desk, &mut tx, login, Kind::Subaccount, Some(above.id), above.plan_id, Money::ZERO);
+    let account = AccountRecord {
+        // What bounds the number of a client's calls would bound nothing if each of its subaccounts had no bound. Prices,
+        // prefixes and lengths are bounded by the client's own settings whenever a subaccount calls.
+        limits: AccountLimits {
+            max_calls: above.limits.max_calls,
+            calls_per_second: above.limits.calls_per_second,
+            daily_spend: above.limits.daily_spend,
+            ..AccountLimits::default()
+        },
+        callerid: above.callerid,
+        dial_rules: above.dial_rules,
+        allow_loss: above.allow_loss,
+        ..fresh.await?
+    };
+    tx.insert_account(&account).await?;
+    tx.insert_subaccount(account.id).await?;
+    tx.put_profile(account.id, &profile).await?;
+    tx.append_feed(FEED_ACCOUNT, account.id, account.created_at).await?;
+    tx.commit().await?;
+    desk.account_changed(account.id).await?;
+    let listed = ListedSubaccount {
+        account_id: account.id,
+        login: account.login,
+        contact_name: profile.contact_name,
+        email: profile.email,
+        company: profile.company,
+        top_up: None,
+        spent: Money::ZERO,
+    };
+    Ok(SubaccountView { listed, balance: Money::ZERO })
+}
+
+/// Deletes a subaccount: it calls no more, its live calls end, its keys are revoked, and what it has goes back to its
+/// client, as does what its last calls leave.
+pub async fn delete(desk: &Desk, client: &Arc<Account>, id: &str) -> Result<(), SubaccountError> {
+    let _turn = desk.turn_of(client.id).await;
+    let mut tx = ops::begin(desk).await?;
+    let mut account = own(&mut tx, client, id).await?;
+    let now = desk.clock.now();
+    tx.delete_subaccount(account.id, now).await?;
+    account.active = false;
+    tx.update_account(&account).await?;
+    for key in tx.keys_of(account.id).await? {
+        tx.revoke_key(key.id, now).await?;
+    }
+    let mut peers = tx.peers_of(account.id).await?;
+    // Addresses before the SIP account that they speak for.
+    peers.sort_by_key(|peer| peer.sip_account.is_none());
+    for peer in &peers {
+        tx.delete_peer(&peer.name).await?;
+    }
+    if peers.iter().any(|peer| peer.name == account.login) {
+        // The login stays its own.
+        tx.insert_name(&account.login, account.id).await?;
+    }
+    tx.append_feed(FEED_ACCOUNT, account.id, now).await?;
+    tx.commit().await?;
+    desk.account_changed(account.id).await?;
+    let live = desk.live().await?.directory.account(account.id);
+    if let Some(live) = live
+        && let Err(error) = give_back_rest(desk, &live, client).await
+    {
+        // It is deleted, and what it has is moved when the database is back.
+        tracing::warn!(account.login = %account.login, %error, "a deleted subaccount's money is moved later");
+        desk.live().await?.directory.purses().look_at(&live);
+    }
+    Ok(())
+}
+
+/// Moves money from a client to its subaccount, never what the client would have to borrow. With a key of the caller's own
+/// the same request again moves nothing more.
+pub async fn transfer(
+    desk: &Desk,
+    client: &Arc<Account>,
+    id: &str,
+    amount: Money,
+    key: Option<&str>,
+) -> Result<(), SubaccountError> {
+    if amount == Money::ZERO || !fits(amount) {
+        return Err(SubaccountError::Amount);
+    }
+    let account = find(desk, client, id).await?;
+    let _turn = desk.turn_of(client.id).await;
+    let reference = match key {
+        Some(key) => Reference { scope: client.id, text: format!("key/{key}") },
+        None => fresh_reference(client, "sub"),
+    };
+    let note = format!("transfer to subaccount {}", account.login);
+    let posting = moved(desk, "transfer", (client, &account), amount, reference, note);
+    let posting = posting.ok_or(SubaccountError::Amount)?;
+    if key.is_some() {
+        // The balance may have been spent since the first time.
+        match desk.store.posted_before(&posting).await? {
+            None => {}
+            Some(Ok(_)) => return Ok(()),
+            Some(Err(PostingRefusal::ReferenceTaken { .. } | _)) => {
+                return Err(SubaccountError::ReferenceTaken);
+            }
+        }
+    }
+    // It may have been deleted while this waited for its turn.
+    if desk.live().await?.directory.purses().is_deleted(account.id) {
+        return Err(SubaccountError::Unknown);
+    }
+    move_money(desk, posting, &OwnMoneyAlone).await?;
+    Ok(())
+}
+
+/// Whether a subaccount is one of this client's.
+pub async fn find(desk: &Desk, client: &Account, id: &str) -> Result<Arc<Account>, SubaccountError> {
+    let directory = &desk.live().await?.directory;
+    let account = directory.account_named(id);
+    account
+        .filter(|account| account.client_above().is_some_and(|above| above.id == client.id))
+        .filter(|account| !directory.purses().is_deleted(account.id))
+        .ok_or(SubaccountError::Unknown)
+}
+
+/// Sets a subaccount's automatic top-up, and arms it; an amount of nothing switches it off.
+pub async fn set_top_up(
+    desk: &Desk,
+    client: &Arc<Account>,
+    id: &str,
+    setting: TopUpSetting,
+) -> Result<(), SubaccountError> {
+    if !fits(setting.threshold) || !fits(setting.amount) {
+        return Err(SubaccountError::Amount);
+    }
+    // No top-up is under way meanwhile: one that was decided by the old setting has disarmed it, or comes after.
+    let _turn = desk.turn_of(client.id).await;
+    let mut tx = ops::begin(desk).await?;
+    let account = own(&mut tx, client, id).await?;
+    tx.set_top_up(account.id, setting).await?;
+    tx.append_feed(FEED_ACCOUNT, account.id, desk.clock.now()).await?;
+    tx.commit().await?;
+    desk.account_changed(account.id).await?;
+    desk.live().await?.directory.purses().note(account.id, |top_up| {
+        top_up.armed = true;
+        top_up.stored_armed = true;
+    });
+    Ok(())
+}
+
+/// Whether an amount can be moved, or be a threshold.
+fn fits(amount: Money) -> bool {
+    !amount.is_negative() && amount <= MAX_AMOUNT && amount.nanos() % SMALLEST_STEP_NANOS == 0
+}
+
+/// One of a client's subaccounts that was not deleted.
+async fn own(tx: &mut Tx, client: &Account, id: &str) -> Result<AccountRecord, SubaccountError> {
+    let account = tx.account_by_login(id).await?;
+    let account = account.filter(|a| a.kind == Kind::Subaccount && a.parent_id == Some(client.id));
+    let account = account.ok_or(SubaccountError::Unknown)?;
+    match tx.subaccount(account.id).await? {
+        Some(subaccount) if !subaccount.deleted => Ok(account),
+        _ => Err(SubaccountError::Unknown),
+    }
+}
+
+/// A random login that is no trunk's name either: it will be a peer's.
+async fn free_login(tx: &mut Tx) -> Result<String, SubaccountError> {
+    loop {
+        let login = ops::free_login(tx).await?;
+        if !tx.trunk_endpoint_exists(&login).await? {
+            return Ok(login);
+        }
+    }
+}
+
+fn profile(new: NewSubaccount) -> Result<Profile, SubaccountError> {
+    let email = new.email.trim();
+    if !is_email(email) {
+        return Err(SubaccountError::Email);
+    }
+    let company = new.company.filter(|company| !company.is_empty());
+    let is_name = |name: &str| name.chars().count() <= MAX_NAME_CHARS && !name.chars().any(char::is_control);
+    if !is_name(&new.name) || !company.as_deref().is_none_or(is_name) {
+        return Err(SubaccountError::Name);
+    }
+    Ok(Profile { email: Some(email.to_owned()), contact_name: Some(new.name), company, ..Profile::default() })
+}
+
+/// Whether a text has the form of a mail address: something, one `@`, a domain with a point. What is behind it nobody can
+/// tell from here.
+fn is_email(text: &str) -> bool {
+    let is_plain = |c: char| !c.is_control() && !c.is_whitespace() && !"<>()[],;:\\\"".contains(c);
+    let Some((local, domain)) = text.split_once('@') else { return false };
+    let labels_are_good = domain.split('.').all(|label| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.chars().all(|c| c.is_alphanumeric() || c == '-')
+    });
+    text.chars().count() <= MAX_EMAIL_CHARS
+        && !local.is_empty()
+        && local.chars().all(is_plain)
+        && domain.contains('.')
+        && labels_are_good
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mail_addresses_are_told_from_other_text() {
+        for good in ["john.doe@acme-inc.com", "sms@acme-company1.com", "a+b@x.co.uk", "jörg@müller.de"] {
+            assert!(is_email(good), "{good}");
+        }
+        for bad in [
+            "", "a", "a@", "@b.de", "a@b", "a@b..de", "a b@c.de", "a@b@c.de", "a@-b.de", "a@b.de\n",
+            "<a@b.de>",
+        ] {
+            assert!(!is_email(bad), "{bad}");
+        }
+        assert!(!is_email(&format!("{}@b.de", "a".repeat(300))));
+    }
+
+    #[test]
+    fn amounts_have_six_decimals_and_a_bound() {
+        let fits = |text: &str| fits(Money::parse(text).unwrap());
+        assert!(fits("0") && fits("12.00") && fits("0.000001") && fits("1000000"));
+        assert!(!fits("-1") && !fits("0.0000001") && !fits("1000000.000001"));
+    }
+}

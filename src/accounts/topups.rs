@@ -1,0 +1,212 @@
+//! Money that moves between a client and its subaccounts by itself: automatic top-ups, and what comes back late from a
+//! subaccount that was deleted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tollgate_rating::Money;
+use tollgate_rating::credit::Guarded;
+
+use super::directory::Account;
+use super::keys;
+use super::money::{Alongside, MoveError, OwnMoneyAlone, move_money};
+use super::purses::{TopUp, own_money};
+use crate::app::desk::{Desk, DeskError};
+use crate::calls::Calls;
+use crate::ledger::{Fence, Posted, Posting, PostingLine, Reference};
+use crate::store::{StoreError, Tx};
+
+/// The wait after a try that the database did not answer.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Random letters of a reference of our own.
+const REFERENCE_CHARS: usize = 24;
+
+/// A name for a movement between a client and its subaccount that nobody else has named.
+pub(super) fn fresh_reference(client: &Account, what: &str) -> Reference {
+    Reference { scope: client.id, text: format!("{what}/{}", keys::random_text(REFERENCE_CHARS)) }
+}
+
+/// Money from one account to another.
+pub(super) fn moved(
+    desk: &Desk,
+    kind: &str,
+    (from, to): (&Account, &Account),
+    amount: Money,
+    reference: Reference,
+    note: String,
+) -> Option<Posting> {
+    Some(Posting {
+        kind: kind.to_owned(),
+        lines: vec![PostingLine::new(from.id, amount.checked_neg()?), PostingLine::new(to.id, amount)],
+        currency: desk.currency().to_owned(),
+        reference: Some(reference),
+        note: Some(note),
+        // Set by whoever moves it.
+        fence: Fence::Fact,
+    })
+}
+
+/// Attends to subaccounts' purses until `stop`.
+pub async fn carry_out(desk: Arc<Desk>, calls: Arc<Calls>, stop: CancellationToken) {
+    let purses = calls.directory.purses();
+    // A process before this one may have ended between a charge and what it asked for.
+    for account in calls.directory.all() {
+        purses.look_at(&account);
+    }
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = purses.woken() => {}
+        }
+        while let Some(id) = purses.next_due() {
+            if stop.is_cancelled() {
+                return;
+            }
+            let Some(account) = calls.directory.account(id) else { continue };
+            if let Err(error) = attend(&desk, &calls, &account).await {
+                tracing::warn!(account.login = %account.login, %error, "a subaccount's money waits for the database");
+                purses.put_off(id);
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(AGAIN) => {}
+                }
+            }
+        }
+    }
+}
+
+/// Does what is due at one subaccount.
+async fn attend(desk: &Desk, calls: &Calls, account: &Arc<Account>) -> Result<(), DeskError> {
+    let Some(client) = account.parent() else { return Ok(()) };
+    let purses = calls.directory.purses();
+    let _turn = desk.turn_of(client.id).await;
+    if purses.is_deleted(account.id) {
+        return give_back_rest(desk, account, client).await;
+    }
+    let Some(top_up) = purses.top_up(account.id).filter(|top_up| top_up.armed) else { return Ok(()) };
+    let is_under = own_money(account) < top_up.threshold;
+    // One that is switched off spends nothing that it would need.
+    let can_pay = account.may_call() && own_money(client) >= top_up.amount;
+    if is_under && (can_pay || top_up.unsure.is_some()) {
+        return fill(desk, calls, account, client, top_up).await;
+    }
+    if is_under {
+        tracing::debug!(account.login = %account.login, "a top-up waits: its client cannot pay it");
+    }
+    if !top_up.stored_armed {
+        desk.store.arm_top_up(account.id).await?;
+        purses.note(account.id, |top_up| top_up.stored_armed = true);
+    }
+    Ok(())
+}
+
+/// What is written with a top-up: whether the next fall under the threshold is a new one.
+struct Crossed<'a> {
+    account: &'a Account,
+    top_up: &'a TopUp,
+    /// What was written last.
+    rearmed: AtomicBool,
+}
+
+impl Crossed<'_> {
+    /// Whether it lifts the balance to the threshold.
+    fn rearms(&self) -> bool {
+        own_money(self.account)
+            .checked_add(self.top_up.amount)
+            .is_some_and(|after| after >= self.top_up.threshold)
+    }
+}
+
+impl Alongside for Crossed<'_> {
+    type Refused = std::convert::Infallible;
+
+    fn guard(&self) -> Guarded {
+        Guarded::OwnMoney
+    }
+
+    async fn write(&self, tx: &mut Tx, _: i64) -> Result<Result<(), Self::Refused>, StoreError> {
+        let rearms = self.rearms();
+        tx.set_armed(self.account.id, rearms).await?;
+        self.rearmed.store(rearms, Ordering::Relaxed);
+        Ok(Ok(()))
+    }
+}
+
+/// Tops a subaccount up, once for this fall under its threshold.
+async fn fill(
+    desk: &Desk,
+    calls: &Calls,
+    account: &Arc<Account>,
+    client: &Arc<Account>,
+    top_up: TopUp,
+) -> Result<(), DeskError> {
+    let purses = calls.directory.purses();
+    let text = top_up.unsure.clone().unwrap_or_else(|| fresh_reference(client, "topup").text);
+    let reference = Reference { scope: client.id, text: text.clone() };
+    let note = format!("automatic top-up of subaccount {}", account.login);
+    let Some(posting) = moved(desk, "topup", (client, account), top_up.amount, reference, note) else {
+        return Ok(());
+    };
+    purses.note(account.id, |noted| noted.unsure = Some(text));
+    let crossed = Crossed { account, top_up: &top_up, rearmed: AtomicBool::new(false) };
+    let outcome = move_money(desk, posting, &crossed).await;
+    let done = |armed: bool| {
+        purses.note(account.id, |noted| {
+            noted.unsure = None;
+            noted.armed = armed;
+            noted.stored_armed = armed;
+        });
+        // It may have been spent meanwhile.
+        purses.look_at(account);
+    };
+    match outcome {
+        Ok(posted) => {
+            tracing::info!(account.login = %account.login, topup.amount = %top_up.amount, "topped up");
+            done(!posted.duplicate && crossed.rearmed.load(Ordering::Relaxed));
+            Ok(())
+        }
+        // It was written under another amount, and its answer was lost.
+        Err(MoveError::ReferenceTaken(_)) => {
+            done(false);
+            Ok(())
+        }
+        // Spent by a call a moment ago: tried at the next charge.
+        Err(MoveError::NotEnough { .. }) => {
+            purses.note(account.id, |noted| noted.unsure.clone_from(&top_up.unsure));
+            Ok(())
+        }
+        Err(MoveError::TooLarge) => {
+            tracing::warn!(account.login = %account.login, "a top-up is more than the wallet holds");
+            Ok(())
+        }
+        Err(MoveError::Refused(never)) => match never {},
+        Err(MoveError::Desk(error)) => Err(error),
+    }
+}
+
+/// Moves what a deleted subaccount has back to its client. The caller has the client's turn.
+pub(super) async fn give_back_rest(
+    desk: &Desk,
+    account: &Arc<Account>,
+    client: &Arc<Account>,
+) -> Result<(), DeskError> {
+    let rest = own_money(account);
+    if rest <= Money::ZERO {
+        return Ok(());
+    }
+    let note = format!("rest of deleted subaccount {}", account.login);
+    let reference = fresh_reference(client, "rest");
+    let Some(posting) = moved(desk, "transfer", (account, client), rest, reference, note) else {
+        return Ok(());
+    };
+    match move_money(desk, posting, &OwnMoneyAlone).await {
+        Ok(Posted { .. }) => Ok(()),
+        Err(MoveError::Desk(error)) => Err(error),
+        Err(error) => {
+            tracing::warn!(account.login = %account.login, %error, "the rest of a deleted subaccount stays");
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! `/api/subaccounts?action=…` and `/api/subaccounts/ACTION`: a client's subaccounts, as the seven.io gateway has them.
+//!
+//! Its clients send parameters in the path, the query, a form or JSON, with whatever `Content-Type`, and look for
+//! `success` in an answer of status 200. A key that is nobody's is answered `900` and nothing else. Other statuses tell
+//! what is not the request's doing: 405, 408, 413, 429, 503.
+
+mod answer;
+mod key;
+mod parameters;
+pub(super) mod signing;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::any;
+use serde_json::Value;
+use tollgate_rating::Money;
+use tracing::Instrument as _;
+
+use self::answer::{Created, Done, Listed, Shape};
+use self::parameters::Parameters;
+use super::error::ApiError;
+use super::{Api, dispatch};
+use crate::accounts::Kind;
+use crate::accounts::directory::Account;
+use crate::accounts::keys::KeyHolder;
+use crate::accounts::ops::OpsError;
+use crate::accounts::subaccounts::{self, NewSubaccount, SubaccountError};
+use crate::store::subaccounts::TopUpSetting;
+
+/// The gateway's code of a key that is nobody's.
+const BAD_KEY: &str = "900";
+/// The longest `Idempotency-Key`.
+const MAX_IDEMPOTENCY_KEY: usize = 128;
+
+/// What the OpenAPI document says of it.
+const DESCRIBED: &str = include_str!("openapi.json");
+
+/// What the OpenAPI document says of it: where in the document, and what.
+pub(super) fn described() -> [(&'static str, Value); 2] {
+    let mut described: Value = serde_json::from_str(DESCRIBED).unwrap_or_default();
+    ["/paths", "/components/schemas"]
+        .map(|pointer| (pointer, described.pointer_mut(pointer).map(Value::take).unwrap_or_default()))
+}
+
+/// The paths.
+pub(super) fn router(api: &Arc<Api>) -> Router {
+    Router::new()
+        .route("/api/subaccounts", any(plain))
+        .route("/api/subaccounts/{action}", any(by_path))
+        .with_state(Arc::clone(api))
+}
+
+async fn plain(State(api): State<Arc<Api>>, request: Request) -> Response {
+    answer(api, None, request).await
+}
+
+async fn by_path(State(api): State<Arc<Api>>, Path(action): Path<String>, request: Request) -> Response {
+    answer(api, Some(action), request).await
+}
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Action {
+    Read,
+    Create,
+    Delete,
+    Update,
+    TransferCredits,
+}
+
+impl Action {
+    /// By its name; `list` and `write` are in other editions of the gateway's document.
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "read" | "list" => Self::Read,
+            "create" | "write" => Self::Create,
+            "delete" => Self::Delete,
+            "update" => Self::Update,
+            "transfer_credits" => Self::TransferCredits,
+            _ => return None,
+        })
+    }
+}
+
+/// Why a request is not done, as it is answered.
+#[derive(Debug)]
+enum Refusal {
+    /// 200 `900`: the key is missing or nobody's.
+    Key,
+    /// 200 `{"success":false,"error":…}`.
+    Because(String),
+    /// A status of its own.
+    Status(ApiError),
+}
+
+impl Refusal {
+    fn because(text: &str) -> Self {
+        Self::Because(text.to_owned())
+    }
+
+    fn response(self) -> Response {
+        let (status, text, retry_after) = match self {
+            Self::Key => return json(StatusCode::OK, BAD_KEY.to_owned()),
+            Self::Because(text) => (StatusCode::OK, text, None),
+            Self::Status(error) => (error.status, error.message, error.retry_after),
+        };
+        let mut response = json(status, answer::text(&Done { success: false, error: Some(text) }));
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl From<ApiError> for Refusal {
+    fn from(error: ApiError) -> Self {
+        let own_status = matches!(
+            error.status,
+            StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::TOO_MANY_REQUESTS
+        );
+        if own_status || error.status.is_server_error() {
+            Self::Status(error)
+        } else {
+            Self::because("Invalid request")
+        }
+    }
+}
+
+impl From<SubaccountError> for Refusal {
+    fn from(error: SubaccountError) -> Self {
+        match error {
+            SubaccountError::Unknown => Self::because("Subaccount not found"),
+            SubaccountError::Email => Self::because("Please enter a valid email address for the subaccount."),
+            SubaccountError::Name => Self::because("Invalid name"),
+            SubaccountError::TooMany => Self::because("Too many subaccounts"),
+            SubaccountError::Amount => Self::because("Invalid amount"),
+            SubaccountError::NotEnough => Self::because("Not enough credits"),
+            SubaccountError::ReferenceTaken => {
+                Self::because("This Idempotency-Key came with another request before")
+            }
+            SubaccountError::TooLarge => Self::because("The subaccount cannot have so many credits"),
+            SubaccountError::Ops(OpsError::NoFreeLogin) => Self::Status(ApiError::away()),
+            SubaccountError::Ops(error) => ApiError::from(error).into(),
+            SubaccountError::Desk(error) => ApiError::from(error).into(),
+            SubaccountError::Store(error) => ApiError::from(error).into(),
+        }
+    }
+}
+
+fn json(status: StatusCode, text: String) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+async fn answer(api: Arc<Api>, action: Option<String>, request: Request) -> Response {
+    let request_id = dispatch::new_request_id();
+    let span = tracing::info_span!("request", request.id = %request_id);
+    let response = async {
+        match serve(api, action, request).await {
+            Ok(text) => json(StatusCode::OK, text),
+            Err(refusal) => refusal.response(),
+        }
+    };
+    let mut response = response.instrument(span).await;
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, POST"));
+    }
+    dispatch::stamped(response, &request_id)
+}
+
+async fn serve(api: Arc<Api>, action: Option<String>, request: Request) -> Result<String, Refusal> {
+    let (parts, body) = request.into_parts();
+    let address = dispatch::address_of(&api, &parts.extensions, &parts.headers);
+    if parts.method != Method::GET && parts.method != Method::POST {
+        let message = "Method not allowed";
+        return Err(Refusal::Status(ApiError::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            message,
+        )));
+    }
+    let (holder, client, parameters, bytes) = admit(&api, address, &parts, body).await?;
+    match client.kind {
+        Kind::Client => {}
+        Kind::Reseller => {
+            return Err(Refusal::because("This key is a reseller's: only a client has subaccounts"));
+        }
+        Kind::Subaccount => {
+            return Err(Refusal::because("This key is a subaccount's: a subaccount has no subaccounts"));
+        }
+    }
+    signing::check(&api, client.id, &parts, &bytes).await?;
+    let name = parameters.get("action").or(action.as_deref()).unwrap_or_default();
+    let action = Action::named(name).ok_or_else(|| Refusal::because("Invalid request"))?;
+    if action != Action::Read && !client.may_call() {
+        return Err(Refusal::because("The account is switched off"));
+    }
+    let key = idempotency_key(&parts)?;
+    let shape = if holder.numbers { Shape::Numbers } else { Shape::Documented };
+    let login = client.login.clone();
+    let doing = run(api, client, action, parameters, key, shape).in_current_span();
+    // Whoever asked may go away; what was begun is carried to its end.
+    let done = tokio::spawn(doing).await.unwrap_or_else(|error| Err(ApiError::fault(&error).into()));
+    match &done {
+        Ok(_) => tracing::info!(api = "subaccounts", ?action, account.login = %login, "answered"),
+        Err(refusal) => {
+            tracing::info!(api = "subaccounts", ?action, account.login = %login, ?refusal, "refused");
+        }
+    }
+    done
+}
+
+/// Who asks what. What shows no good key is counted for its address.
+async fn admit(
+    api: &Api,
+    address: IpAddr,
+    parts: &Parts,
+    body: Body,
+) -> Result<(KeyHolder, Arc<Account>, Parameters, Vec<u8>), Refusal> {
+    let stranger = || match api.limits.of_stranger(address) {
+        Ok(()) => Refusal::Key,
+        Err(error) => Refusal::Status(error),
+    };
+    let by_parameter = api.desk.config.api.key_in_parameters;
+    let shown = key::shown(&parts.headers).map_err(|()| stranger())?;
+    let found = shown.iter().find_map(|key| api.holder(key));
+    if found.is_none() && (!shown.is_empty() || !by_parameter) {
+        return Err(stranger());
+    }
+    if let Some((holder, _)) = &found {
+        api.limits.of_key(holder.key_id).map_err(Refusal::Status)?;
+    }
+    let bytes = dispatch::limited(body).await?;
+    let parameters = Parameters::read(parts.uri.query().unwrap_or_default(), &bytes);
+    let (holder, client) = if let Some(found) = found {
+        found
+    } else {
+        let key = parameters.as_ref().ok().and_then(|parameters| parameters.get("p"));
+        let found = key.filter(|key| key::is_one(key)).and_then(|key| api.holder(key));
+        let (holder, client) = found.ok_or_else(stranger)?;
+        api.limits.of_key(holder.key_id).map_err(Refusal::Status)?;
+        (holder, client)
+    };
+    let parameters = parameters.map_err(|parameters::NotRead| Refusal::because("Invalid request"))?;
+    Ok((holder, client, parameters, bytes))
+}
+
+fn idempotency_key(parts: &Parts) -> Result<Option<String>, Refusal> {
+    let mut shown = parts.headers.get_all("idempotency-key").iter();
+    let Some(key) = shown.next() else { return Ok(None) };
+    let text = key.to_str().ok().filter(|key| (1..=MAX_IDEMPOTENCY_KEY).contains(&key.len()));
+    match text {
+        Some(text) if shown.next().is_none() => Ok(Some(text.to_owned())),
+        _ => Err(Refusal::because("Invalid Idempotency-Key")),
+    }
+}
+
+async fn run(
+    api: Arc<Api>,
+    client: Arc<Account>,
+    action: Action,
+    parameters: Parameters,
+    key: Option<String>,
+    shape: Shape,
+) -> Result<String, Refusal> {
+    let desk = &*api.desk;
+    let text = |name: &str| parameters.get(name).unwrap_or_default();
+    let id = text("id").trim();
+    let amount =
+        |name: &str| Money::parse(text(name).trim()).map_err(|_| Refusal::Because(format!("Invalid {name}")));
+    match action {
+        Action::Read => {
+            // Some clients send the text of a value that they do not have.
+            let wanted = Some(id).filter(|id| !matches!(*id, "" | "undefined" | "null"));
+            let views = subaccounts::list(desk, &client, wanted).await?;
+            let listed: Vec<Listed> = views.iter().map(|view| Listed::of(view, shape)).collect();
+            return Ok(answer::text(&listed));
+        }
+        Action::Create => {
+            let new = NewSubaccount {
+                name: text("name").to_owned(),
+                email: text("email").to_owned(),
+                company: parameters.get("company").map(str::to_owned),
+            };
+            let made = subaccounts::create(desk, &client, new).await?;
+            return Ok(answer::text(&Created::of(&made, shape)));
+        }
+        Action::Delete => subaccounts::delete(desk, &client, id).await?,
+        // The gateway looks at the amount before it looks for the subaccount here, and the other way round in `update`.
+        Action::TransferCredits => {
+            let amount = amount("amount")?;
+            subaccounts::transfer(desk, &client, id, amount, key.as_deref()).await?;
+        }
+        Action::Update => {
+            subaccounts::find(desk, &client, id).await?;
+            let setting = TopUpSetting { threshold: amount("threshold")?, amount: amount("amount")? };
+            subaccounts::set_top_up(desk, &client, id, setting).await?;
+        }
+    }
+    Ok(answer::text(&Done { success: true, error: None }))
+}

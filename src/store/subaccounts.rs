@@ -1,0 +1,192 @@
+//! What only subaccounts have: their top-up, and whether they were deleted.
+
+use jiff::Timestamp;
+use tollgate_rating::Money;
+
+use super::{Session, Store, StoreError, Tx, on, row, to_micros};
+
+const INSERT: &str = include_str!("../../sql/queries/subaccounts_insert.sql");
+const BY_ACCOUNT: &str = include_str!("../../sql/queries/subaccounts_by_account.sql");
+const PAGE: &str = include_str!("../../sql/queries/subaccounts_page.sql");
+const OF_CLIENT: &str = include_str!("../../sql/queries/subaccounts_of_client.sql");
+const COUNT: &str = include_str!("../../sql/queries/subaccounts_count.sql");
+const SET_TOP_UP: &str = include_str!("../../sql/queries/subaccounts_set_top_up.sql");
+const SET_ARMED: &str = include_str!("../../sql/queries/subaccounts_set_armed.sql");
+const DELETE: &str = include_str!("../../sql/queries/subaccounts_delete.sql");
+
+/// Rows read at a time when everything is loaded.
+const PAGE_ROWS: i64 = 5_000;
+
+row! {
+    struct Row {
+        account_id: i64,
+        topup_threshold: i64,
+        topup_amount: i64,
+        topup_set: i64,
+        topup_armed: i64,
+        deleted_at_us: Option<i64>,
+    }
+}
+
+row! {
+    struct ListedRow {
+        account_id: i64,
+        login: String,
+        contact_name: Option<String>,
+        email: Option<String>,
+        company: Option<String>,
+        topup_threshold: i64,
+        topup_amount: i64,
+        topup_set: i64,
+        spent_nanos: i64,
+    }
+}
+
+/// A subaccount's automatic top-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TopUpSetting {
+    /// Below so much it is due.
+    pub threshold: Money,
+    /// So much is moved; off at zero.
+    pub amount: Money,
+}
+
+/// A subaccount as the store has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubaccountRecord {
+    /// Its account.
+    pub account_id: i64,
+    /// Its top-up; none until one was set.
+    pub top_up: Option<TopUpSetting>,
+    /// Whether falling under the threshold moves money: not from a top-up until the balance is at the threshold again.
+    pub armed: bool,
+    /// Whether it was deleted.
+    pub deleted: bool,
+}
+
+/// A subaccount as its client sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedSubaccount {
+    /// Its account.
+    pub account_id: i64,
+    /// Its login, which is its id on the wire.
+    pub login: String,
+    /// Name of its contact.
+    pub contact_name: Option<String>,
+    /// Mail address of its contact.
+    pub email: Option<String>,
+    /// Its company.
+    pub company: Option<String>,
+    /// Its top-up; none until one was set.
+    pub top_up: Option<TopUpSetting>,
+    /// What its calls have cost it, ever.
+    pub spent: Money,
+}
+
+fn top_up(set: i64, threshold: i64, amount: i64) -> Option<TopUpSetting> {
+    let setting = TopUpSetting { threshold: Money::from_nanos(threshold), amount: Money::from_nanos(amount) };
+    (set != 0).then_some(setting)
+}
+
+impl From<Row> for SubaccountRecord {
+    fn from(row: Row) -> Self {
+        Self {
+            account_id: row.account_id,
+            top_up: top_up(row.topup_set, row.topup_threshold, row.topup_amount),
+            armed: row.topup_armed != 0,
+            deleted: row.deleted_at_us.is_some(),
+        }
+    }
+}
+
+impl From<ListedRow> for ListedSubaccount {
+    fn from(row: ListedRow) -> Self {
+        Self {
+            account_id: row.account_id,
+            login: row.login,
+            contact_name: row.contact_name,
+            email: row.email,
+            company: row.company,
+            top_up: top_up(row.topup_set, row.topup_threshold, row.topup_amount),
+            spent: Money::from_nanos(row.spent_nanos),
+        }
+    }
+}
+
+async fn by_account(session: &mut impl Session, id: i64) -> Result<Option<SubaccountRecord>, StoreError> {
+    let row: Option<Row> = on!(session, c => sqlx::query_as(BY_ACCOUNT).bind(id).fetch_optional(c).await)?;
+    Ok(row.map(Into::into))
+}
+
+impl Tx {
+    /// Adds what a subaccount has beside its account: no top-up yet.
+    pub async fn insert_subaccount(&mut self, account_id: i64) -> Result<(), StoreError> {
+        on!(self, c => sqlx::query(INSERT).bind(account_id).execute(c).await.map(drop))?;
+        Ok(())
+    }
+
+    /// A subaccount by its account.
+    pub async fn subaccount(&mut self, account_id: i64) -> Result<Option<SubaccountRecord>, StoreError> {
+        by_account(self, account_id).await
+    }
+
+    /// How many subaccounts a client has.
+    pub async fn count_subaccounts(&mut self, client_id: i64) -> Result<i64, StoreError> {
+        let (count,): (i64,) = on!(self, c => sqlx::query_as(COUNT).bind(client_id).fetch_one(c).await)?;
+        Ok(count)
+    }
+
+    /// Sets a subaccount's top-up, and arms it.
+    pub async fn set_top_up(&mut self, account_id: i64, setting: TopUpSetting) -> Result<(), StoreError> {
+        on!(self, c => sqlx::query(SET_TOP_UP).bind(account_id).bind(setting.threshold.nanos())
+            .bind(setting.amount.nanos()).execute(c).await.map(drop))?;
+        Ok(())
+    }
+
+    /// Arms a subaccount's top-up, or disarms it.
+    pub async fn set_armed(&mut self, account_id: i64, armed: bool) -> Result<(), StoreError> {
+        on!(self, c => sqlx::query(SET_ARMED).bind(account_id).bind(i64::from(armed))
+            .execute(c).await.map(drop))?;
+        Ok(())
+    }
+
+    /// Marks a subaccount as deleted.
+    pub async fn delete_subaccount(&mut self, account_id: i64, at: Timestamp) -> Result<(), StoreError> {
+        on!(self, c => sqlx::query(DELETE).bind(account_id).bind(to_micros(at)).execute(c).await.map(drop))?;
+        Ok(())
+    }
+}
+
+impl Store {
+    /// A subaccount by its account.
+    pub async fn subaccount(&self, account_id: i64) -> Result<Option<SubaccountRecord>, StoreError> {
+        by_account(&mut self.reader().await?, account_id).await
+    }
+
+    /// The next page of subaccounts after an account id, the deleted ones too; empty at the end.
+    pub async fn subaccounts_after(&self, account_id: i64) -> Result<Vec<SubaccountRecord>, StoreError> {
+        let mut reader = self.reader().await?;
+        let rows: Vec<Row> =
+            on!(&mut reader, c => sqlx::query_as(PAGE).bind(account_id).bind(PAGE_ROWS).fetch_all(c).await)?;
+        Ok(rows.into_iter().map(Into::into).collect())
+    }
+
+    /// A client's subaccounts that were not deleted, oldest first; with `login` that one alone.
+    pub async fn subaccounts_of(
+        &self,
+        client_id: i64,
+        login: Option<&str>,
+    ) -> Result<Vec<ListedSubaccount>, StoreError> {
+        let mut reader = self.reader().await?;
+        let rows: Vec<ListedRow> = on!(&mut reader, c => sqlx::query_as(OF_CLIENT).bind(client_id).bind(login)
+            .fetch_all(c).await)?;
+        Ok(rows.into_iter().map(Into::into).collect())
+    }
+
+    /// Arms a subaccount's top-up again.
+    pub async fn arm_top_up(&self, account_id: i64) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        tx.set_armed(account_id, true).await?;
+        tx.commit().await
+    }
+}
