@@ -239,3 +239,23 @@ on_both!(a_charge_whose_top_up_was_not_carried_out_before_the_end_has_it_after_t
     }
     app.stop().await;
 });
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_is_due_while_the_database_is_away_is_carried_out_once_when_it_is_back() {
+    let house = House::on(Database::sqlite()).await;
+    house.transfer("1").await;
+    house.top_up("0.9", "2").await;
+    let locked = house.app.desk.store.begin().await.unwrap();
+    let granted = house.app.dial(&house.id, BERLIN).await.allowed();
+    let body = json!({ "name": "", "email": "b@b.de" });
+    let away = house.script.post("/api/subaccounts/create", &body).await;
+    assert_eq!((away.status, &away.json()["success"]), (503, &json!(false)));
+    assert!(away.headers.contains_key("retry-after"));
+    house.has("99", "1").await;
+    locked.rollback().await.unwrap();
+    house.has("97", "3").await;
+    assert!(house.app.end(&granted, &End::busy()).await);
+    house.app.until_admitting().await;
+    house.app.assert_right().await;
+    house.app.stop().await;
+}
