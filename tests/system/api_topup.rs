@@ -216,3 +216,46 @@ on_both!(what_was_fired_and_what_was_not_survives_a_restart, database => {
     house.app.assert_right().await;
     house.app.stop().await;
 });
+
+on_both!(a_charge_whose_top_up_was_not_carried_out_before_the_end_has_it_after_the_start, database => {
+    let house = House::on(database).await;
+    house.transfer("1").await;
+    house.app.leave("alice", "1").await;
+    house.top_up("0.95", "2").await;
+    let granted = house.app.dial(&house.id, BERLIN).await.allowed();
+    house.app.talk(&granted, 60_000).await;
+    house.has("1", "0.937924").await;
+    // Nothing is charged between this and the start.
+    house.app.credit("alice", "4").await;
+    let House { mut app, mut script, id } = house;
+    for _ in 0..2 {
+        let database = app.stop().await;
+        app = TestApp::on(database, |_| {}).await;
+        script = Script { at: app.http, ..script };
+        let house = House { app, script, id: id.clone() };
+        house.has("3", "2.937924").await;
+        house.app.assert_right().await;
+        House { app, script, .. } = house;
+    }
+    app.stop().await;
+});
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_is_due_while_the_database_is_away_is_carried_out_once_when_it_is_back() {
+    let house = House::on(Database::sqlite()).await;
+    house.transfer("1").await;
+    house.top_up("0.9", "2").await;
+    let locked = house.app.desk.store.begin().await.unwrap();
+    let granted = house.app.dial(&house.id, BERLIN).await.allowed();
+    let body = json!({ "name": "", "email": "b@b.de" });
+    let away = house.script.post("/api/subaccounts/create", &body).await;
+    assert_eq!((away.status, &away.json()["success"]), (503, &json!(false)));
+    assert!(away.headers.contains_key("retry-after"));
+    house.has("99", "1").await;
+    locked.rollback().await.unwrap();
+    house.has("97", "3").await;
+    assert!(house.app.end(&granted, &End::busy()).await);
+    house.app.until_admitting().await;
+    house.app.assert_right().await;
+    house.app.stop().await;
+}

@@ -97,7 +97,8 @@ mod tests {
             assert_eq!(Parameters::read("", body.as_bytes()), Err(NotRead), "{body}");
         }
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
-        assert_eq!(Parameters::read("", deep.as_bytes()), Err(NotRead));
+        // A value that does not matter is passed over, without a stack that grows with it.
+        assert!(Parameters::read("", deep.as_bytes()).is_ok());
         assert!(Parameters::read("", b"\xff=\xfe").is_ok());
     }
 }
