@@ -13,6 +13,11 @@ pub(super) const MAX_BYTES: usize = 256 * 1024;
 /// How deep arrays and objects may nest; no endpoint needs more than two.
 const MAX_DEPTH: usize = 16;
 
+/// What a request without a body says.
+pub(super) fn nothing<T: DeserializeOwned>() -> Result<T, ApiError> {
+    serde_json::from_str("{}").map_err(|error| ApiError::fault(&error))
+}
+
 /// Reads a body: nothing at all is an empty object.
 pub(super) fn read<T: DeserializeOwned>(bytes: &[u8], ignore_unknown: bool) -> Result<T, ApiError> {
     let text = std::str::from_utf8(bytes)

@@ -107,18 +107,17 @@ async fn serve(
         Verb::Get => Vec::new(),
         Verb::Post => read_body(&parts.headers, body).await?,
     };
-    let mut fingerprint = Sha256::new();
-    fingerprint.update(format!("{}/{}\n", surface.path(), route.name));
-    fingerprint.update(&bytes);
-    let call = Call {
-        api,
-        account,
-        key,
-        request_id: Arc::clone(request_id),
-        idempotency_key: idempotency_key(&parts.headers)?,
-        fingerprint: fingerprint.finalize().into(),
-        address,
+    let idempotency_key = idempotency_key(&parts.headers)?;
+    // Only what may come again is compared.
+    let fingerprint = match &idempotency_key {
+        Some(_) => {
+            Sha256::digest([format!("{}/{}\n", surface.path(), route.name).as_bytes(), &bytes].concat())
+                .into()
+        }
+        None => [0; 32],
     };
+    let call =
+        Call { api, account, key, request_id: Arc::clone(request_id), idempotency_key, fingerprint, address };
     let login = call.account.login.clone();
     let running = (route.run)(call, parameters, bytes).in_current_span();
     let finished = async {

@@ -79,7 +79,7 @@ pub struct Call {
     pub request_id: Arc<str>,
     /// The `Idempotency-Key` header.
     pub idempotency_key: Option<String>,
-    /// The API and endpoint, and a digest of the body: what an idempotency key stands for.
+    /// A digest of API, endpoint and body: what an idempotency key stands for. Nothing where none was sent.
     pub fingerprint: [u8; 32],
     /// The address it comes from.
     pub address: IpAddr,
@@ -154,7 +154,7 @@ fn run<E: Endpoint>(
         let query = parameters.typed::<E::Query>()?;
         let ignore = call.api.desk.config.api.unknown_fields == UnknownFields::Ignore;
         let body = match E::VERB {
-            Verb::Get => body::read::<E::Body>(b"", true)?,
+            Verb::Get => body::nothing::<E::Body>()?,
             Verb::Post => body::read::<E::Body>(&bytes, ignore)?,
         };
         if E::IDEMPOTENT
