@@ -16,6 +16,7 @@ mod api_history;
 mod api_hostile;
 mod api_kill;
 mod api_openapi;
+mod api_outage;
 mod api_payments;
 mod api_phones;
 mod api_portal;
