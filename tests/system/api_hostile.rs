@@ -10,6 +10,7 @@ use proptest::test_runner::{Config, TestError, TestRunner};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
+use crate::app::database::Database;
 use crate::app::deployment::{Deployment, LOOKED_AT};
 use crate::app::documents::{self, OnTheWire};
 use crate::app::http::{Answered, Script};
@@ -240,8 +241,19 @@ async fn balances(purses: &[(&str, Script)]) -> Vec<Value> {
 
 #[test]
 fn a_thousand_hostile_requests_are_refused_in_words_and_move_nothing() {
+    hostile_requests_on(CASES, async { Database::sqlite() });
+}
+
+/// PostgreSQL refuses texts that SQLite takes.
+#[test]
+fn hostile_requests_are_refused_in_words_and_move_nothing_on_postgres() {
+    hostile_requests_on(CASES / 2, Database::postgres());
+}
+
+fn hostile_requests_on(cases: u32, database: impl Future<Output = Database>) {
     let runtime = Runtime::new().unwrap();
-    let deployment = Arc::new(runtime.block_on(Deployment::start(&[])));
+    let database = runtime.block_on(database);
+    let deployment = Arc::new(runtime.block_on(Deployment::on(database, &[])));
     let key = deployment.program.ok(&["key", "create", LOOKED_AT])["key"].as_str().map(str::to_owned);
     let purses = [
         ("client-api", deployment.script("client")),
@@ -260,8 +272,7 @@ fn a_thousand_hostile_requests_are_refused_in_words_and_move_nothing() {
     }
     let requests: Vec<(&str, OnTheWire)> =
         documents::all().iter().map(|entry| (entry.api, entry.on_the_wire(&names))).collect();
-    let config =
-        Config { cases: CASES, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
     let (done, refused) = (Cell::new(0_u32), Cell::new(0_u32));
     let outcome = TestRunner::new(config).run(&(0..requests.len(), harm()), |(at, harm)| {
         let (api, good) = &requests[at];
@@ -288,7 +299,7 @@ fn a_thousand_hostile_requests_are_refused_in_words_and_move_nothing() {
     }
     let (done, refused) = (done.get(), refused.get());
     assert!(
-        done > CASES / 20 && refused > CASES / 4,
+        done > cases / 20 && refused > cases / 4,
         "{done} were done and {refused} refused: that is no trial"
     );
     let wrong: Vec<&str> =

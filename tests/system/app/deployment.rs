@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
+use super::database::Database;
 use super::decks::{self, BERLIN, FRANCE};
 use super::documents::{Documented, Names, OnTheWire};
 use super::http::{Answered, Script};
@@ -47,7 +48,12 @@ pub(crate) struct Deployment {
 impl Deployment {
     /// On an embedded database, with this in the server's environment.
     pub(crate) async fn start(environment: &[(&str, &str)]) -> Self {
-        let program = Program::sqlite();
+        Self::on(Database::sqlite(), environment).await
+    }
+
+    /// As [`Deployment::start`], on this database.
+    pub(crate) async fn on(database: Database, environment: &[(&str, &str)]) -> Self {
+        let program = Program::on(database);
         configure(&program);
         let mut names = furnish(&program);
         let mut keys: BTreeMap<&'static str, Option<String>> = BTreeMap::from([
