@@ -1,8 +1,11 @@
 //! How long whoever gave wrong passwords waits for the next try.
 //!
 //! By login, whether anybody has it or not: who is told to wait learns nothing. The wait has a bound, and tries that
-//! come too early count for nothing, so that nobody can keep somebody else out for longer than that.
+//! come too early count for nothing. Where the portal says from which address its customer comes, each address of a login
+//! has tries of its own: who guesses from one keeps nobody else out. Where it does not, who keeps guessing takes the tries
+//! of everybody with that login.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use dashmap::DashMap;
@@ -42,6 +45,11 @@ impl Tries {
     }
 }
 
+/// What tries are counted by: a login, with the address that they come from where it is known. No login holds a line end.
+fn name(login: &str, from: Option<IpAddr>) -> String {
+    from.map_or_else(|| login.to_owned(), |from| format!("{login}\n{from}"))
+}
+
 /// The tries of all logins, of each reseller apart.
 #[derive(Debug, Default)]
 pub struct Delays {
@@ -57,8 +65,14 @@ pub struct Try {
 
 impl Delays {
     /// Begins a try, or says for how many seconds none is looked at.
-    pub async fn begin(&self, reseller_id: i64, login: &str, clock: &dyn Clock) -> Result<Try, u32> {
-        let key = (reseller_id, Box::from(login));
+    pub async fn begin(
+        &self,
+        reseller_id: i64,
+        login: &str,
+        from: Option<IpAddr>,
+        clock: &dyn Clock,
+    ) -> Result<Try, u32> {
+        let key = (reseller_id, Box::from(name(login, from).as_str()));
         if self.tries.len() >= MAX_REMEMBERED && !self.tries.contains_key(&key) {
             self.make_room(clock.monotonic_ms());
         }
@@ -76,7 +90,10 @@ impl Delays {
 
     /// Forgets a login's wrong tries: it has another password.
     pub fn forget(&self, reseller_id: i64, login: &str) {
-        self.tries.remove(&(reseller_id, Box::from(login)));
+        let of_address = name(login, None) + "\n";
+        self.tries.retain(|(owner, name), _| {
+            *owner != reseller_id || !(**name == *login || name.starts_with(&of_address))
+        });
     }
 
     /// Forgets whoever has not tried for a while.
@@ -120,25 +137,28 @@ mod tests {
     async fn the_wait_doubles_to_a_minute_and_early_tries_do_not_lengthen_it() {
         let (delays, clock) = (Delays::default(), ManualClock::at(jiff::Timestamp::UNIX_EPOCH));
         for _ in 0..FREE_TRIES {
-            delays.begin(1, "alice", &clock).await.unwrap().wrong(&clock);
+            delays.begin(1, "alice", None, &clock).await.unwrap().wrong(&clock);
         }
         for wanted in [1, 2, 4, 8, 16, 32, 60, 60] {
             for _ in 0..3 {
-                assert_eq!(delays.begin(1, "alice", &clock).await.unwrap_err(), wanted);
+                assert_eq!(delays.begin(1, "alice", None, &clock).await.unwrap_err(), wanted);
             }
-            assert!(delays.begin(2, "alice", &clock).await.is_ok(), "another reseller's login is another");
+            assert!(
+                delays.begin(2, "alice", None, &clock).await.is_ok(),
+                "another reseller's login is another"
+            );
             clock.advance_ms(wanted * 1_000);
-            delays.begin(1, "alice", &clock).await.unwrap().wrong(&clock);
+            delays.begin(1, "alice", None, &clock).await.unwrap().wrong(&clock);
         }
         clock.advance_ms(60_000);
-        delays.begin(1, "alice", &clock).await.unwrap().right();
+        delays.begin(1, "alice", None, &clock).await.unwrap().right();
         for _ in 0..FREE_TRIES {
-            delays.begin(1, "alice", &clock).await.unwrap().wrong(&clock);
+            delays.begin(1, "alice", None, &clock).await.unwrap().wrong(&clock);
         }
-        assert_eq!(delays.begin(1, "alice", &clock).await.unwrap_err(), 1);
+        assert_eq!(delays.begin(1, "alice", None, &clock).await.unwrap_err(), 1);
         clock.advance_ms(3_600_000);
-        delays.begin(1, "alice", &clock).await.unwrap().wrong(&clock);
-        assert!(delays.begin(1, "alice", &clock).await.is_ok(), "an hour later it is forgotten");
+        delays.begin(1, "alice", None, &clock).await.unwrap().wrong(&clock);
+        assert!(delays.begin(1, "alice", None, &clock).await.is_ok(), "an hour later it is forgotten");
     }
 
     #[tokio::test]
@@ -147,12 +167,25 @@ mod tests {
         for number in 0..=MAX_REMEMBERED {
             clock.advance_ms(1);
             let login = number.to_string();
-            delays.begin(1, &login, &clock).await.unwrap().wrong(&clock);
+            delays.begin(1, &login, None, &clock).await.unwrap().wrong(&clock);
         }
         assert!(delays.tries.len() <= MAX_REMEMBERED);
         assert!(delays.tries.contains_key(&(1, Box::from(MAX_REMEMBERED.to_string().as_str()))));
         assert!(delays.tries.contains_key(&(1, Box::from((MAX_REMEMBERED - 1).to_string().as_str()))));
         delays.forget_idle(clock.monotonic_ms() + REMEMBERED_MS);
         assert_eq!(delays.tries.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn who_guesses_from_one_address_keeps_nobody_out_at_another() {
+        let (delays, clock) = (Delays::default(), ManualClock::at(jiff::Timestamp::UNIX_EPOCH));
+        let [guesser, owner]: [Option<IpAddr>; 2] = ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().ok());
+        for _ in 0..FREE_TRIES {
+            delays.begin(1, "alice", guesser, &clock).await.unwrap().wrong(&clock);
+        }
+        assert_eq!(delays.begin(1, "alice", guesser, &clock).await.unwrap_err(), 1);
+        delays.begin(1, "alice", owner, &clock).await.unwrap().right();
+        delays.forget(1, "alice");
+        assert!(delays.begin(1, "alice", guesser, &clock).await.is_ok());
     }
 }

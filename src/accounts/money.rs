@@ -4,11 +4,13 @@
 //! transaction, and the wallets in memory follow. What takes from a wallet takes from it first, guarded, so that no call
 //! spends it meanwhile; what gives is given when the book has it.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tollgate_rating::Money;
 use tollgate_rating::credit::{AdjustError, Guarded};
 
+use super::directory::Account;
 use crate::app::desk::{Desk, DeskError};
 use crate::ledger::{Fence, LAST_SYSTEM_ACCOUNT, Posted, Posting};
 use crate::store::batch::PostingRefusal;
@@ -66,6 +68,59 @@ impl Alongside for OwnMoneyAlone {
     }
 }
 
+/// Movements of which it is not known whether the book has them: found out as soon as it answers.
+#[derive(Debug, Default)]
+pub struct Unsure(Mutex<Vec<UnsureMovement>>);
+
+/// One of them, with what it does to wallets.
+#[derive(Debug)]
+struct UnsureMovement {
+    posting: Posting,
+    lines: Vec<(Arc<Account>, Money)>,
+}
+
+impl Unsure {
+    fn all(&self) -> MutexGuard<'_, Vec<UnsureMovement>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a movement of this one's name is among them.
+    fn has(&self, posting: &Posting) -> bool {
+        self.all()
+            .iter()
+            .any(|it| it.posting.kind == posting.kind && it.posting.reference == posting.reference)
+    }
+}
+
+/// Asks the book about movements whose outcome is not known, and lets the wallets follow: what it has is given, what it has
+/// not is given back. Returns when all is known, or at the first that the book does not answer about.
+pub async fn find_out(desk: &Desk) -> Result<(), StoreError> {
+    loop {
+        let Some(posting) = desk.unsure.all().first().map(|movement| movement.posting.clone()) else {
+            return Ok(());
+        };
+        let is_there = matches!(desk.store.posted_before(&posting).await?, Some(Ok(_)));
+        let movement = desk.unsure.all().remove(0);
+        for (account, amount) in &movement.lines {
+            // What takes was taken at once; what gives is given when it is known.
+            let change = match (is_there, amount.is_negative()) {
+                (true, false) => Some(*amount),
+                (false, true) => amount.checked_neg(),
+                _ => None,
+            };
+            if let Some(change) = change
+                && let Err(error) = account.wallet.adjust(change, Guarded::No)
+            {
+                tracing::error!(account.id = account.id, %error, "a wallet in memory is not as the book");
+            }
+        }
+        tracing::info!(movement = %posting.kind, is_there, "it is known what became of a movement of money");
+        if let Some(calls) = desk.live_if_loaded() {
+            movement.lines.iter().for_each(|(account, _)| calls.directory.purses().look_at(account));
+        }
+    }
+}
+
 /// Why a movement did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum MoveError<R> {
@@ -109,6 +164,10 @@ pub async fn move_money<A: Alongside>(
     alongside: &A,
 ) -> Result<Posted, MoveError<A::Refused>> {
     debug_assert!(posting.reference.is_some(), "a movement has a name to be asked about again by");
+    if desk.unsure.has(&posting) {
+        // Its first try is being asked about.
+        return Err(StoreError::from(sqlx::Error::PoolTimedOut).into());
+    }
     desk.ledger().await?;
     posting.fence = Fence::Owner { epoch: desk.ownership.epoch() };
     let wallets = desk.live().await?;
@@ -127,7 +186,7 @@ pub async fn move_money<A: Alongside>(
         lines.push((account, line.amount));
     }
     let mut taken = Vec::new();
-    let give_back = |taken: Vec<(std::sync::Arc<super::directory::Account>, Money)>| {
+    let give_back = |taken: Vec<(Arc<Account>, Money)>| {
         for (account, amount) in taken {
             if let Some(back) = Money::ZERO.checked_sub(amount)
                 && let Err(error) = account.wallet.adjust(back, Guarded::No)
@@ -146,7 +205,7 @@ pub async fn move_money<A: Alongside>(
                 AdjustError::Overflow | AdjustError::NegativeLimit => MoveError::TooLarge,
             });
         }
-        taken.push((std::sync::Arc::clone(account), *amount));
+        taken.push((Arc::clone(account), *amount));
     }
     match write_until_known(desk, &posting, alongside).await {
         Ok(posted) if posted.duplicate => {
@@ -164,8 +223,11 @@ pub async fn move_money<A: Alongside>(
             }
             Ok(posted)
         }
-        // Whether it is in the book is not known: what was taken stays taken until the next start reads the book.
-        Err(Outcome::Unknown(error)) => Err(error.into()),
+        // Whether it is in the book is not known: what was taken stays taken until it is.
+        Err(Outcome::Unknown(error)) => {
+            desk.unsure.all().push(UnsureMovement { posting, lines });
+            Err(error.into())
+        }
         Err(Outcome::Not(error)) => {
             give_back(taken);
             Err(error)

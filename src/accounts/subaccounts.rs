@@ -18,6 +18,8 @@ use crate::store::{StoreError, Tx};
 
 /// Subaccounts that a client can have.
 pub const MAX_SUBACCOUNTS: i64 = 1_000;
+/// Subaccounts that a client can have had, the deleted ones among them: their entries stay in the book for ever.
+const MAX_EVER: i64 = 10_000;
 /// The largest amount that is moved to a subaccount at once, and the largest threshold of a top-up.
 pub const MAX_AMOUNT: Money = Money::from_nanos(1_000_000 * 1_000_000_000);
 /// Amounts have at most six decimals.
@@ -123,7 +125,9 @@ pub async fn create(
     let mut tx = ops::begin(desk).await?;
     let above = tx.account_by_login(&client.login).await?;
     let above = above.filter(|above| above.id == client.id).ok_or(SubaccountError::Unknown)?;
-    if tx.count_subaccounts(above.id).await? >= MAX_SUBACCOUNTS {
+    if tx.count_subaccounts(above.id).await? >= MAX_SUBACCOUNTS
+        || tx.count_subaccounts_ever(above.id).await? >= MAX_EVER
+    {
         return Err(SubaccountError::TooMany);
     }
     let login = free_login(&mut tx).await?;
@@ -138,9 +142,6 @@ pub async fn create(
             daily_spend: above.limits.daily_spend,
             ..AccountLimits::default()
         },
-        callerid: above.callerid,
-        dial_rules: above.dial_rules,
-        allow_loss: above.allow_loss,
         ..fresh.await?
     };
     tx.insert_account(&account).await?;

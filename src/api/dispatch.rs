@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -26,7 +27,7 @@ use crate::secrets::{hex, random_bytes};
 /// How long a body may take to arrive, all of it.
 const BODY_PATIENCE: Duration = Duration::from_secs(15);
 /// How long an answer is waited for. A `POST` goes on behind it: asked again with its external id it tells what became of it.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
 /// The longest `Idempotency-Key`.
 const MAX_IDEMPOTENCY_KEY: usize = 128;
 /// The header that keys are in.
@@ -61,9 +62,11 @@ pub(super) async fn by_parameter(
 /// `/SURFACE/v1/NAME`.
 pub(super) async fn by_path(
     State((api, surface)): State<(Arc<Api>, Surface)>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
+    // What is no text is the name of nothing.
+    let name = name.map(|Path(name)| name).unwrap_or_default();
     answer(api, surface, Some(name), request).await
 }
 
@@ -84,10 +87,14 @@ async fn serve(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let address = address_of(&api, &parts.extensions, &parts.headers);
-    let parameters = Parameters::read(parts.uri.query()).inspect_err(|_| {
-        // A request that is refused before its key was looked at costs its address all the same.
-        let _ = api.limits.of_stranger(address);
-    })?;
+    let parameters = match Parameters::read(parts.uri.query()) {
+        Ok(parameters) => parameters,
+        Err(error) => {
+            // A request that is refused before its key was looked at costs its address all the same.
+            api.limits.of_stranger(address)?;
+            return Err(error);
+        }
+    };
     let (key, account) = admit(&api, address, &parts.headers)?;
     if !surface.admits(account.kind) {
         let message = format!("this key is not one for the {}", surface.title());

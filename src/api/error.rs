@@ -209,10 +209,10 @@ impl From<PeerError> for ApiError {
             PeerError::Main(_) => Self::refused("main_sip_account", text).at("name"),
             PeerError::Password(error) => Self::bad_field("password", error),
             PeerError::Address(error) => Self::bad_field("ip", error),
-            PeerError::OwnAddress { ip, .. } => {
-                Self::bad_field("ip", format!("{ip} is not an address of a customer"))
+            // Which addresses are the operator's own is nobody's business.
+            PeerError::OwnAddress { .. } | PeerError::AddressTaken(_) => {
+                Self::conflict("ip_in_use", "ip: it is in use").at("ip")
             }
-            PeerError::AddressTaken(_) => Self::conflict("ip_in_use", "ip: it is in use").at("ip"),
             PeerError::Secrets(error) => Self::fault(&error),
             PeerError::Store(error) => error.into(),
         }

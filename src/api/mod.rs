@@ -124,7 +124,18 @@ async fn counted(State(api): State<Arc<Api>>, request: Request, next: Next) -> R
         let rest = path.strip_prefix('/').and_then(|path| path.strip_prefix(name));
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     });
-    let response = next.run(request).await;
+    // What needs no key is counted for who asks.
+    let allowed = match name {
+        Some(_) => Ok(()),
+        None => api.limits.of_stranger(dispatch::address_of(&api, request.extensions(), request.headers())),
+    };
+    let response = match allowed {
+        Ok(()) => next.run(request).await,
+        Err(error) => {
+            let request_id = dispatch::new_request_id();
+            dispatch::stamped(error.response("success", &request_id), &request_id)
+        }
+    };
     api.desk.metrics.http_answered(name.unwrap_or("other"), response.status().as_u16());
     if response.headers().contains_key(dispatch::REQUEST_ID_HEADER) {
         response

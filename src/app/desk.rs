@@ -18,6 +18,7 @@ use super::ownership::{LEASE, Ownership};
 use super::spool_dir::SpoolDir;
 use crate::accounts::AccountRecord;
 use crate::accounts::directory::{Account, Directory, wallet_balance};
+use crate::accounts::money::Unsure;
 use crate::accounts::ops::OpsError;
 use crate::accounts::phones::Passwords;
 use crate::ami::Links;
@@ -157,6 +158,8 @@ pub struct Desk {
     live: OnceCell<Arc<Calls>>,
     /// The links to the Asterisk servers, while this process serves.
     pub links: std::sync::OnceLock<Links>,
+    /// Movements of money of which it is not known whether the book has them.
+    pub unsure: Unsure,
     /// Accounts whose money is being moved, a caller at a time.
     turns: DashMap<i64, Arc<Mutex<()>>>,
 }
@@ -192,6 +195,7 @@ impl Desk {
             writer: OnceCell::new(),
             live: OnceCell::new(),
             links: std::sync::OnceLock::new(),
+            unsure: Unsure::default(),
             turns: DashMap::new(),
         })
     }

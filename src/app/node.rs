@@ -13,7 +13,7 @@ use tollgate_agi::{AllowList, Limits, Server};
 
 use super::desk::{Desk, DeskError, FEED_ACCOUNT};
 use super::{notify, ownership};
-use crate::accounts::topups;
+use crate::accounts::{money, topups};
 use crate::ami::{Link, LinkState, Links};
 use crate::api::server::TlsError;
 use crate::api::{self, Api};
@@ -38,6 +38,8 @@ const FEED_EVERY: Duration = Duration::from_millis(300);
 const FEED_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a database that is away is left alone before the spool is tried on it again.
 const DRAIN_AGAIN: Duration = Duration::from_secs(1);
+/// How often movements of money whose outcome is not known are asked about.
+const FIND_OUT_EVERY: Duration = Duration::from_secs(1);
 /// How often holds that nobody settled are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// Sweeps between two looks for exchange rates that were set for a later date: a minute.
@@ -201,6 +203,12 @@ impl Node {
         tasks.spawn(drain(Arc::clone(&calls), stop.clone()));
         let topping_up = topups::carry_out(Arc::clone(&desk), Arc::clone(&calls), stop.clone());
         spawn_until(&mut tasks, "the top-ups", &stop, topping_up);
+        spawn_until(
+            &mut tasks,
+            "the asking about movements of money",
+            &stop,
+            find_out(Arc::clone(&desk), stop.clone()),
+        );
         tasks.spawn(notify::watchdog(stop.clone()));
         Ok(Self { desk, calls, fastagi: fastagi_at, internal: internal_at, http: http_at, stop, tasks })
     }
@@ -362,6 +370,19 @@ async fn watch_writer(desk: Arc<Desk>, stop: CancellationToken) -> Result<(), No
         }
         if desk.writer_has_ended().await {
             return Err(NodeError::Crashed("the ledger's writer", "it ended by itself".to_owned()));
+        }
+    }
+}
+
+/// Lets the wallets follow movements of money whose outcome was not known, as soon as the book answers.
+async fn find_out(desk: Arc<Desk>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(FIND_OUT_EVERY) => {}
+        }
+        if let Err(error) = within(FEED_PATIENCE, money::find_out(&desk)).await {
+            tracing::debug!(%error, "it is not known yet what became of a movement of money");
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::accounts::MAX_CHAIN;
 use crate::accounts::directory::Account;
 use crate::catalog::Snapshot;
 use crate::catalog::lcr::{Route, RouteRequest};
+use crate::config::CalleridPolicy;
 use crate::secrets::random_below;
 
 /// Kept before the funded end, so that Asterisk's overshoot of up to 20 ms does not buy another increment.
@@ -112,7 +113,8 @@ impl Calls {
     /// The number dialled, by the client's dial rules, unless a prefix list of the chain blocks it.
     fn number(chain: &[Arc<Account>], request: &AuthorizeRequest) -> Result<E164, Reason> {
         let number =
-            normalise(&request.dialled, &chain[0].settings().dial_rules).map_err(|_| Reason::BadNumber)?;
+            normalise(&request.dialled, &chain[0].client_above().unwrap_or(&chain[0]).settings().dial_rules)
+                .map_err(|_| Reason::BadNumber)?;
         let client = chain[0].client_above();
         if chain.iter().chain(client).any(|account| account.settings().blocks(number)) {
             return Err(Reason::Blocked);
@@ -143,7 +145,10 @@ impl Calls {
             sold: &sold.rate,
             answered: self.answer_range(sold.at),
             funded_seconds,
-            allow_loss: chain.iter().any(|account| account.settings().allow_loss),
+            // A subaccount stands in for its client.
+            allow_loss: chain
+                .iter()
+                .any(|account| account.client_above().unwrap_or(account).settings().allow_loss),
             max_routes: self.settings.max_routes,
             chance: random_below(u64::MAX),
         }
@@ -248,7 +253,7 @@ impl Calls {
             ring_seconds,
             talk_ms,
             dial_strings: routes.iter().map(|route| route.trunk.dial_string(number)).collect(),
-            callerid: caller_id(&chain[0], request),
+            callerid: self.caller_id(&chain[0], request),
             ticket: sealed.clone(),
             token: request.key.unique_id.clone(),
         };
@@ -292,6 +297,28 @@ impl Calls {
         self.enlist(request, open)?;
         self.ledger.open_call(journalled);
         Ok(grant)
+    }
+
+    /// The number the carrier sees: the account's own where it has one, a subaccount's client's where it has none, else what
+    /// the phone said, as far as numbers of one's own choice are allowed at all.
+    fn caller_id(&self, client: &Account, request: &AuthorizeRequest) -> String {
+        let own = client.settings().callerid.clone();
+        let above = || client.client_above().and_then(|above| above.settings().callerid.clone());
+        if let Some(callerid) = own.or_else(above) {
+            return callerid;
+        }
+        let said = said_by_the_phone(request);
+        let policy = &self.settings.callerid;
+        let digits = said.trim_start_matches('+');
+        let is_allowed = match policy.policy {
+            CalleridPolicy::Free => true,
+            CalleridPolicy::Pattern => {
+                policy.prefixes.iter().any(|prefix| digits.starts_with(prefix.as_str()))
+            }
+            // What the operator has approved is chosen over the API, not in a phone.
+            CalleridPolicy::Approval => false,
+        };
+        if is_allowed { said } else { String::new() }
     }
 
     /// Puts a call among the open ones, unless its peer was switched off meanwhile: whoever did that ended the calls
@@ -379,16 +406,8 @@ pub fn days(snapshot: &Snapshot, chain: &[Arc<Account>], at: Timestamp) -> [Day;
     days
 }
 
-/// The number the carrier sees: the account's own where it has one, else what the phone said.
-fn caller_id(client: &Account, request: &AuthorizeRequest) -> String {
-    match &client.settings().callerid {
-        Some(callerid) => callerid.clone(),
-        None => request
-            .caller
-            .chars()
-            .enumerate()
-            .filter(|(index, c)| c.is_ascii_digit() || (*index == 0 && *c == '+'))
-            .map(|(_, c)| c)
-            .collect(),
-    }
+/// What a phone said of its own number: digits, `+` before them.
+fn said_by_the_phone(request: &AuthorizeRequest) -> String {
+    let fits = |(index, c): &(usize, char)| c.is_ascii_digit() || (*index == 0 && *c == '+');
+    request.caller.chars().enumerate().filter(fits).map(|(_, c)| c).collect()
 }

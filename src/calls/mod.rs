@@ -35,7 +35,7 @@ use crate::accounts::directory::Directory;
 use crate::app::ownership::Ownership;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::config::{Config, OnLinkLoss, Reserve, WhenDatabaseDown};
+use crate::config::{Callerid, Config, OnLinkLoss, Reserve, WhenDatabaseDown};
 use crate::internal::metrics::Metrics;
 use crate::ledger::{CallKey, Ledger, Spool};
 use crate::secrets::Secrets;
@@ -63,6 +63,8 @@ pub struct CallSettings {
     pub slice_seconds: u32,
     /// How far a call may run while its control link is away.
     pub on_link_loss: OnLinkLoss,
+    /// Which numbers clients may present.
+    pub callerid: Callerid,
 }
 
 impl CallSettings {
@@ -77,6 +79,7 @@ impl CallSettings {
             reserve: config.credit.reserve,
             slice_seconds: config.credit.slice_seconds,
             on_link_loss: config.credit.on_link_loss,
+            callerid: config.callerid.clone(),
         }
     }
 }

@@ -339,6 +339,13 @@ pub async fn set_address_active(
     which: &str,
     active: bool,
 ) -> Result<PeerRecord, PeerError> {
+    if active {
+        // Before the transaction: an address never changes.
+        let peers = desk.store.address_peers_of(sip_account).await?;
+        if let Some(ip) = found_among(&peers, which).and_then(|peer| peer.source) {
+            not_our_own(desk, ip).await?;
+        }
+    }
     let (mut tx, above) = begin_at(desk, sip_account).await?;
     let peer = address_peer(&mut tx, sip_account, which).await?;
     if let Some(ip) = peer.source.filter(|_| active && !peer.active) {
@@ -484,19 +491,19 @@ async fn sip_account(tx: &mut Tx, account: &AccountRecord, name: &str) -> Result
 
 async fn address_peer(tx: &mut Tx, sip_account: &str, which: &str) -> Result<PeerRecord, PeerError> {
     let peers = tx.address_peers_of(sip_account).await?;
-    let names = |peer: &PeerRecord| peer.name == which || peer.id.to_string() == which;
-    let has = |peer: &PeerRecord| peer.source.is_some_and(|ip| ip.to_string() == which);
-    // Of several that had an address one after the other, the one that is on, or the newest.
-    let found = peers.iter().find(|peer| names(peer)).or_else(|| {
-        peers
-            .iter()
-            .find(|peer| has(peer) && peer.active)
-            .or_else(|| peers.iter().rev().find(|peer| has(peer)))
-    });
-    found.cloned().ok_or_else(|| PeerError::UnknownAddress {
+    found_among(&peers, which).cloned().ok_or_else(|| PeerError::UnknownAddress {
         sip_account: sip_account.to_owned(),
         which: which.to_owned(),
     })
+}
+
+/// The IP peer of this id, name or address.
+fn found_among<'a>(peers: &'a [PeerRecord], which: &str) -> Option<&'a PeerRecord> {
+    let names = |peer: &&PeerRecord| peer.name == which || peer.id.to_string() == which;
+    let has = |peer: &&PeerRecord| peer.source.is_some_and(|ip| ip.to_string() == which);
+    // Of several that had an address one after the other, the one that is on, or the newest.
+    let is_on = |peer: &&PeerRecord| has(peer) && peer.active;
+    peers.iter().find(names).or_else(|| peers.iter().find(is_on)).or_else(|| peers.iter().rev().find(has))
 }
 
 /// The first name that nobody has.

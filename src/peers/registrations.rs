@@ -9,12 +9,16 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
 
+use tokio::sync::Semaphore;
+
 use crate::ami::{Action, AmiError, Link, Links};
 
 /// Where Asterisk keeps who is registered, in its own database: `registrar/contact/<name>;@<hash>`.
 pub const FAMILY: &str = "registrar/contact";
 /// How long a list waits for what servers say of its names.
 const LIST_PATIENCE: Duration = Duration::from_millis(1_500);
+/// Lists that ask at once: a link has room for some hundred questions, and the ends of calls go over it too.
+static LISTS: Semaphore = Semaphore::const_new(2);
 /// Questions under way at once to one server.
 const AT_ONCE: usize = 16;
 
@@ -63,7 +67,12 @@ pub async fn registered(links: &Links, names: &[&str]) -> HashMap<String, bool> 
 /// that is away or slow.
 pub async fn known_registered(links: Option<&Links>, names: &[&str]) -> HashSet<String> {
     let Some(links) = links else { return HashSet::new() };
-    let found = tokio::time::timeout(LIST_PATIENCE, registered(links, names)).await.unwrap_or_default();
+    let asked = async {
+        // Nobody closes it.
+        let _turn = LISTS.acquire().await;
+        registered(links, names).await
+    };
+    let found = tokio::time::timeout(LIST_PATIENCE, asked).await.unwrap_or_default();
     found.into_iter().filter_map(|(name, is)| is.then_some(name)).collect()
 }
 

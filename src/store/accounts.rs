@@ -13,6 +13,7 @@ const BY_LOGIN: &str = include_str!("../../sql/queries/accounts_by_login.sql");
 const BY_ID: &str = include_str!("../../sql/queries/accounts_by_id.sql");
 const PAGE: &str = include_str!("../../sql/queries/accounts_page.sql");
 const SUBACCOUNTS_OF: &str = include_str!("../../sql/queries/accounts_subaccounts_of.sql");
+const RESELLERS_ON_PLAN: &str = include_str!("../../sql/queries/accounts_resellers_on_plan.sql");
 const CLIENTS_OF: &str = include_str!("../../sql/queries/accounts_clients_of.sql");
 const CLIENTS_COUNT: &str = include_str!("../../sql/queries/accounts_clients_count.sql");
 const NAME_INSERT: &str = include_str!("../../sql/queries/names_insert.sql");
@@ -167,6 +168,13 @@ impl Tx {
         let rows: Vec<AccountRow> =
             on!(self, c => sqlx::query_as(SUBACCOUNTS_OF).bind(client_id).fetch_all(c).await)?;
         rows.into_iter().map(AccountRow::record).collect()
+    }
+
+    /// How many resellers pay by a plan.
+    pub async fn resellers_on_plan(&mut self, plan_id: i64) -> Result<i64, StoreError> {
+        let (count,): (i64,) =
+            on!(self, c => sqlx::query_as(RESELLERS_ON_PLAN).bind(plan_id).fetch_one(c).await)?;
+        Ok(count)
     }
 
     /// Whose a plan is: `Some(None)` is one of the operator's.

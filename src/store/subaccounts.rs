@@ -10,6 +10,7 @@ const BY_ACCOUNT: &str = include_str!("../../sql/queries/subaccounts_by_account.
 const PAGE: &str = include_str!("../../sql/queries/subaccounts_page.sql");
 const OF_CLIENT: &str = include_str!("../../sql/queries/subaccounts_of_client.sql");
 const COUNT: &str = include_str!("../../sql/queries/subaccounts_count.sql");
+const EVER: &str = include_str!("../../sql/queries/subaccounts_ever.sql");
 const SET_TOP_UP: &str = include_str!("../../sql/queries/subaccounts_set_top_up.sql");
 const SET_ARMED: &str = include_str!("../../sql/queries/subaccounts_set_armed.sql");
 const DELETE: &str = include_str!("../../sql/queries/subaccounts_delete.sql");
@@ -130,6 +131,12 @@ impl Tx {
         by_account(self, account_id).await
     }
 
+    /// How many subaccounts a client has ever had.
+    pub async fn count_subaccounts_ever(&mut self, client_id: i64) -> Result<i64, StoreError> {
+        let (count,): (i64,) = on!(self, c => sqlx::query_as(EVER).bind(client_id).fetch_one(c).await)?;
+        Ok(count)
+    }
+
     /// How many subaccounts a client has.
     pub async fn count_subaccounts(&mut self, client_id: i64) -> Result<i64, StoreError> {
         let (count,): (i64,) = on!(self, c => sqlx::query_as(COUNT).bind(client_id).fetch_one(c).await)?;
@@ -177,6 +184,10 @@ impl Store {
         client_id: i64,
         login: Option<&str>,
     ) -> Result<Vec<ListedSubaccount>, StoreError> {
+        // PostgreSQL takes no text with NUL, so nobody has such a login.
+        if login.is_some_and(|login| login.contains('\0')) {
+            return Ok(Vec::new());
+        }
         let mut reader = self.reader().await?;
         let rows: Vec<ListedRow> = on!(&mut reader, c => sqlx::query_as(OF_CLIENT).bind(client_id).bind(login)
             .fetch_all(c).await)?;

@@ -9,6 +9,7 @@ use crate::api_phones::{keys, set};
 use crate::app::TestApp;
 use crate::app::decks::BERLIN;
 use crate::app::http::{Answered, Script};
+use crate::app::phone::Dial;
 
 async fn write(script: &Script, endpoint: &str, body: Value) -> Answered {
     script.write("client-api", endpoint, &body).await
@@ -148,4 +149,26 @@ async fn with_approval_a_number_waits_for_the_operators_word() {
     callerids::reject(&app.desk, id).await.unwrap();
     assert_eq!((presented(&app).await, listed(&alice).await.len()), (String::new(), 0));
     app.stop().await;
+}
+
+/// What the carrier sees of a call whose phone says this number of itself, while no caller id is active.
+async fn seen_of_a_phone(policy: CalleridPolicy, said: &str) -> String {
+    let app = TestApp::start_with(|config| {
+        config.callerid.policy = policy;
+        config.callerid.prefixes = vec!["49".to_owned()];
+    })
+    .await;
+    app.furnish().await;
+    let dial = Dial { caller: said.to_owned(), ..Dial::new("alice", BERLIN) };
+    let seen = dial.ask(app.fastagi).await.allowed().callerid;
+    app.stop().await;
+    seen
+}
+
+#[tokio::test]
+async fn a_phone_presents_a_number_of_its_own_only_where_the_policy_lets_it() {
+    assert_eq!(seen_of_a_phone(CalleridPolicy::Free, "+1555000111").await, "+1555000111");
+    assert_eq!(seen_of_a_phone(CalleridPolicy::Pattern, "+4930111222").await, "+4930111222");
+    assert_eq!(seen_of_a_phone(CalleridPolicy::Pattern, "+1555000111").await, "");
+    assert_eq!(seen_of_a_phone(CalleridPolicy::Approval, "+4930111222").await, "");
 }

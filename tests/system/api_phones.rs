@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tollgate::accounts::{AccountLimits, AccountRecord, Kind};
 use tollgate::app::desk::FEED_ACCOUNT;
 use tollgate::catalog::admin::plans::{self, Basis, PlanSpec};
+use tollgate::catalog::admin::trunks::TrunkSpec;
 use tollgate::clock::Clock as _;
 use tollgate::store::Reserved;
 use tollgate_rating::Money;
@@ -332,5 +333,25 @@ async fn who_is_registered_is_asked_of_asterisk_and_not_waited_for() {
     assert_eq!(registered(&read(&alice, "sip").await), [false, false]);
     assert!(asked_at.elapsed() < Duration::from_secs(4), "{:?}", asked_at.elapsed());
     drop(server);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn an_address_that_became_a_carriers_is_not_switched_on_again_and_whose_it_is_is_not_said() {
+    let app = TestApp::start().await;
+    app.furnish().await;
+    let alice = app.script("alice").await;
+    let made =
+        write(&alice, "ip-auth-create", json!({ "sip_login": "alice", "ip": "203.0.113.77" })).await.ok();
+    let id = made["data"]["id"].as_i64().unwrap();
+    write(&alice, "ip-auth-disable", json!({ "id": id })).await.ok();
+    app.trunk(TrunkSpec {
+        host: Some("203.0.113.77".to_owned()),
+        ..TrunkSpec::new("third", "third-endpoint", "carrier-a")
+    })
+    .await;
+    assert_eq!(write(&alice, "ip-auth-enable", json!({ "id": id })).await.refused(409), "ip_in_use");
+    let body = json!({ "sip_login": "alice", "ip": "203.0.113.77" });
+    assert_eq!(write(&alice, "ip-auth-create", body).await.refused(409), "ip_in_use");
     app.stop().await;
 }

@@ -82,7 +82,7 @@ on_both!(a_client_without_a_plan_pays_a_fifth_more_than_its_reseller, database =
     let hash = app.desk.store.password(id).await.unwrap();
     assert!(hash.as_ref().unwrap().starts_with("$argon2id$"));
     assert!(password::verify(password.to_owned(), hash).await);
-    assert_eq!(app.show(login).await.plan, "acme-RETAIL");
+    assert_eq!(app.show(login).await.plan, "RETAIL-100");
 
     app.credit(login, "10").await;
     let granted = app.dial(login, BERLIN).await.allowed();
@@ -245,9 +245,10 @@ async fn the_retail_plan_is_the_oldest_that_derives_from_the_resellers_own() {
 
     // A name that is taken is no hindrance.
     app.reseller("rival", "wholesale", None).await;
-    app.plan("rival-RETAIL", Basis::Tariff("sold".to_owned())).await;
+    let id = app.show("rival").await.account.id;
+    app.plan(&format!("RETAIL-{id}"), Basis::Tariff("sold".to_owned())).await;
     let rival = app.script("rival").await;
-    assert_eq!(rival.read(API, "agent-markup").await.ok()["markup"]["plan_name"], "rival-RETAIL-2");
+    assert_eq!(rival.read(API, "agent-markup").await.ok()["markup"]["plan_name"], format!("RETAIL-{id}-2"));
 }
 
 #[tokio::test]
@@ -328,7 +329,7 @@ on_both!(a_reseller_sees_its_own_clients_newest_first, database => {
         rows[0],
         json!({
             "id": new["id"], "login": "1234567892", "active": true, "balance": 0, "plan_id": new["plan_id"],
-            "plan_name": "acme-RETAIL", "created_at": "2026-11-21T12:00:00Z",
+            "plan_name": "RETAIL-100", "created_at": "2026-11-21T12:00:00Z",
         })
     );
     let page = acme.read(API, "clients&limit=1&offset=1").await.ok();

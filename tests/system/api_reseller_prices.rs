@@ -61,10 +61,10 @@ on_both!(a_preview_shows_what_is_then_charged, database => {
     let acme = app.script("acme").await;
     let login = app.rich_client(&acme).await;
     let now = acme.read(API, "agent-markup").await.ok();
-    let plan = app.plan_id("acme-RETAIL").await;
+    let plan = app.plan_id("RETAIL-100").await;
     assert_eq!(
         now["markup"],
-        json!({"markup_percent": 20, "plan_id": plan, "plan_name": "acme-RETAIL", "rates": 6})
+        json!({"markup_percent": 20, "plan_id": plan, "plan_name": "RETAIL-100", "rates": 6})
     );
 
     for percent in [json!(50), json!("33.3333"), json!(0)] {

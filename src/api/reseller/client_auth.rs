@@ -3,6 +3,8 @@
 //! Who has no account, another reseller's, none with a password or a wrong one is answered alike and after the same time,
 //! and made to wait alike.
 
+use std::net::IpAddr;
+
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -20,6 +22,11 @@ pub(super) struct Request {
     login: String,
     /// The client's password.
     password: String,
+    /// The address from which the portal's customer comes, where the portal knows it: wrong tries are then counted for
+    /// each address apart, and who guesses from one keeps nobody else out.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    client_ip: Option<String>,
 }
 
 /// Who was let in.
@@ -60,8 +67,13 @@ impl Endpoint for ClientAuth {
         if body.password.len() > MAX_BYTES {
             return Err(ApiError::bad_field("password", format!("it has at most {MAX_BYTES} bytes")));
         }
+        let from = match body.client_ip.as_deref().map(str::parse::<IpAddr>) {
+            Some(Err(_)) => return Err(ApiError::bad_field("client_ip", "it is no IP address")),
+            Some(Ok(address)) => Some(address.to_canonical()),
+            None => None,
+        };
         let (desk, clock) = (call.desk(), &*call.desk().clock);
-        let attempt = call.api.delays.begin(call.account.id, &body.login, clock).await.map_err(wait)?;
+        let attempt = call.api.delays.begin(call.account.id, &body.login, from, clock).await.map_err(wait)?;
         let client = call.own_client(&body.login).ok();
         let right = portal::is_password_of(desk, client.as_deref(), body.password).await?;
         let Some(client) = client.filter(|_| right) else {

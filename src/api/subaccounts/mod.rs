@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -61,7 +62,13 @@ async fn plain(State(api): State<Arc<Api>>, request: Request) -> Response {
     answer(api, None, request).await
 }
 
-async fn by_path(State(api): State<Arc<Api>>, Path(action): Path<String>, request: Request) -> Response {
+async fn by_path(
+    State(api): State<Arc<Api>>,
+    action: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Response {
+    // What is no text is no action.
+    let action = action.map_or_else(|_| "?".to_owned(), |Path(action)| action);
     answer(api, Some(action), request).await
 }
 
@@ -206,7 +213,10 @@ async fn serve(api: Arc<Api>, action: Option<String>, request: Request) -> Resul
     let login = client.login.clone();
     let doing = run(api, client, action, parameters, key, shape).in_current_span();
     // Whoever asked may go away; what was begun is carried to its end.
-    let done = tokio::spawn(doing).await.unwrap_or_else(|error| Err(ApiError::fault(&error).into()));
+    let done = tokio::time::timeout(dispatch::ANSWER_PATIENCE, tokio::spawn(doing)).await;
+    // A database that vanished without a word never answers.
+    let done = done.unwrap_or_else(|_| Ok(Err(ApiError::away().into())));
+    let done = done.unwrap_or_else(|error| Err(ApiError::fault(&error).into()));
     match &done {
         Ok(_) => tracing::info!(api = "subaccounts", ?action, account.login = %login, "answered"),
         Err(refusal) => {

@@ -44,11 +44,16 @@ async fn chosen(
     let reseller = tx.account_by_id(reseller_id).await?;
     let reseller = reseller.ok_or_else(|| unknown("reseller", &reseller_id.to_string()))?;
     let plans = tx.current_plans().await?;
-    let existing = plans
+    let mut existing: Vec<&PlanVersion> = plans
         .iter()
-        .filter(|plan| plan.owner_id == Some(reseller_id) && plan.base_plan_id == Some(reseller.plan_id));
-    if let Some(oldest) = existing.min_by_key(|plan| plan.plan_id) {
-        return Ok(oldest.clone());
+        .filter(|plan| plan.owner_id == Some(reseller_id) && plan.base_plan_id == Some(reseller.plan_id))
+        .collect();
+    existing.sort_by_key(|plan| plan.plan_id);
+    for oldest in existing {
+        // What a reseller below pays by is its wholesale, no plan for clients.
+        if tx.resellers_on_plan(oldest.plan_id).await? == 0 {
+            return Ok(oldest.clone());
+        }
     }
     let wholesale = plans.iter().find(|plan| plan.plan_id == reseller.plan_id);
     let wholesale = wholesale.ok_or_else(|| unknown("plan", &reseller.plan_id.to_string()))?;
@@ -56,18 +61,15 @@ async fn chosen(
     let spec = PlanSpec {
         signup: true,
         owner_id: Some(reseller_id),
-        ..PlanSpec::new(
-            &free_name(&plans, &reseller.login),
-            Basis::Plan { name: wholesale.name.clone(), markup },
-        )
+        ..PlanSpec::new(&free_name(&plans, reseller_id), Basis::Plan { name: wholesale.name.clone(), markup })
     };
     plans::insert(tx, &plans, new_id, &spec, now).await
 }
 
-/// `LOGIN-RETAIL`, numbered where that is taken.
-fn free_name(plans: &[PlanVersion], login: &str) -> String {
+/// `RETAIL-ID`, numbered where that is taken. End customers see it: it says nothing of whose it is.
+fn free_name(plans: &[PlanVersion], reseller_id: i64) -> String {
     let is_free = |name: &String| plans.iter().all(|plan| plan.name != *name);
-    let plain = format!("{login}-RETAIL");
-    let numbered = (2..).map(|number: u64| format!("{login}-RETAIL-{number}"));
+    let plain = format!("RETAIL-{reseller_id}");
+    let numbered = (2..).map(|number: u64| format!("RETAIL-{reseller_id}-{number}"));
     std::iter::once(plain.clone()).chain(numbered).find(is_free).unwrap_or(plain)
 }

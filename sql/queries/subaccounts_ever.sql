@@ -1,0 +1,1 @@
+SELECT CAST(COUNT(*) AS BIGINT) FROM accounts WHERE parent_id = $1 AND kind = 'subaccount'
