@@ -40,18 +40,6 @@ pub trait Alongside: Sync {
     ) -> impl Future<Output = Result<Result<(), Self::Refused>, StoreError>> + Send;
 }
 
-/// Nothing beside the entries.
-#[derive(Debug)]
-pub struct EntriesAlone;
-
-impl Alongside for EntriesAlone {
-    type Refused = std::convert::Infallible;
-
-    async fn write(&self, _: &mut Tx, _: i64) -> Result<Result<(), Self::Refused>, StoreError> {
-        Ok(Ok(()))
-    }
-}
-
 /// Nothing beside the entries, and no wallet gives what it would have to borrow.
 #[derive(Debug)]
 pub struct OwnMoneyAlone;
@@ -307,5 +295,86 @@ async fn write_once<A: Alongside>(
             *committing = true;
             Err(Outcome::Unknown(error))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accounts::{AccountLimits, AccountRecord, Kind};
+    use crate::config::Config;
+    use crate::ledger::{PostingLine, RESELLER_CREDIT, Reference};
+
+    async fn a_client(desk: &Desk) -> Arc<Account> {
+        let account = AccountRecord {
+            id: 100,
+            login: "alice".to_owned(),
+            kind: Kind::Client,
+            parent_id: None,
+            plan_id: 1,
+            active: true,
+            credit_limit: Money::ZERO,
+            limits: AccountLimits::default(),
+            callerid: None,
+            dial_rules: None,
+            allow_loss: false,
+            created_at: desk.clock.now(),
+        };
+        let mut tx = desk.store.begin().await.unwrap();
+        tx.insert_account(&account).await.unwrap();
+        tx.commit().await.unwrap();
+        desk.live().await.unwrap().directory.account(100).unwrap()
+    }
+
+    fn posting(name: &str, amount: i64) -> Posting {
+        Posting {
+            kind: "transfer".to_owned(),
+            lines: vec![
+                PostingLine::new(RESELLER_CREDIT, Money::from_nanos(-amount)),
+                PostingLine::new(100, Money::from_nanos(amount)),
+            ],
+            currency: "EUR".to_owned(),
+            reference: Some(Reference { scope: 1, text: name.to_owned() }),
+            note: None,
+            fence: Fence::Fact,
+        }
+    }
+
+    #[tokio::test]
+    async fn wallets_follow_a_movement_whose_commit_was_not_heard_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.database.url = format!("sqlite://{}", folder.path().join("tollgate.db").display());
+        let desk = Desk::open(Arc::new(config)).await.unwrap();
+        desk.ledger().await.unwrap();
+        let alice = a_client(&desk).await;
+        // Two that the book has, one that gives and one that takes, and two that it has not.
+        for (name, amount) in [("there-gives", 5_000), ("there-takes", -700)] {
+            let mut tx = desk.store.begin().await.unwrap();
+            tx.reserve_ids(Reserved::default()).await.unwrap();
+            tx.post(&posting(name, amount), desk.clock.now()).await.unwrap().unwrap();
+            tx.commit().await.unwrap();
+        }
+        for (name, amount) in
+            [("there-gives", 5_000), ("there-takes", -700), ("lost-gives", 30), ("lost-takes", -4)]
+        {
+            let change = Money::from_nanos(amount);
+            if change.is_negative() {
+                // What takes is taken before it is written.
+                alice.wallet.adjust(change, Guarded::No).unwrap();
+            }
+            let lines = vec![(Arc::clone(&alice), change)];
+            desk.unsure.all().push(UnsureMovement { posting: posting(name, amount), lines });
+        }
+        let again = move_money(&desk, posting("lost-gives", 30), &OwnMoneyAlone).await;
+        assert!(matches!(again, Err(MoveError::Desk(_))), "it waits until the first try is known: {again:?}");
+        find_out(&desk).await.unwrap();
+        assert_eq!(alice.wallet.snapshot().balance, Money::from_nanos(5_000 - 700));
+        let posted = move_money(&desk, posting("lost-gives", 30), &OwnMoneyAlone).await.unwrap();
+        assert!(!posted.duplicate);
+        assert_eq!(alice.wallet.snapshot().balance, Money::from_nanos(5_000 - 700 + 30));
+        let book = desk.store.balance(100, "EUR").await.unwrap();
+        assert_eq!(book.money(), Some(alice.wallet.snapshot().balance));
+        desk.close().await;
     }
 }

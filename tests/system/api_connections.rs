@@ -214,3 +214,29 @@ async fn a_certificate_that_is_none_keeps_the_service_from_starting() {
     assert_eq!(said.status, 1);
     assert!(said.err.contains("http.tls_cert") || said.out.contains("http.tls_cert"), "{said:?}");
 }
+
+#[tokio::test]
+async fn who_takes_nothing_of_his_answers_gives_his_place_up() {
+    let app = TestApp::start_with(|config| {
+        config.http.max_connections = 1;
+        config.http.address_requests_per_minute = 100_000;
+    })
+    .await;
+    app.furnish().await;
+    let client = app.script("alice").await;
+    let mut greedy = TcpStream::connect(app.http).await.unwrap();
+    let one = "GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n";
+    // As many answers as no socket's buffers hold, and none of them read.
+    let asking = tokio::spawn(async move {
+        let _ = greedy.write_all(one.repeat(500).as_bytes()).await;
+        tokio::time::sleep(Duration::from_mins(2)).await;
+        drop(greedy);
+    });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let began = Instant::now();
+    let answered = tokio::time::timeout(Duration::from_mins(1), client.read("client-api", "me")).await;
+    assert_eq!(answered.expect("the place is free again").status, 200);
+    assert!(began.elapsed() > Duration::from_secs(5), "the place was never taken");
+    asking.abort();
+    app.stop().await;
+}
