@@ -12,6 +12,7 @@ mod dispatch;
 mod docs;
 pub mod endpoint;
 pub mod error;
+pub mod esim;
 mod idempotency;
 mod limits;
 mod openapi;
@@ -19,6 +20,7 @@ pub mod query;
 pub mod reseller;
 pub mod rows;
 pub mod server;
+pub mod sms;
 mod subaccounts;
 pub mod surface;
 

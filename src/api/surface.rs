@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::endpoint::Route;
-use super::{client, reseller};
+use super::{client, esim, reseller, sms};
 use crate::accounts::Kind;
 
 /// An API behind an `index.php`.
@@ -13,17 +13,23 @@ pub enum Surface {
     Client,
     /// `/reseller-api/`, the white-label portal's endpoints among it.
     Reseller,
+    /// `/sms-api/`.
+    Sms,
+    /// `/esim-api/`.
+    Esim,
 }
 
 impl Surface {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Client, Self::Reseller];
+    pub const ALL: [Self; 4] = [Self::Client, Self::Reseller, Self::Sms, Self::Esim];
 
     /// The first part of its paths.
     pub const fn path(self) -> &'static str {
         match self {
             Self::Client => "client-api",
             Self::Reseller => "reseller-api",
+            Self::Sms => "sms-api",
+            Self::Esim => "esim-api",
         }
     }
 
@@ -32,13 +38,15 @@ impl Surface {
         match self {
             Self::Client => "Client API",
             Self::Reseller => "Reseller API",
+            Self::Sms => "SMS API",
+            Self::Esim => "eSIM API",
         }
     }
 
     /// The first member of each answer.
     pub const fn flag(self) -> &'static str {
         match self {
-            Self::Client => "success",
+            Self::Client | Self::Sms | Self::Esim => "success",
             Self::Reseller => "ok",
         }
     }
@@ -48,6 +56,7 @@ impl Surface {
         match self {
             Self::Client => matches!(kind, Kind::Client | Kind::Subaccount),
             Self::Reseller => matches!(kind, Kind::Reseller),
+            Self::Sms | Self::Esim => true,
         }
     }
 
@@ -55,9 +64,13 @@ impl Surface {
     pub fn routes(self) -> &'static [Route] {
         static CLIENT: LazyLock<Vec<Route>> = LazyLock::new(client::routes);
         static RESELLER: LazyLock<Vec<Route>> = LazyLock::new(reseller::routes);
+        static SMS: LazyLock<Vec<Route>> = LazyLock::new(sms::routes);
+        static ESIM: LazyLock<Vec<Route>> = LazyLock::new(esim::routes);
         match self {
             Self::Client => &CLIENT,
             Self::Reseller => &RESELLER,
+            Self::Sms => &SMS,
+            Self::Esim => &ESIM,
         }
     }
 

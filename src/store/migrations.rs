@@ -33,6 +33,9 @@ const MIGRATIONS: &[Migration] = &[
     migration!(4, "0004_peers"),
     migration!(5, "0005_live_calls"),
     migration!(6, "0006_api"),
+    migration!(7, "0007_sms_prices"),
+    migration!(8, "0008_messages"),
+    migration!(9, "0009_esim"),
 ];
 
 /// Any number will do that nothing else locks: two nodes that start at once migrate one after the other.

@@ -140,12 +140,19 @@ impl TestApp {
         rows.into_iter().map(|(disposition,)| disposition).collect()
     }
 
-    /// The one record of a channel.
+    /// The one record of a channel. A call is no longer open a moment before its record is queued.
     pub(crate) async fn cdr(&self, dial: &Dial) -> Cdr {
-        self.flush().await;
-        let mut cdrs = cdrs(&self.desk.store, dial).await;
-        assert_eq!(cdrs.len(), 1, "one record a call: {cdrs:#?}");
-        cdrs.remove(0)
+        let mut found = Vec::new();
+        for _ in 0..100 {
+            self.flush().await;
+            found = cdrs(&self.desk.store, dial).await;
+            if !found.is_empty() {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        assert_eq!(found.len(), 1, "one record a call: {found:#?}");
+        found.remove(0)
     }
 
     /// How many records a channel has.

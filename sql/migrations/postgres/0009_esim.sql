@@ -1,0 +1,1 @@
+-- Data packages and who bought them.

@@ -1,0 +1,1 @@
+-- Credit that is held without a call, and the messages and campaigns it is held for.

@@ -1,0 +1,3 @@
+//! Messages: who takes them, what became of them.
+
+pub mod connector;
