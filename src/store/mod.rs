@@ -30,6 +30,7 @@ pub mod cdr_view;
 mod error;
 mod feed;
 mod head;
+pub mod held;
 pub mod history;
 pub mod idempotency;
 mod insert;
