@@ -16,6 +16,7 @@ pub mod esim;
 mod idempotency;
 mod limits;
 mod openapi;
+mod price_lists;
 pub mod query;
 pub mod reseller;
 pub mod rows;

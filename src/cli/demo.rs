@@ -17,6 +17,7 @@ use crate::accounts::keys;
 use crate::accounts::ops::{self, NewClient, NewReseller};
 use crate::app::desk::Desk;
 use crate::app::node::Node;
+use crate::catalog::TariffKind;
 use crate::catalog::admin::plans::{self, Basis, PlanSpec};
 use crate::catalog::admin::tariffs::{self, Import};
 use crate::catalog::admin::trunks::{self, TrunkSpec};
@@ -130,8 +131,13 @@ async fn make(desk: &Desk) -> Result<(), Failure> {
     for (name, deck) in
         [("world-wholesale", WHOLESALE_DECK), ("carrier-a", CARRIER_A_DECK), ("carrier-b", CARRIER_B_DECK)]
     {
-        let import =
-            Import { name: name.to_owned(), currency: None, columns: ColumnMap::default(), dry_run: false };
+        let import = Import {
+            name: name.to_owned(),
+            kind: TariffKind::Voice,
+            currency: None,
+            columns: ColumnMap::default(),
+            dry_run: false,
+        };
         tariffs::import(&desk.store, &*desk.clock, wallets, deck.as_bytes(), import).await?;
     }
     let wholesale = PlanSpec::new("WHOLESALE", Basis::Tariff("world-wholesale".to_owned()));

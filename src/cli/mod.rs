@@ -16,6 +16,7 @@ pub mod peers;
 pub mod plan;
 pub mod rate;
 pub mod rate_login;
+pub mod sms;
 pub mod system;
 pub mod tariff;
 pub mod trunk;
@@ -103,6 +104,9 @@ pub enum Command {
     /// Trunks: carriers.
     #[command(subcommand)]
     Trunk(trunk::TrunkCommand),
+    /// Messages.
+    #[command(subcommand)]
+    Sms(sms::SmsCommand),
     /// Live calls.
     #[command(subcommand)]
     Calls(calls::CallsCommand),
@@ -145,6 +149,7 @@ impl Command {
             | Self::Voucher(_)
             | Self::Callerid(_)
             | Self::Trunk(_)
+            | Self::Sms(_)
             | Self::Calls(_)
             | Self::Rate(_) => Place::Owner,
         }
@@ -249,6 +254,7 @@ async fn run_at_desk(desk: &Desk, command: Command) -> Outcome {
         Command::Voucher(command) => voucher::run(desk, command).await,
         Command::Callerid(command) => callerid::run(desk, command).await,
         Command::Trunk(command) => trunk::run(desk, command).await,
+        Command::Sms(command) => sms::run(desk, command).await,
         Command::Calls(command) => calls::run(desk, &command),
         Command::Rate(args) => rate_login::run(desk, args).await,
         Command::Demo(_)

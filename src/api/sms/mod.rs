@@ -1,8 +1,11 @@
-//! `/sms-api/`.
+//! `/sms-api/`: messages, for clients of their own and for resellers of their clients'.
 
-use super::endpoint::Route;
+mod rates;
+mod whose;
+
+use super::endpoint::{Route, route};
 
 /// Its endpoints.
 pub(super) fn routes() -> Vec<Route> {
-    Vec::new()
+    vec![route::<rates::Rates>()]
 }

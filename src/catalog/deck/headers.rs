@@ -1,6 +1,11 @@
 //! The names that decks give their columns: our own, those of other systems, and those of carriers.
 
 use super::columns::{CANONICAL, Column};
+use crate::catalog::TariffKind;
+
+/// Names of the columns of a canonical deck of messages, in the order an export writes them. `price` is of a segment.
+pub(super) const SMS_CANONICAL: [&str; 6] =
+    ["prefix", "price", "destination", "valid_from", "valid_until", "blocked"];
 
 /// How sure a header's name is: of two headers for one column the surer wins, and two equally sure are an error.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -18,8 +23,46 @@ pub(super) fn squeeze(header: &str) -> String {
     header.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// The column that a squeezed header names, and how surely.
-pub(super) fn recognise(squeezed: &str) -> Option<(Column, Certainty)> {
+/// What a header is to a deck.
+pub(super) enum Recognised {
+    /// A column of its own, and how surely.
+    Column(Column, Certainty),
+    /// A term of calls, which a deck of messages does not have.
+    OfCalls,
+    /// Nothing to a deck.
+    Nothing,
+}
+
+/// What a squeezed header is to a deck of that kind.
+pub(super) fn recognise(kind: TariffKind, squeezed: &str) -> Recognised {
+    let found = match kind {
+        TariffKind::Voice => recognise_voice(squeezed),
+        TariffKind::Sms => match sms_price(squeezed) {
+            Some(certainty) => Some((Column::PricePerMinute, certainty)),
+            None => match recognise_voice(squeezed) {
+                Some((Column::PricePerMinute, _)) => return Recognised::OfCalls,
+                Some((column, _)) if !column.is_of_messages() => return Recognised::OfCalls,
+                found => found,
+            },
+        },
+    };
+    found.map_or(Recognised::Nothing, |(column, certainty)| Recognised::Column(column, certainty))
+}
+
+/// How surely a squeezed header is the price of a segment. What says "minute" is not.
+fn sms_price(squeezed: &str) -> Option<Certainty> {
+    match squeezed {
+        "price" => Some(Certainty::Own),
+        "pricepersegment" | "pricepermessage" | "pricepersms" | "priceperpart" | "segmentprice"
+        | "messageprice" | "smsprice" | "rate" | "rates" | "ratepersegment" | "ratepermessage"
+        | "ratepersms" | "smsrate" | "cost" | "costpersegment" | "costpermessage" | "costpersms"
+        | "smscost" | "mtprice" | "mtrate" => Some(Certainty::Known),
+        _ => None,
+    }
+}
+
+/// The column of a deck of calls that a squeezed header names, and how surely.
+fn recognise_voice(squeezed: &str) -> Option<(Column, Certainty)> {
     if let Some(own) = CANONICAL.iter().find(|name| squeeze(name) == squeezed) {
         return Column::from_name(own).map(|column| (column, Certainty::Own));
     }
