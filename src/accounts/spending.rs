@@ -170,7 +170,8 @@ pub async fn give_back<R: Record>(
     record: &R,
 ) -> Result<(), SpendError<R::Refused>> {
     let held = amounts(shares);
-    write(desk, record, async |tx| take(tx, reference, &held).await.map(|()| None)).await?;
+    // First the record: it says whether there is anything to give back.
+    write_first(desk, record, async |tx| take(tx, reference, &held).await).await?;
     follow(desk, shares, &held, &vec![Money::ZERO; shares.len()]).await;
     Ok(())
 }
@@ -274,14 +275,39 @@ async fn write<R: Record>(
     record: &R,
     money: impl AsyncFn(&mut Tx) -> Result<Option<i64>, StoreError>,
 ) -> Result<(), SpendError<R::Refused>> {
-    let mut tx = desk.store.begin().await?;
-    tx.reserve_ids(Reserved::default()).await?;
-    tx.require_epoch(desk.ownership.epoch()).await?;
+    let mut tx = begin(desk).await?;
     let tx_id = money(&mut tx).await?;
     if let Err(refused) = record.write(&mut tx, tx_id).await? {
         tx.rollback().await?;
         return Err(SpendError::Refused(refused));
     }
+    commit(desk, tx, record).await
+}
+
+/// As [`write()`], the record first and then the money.
+async fn write_first<R: Record>(
+    desk: &Desk,
+    record: &R,
+    money: impl AsyncFn(&mut Tx) -> Result<(), StoreError>,
+) -> Result<(), SpendError<R::Refused>> {
+    let mut tx = begin(desk).await?;
+    if let Err(refused) = record.write(&mut tx, None).await? {
+        tx.rollback().await?;
+        return Err(SpendError::Refused(refused));
+    }
+    money(&mut tx).await?;
+    commit(desk, tx, record).await
+}
+
+/// A transaction under the present ownership, which no other writer overlaps.
+async fn begin(desk: &Desk) -> Result<Tx, StoreError> {
+    let mut tx = desk.store.begin().await?;
+    tx.reserve_ids(Reserved::default()).await?;
+    tx.require_epoch(desk.ownership.epoch()).await?;
+    Ok(tx)
+}
+
+async fn commit<R: Record>(desk: &Desk, tx: Tx, record: &R) -> Result<(), SpendError<R::Refused>> {
     let Err(error) = tx.commit().await else { return Ok(()) };
     tracing::warn!(%error, "it is asked whether a commit arrived");
     if until_known(desk, async |tx| record.is_written(tx).await).await { Ok(()) } else { Err(error.into()) }

@@ -20,13 +20,14 @@ const HISTORY: &str = include_str!("../../sql/queries/messages_history.sql");
 const HISTORY_COUNT: &str = include_str!("../../sql/queries/messages_history_count.sql");
 const SCHEDULED: &str = include_str!("../../sql/queries/messages_scheduled.sql");
 const SCHEDULED_COUNT: &str = include_str!("../../sql/queries/messages_scheduled_count.sql");
+const SCHEDULED_ONE: &str = include_str!("../../sql/queries/messages_scheduled_one.sql");
 const UNKNOWN: &str = include_str!("../../sql/queries/messages_unknown.sql");
 
 pub(super) static MESSAGES: LazyLock<ManyRows> = LazyLock::new(|| {
     ManyRows::insert(
         "sms_messages",
         "id, account_id, campaign_id, reference, provider, phone, sender_id, body, encoding, segments, scheduled_at, \
-         due_at, give_up_at, created_at, updated_at, state, claim, attempts, payer_1, charge_1, payer_2, charge_2, \
+         due_at, created_at, updated_at, state, claim, attempts, payer_1, charge_1, payer_2, charge_2, \
          payer_3, charge_3, payer_4, charge_4, prices, failure, asked",
         "",
     )
@@ -61,7 +62,15 @@ pub enum MessageState {
 }
 
 impl MessageState {
-    /// As it is stored, and shown; [`MessageState::Sending`] is shown as queued.
+    /// As it is shown: one that is being sent waits, to whoever looks at it.
+    pub const fn shown(self) -> &'static str {
+        match self {
+            Self::Sending => "QUEUED",
+            other => other.as_str(),
+        }
+    }
+
+    /// As it is stored.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Scheduled => "SCHEDULED",
@@ -124,8 +133,6 @@ pub struct NewMessage {
     pub scheduled_at: Option<Timestamp>,
     /// When it is due.
     pub due_at: Timestamp,
-    /// Until when it is tried.
-    pub give_up_at: Timestamp,
     /// Where it is.
     pub state: MessageState,
     /// Who has taken it already to send it.
@@ -167,9 +174,26 @@ impl PayersRow {
     }
 }
 
+/// A message's reference beside its payers.
+struct ScheduledRow {
+    reference: String,
+    payers: PayersRow,
+}
+
+impl<'r, R> sqlx::FromRow<'r, R> for ScheduledRow
+where
+    R: sqlx::Row,
+    &'static str: sqlx::ColumnIndex<R>,
+    String: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+    PayersRow: sqlx::FromRow<'r, R>,
+{
+    fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+        Ok(Self { reference: row.try_get("reference")?, payers: PayersRow::from_row(row)? })
+    }
+}
+
 row! {
-    struct ClaimedRow {
-        id: i64,
+    struct ClaimedFields {
         account_id: i64,
         campaign_id: Option<i64>,
         reference: String,
@@ -180,16 +204,25 @@ row! {
         body: String,
         encoding: String,
         segments: i64,
-        give_up_at: i64,
+        give_up_at: Option<i64>,
         attempts: i64,
-        payer_1: i64,
-        charge_1: i64,
-        payer_2: Option<i64>,
-        charge_2: i64,
-        payer_3: Option<i64>,
-        charge_3: i64,
-        payer_4: Option<i64>,
-        charge_4: i64,
+    }
+}
+
+/// A taken message's fields beside its payers.
+struct ClaimedRow {
+    fields: ClaimedFields,
+    payers: PayersRow,
+}
+
+impl<'r, R> sqlx::FromRow<'r, R> for ClaimedRow
+where
+    R: sqlx::Row,
+    ClaimedFields: sqlx::FromRow<'r, R>,
+    PayersRow: sqlx::FromRow<'r, R>,
+{
+    fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+        Ok(Self { fields: ClaimedFields::from_row(row)?, payers: PayersRow::from_row(row)? })
     }
 }
 
@@ -218,8 +251,8 @@ pub struct ClaimedMessage {
     pub encoding: String,
     /// Its segments.
     pub segments: u16,
-    /// Until when it is tried.
-    pub give_up_at: Timestamp,
+    /// Until when it is tried; none before its first try found no taker.
+    pub give_up_at: Option<Timestamp>,
     /// How often it was tried, this time included.
     pub attempts: i64,
     /// Who pays what.
@@ -227,33 +260,23 @@ pub struct ClaimedMessage {
 }
 
 impl From<ClaimedRow> for ClaimedMessage {
-    fn from(row: ClaimedRow) -> Self {
-        let payers = PayersRow {
-            id: row.id,
-            payer_1: row.payer_1,
-            charge_1: row.charge_1,
-            payer_2: row.payer_2,
-            charge_2: row.charge_2,
-            payer_3: row.payer_3,
-            charge_3: row.charge_3,
-            payer_4: row.payer_4,
-            charge_4: row.charge_4,
-        };
+    fn from(ClaimedRow { fields, payers }: ClaimedRow) -> Self {
+        let (id, payers) = payers.read();
         Self {
-            id: row.id,
-            account_id: row.account_id,
-            campaign_id: row.campaign_id,
-            reference: row.reference,
-            held_under: row.held_under,
-            provider: row.provider,
-            phone: row.phone,
-            sender_id: row.sender_id,
-            body: row.body,
-            encoding: row.encoding,
-            segments: u16::try_from(row.segments).unwrap_or(u16::MAX),
-            give_up_at: from_micros(row.give_up_at),
-            attempts: row.attempts,
-            payers: payers.read().1,
+            id,
+            account_id: fields.account_id,
+            campaign_id: fields.campaign_id,
+            reference: fields.reference,
+            held_under: fields.held_under,
+            provider: fields.provider,
+            phone: fields.phone,
+            sender_id: fields.sender_id,
+            body: fields.body,
+            encoding: fields.encoding,
+            segments: u16::try_from(fields.segments).unwrap_or(u16::MAX),
+            give_up_at: fields.give_up_at.map(from_micros),
+            attempts: fields.attempts,
+            payers,
         }
     }
 }
@@ -273,6 +296,8 @@ pub struct MessageEnd {
     pub ask_at: Option<Timestamp>,
     /// When it is tried again.
     pub due_at: Option<Timestamp>,
+    /// Until when it is tried.
+    pub give_up_at: Option<Timestamp>,
 }
 
 row! {
@@ -379,7 +404,6 @@ impl Tx {
                 Value::Int(i64::from(message.segments)),
                 Value::IntOr(message.scheduled_at.map(to_micros)),
                 Value::Int(to_micros(message.due_at)),
-                Value::Int(to_micros(message.give_up_at)),
                 Value::Int(at),
                 Value::Int(at),
                 Value::Text(message.state.as_str()),
@@ -433,6 +457,7 @@ impl Tx {
             .bind(currency.as_deref())
             .bind(end.ask_at.map(to_micros))
             .bind(end.due_at.map(to_micros))
+            .bind(end.give_up_at.map(to_micros))
             .execute(c).await.map(|done| done.rows_affected()))?;
         Ok(rows == 1)
     }
@@ -513,6 +538,18 @@ impl Store {
         let (total,): (i64,) =
             on!(&mut reader, c => sqlx::query_as(SCHEDULED_COUNT).bind(account_id).fetch_one(c).await)?;
         Ok((shown(rows)?, total))
+    }
+
+    /// An account's message that was given a time and is on its own: its reference, and who pays what for it.
+    pub async fn scheduled_message(
+        &self,
+        id: i64,
+        account_id: i64,
+    ) -> Result<Option<(String, Payers)>, StoreError> {
+        let mut reader = self.reader().await?;
+        let row: Option<ScheduledRow> = on!(&mut reader, c => sqlx::query_as(SCHEDULED_ONE)
+            .bind(id).bind(account_id).fetch_optional(c).await)?;
+        Ok(row.map(|row| (row.reference, row.payers.read().1)))
     }
 
     /// The newest messages of which it is not known whether their provider has them; their texts are left out.

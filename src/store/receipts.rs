@@ -43,6 +43,15 @@ pub struct PartToAsk {
     pub asked: i64,
 }
 
+/// A message that receipts came for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReceiptedMessage {
+    /// The campaign it belongs to.
+    pub campaign_id: Option<i64>,
+    /// Where it is.
+    pub state: MessageState,
+}
+
 impl Tx {
     /// Writes what a provider calls a message or a part of it. A receipt that came before stays with it; one of an older
     /// message that the provider called the same does not.
@@ -95,14 +104,14 @@ impl Tx {
         Ok(rows == 1)
     }
 
-    /// The campaign of a message, if it is one's, and where it is.
-    pub async fn campaign_of_message(
-        &mut self,
-        id: i64,
-    ) -> Result<Option<(Option<i64>, MessageState)>, StoreError> {
+    /// A message that receipts came for.
+    pub async fn receipted_message(&mut self, id: i64) -> Result<Option<ReceiptedMessage>, StoreError> {
         let row: Option<(Option<i64>, String)> =
             on!(self, c => sqlx::query_as(CAMPAIGN).bind(id).fetch_optional(c).await)?;
-        row.map(|(campaign, state)| Ok((campaign, MessageState::read(&state)?))).transpose()
+        row.map(|(campaign_id, state)| {
+            Ok(ReceiptedMessage { campaign_id, state: MessageState::read(&state)? })
+        })
+        .transpose()
     }
 
     /// Says when a provider is asked about a message again; never where there is no time.

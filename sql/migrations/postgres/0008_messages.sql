@@ -58,8 +58,8 @@ CREATE TABLE sms_messages (
     scheduled_at BIGINT,
     -- When it is to be sent, or sent again.
     due_at      BIGINT NOT NULL,
-    -- Until when it is tried.
-    give_up_at  BIGINT NOT NULL,
+    -- Until when it is tried: null until a first try found no taker.
+    give_up_at  BIGINT,
     created_at  BIGINT NOT NULL,
     updated_at  BIGINT NOT NULL,
     sent_at     BIGINT,

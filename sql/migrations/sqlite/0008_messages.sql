@@ -58,8 +58,8 @@ CREATE TABLE sms_messages (
     scheduled_at INTEGER,
     -- When it is to be sent, or sent again.
     due_at      INTEGER NOT NULL,
-    -- Until when it is tried.
-    give_up_at  INTEGER NOT NULL,
+    -- Until when it is tried: null until a first try found no taker.
+    give_up_at  INTEGER,
     created_at  INTEGER NOT NULL,
     updated_at  INTEGER NOT NULL,
     sent_at     INTEGER,
