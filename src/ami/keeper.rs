@@ -12,9 +12,10 @@ use super::link::{Command, Shared};
 use super::login::{Login, LoginError};
 use super::metrics::LinkMetrics;
 use super::settings::{Settings, Timing};
-use super::stream::{self, ConnectError, Reader, Writer};
+use super::stream::{self, Reader, Writer};
 use super::{AmiError, Session};
 use crate::clock::Clock;
+use crate::dial::DialError;
 use crate::secrets::random_below;
 
 /// What is owed to a slow subscriber is offered to it this often.
@@ -104,7 +105,7 @@ async fn meanwhile<T>(
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     #[error(transparent)]
-    Connect(#[from] ConnectError),
+    Connect(#[from] DialError),
     #[error(transparent)]
     Login(#[from] LoginError),
 }
