@@ -1,4 +1,4 @@
-//! Connections to other machines: TCP, or TLS over it.
+//! Connections to other machines: TCP, or TLS over it, and when to try again.
 
 use std::fmt;
 use std::io;
@@ -14,6 +14,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+
+use crate::secrets::random_below;
 
 /// A network that forgets idle connections sees one at work; whoever keeps a connection notices a dead one long before.
 const KEEPALIVE: Duration = Duration::from_secs(15);
@@ -126,4 +128,10 @@ fn client_config(authorities: Option<&Path>) -> Result<ClientConfig, DialError> 
         .with_safe_default_protocol_versions()
         .map_err(|error| unusable("(any)", &error))?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// From half of this time to all of it, so that many who lost the same machine do not come back at once.
+pub fn jittered(time: Duration) -> Duration {
+    let half_ms = u64::try_from(time.as_millis() / 2).unwrap_or(u64::MAX);
+    Duration::from_millis(half_ms + random_below(half_ms + 1))
 }

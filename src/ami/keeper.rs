@@ -15,8 +15,7 @@ use super::settings::{Settings, Timing};
 use super::stream::{self, Reader, Writer};
 use super::{AmiError, Session};
 use crate::clock::Clock;
-use crate::dial::DialError;
-use crate::secrets::random_below;
+use crate::dial::{DialError, jittered};
 
 /// What is owed to a slow subscriber is offered to it this often.
 const SETTLE_EVERY: Duration = Duration::from_millis(50);
@@ -157,12 +156,6 @@ impl Retry {
         self.next = self.timing.retry_first;
         jittered(self.timing.retry_refused)
     }
-}
-
-/// From half of this time to all of it.
-fn jittered(time: Duration) -> Duration {
-    let half_ms = u64::try_from(time.as_millis() / 2).unwrap_or(u64::MAX);
-    Duration::from_millis(half_ms + random_below(half_ms + 1))
 }
 
 #[cfg(test)]

@@ -23,8 +23,7 @@ pub(super) async fn connect(
     clock: Arc<dyn Clock>,
     heard_ms: Arc<AtomicU64>,
 ) -> Result<(Reader, Writer), DialError> {
-    let stream =
-        dial(&settings.host, settings.port, settings.tls.as_ref(), settings.timing.connect).await?;
+    let stream = dial(&settings.host, settings.port, settings.tls.as_ref(), settings.timing.connect).await?;
     let (read, write) = tokio::io::split(stream);
     Ok((
         Reader {

@@ -193,14 +193,10 @@ impl SmsProvider {
         let wrong = |reason: &str| Err(format!("[[sms.provider]] {}: {reason}", self.name));
         let fits = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
         if !(1..=32).contains(&self.name.len()) || !self.name.bytes().all(fits) {
-            return Err(format!(
-                "sms.provider.name: {:?} must be 1 to 32 of a-z, 0-9, _ and -",
-                self.name
-            ));
+            return Err(format!("sms.provider.name: {:?} must be 1 to 32 of a-z, 0-9, _ and -", self.name));
         }
-        let title_fits = |title: &str| {
-            (1..=64).contains(&title.chars().count()) && !title.chars().any(char::is_control)
-        };
+        let title_fits =
+            |title: &str| (1..=64).contains(&title.chars().count()) && !title.chars().any(char::is_control);
         if !title_fits(self.title()) {
             return wrong("title must be 1 to 64 characters");
         }
@@ -324,8 +320,7 @@ pub(super) fn check(config: &Config) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    const SMPP: &str =
-        "kind = 'smpp'\nhost = 'h'\nport = 2775\nsystem_id = 'us'\npassword = 'hunter2'\n";
+    const SMPP: &str = "kind = 'smpp'\nhost = 'h'\nport = 2775\nsystem_id = 'us'\npassword = 'hunter2'\n";
 
     fn with(provider: &str) -> Result<Config, String> {
         let text = format!("[[sms.provider]]\nname = 'one'\n{provider}");
