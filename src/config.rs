@@ -4,12 +4,14 @@
 //! ignored costs money. Every key has a default that lets `tollgate serve` start on a fresh machine.
 
 mod api;
+mod sms;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub use self::api::{Api, Callerid, CalleridPolicy, Http, UnknownFields, Webphone};
+pub use self::sms::{LongMessages, Secret, Sms, SmsKind, SmsProvider};
 use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +35,8 @@ pub struct Config {
     pub webphone: Webphone,
     /// SIP-wide settings.
     pub sip: Sip,
+    /// How messages are sent.
+    pub sms: Sms,
     /// The internal listener: health, metrics, the command line's way to the running owner.
     pub internal: Internal,
     /// How Asterisk reads peers from the internal listener.
@@ -387,6 +391,7 @@ impl Config {
             return wrong("fastagi.max_connections must be at least 1");
         }
         api::check(self).map_err(ConfigError::Invalid)?;
+        sms::check(self).map_err(ConfigError::Invalid)?;
         let mut names: Vec<&str> = self.asterisk.iter().map(|server| server.name.as_str()).collect();
         names.sort_unstable();
         if let Some((name, _)) = names.iter().zip(names.iter().skip(1)).find(|(one, next)| one == next) {

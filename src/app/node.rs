@@ -28,6 +28,7 @@ use crate::config::{Config, Reserve};
 use crate::internal::metrics::render_spool;
 use crate::internal::server::{Backend, BoxFuture};
 use crate::internal::{self, CommandAnswer, CommandRequest, LinkView, ServersView};
+use crate::messaging::{Messaging, MessagingError};
 use crate::peers::invalidate::{HangUpChannels, Invalidation};
 use crate::peers::realtime::Realtime;
 use crate::store::{StoreError, within};
@@ -70,6 +71,9 @@ pub enum NodeError {
     /// TLS cannot be spoken.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Messages cannot be sent.
+    #[error(transparent)]
+    Messaging(#[from] MessagingError),
     /// The open calls cannot be read.
     #[error("the open calls cannot be read: {0}")]
     Recover(StoreError),
@@ -84,6 +88,8 @@ pub struct Node {
     pub desk: Arc<Desk>,
     /// Its calls.
     pub calls: Arc<Calls>,
+    /// Its messages.
+    pub messaging: Arc<Messaging>,
     /// Where FastAGI listens.
     pub fastagi: SocketAddr,
     /// Where the internal listener is.
@@ -189,10 +195,16 @@ impl Node {
                 ended.map_err(|error| NodeError::Crashed("the internal listener", error.to_string()))
             });
         }
+        let (messaging, sending) = Messaging::start(Arc::clone(&desk), Arc::clone(&calls), &stop).await?;
+        tasks.spawn(async move {
+            let ended = sending.await;
+            ended.map_err(|error| NodeError::Crashed("the sending of messages", error.to_string()))
+        });
         {
             let (desk, calls, stop) = (Arc::clone(&desk), Arc::clone(&calls), stop.clone());
+            let messaging = Arc::clone(&messaging);
             tasks.spawn(async move {
-                api::server::serve(http, tls, Api::new(desk, calls), stop).await;
+                api::server::serve(http, tls, Api::new(desk, calls, messaging), stop).await;
                 Ok(())
             });
         }
@@ -210,7 +222,16 @@ impl Node {
             find_out(Arc::clone(&desk), stop.clone()),
         );
         tasks.spawn(notify::watchdog(stop.clone()));
-        Ok(Self { desk, calls, fastagi: fastagi_at, internal: internal_at, http: http_at, stop, tasks })
+        Ok(Self {
+            desk,
+            calls,
+            messaging,
+            fastagi: fastagi_at,
+            internal: internal_at,
+            http: http_at,
+            stop,
+            tasks,
+        })
     }
 
     /// Serves until `told` to stop, then ends in order. An error is a part that crashed.

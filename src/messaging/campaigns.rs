@@ -8,11 +8,11 @@ use tollgate_rating::{E164, Money};
 use super::Messaging;
 use super::order::{Draft, OrderError, encoding_name, new_reference};
 use super::single::SendError;
-use crate::accounts::spending::{self, Record, Share, SpendError, Spending};
+use crate::accounts::spending::{self, Question, Record, Share, SpendError, Spending};
 use crate::store::campaigns::{CampaignProgress, CampaignRecord, NewCampaign};
 use crate::store::idempotency::RememberedAnswer;
 use crate::store::messages::{MessageState, NewMessage, Payers};
-use crate::store::{Reserved, StoreError, Tx};
+use crate::store::{StoreError, Tx};
 
 /// The most recipients of a campaign.
 pub const MAX_RECIPIENTS: usize = 100_000;
@@ -95,9 +95,24 @@ impl Record for Published<'_> {
         }
         Ok(Ok(()))
     }
+}
 
+impl Question for Published<'_> {
     async fn is_written(&self, tx: &mut Tx) -> Result<bool, StoreError> {
         Ok(tx.campaign_now(self.id).await?.is_some_and(|campaign| campaign.state != "STAGING"))
+    }
+}
+
+/// Whether fewer of a campaign's messages wait than before.
+struct FewerWait {
+    campaign_id: i64,
+    before: i64,
+}
+
+impl Question for FewerWait {
+    async fn is_written(&self, tx: &mut Tx) -> Result<bool, StoreError> {
+        let now = tx.campaign_now(self.campaign_id).await?;
+        Ok(now.is_some_and(|campaign| campaign.waiting < self.before))
     }
 }
 
@@ -223,9 +238,7 @@ impl Messaging {
                     failure: cost.as_ref().err().cloned(),
                 })
                 .collect();
-            let mut tx = self.desk.store.begin().await?;
-            tx.reserve_ids(Reserved::default()).await?;
-            tx.require_epoch(self.desk.ownership.epoch()).await?;
+            let mut tx = spending::begin(&self.desk).await?;
             if is_first {
                 tx.insert_campaign(campaign, now).await?;
                 is_first = false;
@@ -241,9 +254,7 @@ impl Messaging {
         let found = self.desk.store.campaign(id).await?;
         let found = found.filter(|campaign| campaign.account_id == account_id && campaign.state != "STAGING");
         let campaign = found.ok_or(CancelError::Unknown)?;
-        let mut tx = self.desk.store.begin().await?;
-        tx.reserve_ids(Reserved::default()).await?;
-        tx.require_epoch(self.desk.ownership.epoch()).await?;
+        let mut tx = spending::begin(&self.desk).await?;
         if !tx.cancel_campaign(id, account_id).await? {
             let now = tx.campaign_now(id).await?.map_or(campaign.state, |campaign| campaign.state);
             return Err(CancelError::TooLate { state: now });
@@ -258,9 +269,7 @@ impl Messaging {
         let mut all = 0;
         loop {
             let now = self.desk.clock.now();
-            let mut tx = self.desk.store.begin().await?;
-            tx.reserve_ids(Reserved::default()).await?;
-            tx.require_epoch(self.desk.ownership.epoch()).await?;
+            let mut tx = spending::begin(&self.desk).await?;
             let before = tx.campaign_now(campaign.id).await?.map_or(0, |campaign| campaign.waiting);
             let some = tx.cancel_some(campaign.id, CANCELLED_AT_ONCE, now).await?;
             if some.is_empty() {
@@ -274,11 +283,8 @@ impl Messaging {
             let progress = CampaignProgress { cancelled: count, ..CampaignProgress::default() };
             tx.count_campaign(campaign.id, progress, now).await?;
             if let Err(error) = tx.commit().await {
-                let is_written = async |tx: &mut Tx| {
-                    let now = tx.campaign_now(campaign.id).await?;
-                    Ok(now.is_some_and(|campaign| campaign.waiting < before))
-                };
-                if !spending::until_known(&self.desk, is_written).await {
+                let fewer = FewerWait { campaign_id: campaign.id, before };
+                if !spending::until_known(&self.desk, &fewer).await {
                     return Err(error);
                 }
             }

@@ -3,8 +3,10 @@
 //! [`single`] sends one, [`campaigns`] one text to many. What is due is taken by `sender`, once; a provider is asked over a
 //! [`connector`]; `outcomes` writes what it says with the money for it, and `receipts` what it says later.
 
+mod alphabet;
 pub mod campaigns;
 pub mod connector;
+mod http;
 pub mod order;
 mod outcomes;
 mod pace;
@@ -13,7 +15,9 @@ pub mod providers;
 mod receipts;
 pub mod segments;
 mod sender;
+mod simulator;
 pub mod single;
+mod smpp;
 pub mod wall_time;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,8 +30,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::connector::Receipts;
-use self::outcomes::Outcome;
 pub use self::outcomes::Ended;
+use self::outcomes::Outcome;
 use self::pace::Pace;
 use self::providers::{Provider, Providers, ProvidersError};
 use self::receipts::Inbox;
@@ -93,8 +97,10 @@ impl Messaging {
         desk: Arc<Desk>,
         calls: Arc<Calls>,
         stop: &CancellationToken,
-    ) -> Result<(Arc<Self>, impl Future<Output = Result<(), tokio::task::JoinError>> + Send + 'static), MessagingError>
-    {
+    ) -> Result<
+        (Arc<Self>, impl Future<Output = Result<(), tokio::task::JoinError>> + Send + 'static),
+        MessagingError,
+    > {
         let zone = TimeZone::get(&desk.config.sms.time_zone);
         let zone = zone.map_err(|error| MessagingError::Zone(error.to_string()))?;
         let inbox: Arc<dyn Receipts> = Arc::new(Inbox::new(Arc::clone(&desk)));
@@ -122,36 +128,36 @@ impl Messaging {
         // Before anything is taken: what is being sent now, an earlier process was sending.
         let left = messaging.left_over().await?;
         messaging.desk.store.sweep_campaigns(messaging.desk.clock.now()).await?;
-        let running = messaging.run(left, queue, stop.clone());
+        let running = Arc::clone(&messaging).run(left, queue, stop.clone());
         Ok((messaging, running))
     }
 
     /// Everything that runs beside requests.
     fn run(
-        self: &Arc<Self>,
+        self: Arc<Self>,
         left: Vec<crate::store::messages::ClaimedMessage>,
         queue: mpsc::Receiver<Outcome>,
         stop: CancellationToken,
     ) -> impl Future<Output = Result<(), tokio::task::JoinError>> + Send + 'static {
         let mut tasks = JoinSet::new();
         let written = CancellationToken::new();
-        let writer = tokio::spawn(outcomes::write_all(Arc::clone(self), queue, written.clone()));
+        let writer = tokio::spawn(outcomes::write_all(Arc::clone(&self), queue, written.clone()));
         if !left.is_empty() {
             tracing::warn!(messages = left.len(), "messages were being sent when an earlier process ended");
         }
         for message in left {
-            let messaging = Arc::clone(self);
+            let messaging = Arc::clone(&self);
             self.under_way.spawn(async move { messaging.find_out(message).await });
         }
         for lane in &self.lanes {
-            tasks.spawn(sender::send_due(Arc::clone(self), Arc::clone(lane), stop.clone()));
+            tasks.spawn(sender::send_due(Arc::clone(&self), Arc::clone(lane), stop.clone()));
             if lane.provider.connector.is_asked() {
-                tasks.spawn(receipts::ask(Arc::clone(self), Arc::clone(lane), stop.clone()));
+                tasks.spawn(receipts::ask(Arc::clone(&self), Arc::clone(lane), stop.clone()));
             }
         }
-        tasks.spawn(receipts::sweep(Arc::clone(self), stop.clone()));
-        tasks.spawn(finish_cancelling(Arc::clone(self), stop));
-        let messaging = Arc::clone(self);
+        tasks.spawn(receipts::sweep(Arc::clone(&self), stop.clone()));
+        tasks.spawn(finish_cancelling(Arc::clone(&self), stop));
+        let messaging = self;
         async move {
             let mut crashed = Ok(());
             while let Some(ended) = tasks.join_next().await {
@@ -162,7 +168,9 @@ impl Messaging {
             }
             messaging.under_way.close();
             if tokio::time::timeout(STOP_PATIENCE, messaging.under_way.wait()).await.is_err() {
-                tracing::warn!("messages were still at their providers: the next process finds out about them");
+                tracing::warn!(
+                    "messages were still at their providers: the next process finds out about them"
+                );
             }
             written.cancel();
             crashed.and(writer.await)?;

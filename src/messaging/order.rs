@@ -72,7 +72,9 @@ pub enum OrderError {
     #[error("{0}")]
     Text(#[from] TextError),
     /// The sender cannot be shown.
-    #[error("a number of 3 to 15 digits, or 1 to 11 letters, digits, spaces and . - _ & with a letter among them")]
+    #[error(
+        "a number of 3 to 15 digits, or 1 to 11 letters, digits, spaces and . - _ & with a letter among them"
+    )]
     Sender,
     /// It is no number.
     #[error("an international number is needed, like +447575396991")]
@@ -212,7 +214,9 @@ mod tests {
     fn numbers_are_international_digits() {
         assert_eq!(number("+447575396991").unwrap().to_string(), "447575396991");
         assert_eq!(number("1234567890").unwrap().to_string(), "1234567890");
-        for wrong in ["", "+", "0447575396991", "++447575396991", "+44 7575", "123456", "1234567890123456", "+49a"] {
+        for wrong in
+            ["", "+", "0447575396991", "++447575396991", "+44 7575", "123456", "1234567890123456", "+49a"]
+        {
             assert!(number(wrong).is_err(), "{wrong:?}");
         }
     }
@@ -222,7 +226,9 @@ mod tests {
         for right in ["MyBrand", "A", "+4930123456", "12345", "Shop 24", "a-b_c.d&e"] {
             assert!(check_sender(right).is_ok(), "{right:?}");
         }
-        for wrong in ["", "12", "MyBrandMyBrand", "Müller", " Brand", "Brand\n", "1234567890123456", "...", "+"] {
+        for wrong in
+            ["", "12", "MyBrandMyBrand", "Müller", " Brand", "Brand\n", "1234567890123456", "...", "+"]
+        {
             assert!(check_sender(wrong).is_err(), "{wrong:?}");
         }
     }

@@ -13,11 +13,11 @@ use tollgate_rating::Money;
 use super::Messaging;
 use super::connector::{Accepted, Submitted};
 use super::receipts;
-use crate::accounts::spending::{self, Share, Spending};
+use crate::accounts::spending::{self, Question, Share, Spending};
 use crate::ledger::Posting;
 use crate::store::campaigns::CampaignProgress;
 use crate::store::messages::{ClaimedMessage, MessageEnd, MessageState};
-use crate::store::{Reserved, StoreError, Tx};
+use crate::store::{StoreError, Tx};
 
 /// Outcomes that wait to be written; whoever has another one waits with it.
 pub(super) const QUEUE: usize = 1_024;
@@ -63,6 +63,15 @@ struct Ending {
     /// Whether nothing is held for it any more.
     is_over: bool,
     parts: Vec<String>,
+}
+
+/// Whether a message that was being sent is not any more.
+struct HasEnded(i64);
+
+impl Question for HasEnded {
+    async fn is_written(&self, tx: &mut Tx) -> Result<bool, StoreError> {
+        Ok(tx.message_state(self.0).await?.is_some_and(|state| state != MessageState::Sending))
+    }
 }
 
 /// Writes outcomes until it is told to stop and none is left.
@@ -132,7 +141,7 @@ impl Messaging {
             shares.push(retrying(stop, || self.shares(&outcome.message.payers)).await?);
         }
         loop {
-            let mut tx = match self.begin().await {
+            let mut tx = match spending::begin(&self.desk).await {
                 Ok(tx) => tx,
                 Err(error) => {
                     wait_for(&error, stop).await?;
@@ -150,10 +159,7 @@ impl Messaging {
             if let Err(error) = tx.commit().await {
                 tracing::warn!(%error, "it is asked whether outcomes of messages were written");
                 let first = batch.first().map_or(0, |outcome| outcome.message.id);
-                let is_written = async |tx: &mut Tx| {
-                    Ok(tx.message_state(first).await?.is_some_and(|state| state != MessageState::Sending))
-                };
-                if !spending::until_known(&self.desk, is_written).await {
+                if !spending::until_known(&self.desk, &HasEnded(first)).await {
                     continue;
                 }
             }
@@ -168,13 +174,6 @@ impl Messaging {
             }
             return Ok(endings);
         }
-    }
-
-    async fn begin(&self) -> Result<Tx, StoreError> {
-        let mut tx = self.desk.store.begin().await?;
-        tx.reserve_ids(Reserved::default()).await?;
-        tx.require_epoch(self.desk.ownership.epoch()).await?;
-        Ok(tx)
     }
 
     async fn write_in(
@@ -203,7 +202,8 @@ impl Messaging {
             }
             add(taken.entry(&message.held_under).or_default(), shares)?;
             if let Some(campaign_id) = message.campaign_id {
-                let cost = shares.first().filter(|_| ending.charged).map_or(Money::ZERO, |share| share.amount);
+                let cost =
+                    shares.first().filter(|_| ending.charged).map_or(Money::ZERO, |share| share.amount);
                 count(campaigns.entry(campaign_id).or_default(), ending.state, cost)?;
             }
         }

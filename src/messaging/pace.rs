@@ -11,7 +11,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// The pace of one provider.
 #[derive(Debug)]
-pub struct Pace {
+pub(super) struct Pace {
     each: Duration,
     state: Mutex<State>,
 }
@@ -28,7 +28,7 @@ struct State {
 
 impl Pace {
     /// So many messages a second.
-    pub fn new(per_second: u32) -> Self {
+    pub(super) fn new(per_second: u32) -> Self {
         let now = Instant::now();
         Self {
             each: Duration::from_secs(1) / per_second.max(1),
@@ -41,7 +41,7 @@ impl Pace {
     }
 
     /// Waits for the next place. Who waits and gives up has lost it.
-    pub async fn place(&self) {
+    pub(super) async fn place(&self) {
         let at = {
             let mut state = self.state();
             let at = state.next.max(state.paused_until).max(Instant::now());
@@ -52,7 +52,7 @@ impl Pace {
     }
 
     /// How many messages may be taken up now so that the last of them goes within `ahead`; none during a pause.
-    pub fn room(&self, ahead: Duration) -> usize {
+    pub(super) fn room(&self, ahead: Duration) -> usize {
         let state = self.state();
         let now = Instant::now();
         if state.paused_until > now {
@@ -65,12 +65,12 @@ impl Pace {
     }
 
     /// The provider took one: it is well.
-    pub fn taken(&self) {
+    pub(super) fn taken(&self) {
         self.state().refusals = 0;
     }
 
     /// The provider took nothing: it is left alone as long as it said, or longer each time.
-    pub fn not_taken(&self, pause: Option<Duration>) {
+    pub(super) fn not_taken(&self, pause: Option<Duration>) {
         let mut state = self.state();
         let doubled = FIRST_PAUSE.saturating_mul(1 << state.refusals.min(5));
         state.refusals = state.refusals.saturating_add(1);

@@ -27,13 +27,13 @@ const SWEEP: Duration = Duration::from_hours(1);
 
 /// Where connectors bring their receipts.
 #[derive(Debug)]
-pub struct Inbox {
+pub(super) struct Inbox {
     desk: Arc<Desk>,
 }
 
 impl Inbox {
     /// Of this desk's book.
-    pub fn new(desk: Arc<Desk>) -> Self {
+    pub(super) fn new(desk: Arc<Desk>) -> Self {
         Self { desk }
     }
 

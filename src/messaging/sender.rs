@@ -14,6 +14,7 @@ use super::connector::{Accepted, Found, Outgoing, Submitted};
 use super::order::encoding_named;
 use super::outcomes::{Ended, Outcome};
 use super::{Lane, Messaging};
+use crate::accounts::spending;
 use crate::secrets::random_below;
 use crate::store::messages::ClaimedMessage;
 use crate::store::{Reserved, StoreError, Tx};
@@ -77,9 +78,7 @@ impl Messaging {
             return Ok(Vec::new());
         }
         let claim = i64::try_from(random_below(i64::MAX.unsigned_abs())).unwrap_or(1);
-        let mut tx = store.begin().await?;
-        tx.reserve_ids(Reserved::default()).await?;
-        tx.require_epoch(self.desk.ownership.epoch()).await?;
+        let mut tx = spending::begin(&self.desk).await?;
         let most = i64::try_from(room).unwrap_or(1);
         tx.claim_messages(&lane.provider.name, claim, now, most).await?;
         tx.run_campaigns(claim).await?;

@@ -12,7 +12,7 @@ use super::order::{Draft, OrderError, Priced, encoding_name, new_reference};
 use super::outcomes::Ended;
 use super::{Messaging, SEND_PATIENCE};
 use crate::accounts::directory::Account;
-use crate::accounts::spending::{self, Record, SpendError, Spending};
+use crate::accounts::spending::{self, Question, Record, SpendError, Spending};
 use crate::app::desk::DeskError;
 use crate::secrets::random_below;
 use crate::store::idempotency::RememberedAnswer;
@@ -67,7 +67,9 @@ impl Record for Written<'_> {
         }
         Ok(Ok(()))
     }
+}
 
+impl Question for Written<'_> {
     async fn is_written(&self, tx: &mut Tx) -> Result<bool, StoreError> {
         Ok(tx.message_state(self.message.id).await?.is_some())
     }
@@ -91,7 +93,9 @@ impl Record for CalledBack {
         let done = tx.cancel_message(self.id, self.account_id, self.at).await?;
         Ok(if done { Ok(()) } else { Err(NotWaiting) })
     }
+}
 
+impl Question for CalledBack {
     async fn is_written(&self, tx: &mut Tx) -> Result<bool, StoreError> {
         Ok(tx.message_state(self.id).await? == Some(MessageState::Cancelled))
     }
@@ -216,10 +220,7 @@ impl Messaging {
             .chain
             .iter()
             .zip(&message.payers)
-            .map(|(account, (_, amount))| spending::Share {
-                account: Arc::clone(account),
-                amount: *amount,
-            })
+            .map(|(account, (_, amount))| spending::Share { account: Arc::clone(account), amount: *amount })
             .collect();
         let record = Written { message, remembered, at: self.desk.clock.now() };
         let written =

@@ -54,3 +54,4 @@ mod recovery_restart;
 mod recovery_service;
 mod recovery_spool;
 mod simulation;
+mod sms_smpp;
