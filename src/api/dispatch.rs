@@ -112,7 +112,7 @@ async fn serve(
     }
     let bytes = match verb {
         Verb::Get => Vec::new(),
-        Verb::Post => read_body(&parts.headers, body).await?,
+        Verb::Post => read_body(&parts.headers, body, route.max_body_bytes).await?,
     };
     let idempotency_key = idempotency_key(&parts.headers)?;
     // Only what may come again is compared.
@@ -219,7 +219,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 }
 
 /// The body, if it is JSON and neither too large nor too slow.
-async fn read_body(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, ApiError> {
+async fn read_body(headers: &HeaderMap, body: Body, most: usize) -> Result<Vec<u8>, ApiError> {
     let bytes = limited(body).await?;
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
     let is_json = match (types.next(), types.next()) {
@@ -243,13 +243,13 @@ fn is_json_type(text: &str) -> bool {
 
 /// All of a body, within its limits.
 pub(super) async fn limited(body: Body) -> Result<Vec<u8>, ApiError> {
-    let collected = Limited::new(body, body::MAX_BYTES).collect();
+    let collected = Limited::new(body, most).collect();
     match tokio::time::timeout(BODY_PATIENCE, collected).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes().to_vec()),
         Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => Err(ApiError::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "too_large",
-            format!("the body is larger than {} bytes", body::MAX_BYTES),
+            format!("the body is larger than {most} bytes"),
         )),
         Ok(Err(_)) => Err(ApiError::bad_request("the body could not be read")),
         Err(_) => {

@@ -44,6 +44,16 @@ impl Recipients {
         self.all.iter().filter(|(_, cost)| cost.is_ok()).count()
     }
 
+    /// What whoever sends it pays for all of it.
+    pub fn retail(&self) -> Result<Money, SendError> {
+        let mut sum = Money::ZERO;
+        for cost in self.all.iter().filter_map(|(_, cost)| cost.as_ref().ok()) {
+            let retail = cost.payers.first().map_or(Money::ZERO, |(_, charge)| *charge);
+            sum = sum.checked_add(retail).ok_or(SendError::TooLarge)?;
+        }
+        Ok(sum)
+    }
+
     /// To whom none is sent, and why.
     pub fn rejected(&self) -> impl Iterator<Item = (E164, &str)> {
         self.all.iter().filter_map(|(number, cost)| cost.as_ref().err().map(|why| (*number, why.as_str())))

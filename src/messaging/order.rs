@@ -59,6 +59,13 @@ pub struct Priced {
     pub prices: String,
 }
 
+impl Priced {
+    /// What whoever sends it pays.
+    pub fn retail(&self) -> Money {
+        self.payers.first().map_or(Money::ZERO, |(_, charge)| *charge)
+    }
+}
+
 /// Why an order is not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum OrderError {

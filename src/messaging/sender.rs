@@ -111,6 +111,12 @@ impl Messaging {
         message: ClaimedMessage,
         reply: Option<oneshot::Sender<Ended>>,
     ) {
+        let account = self.calls.directory.account(message.account_id);
+        if !account.is_some_and(|account| account.may_call()) {
+            let reason = "the account is switched off".to_owned();
+            self.hand_on(lane, message, Submitted::Refused { reason }, reply).await;
+            return;
+        }
         lane.pace.place().await;
         let outgoing = Outgoing {
             reference: message.reference.clone(),

@@ -19,3 +19,21 @@ pub(super) fn whose(call: &Call, client_login: Option<&str>) -> Result<Arc<Accou
         Some(_) => Err(missing()),
     }
 }
+
+/// The account that messages are of: of a reseller's key the client that `client_login` must name, of any other key its own.
+pub(super) fn sender(call: &Call, client_login: Option<&str>) -> Result<Arc<Account>, ApiError> {
+    if call.account.kind == Kind::Reseller && client_login.is_none() {
+        return Err(ApiError::bad_field("client_login", "a reseller must name its client"));
+    }
+    whose(call, client_login)
+}
+
+/// As [`sender`], of an account that may send: it and everybody above it is switched on.
+pub(super) fn active_sender(call: &Call, client_login: Option<&str>) -> Result<Arc<Account>, ApiError> {
+    let account = sender(call, client_login)?;
+    if account.may_call() {
+        Ok(account)
+    } else {
+        Err(ApiError::refused("inactive", "the client is switched off").at("client_login"))
+    }
+}
