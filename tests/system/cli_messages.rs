@@ -54,7 +54,7 @@ on_both!(messages_are_priced_sold_and_explained_by_commands, database => {
     let refused = |number: &str, text: &str| program.refused(&["sms", "price", "alice", number, text]);
     assert_eq!(refused(NOWHERE, "x"), "no_rate");
     assert_eq!(refused(SATELLITE, "x"), "blocked");
-    assert_eq!(refused("12", "x"), "bad_number");
+    assert_eq!(refused("0301234", "x"), "bad_number");
     assert_eq!(refused(GERMAN_MOBILE, ""), "bad_text");
     assert_eq!(program.refused(&["sms", "price", "nobody", GERMAN_MOBILE]), "unknown_account");
 

@@ -207,7 +207,7 @@ mod tests {
         let Err(DeckError::Rows { errors, layout }) = read(deck, "") else { panic!("rows are wrong") };
         let named: Vec<_> =
             errors.first.iter().map(|error| (error.line, layout.own_header(error.column))).collect();
-        assert_eq!(named, [(2, "prefix"), (3, "price_per_sms"), (4, "valid_from"), (6, "step_start")]);
+        assert_eq!(named, [(2, "prefix"), (3, "price_per_sms"), (4, "valid_from"), (6, "prefix")]);
     }
 
     #[test]
