@@ -58,7 +58,7 @@ pub fn count(text: &str) -> Result<Counted, TextError> {
         return Err(TextError::Control { code: u32::from(control) });
     }
     let options = SplitterOptions { support_shift_tables: false, summary: true };
-    let split = SplitSms::new(options).split(text.to_owned());
+    let split = SplitSms::new(options).split(String::from(text));
     let encoding = if split.character_set == "GSM" { Encoding::Gsm7 } else { Encoding::Ucs2 };
     let segments = u16::try_from(split.parts.len()).map_err(|_| TextError::TooLong)?;
     if segments > MAX_SEGMENTS {

@@ -47,7 +47,8 @@ pub(super) async fn run(desk: &Desk, args: &PriceArgs) -> Outcome {
     };
     let at = args.at.unwrap_or_else(|| desk.clock.now());
     let chain = account.chain();
-    let prices = price(&calls.catalog.snapshot(), &chain, number, segments, at).map_err(refused)?;
+    let prices =
+        price(&calls.catalog.snapshot(), &chain, number, segments, at).map_err(|error| refused(&error))?;
 
     let mut text = format!("{number}: {segments} segments ({encoding})");
     let mut payers = Vec::with_capacity(prices.len());
@@ -82,7 +83,7 @@ pub(super) async fn run(desk: &Desk, args: &PriceArgs) -> Outcome {
     Ok(Answer::new(json, text))
 }
 
-fn refused(refused: NoPrice) -> Failure {
+fn refused(refused: &NoPrice) -> Failure {
     let mut failure = Failure::new(refused.reason.code(), refused.to_string());
     failure.details = Some(json!({ "login": refused.login }));
     failure

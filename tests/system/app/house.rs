@@ -52,6 +52,21 @@ impl TestApp {
         self.refresh().await;
     }
 
+    /// Imports a deck of messages and lets a plan sell it.
+    pub(crate) async fn sell_messages(&self, plan: &str, tariff: &str, deck: &'static str) {
+        let import = Import {
+            name: tariff.to_owned(),
+            kind: TariffKind::Sms,
+            currency: None,
+            columns: ColumnMap::default(),
+            dry_run: false,
+        };
+        let wallets = "EUR".parse().unwrap();
+        tariffs::import(&self.desk.store, &*self.clock, wallets, deck.as_bytes(), import).await.unwrap();
+        plans::set_sms_tariff(&self.desk.store, plan, Some(tariff), self.clock.now()).await.unwrap();
+        self.refresh().await;
+    }
+
     pub(crate) async fn plan(&self, name: &str, basis: Basis) {
         let spec = PlanSpec::new(name, basis);
         plans::create(&self.desk.store, &spec, self.clock.now()).await.unwrap();
