@@ -15,11 +15,11 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sha2::{Digest as _, Sha256};
 use tracing::Instrument as _;
 
+use super::Api;
 use super::endpoint::{Call, Route, Verb};
 use super::error::ApiError;
 use super::query::Parameters;
 use super::surface::Surface;
-use super::{Api, body};
 use crate::accounts::directory::Account;
 use crate::accounts::keys::{self, KeyHolder};
 use crate::secrets::{hex, random_bytes};
@@ -220,7 +220,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 
 /// The body, if it is JSON and neither too large nor too slow.
 async fn read_body(headers: &HeaderMap, body: Body, most: usize) -> Result<Vec<u8>, ApiError> {
-    let bytes = limited(body).await?;
+    let bytes = limited(body, most).await?;
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
     let is_json = match (types.next(), types.next()) {
         (None, _) => bytes.is_empty(),
@@ -242,7 +242,7 @@ fn is_json_type(text: &str) -> bool {
 }
 
 /// All of a body, within its limits.
-pub(super) async fn limited(body: Body) -> Result<Vec<u8>, ApiError> {
+pub(super) async fn limited(body: Body, most: usize) -> Result<Vec<u8>, ApiError> {
     let collected = Limited::new(body, most).collect();
     match tokio::time::timeout(BODY_PATIENCE, collected).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes().to_vec()),

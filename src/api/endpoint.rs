@@ -162,7 +162,13 @@ impl std::fmt::Debug for Route {
 
 /// An endpoint as a line of the table.
 pub fn route<E: Endpoint>() -> Route {
-    Route { name: E::NAME, verb: E::VERB, max_body_bytes: E::MAX_BODY_BYTES, run: run::<E>, describe: openapi::describe::<E> }
+    Route {
+        name: E::NAME,
+        verb: E::VERB,
+        max_body_bytes: E::MAX_BODY_BYTES,
+        run: run::<E>,
+        describe: openapi::describe::<E>,
+    }
 }
 
 fn run<E: Endpoint>(

@@ -96,7 +96,9 @@ impl Endpoint for Bulk {
         };
         if recipients.queued() == 0 {
             let why = recipients.rejected().next().map(|(_, reason)| reason.to_owned()).unwrap_or_default();
-            return Err(ApiError::refused("no_rate", format!("phones: none can be written to: {why}")).at("phones"));
+            return Err(
+                ApiError::refused("no_rate", format!("phones: none can be written to: {why}")).at("phones")
+            );
         }
         let id = messaging.new_id().await?;
         let answer = Answer {

@@ -69,7 +69,10 @@ impl Endpoint for Campaigns {
             sender_id: campaign.sender_id,
             message: campaign.body,
             scheduled_at: campaign.scheduled_at.map(|at| wall_time::write(at, zone)),
-            server_utc_offset: wall_time::utc_offset(campaign.scheduled_at.unwrap_or(campaign.created_at), zone),
+            server_utc_offset: wall_time::utc_offset(
+                campaign.scheduled_at.unwrap_or(campaign.created_at),
+                zone,
+            ),
             status: campaign.state,
             recipients: campaign.recipients,
             sent: campaign.sent,

@@ -34,7 +34,10 @@ impl Call {
         match &none.reason {
             NoPriceReason::NotSold | NoPriceReason::Unusable(_) => {
                 let text = format!("{whose}the plan of {} sells no messages at the moment", none.login);
-                ApiError::refused("no_prices", if sender.id == self.account.id { sold_nothing() } else { text })
+                ApiError::refused(
+                    "no_prices",
+                    if sender.id == self.account.id { sold_nothing() } else { text },
+                )
             }
             reason => ApiError::refused(reason.code(), format!("{phone}: {whose}{reason}")).at(phone),
         }
