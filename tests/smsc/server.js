@@ -4,6 +4,7 @@
 // input and prints one JSON answer a line; it ends with its input. Where the package is comes from NODE_PATH.
 'use strict'
 
+const fs = require('fs')
 const readline = require('readline')
 const smpp = require('smpp')
 
@@ -71,7 +72,11 @@ function reassembled() {
   return texts
 }
 
-const server = smpp.createServer((session) => {
+// TLS where a key and a certificate are named.
+const { SMSC_KEY, SMSC_CERTIFICATE } = process.env
+const tls = SMSC_KEY ? { key: fs.readFileSync(SMSC_KEY), cert: fs.readFileSync(SMSC_CERTIFICATE) } : {}
+
+const server = smpp.createServer(tls, (session) => {
   session.on('error', () => {})
   session.on('close', () => {
     if (bound === session) bound = null

@@ -4,6 +4,7 @@
 //! `TOLLGATE_TEST_SMSC` names the folder that the package is installed in; without it they fail, so that nobody takes them
 //! for passed.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -21,6 +22,8 @@ use tollgate::messaging::connector::{
 };
 use tollgate::messaging::providers::Providers;
 
+use crate::api_connections::pem;
+
 /// How long anything is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -33,16 +36,22 @@ struct Smsc {
 }
 
 impl Smsc {
-    async fn start() -> Self {
+    /// With TLS where a folder holds `key.pem` and `certificate.pem`.
+    async fn start(tls: Option<&Path>) -> Self {
         let folder = std::env::var("TOLLGATE_TEST_SMSC").expect(
             "TOLLGATE_TEST_SMSC must name the folder that the npm package smpp is installed in: run tests/smsc/run",
         );
         let modules = format!("{folder}/node_modules");
         assert!(
-            std::path::Path::new(&modules).join("smpp").is_dir(),
+            Path::new(&modules).join("smpp").is_dir(),
             "TOLLGATE_TEST_SMSC={folder} has no node_modules/smpp: run tests/smsc/run"
         );
-        let mut process = Command::new("node")
+        let mut command = Command::new("node");
+        if let Some(folder) = tls {
+            command.env("SMSC_KEY", folder.join("key.pem"));
+            command.env("SMSC_CERTIFICATE", folder.join("certificate.pem"));
+        }
+        let mut process = command
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/smsc/server.js"))
             .env("NODE_PATH", modules)
             .stdin(Stdio::piped())
@@ -111,8 +120,12 @@ struct Rig {
 impl Rig {
     /// With more keys of the provider's section; not waiting until it is bound.
     async fn unbound(more: &str, behaviour: Value) -> Self {
-        let mut smsc = Smsc::start().await;
+        let mut smsc = Smsc::start(None).await;
         smsc.behave(behaviour).await;
+        Self::to(smsc, more)
+    }
+
+    fn to(smsc: Smsc, more: &str) -> Self {
         let text = format!(
             "[[sms.provider]]\nname = 'smsc'\nkind = 'smpp'\nhost = '127.0.0.1'\nport = {}\nsystem_id = 'tollgate'\npassword = 'hunter2'\nsystem_type = 'test'\n{more}",
             smsc.port
@@ -194,7 +207,13 @@ async fn short_texts_arrive_as_they_were_written() {
     assert_eq!(rig.connector().find("any", "4915112345678").await, Found::CannotTell);
     rig.providers.close().await;
     assert!(!rig.connector().is_up());
-    assert_eq!(rig.smsc.look().await["bound"], json!(false));
+    // The SMSC hears of it a moment later.
+    let mut looks = 0;
+    while rig.smsc.look().await["bound"] == json!(true) {
+        looks += 1;
+        assert!(looks < 100, "the connection is closed");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     assert!(matches!(rig.submit("late", Encoding::Gsm7).await, Submitted::NotTaken { .. }));
 }
 
@@ -370,4 +389,28 @@ async fn hostile_octets_end_the_session_at_most() {
     }
     rig.until_up(true).await;
     assert_eq!(rig.taken("fine", Encoding::Gsm7).await.len(), 1);
+}
+
+#[tokio::test]
+async fn tls_is_spoken_with_the_one_that_is_meant_and_with_nobody_else() {
+    let certified = rcgen::generate_simple_self_signed(vec!["smsc.example".to_owned()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("key.pem"), pem("PRIVATE KEY", &certified.signing_key.serialize_der()))
+        .unwrap();
+    std::fs::write(folder.path().join("certificate.pem"), pem("CERTIFICATE", certified.cert.der())).unwrap();
+    let authority = format!("tls = true\ntls_ca = '{}/certificate.pem'\n", folder.path().display());
+
+    let smsc = Smsc::start(Some(folder.path())).await;
+    let mut rig = Rig::to(smsc, &format!("{authority}tls_name = 'smsc.example'\n"));
+    rig.until_up(true).await;
+    assert_eq!(rig.taken("secret", Encoding::Gsm7).await.len(), 1);
+    assert_eq!(rig.smsc.look().await["texts"], json!(["secret"]));
+
+    for more in [format!("{authority}tls_name = 'other.example'\n"), "tls = true\n".to_owned()] {
+        let smsc = Smsc::start(Some(folder.path())).await;
+        let mut rig = Rig::to(smsc, &more);
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        assert!(matches!(rig.submit("no", Encoding::Gsm7).await, Submitted::NotTaken { .. }), "{more}");
+        assert_eq!(rig.smsc.look().await["binds"], json!([]), "{more}");
+    }
 }

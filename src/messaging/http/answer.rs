@@ -21,7 +21,7 @@ use tollgate_rating::Money;
 use crate::messaging::connector::{Accepted, Delivery, Receipt, Submitted};
 
 /// What is not cured within a minute is not asked for more often: no credit of ours, a key that is refused.
-pub(super) const LONG_PAUSE: Duration = Duration::from_secs(60);
+pub(super) const LONG_PAUSE: Duration = Duration::from_mins(1);
 /// The gateway could not pass it on just now.
 const SHORT_PAUSE: Duration = Duration::from_secs(5);
 /// How much of a gateway's words is passed on.

@@ -179,11 +179,10 @@ impl Http {
         let is_up = trouble.is_none();
         if self.is_up.swap(is_up, Ordering::Relaxed) != is_up {
             let provider = &self.settings.name;
-            match trouble {
-                Some(reason) => {
-                    tracing::warn!(provider = %provider, "the message provider is away: {reason}")
-                }
-                None => tracing::info!(provider = %provider, "the message provider is there again"),
+            if let Some(reason) = trouble {
+                tracing::warn!(provider = %provider, "the message provider is away: {reason}");
+            } else {
+                tracing::info!(provider = %provider, "the message provider is there again");
             }
         }
     }

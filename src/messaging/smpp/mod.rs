@@ -79,7 +79,7 @@ impl Timing {
             quiet,
             retry_first: Duration::from_millis(250),
             retry_longest: Duration::from_secs(15),
-            retry_refused: Duration::from_secs(60),
+            retry_refused: Duration::from_mins(1),
         }
     }
 }

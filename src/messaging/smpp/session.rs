@@ -83,7 +83,7 @@ impl Session {
         let codec = LengthDelimitedCodec::builder()
             .length_field_offset(0)
             .length_field_length(4)
-            .length_adjustment(-4)
+            .length_adjustment(0)
             .num_skip(0)
             .max_frame_length(pdu::MAX_PDU)
             .new_codec();
