@@ -4,11 +4,13 @@
 //! ignored costs money. Every key has a default that lets `tollgate serve` start on a fresh machine.
 
 mod api;
+mod esim;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+pub use self::esim::{Esim, EsimKind};
 pub use self::api::{Api, Callerid, CalleridPolicy, Http, UnknownFields, Webphone};
 use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
@@ -31,6 +33,8 @@ pub struct Config {
     pub callerid: Callerid,
     /// The Janus gateway of web phones.
     pub webphone: Webphone,
+    /// Where data packages are bought, and for how much they are sold.
+    pub esim: Esim,
     /// SIP-wide settings.
     pub sip: Sip,
     /// The internal listener: health, metrics, the command line's way to the running owner.
@@ -387,6 +391,7 @@ impl Config {
             return wrong("fastagi.max_connections must be at least 1");
         }
         api::check(self).map_err(ConfigError::Invalid)?;
+        self.esim.check().map_err(ConfigError::Invalid)?;
         let mut names: Vec<&str> = self.asterisk.iter().map(|server| server.name.as_str()).collect();
         names.sort_unstable();
         if let Some((name, _)) = names.iter().zip(names.iter().skip(1)).find(|(one, next)| one == next) {

@@ -85,6 +85,11 @@ pub fn check_config(config: &Config) -> Outcome {
     if shown.realtime.token.is_some() {
         shown.realtime.token = Some("(set)".to_owned());
     }
+    for secret in [&mut shown.esim.access_code, &mut shown.esim.secret, &mut shown.esim.webhook_token] {
+        if secret.is_some() {
+            *secret = Some("(set)".to_owned());
+        }
+    }
     if shown.webphone.janus_secret.is_some() {
         shown.webphone.janus_secret = Some("(set)".to_owned());
     }

@@ -28,6 +28,8 @@ pub mod cdr;
 mod cdr_rows;
 pub mod cdr_view;
 mod error;
+pub mod esim;
+pub mod esim_orders;
 mod feed;
 mod head;
 pub mod history;
