@@ -39,6 +39,7 @@
 //! assert_eq!(reseller.snapshot().held, Money::ZERO);
 //! ```
 
+mod aside;
 mod chain;
 mod guard;
 mod limits;

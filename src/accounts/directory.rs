@@ -187,6 +187,13 @@ impl Directory {
                 directory.put(record, balance)?;
             }
         }
+        for (id, held) in store.held_sums().await? {
+            let restored = directory.account(id).and_then(|account| account.wallet.set_aside_again(held));
+            restored.ok_or_else(|| StoreError::Inconsistent {
+                table: "held_credit",
+                reason: format!("what is held of account {id} cannot be"),
+            })?;
+        }
         let mut after = String::new();
         loop {
             let page = store.peers_after(&after).await?;

@@ -18,6 +18,7 @@ pub mod phones;
 pub mod portal;
 pub mod purses;
 pub mod retail_credit;
+pub mod spending;
 pub mod subaccounts;
 pub mod topups;
 pub mod transfers;

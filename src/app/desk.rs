@@ -433,7 +433,7 @@ impl Desk {
         // The journal first: a settlement in between then counts twice, never not at all.
         let journal = self.store.open_calls().await?;
         let balance = book_balance(&self.store, account.id, self.currency()).await?;
-        let mut held = Money::ZERO;
+        let mut held = self.store.held_of(account.id).await?;
         let mut calls = 0;
         for call in journal {
             for part in call.held.iter().filter(|part| part.account_id == account.id) {

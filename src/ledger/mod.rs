@@ -54,8 +54,9 @@ pub use crate::store::{
     },
     open_calls::{Held, OpenCall},
     posting::{
-        CALL_REVENUE, Fence, LAST_SYSTEM_ACCOUNT, OPERATOR_FUNDS, Posted, Posting, PostingLine,
-        RESELLER_CREDIT, RESOLD_CALLS, Reference, TaxBase,
+        CALL_REVENUE, Fence, LAST_SYSTEM_ACCOUNT, MESSAGE_REVENUE, OPERATOR_FUNDS, PACKAGE_REVENUE, Posted,
+        Posting, PostingLine, RESELLER_CREDIT, RESOLD_CALLS, RESOLD_MESSAGES, RESOLD_PACKAGES, Reference,
+        TaxBase,
     },
 };
 

@@ -145,16 +145,26 @@ impl Tx {
         posting: &Posting,
         at: Timestamp,
     ) -> Result<Result<Posted, PostingRefusal>, StoreError> {
-        let mut batch = Batch { postings: vec![posting], ..Batch::default() };
+        let posted = self.post_all(&[posting], at).await?;
+        let refused =
+            || StoreError::Inconsistent { table: "entries", reason: "a posting got no answer".to_owned() };
+        posted.into_iter().next().ok_or_else(refused)
+    }
+
+    /// As [`Tx::post`], of several: an answer for each, in order.
+    pub async fn post_all(
+        &mut self,
+        postings: &[&Posting],
+        at: Timestamp,
+    ) -> Result<Vec<Result<Posted, PostingRefusal>>, StoreError> {
+        let mut batch = Batch { postings: postings.to_vec(), ..Batch::default() };
         // No start of a ledger has this number; the transaction's id makes the name one of its own.
         batch.name.run = OUTSIDE_THE_LEDGER;
         let mut book = Book::open(self, &batch, to_micros(at)).await?;
         book.name = BatchName { run: OUTSIDE_THE_LEDGER, batch: book.next.transactions };
         let posted = book.post(self, &batch.postings).await?;
         book.write(self).await?;
-        let refused =
-            || StoreError::Inconsistent { table: "entries", reason: "a posting got no answer".to_owned() };
-        posted.into_iter().next().ok_or_else(refused)
+        Ok(posted)
     }
 }
 

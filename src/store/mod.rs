@@ -32,6 +32,7 @@ pub mod esim;
 pub mod esim_orders;
 mod feed;
 mod head;
+pub mod held;
 pub mod history;
 pub mod idempotency;
 mod insert;

@@ -14,6 +14,14 @@ pub const CALL_REVENUE: i64 = 2;
 pub const RESOLD_CALLS: i64 = 3;
 /// What retail credit that resellers give is taken from: their promise to their clients, no money of the operator's.
 pub const RESELLER_CREDIT: i64 = 4;
+/// What the top of each chain pays for messages: the operator's revenue.
+pub const MESSAGE_REVENUE: i64 = 5;
+/// What the lower payers of a message's chain pay, as [`RESOLD_CALLS`] of a call's.
+pub const RESOLD_MESSAGES: i64 = 6;
+/// What the top of each chain pays for data packages: the operator's revenue.
+pub const PACKAGE_REVENUE: i64 = 7;
+/// What the lower payers of a package's chain pay, as [`RESOLD_CALLS`] of a call's.
+pub const RESOLD_PACKAGES: i64 = 8;
 /// Account ids up to this one are the house's own; wallets have higher ones.
 pub const LAST_SYSTEM_ACCOUNT: i64 = 99;
 

@@ -188,7 +188,7 @@ pub struct Unsettled {
 }
 
 /// The locked wallets of a chain.
-type Locked<'a> = [Option<Guard<'a, State>>; MAX_PAYERS];
+pub(super) type Locked<'a> = [Option<Guard<'a, State>>; MAX_PAYERS];
 
 const NONE_LOCKED: Locked<'static> = [const { None }; MAX_PAYERS];
 
@@ -366,7 +366,7 @@ impl<'a> Chain<'a> {
         self.settle(holds, charges, &[Day::default(); MAX_PAYERS]).map(|_| ())
     }
 
-    fn lock(&self) -> Locked<'a> {
+    pub(super) fn lock(&self) -> Locked<'a> {
         let mut locked: Locked<'a> = NONE_LOCKED;
         for (place, wallet) in locked.iter_mut().zip(self.wallets()) {
             *place = Some(wallet.lock());

@@ -21,7 +21,7 @@ pub struct Snapshot {
     pub balance: Money,
     /// How far the balance may go below zero.
     pub credit_limit: Money,
-    /// Set aside for calls.
+    /// Set aside for calls, messages and purchases.
     pub held: Money,
     /// Balance + credit limit − held; what does not fit in an amount counts as the nearest that does.
     pub available: Money,
@@ -232,9 +232,9 @@ impl State {
         debug_assert!(self.available() >= 0, "a hold is at most what is available");
     }
 
-    /// Holds more for a call that runs. `held` comes from [`held_with`](Self::held_with) under the same lock.
+    /// Holds more. `held` comes from [`held_with`](Self::held_with) under the same lock.
     pub(super) fn hold_more(&mut self, held: Money) {
-        debug_assert!(held >= self.held, "a hold is only made longer");
+        debug_assert!(held >= self.held, "a hold is only made larger");
         self.held = held;
     }
 
@@ -260,9 +260,14 @@ impl State {
 
     /// Ends a call. The settling comes from [`settling`](Self::settling) under the same lock.
     pub(super) fn settle(&mut self, settling: Settling, charge: Money, day: Day) {
+        self.calls = self.calls.saturating_sub(1);
+        self.charge(settling, charge, day);
+    }
+
+    /// Replaces a hold by a charge. The settling comes from [`settling`](Self::settling) under the same lock.
+    pub(super) fn charge(&mut self, settling: Settling, charge: Money, day: Day) {
         self.balance = settling.balance;
         self.held = settling.held;
-        self.calls = self.calls.saturating_sub(1);
         if settling.overdraw > Money::ZERO {
             self.overdraws = self.overdraws.saturating_add(1);
             self.overdrawn = self.overdrawn.checked_add(settling.overdraw).unwrap_or(Money::MAX);

@@ -133,7 +133,12 @@ impl TestApp {
             let book = self.desk.store.balance(id, "EUR").await.unwrap().money().unwrap();
             assert_eq!(wallet.balance, book, "wallet and book of {}", account.login);
             if self.calls.open_calls() == 0 {
-                assert_eq!(wallet.held.nanos(), 0, "{} holds nothing without a call", account.login);
+                let held = self.desk.store.held_of(id).await.unwrap();
+                assert_eq!(
+                    wallet.held, held,
+                    "without a call {} holds what the book sets aside",
+                    account.login
+                );
             }
         }
         let journalled = self.desk.store.open_calls().await.unwrap();

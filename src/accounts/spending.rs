@@ -1,0 +1,306 @@
+//! Credit that is spent without a call: set aside before somebody else is asked for a thing, charged when he gives it,
+//! given back when he refuses.
+//!
+//! What is set aside stands in the book, in the transaction that writes what it is for; wallets in memory follow the book,
+//! and are found again from it by the next process. So a crash at any moment leaves the thing with its credit set aside, or
+//! neither.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tollgate_rating::Money;
+use tollgate_rating::credit::{Chain, ChainError, Day, MAX_PAYERS, RefusalReason};
+
+use super::directory::Account;
+use crate::app::desk::{Desk, DeskError};
+use crate::ledger::{
+    Fence, MESSAGE_REVENUE, PACKAGE_REVENUE, Posting, PostingLine, RESOLD_MESSAGES, RESOLD_PACKAGES,
+    Reference,
+};
+use crate::store::{Reserved, StoreError, Tx};
+
+/// The wait between two questions whether a commit arrived.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// What credit is spent on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spending {
+    /// Messages.
+    Sms,
+    /// Data packages.
+    Esim,
+}
+
+impl Spending {
+    /// The kind of its postings.
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Sms => "sms",
+            Self::Esim => "esim",
+        }
+    }
+
+    /// Who gets what the top of a chain pays, and what those below it pay.
+    const fn revenue(self) -> (i64, i64) {
+        match self {
+            Self::Sms => (MESSAGE_REVENUE, RESOLD_MESSAGES),
+            Self::Esim => (PACKAGE_REVENUE, RESOLD_PACKAGES),
+        }
+    }
+}
+
+/// What one payer pays.
+#[derive(Clone, Debug)]
+pub struct Share {
+    /// Who.
+    pub account: Arc<Account>,
+    /// How much; never negative.
+    pub amount: Money,
+}
+
+/// What is written in the transaction that sets aside, charges or gives back.
+pub trait Record: Sync {
+    /// Why it may not be written; then nothing happens.
+    type Refused: Send + std::fmt::Debug;
+
+    /// Writes it. `tx_id` is the transaction of the book that charges; none where nothing is charged, because nothing is
+    /// due, or not yet, or not any more. It may be run again after a failure: what it wrote then is gone.
+    fn write(
+        &self,
+        tx: &mut Tx,
+        tx_id: Option<i64>,
+    ) -> impl Future<Output = Result<Result<(), Self::Refused>, StoreError>> + Send;
+
+    /// Whether it is written, asked when the answer of a commit was lost. No other writer is under way meanwhile.
+    fn is_written(&self, tx: &mut Tx) -> impl Future<Output = Result<bool, StoreError>> + Send;
+}
+
+/// Why nothing was set aside, charged or given back.
+#[derive(Debug, thiserror::Error)]
+pub enum SpendError<R> {
+    /// A payer has less than it would have to pay.
+    #[error("account {account_id}: {reason}")]
+    Short {
+        /// Which.
+        account_id: i64,
+        /// Whether it is the one who asked, or one above.
+        payer_index: usize,
+        /// No credit, or the day's spending limit.
+        reason: RefusalReason,
+    },
+    /// The payers are no chain.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// Its record was refused.
+    #[error("refused: {0:?}")]
+    Refused(R),
+    /// The database is away, or the wallets are another process's.
+    #[error(transparent)]
+    Desk(#[from] DeskError),
+}
+
+impl<R> From<StoreError> for SpendError<R> {
+    fn from(error: StoreError) -> Self {
+        Self::Desk(error.into())
+    }
+}
+
+/// Sets credit aside of every payer, or of none, and writes what it is for. On return both are durable.
+pub async fn set_aside<R: Record>(
+    desk: &Desk,
+    spending: Spending,
+    reference: &str,
+    shares: &[Share],
+    record: &R,
+) -> Result<(), SpendError<R::Refused>> {
+    hold_in_memory(desk, shares).await?;
+    let held = amounts(shares);
+    let written = write(desk, record, async |tx| {
+        let rows: Vec<(i64, Money)> = shares.iter().map(|share| (share.account.id, share.amount)).collect();
+        tx.hold_credit(reference, spending.kind(), &rows, desk.clock.now()).await?;
+        Ok(None)
+    })
+    .await;
+    if written.is_err() {
+        follow(desk, shares, &held, &vec![Money::ZERO; shares.len()]).await;
+    }
+    look_at(desk, shares).await;
+    written
+}
+
+/// Charges all that is set aside under a name, and writes what has become of what it is for.
+pub async fn charge<R: Record>(
+    desk: &Desk,
+    spending: Spending,
+    reference: &str,
+    shares: &[Share],
+    note: &str,
+    record: &R,
+) -> Result<(), SpendError<R::Refused>> {
+    let held = amounts(shares);
+    let posting = posting(desk, spending, reference, shares, note);
+    write(desk, record, async |tx| {
+        take(tx, reference, &held).await?;
+        match &posting {
+            None => Ok(None),
+            Some(posting) => match tx.post(posting, desk.clock.now()).await? {
+                Ok(posted) if !posted.duplicate => Ok(Some(posted.tx_id)),
+                Ok(_) => Err(StoreError::Inconsistent {
+                    table: "posting_references",
+                    reason: format!("{reference} was charged before"),
+                }),
+                Err(refusal) => {
+                    Err(StoreError::Inconsistent { table: "entries", reason: refusal.to_string() })
+                }
+            },
+        }
+    })
+    .await?;
+    follow(desk, shares, &held, &held).await;
+    look_at(desk, shares).await;
+    Ok(())
+}
+
+/// Gives back all that is set aside under a name, and writes what has become of what it was for.
+pub async fn give_back<R: Record>(
+    desk: &Desk,
+    reference: &str,
+    shares: &[Share],
+    record: &R,
+) -> Result<(), SpendError<R::Refused>> {
+    let held = amounts(shares);
+    write(desk, record, async |tx| take(tx, reference, &held).await.map(|()| None)).await?;
+    follow(desk, shares, &held, &vec![Money::ZERO; shares.len()]).await;
+    Ok(())
+}
+
+/// Takes what is set aside under a name; less than that is a broken book.
+pub async fn take(tx: &mut Tx, reference: &str, amounts: &[Money]) -> Result<(), StoreError> {
+    if tx.take_held(reference, amounts).await? {
+        return Ok(());
+    }
+    let reason = format!("less is set aside for {reference} than it takes");
+    Err(StoreError::Inconsistent { table: "held_credit", reason })
+}
+
+/// What the shares are, in order.
+pub fn amounts(shares: &[Share]) -> Vec<Money> {
+    shares.iter().map(|share| share.amount).collect()
+}
+
+/// The entries of a charge: each payer's share, and who gets it. None where nothing is due.
+pub fn posting(
+    desk: &Desk,
+    spending: Spending,
+    reference: &str,
+    shares: &[Share],
+    note: &str,
+) -> Option<Posting> {
+    let (top, below) = spending.revenue();
+    let mut lines = Vec::with_capacity(shares.len() * 2);
+    for (position, share) in (1..).zip(shares) {
+        if let Some(taken) = share.amount.checked_neg()
+            && share.amount != Money::ZERO
+        {
+            let collected = if position == shares.len() { top } else { below };
+            lines.push(PostingLine::new(share.account.id, taken));
+            lines.push(PostingLine::new(collected, share.amount));
+        }
+    }
+    (!lines.is_empty()).then(|| Posting {
+        kind: spending.kind().to_owned(),
+        lines,
+        currency: desk.currency().to_owned(),
+        reference: Some(Reference { scope: 0, text: reference.to_owned() }),
+        note: Some(note.to_owned()),
+        fence: Fence::Owner { epoch: desk.ownership.epoch() },
+    })
+}
+
+/// Takes credit aside in the wallets; the book follows. Whoever does it sees to it that it is given back where the book
+/// does not.
+pub async fn hold_in_memory<R>(desk: &Desk, shares: &[Share]) -> Result<(), SpendError<R>> {
+    desk.ledger().await?;
+    let days = days(desk, shares).await?;
+    let wallets: Vec<_> = shares.iter().map(|share| &share.account.wallet).collect();
+    let refused = Chain::new(&wallets)?.set_aside(&amounts(shares), &days).err();
+    match refused {
+        None => Ok(()),
+        Some(refusal) => Err(SpendError::Short {
+            account_id: shares.get(refusal.payer_index).map_or(0, |share| share.account.id),
+            payer_index: refusal.payer_index,
+            reason: refusal.reason,
+        }),
+    }
+}
+
+/// Lets the wallets follow the book: what was set aside is charged or given back.
+pub async fn follow(desk: &Desk, shares: &[Share], held: &[Money], charges: &[Money]) {
+    let wallets: Vec<_> = shares.iter().map(|share| &share.account.wallet).collect();
+    let days = days(desk, shares).await.unwrap_or_default();
+    let followed = Chain::new(&wallets)
+        .map_err(|error| error.to_string())
+        .and_then(|chain| chain.take_aside(held, charges, &days).map_err(|error| error.to_string()));
+    if let Err(error) = followed {
+        tracing::error!(%error, "wallets in memory are not as the book");
+    }
+}
+
+/// Tells the purses that wallets have changed: a threshold may have been crossed.
+pub async fn look_at(desk: &Desk, shares: &[Share]) {
+    if let Ok(calls) = desk.live().await {
+        shares.iter().for_each(|share| calls.directory.purses().look_at(&share.account));
+    }
+}
+
+/// The present spending day of each payer, in its plan's zone.
+async fn days(desk: &Desk, shares: &[Share]) -> Result<[Day; MAX_PAYERS], DeskError> {
+    let catalog = desk.live().await?.catalog.snapshot();
+    let now: Timestamp = desk.clock.now();
+    let mut days = [Day::default(); MAX_PAYERS];
+    for (day, share) in days.iter_mut().zip(shares) {
+        if let Some(plan) = catalog.plan(share.account.settings().plan_id) {
+            *day = Day(plan.day(now));
+        }
+    }
+    Ok(days)
+}
+
+/// Writes in one transaction what `money` does and the record, under the present ownership. Where the commit's answer is
+/// lost it asks until it is known: nothing here ends with "perhaps".
+async fn write<R: Record>(
+    desk: &Desk,
+    record: &R,
+    money: impl AsyncFn(&mut Tx) -> Result<Option<i64>, StoreError>,
+) -> Result<(), SpendError<R::Refused>> {
+    let mut tx = desk.store.begin().await?;
+    tx.reserve_ids(Reserved::default()).await?;
+    tx.require_epoch(desk.ownership.epoch()).await?;
+    let tx_id = money(&mut tx).await?;
+    if let Err(refused) = record.write(&mut tx, tx_id).await? {
+        tx.rollback().await?;
+        return Err(SpendError::Refused(refused));
+    }
+    let Err(error) = tx.commit().await else { return Ok(()) };
+    tracing::warn!(%error, "it is asked whether a commit arrived");
+    if until_known(desk, async |tx| record.is_written(tx).await).await { Ok(()) } else { Err(error.into()) }
+}
+
+/// Asks the book whether something is written, until it answers. No other writer is under way while it is asked.
+pub async fn until_known(desk: &Desk, is_written: impl AsyncFn(&mut Tx) -> Result<bool, StoreError>) -> bool {
+    loop {
+        tokio::time::sleep(RETRY).await;
+        let asked = async {
+            let mut tx = desk.store.begin().await?;
+            tx.reserve_ids(Reserved::default()).await?;
+            let is_written = is_written(&mut tx).await?;
+            tx.rollback().await?;
+            Ok::<bool, StoreError>(is_written)
+        };
+        match asked.await {
+            Ok(is_written) => return is_written,
+            Err(error) => tracing::debug!(%error, "it is not known yet whether a commit arrived"),
+        }
+    }
+}
