@@ -440,6 +440,11 @@ impl Config {
         self.ledger.spool_dir.clone().unwrap_or_else(|| self.beside_the_database("spool"))
     }
 
+    /// Where a simulator inside of this process keeps its orders: beside an SQLite database, else in memory alone.
+    pub fn simulator_record(&self) -> Option<PathBuf> {
+        self.database.url.starts_with("sqlite://").then(|| self.beside_the_database("esim-simulator"))
+    }
+
     /// `tollgate.EXTENSION`, named for and beside an SQLite database.
     fn beside_the_database(&self, extension: &str) -> PathBuf {
         match self.database.url.strip_prefix("sqlite://") {

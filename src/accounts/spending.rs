@@ -116,12 +116,8 @@ pub async fn set_aside<R: Record>(
 ) -> Result<(), SpendError<R::Refused>> {
     hold_in_memory(desk, shares).await?;
     let held = amounts(shares);
-    let written = write(desk, record, async |tx| {
-        let rows: Vec<(i64, Money)> = shares.iter().map(|share| (share.account.id, share.amount)).collect();
-        tx.hold_credit(reference, spending.kind(), &rows, desk.clock.now()).await?;
-        Ok(None)
-    })
-    .await;
+    let rows = shares.iter().map(|share| (share.account.id, share.amount)).collect();
+    let written = write(desk, record, &Step::SetAside { reference, kind: spending.kind(), rows }).await;
     if written.is_err() {
         follow(desk, shares, &held, &vec![Money::ZERO; shares.len()]).await;
     }
@@ -140,23 +136,7 @@ pub async fn charge<R: Record>(
 ) -> Result<(), SpendError<R::Refused>> {
     let held = amounts(shares);
     let posting = posting(desk, spending, reference, shares, note);
-    write(desk, record, async |tx| {
-        take(tx, reference, &held).await?;
-        match &posting {
-            None => Ok(None),
-            Some(posting) => match tx.post(posting, desk.clock.now()).await? {
-                Ok(posted) if !posted.duplicate => Ok(Some(posted.tx_id)),
-                Ok(_) => Err(StoreError::Inconsistent {
-                    table: "posting_references",
-                    reason: format!("{reference} was charged before"),
-                }),
-                Err(refusal) => {
-                    Err(StoreError::Inconsistent { table: "entries", reason: refusal.to_string() })
-                }
-            },
-        }
-    })
-    .await?;
+    write(desk, record, &Step::Charge { reference, held: &held, posting }).await?;
     follow(desk, shares, &held, &held).await;
     look_at(desk, shares).await;
     Ok(())
@@ -170,7 +150,7 @@ pub async fn give_back<R: Record>(
     record: &R,
 ) -> Result<(), SpendError<R::Refused>> {
     let held = amounts(shares);
-    write(desk, record, async |tx| take(tx, reference, &held).await.map(|()| None)).await?;
+    write(desk, record, &Step::GiveBack { reference, held: &held }).await?;
     follow(desk, shares, &held, &vec![Money::ZERO; shares.len()]).await;
     Ok(())
 }
@@ -267,34 +247,71 @@ async fn days(desk: &Desk, shares: &[Share]) -> Result<[Day; MAX_PAYERS], DeskEr
     Ok(days)
 }
 
-/// Writes in one transaction what `money` does and the record, under the present ownership. Where the commit's answer is
+/// What a transaction does to the money. No closure: a future made by one cannot be known to move between threads.
+enum Step<'a> {
+    SetAside { reference: &'a str, kind: &'static str, rows: Vec<(i64, Money)> },
+    Charge { reference: &'a str, held: &'a [Money], posting: Option<Posting> },
+    GiveBack { reference: &'a str, held: &'a [Money] },
+}
+
+impl Step<'_> {
+    /// Writes it; the transaction of the book, where one charges.
+    async fn write(&self, tx: &mut Tx, now: Timestamp) -> Result<Option<i64>, StoreError> {
+        match self {
+            Self::SetAside { reference, kind, rows } => {
+                tx.hold_credit(reference, kind, rows, now).await?;
+                Ok(None)
+            }
+            Self::GiveBack { reference, held } => {
+                take(tx, reference, held).await?;
+                Ok(None)
+            }
+            Self::Charge { reference, held, posting } => {
+                take(tx, reference, held).await?;
+                let Some(posting) = posting else { return Ok(None) };
+                match tx.post(posting, now).await? {
+                    Ok(posted) if !posted.duplicate => Ok(Some(posted.tx_id)),
+                    Ok(_) => Err(StoreError::Inconsistent {
+                        table: "posting_references",
+                        reason: format!("{reference} was charged before"),
+                    }),
+                    Err(refusal) => {
+                        Err(StoreError::Inconsistent { table: "entries", reason: refusal.to_string() })
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Writes in one transaction what a step does and the record, under the present ownership. Where the commit's answer is
 /// lost it asks until it is known: nothing here ends with "perhaps".
 async fn write<R: Record>(
     desk: &Desk,
     record: &R,
-    money: impl AsyncFn(&mut Tx) -> Result<Option<i64>, StoreError>,
+    step: &Step<'_>,
 ) -> Result<(), SpendError<R::Refused>> {
     let mut tx = desk.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
     tx.require_epoch(desk.ownership.epoch()).await?;
-    let tx_id = money(&mut tx).await?;
+    let tx_id = step.write(&mut tx, desk.clock.now()).await?;
     if let Err(refused) = record.write(&mut tx, tx_id).await? {
         tx.rollback().await?;
         return Err(SpendError::Refused(refused));
     }
     let Err(error) = tx.commit().await else { return Ok(()) };
     tracing::warn!(%error, "it is asked whether a commit arrived");
-    if until_known(desk, async |tx| record.is_written(tx).await).await { Ok(()) } else { Err(error.into()) }
+    if until_known(desk, record).await { Ok(()) } else { Err(error.into()) }
 }
 
-/// Asks the book whether something is written, until it answers. No other writer is under way while it is asked.
-pub async fn until_known(desk: &Desk, is_written: impl AsyncFn(&mut Tx) -> Result<bool, StoreError>) -> bool {
+/// Asks the book whether a record is written, until it answers. No other writer is under way while it is asked.
+pub async fn until_known<R: Record>(desk: &Desk, record: &R) -> bool {
     loop {
         tokio::time::sleep(RETRY).await;
         let asked = async {
             let mut tx = desk.store.begin().await?;
             tx.reserve_ids(Reserved::default()).await?;
-            let is_written = is_written(&mut tx).await?;
+            let is_written = record.is_written(&mut tx).await?;
             tx.rollback().await?;
             Ok::<bool, StoreError>(is_written)
         };

@@ -25,6 +25,7 @@ use crate::catalog::Catalog;
 use crate::cli;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Reserve};
+use crate::esim;
 use crate::internal::metrics::render_spool;
 use crate::internal::server::{Backend, BoxFuture};
 use crate::internal::{self, CommandAnswer, CommandRequest, LinkView, ServersView};
@@ -209,6 +210,7 @@ impl Node {
             &stop,
             find_out(Arc::clone(&desk), stop.clone()),
         );
+        spawn_until(&mut tasks, "the eSIM worker", &stop, esim::worker::run(Arc::clone(&desk), stop.clone()));
         tasks.spawn(notify::watchdog(stop.clone()));
         Ok(Self { desk, calls, fastagi: fastagi_at, internal: internal_at, http: http_at, stop, tasks })
     }

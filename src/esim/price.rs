@@ -33,6 +33,9 @@ pub enum Unsold {
     /// Its price is below what it costs whoever sells it.
     #[error("its price is below its cost, which was not allowed (tollgate esim price … --allow-loss)")]
     BelowCost,
+    /// Its cost comes to nothing at this exchange rate, which must be a wrong one.
+    #[error("its cost comes to nothing at the exchange rate in force")]
+    Nothing,
     /// Its price is no amount.
     #[error("its price is too large")]
     TooLarge,
@@ -92,6 +95,9 @@ pub fn prices(price_e4: i64, rate: Option<Rate>, markups: Markups, fixed: Option
         Some(fixed) => Ok(fixed),
         None => markup.apply(cost).and_then(rounded_up).ok_or(Unsold::TooLarge),
     };
+    if cost == Money::ZERO {
+        return Err(Unsold::Nothing);
+    }
     let reseller = price(fixed.and_then(|fixed| fixed.reseller), markups.reseller)?;
     let client = price(fixed.and_then(|fixed| fixed.client), markups.client)?;
     let loss_is_allowed = fixed.is_some_and(|fixed| fixed.allow_loss);

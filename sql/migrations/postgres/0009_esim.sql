@@ -23,8 +23,8 @@ CREATE TABLE esim_packages (
 -- Prices that the operator has fixed; in nano-units of the wallets' currency.
 CREATE TABLE esim_prices (
   package_code TEXT PRIMARY KEY REFERENCES esim_packages (code),
-  client_price BIGINT CHECK (client_price >= 0),
-  reseller_price BIGINT CHECK (reseller_price >= 0),
+  client_price BIGINT CHECK (client_price > 0),
+  reseller_price BIGINT CHECK (reseller_price > 0),
   -- 1: it may be sold below its cost.
   allow_loss BIGINT NOT NULL CHECK (allow_loss IN (0, 1)),
   set_at_us BIGINT NOT NULL,
@@ -39,9 +39,9 @@ CREATE TABLE esim_orders (
   package_code TEXT NOT NULL REFERENCES esim_packages (code),
   package_name TEXT NOT NULL,
   -- What the buyer pays.
-  price BIGINT NOT NULL CHECK (price >= 0),
+  price BIGINT NOT NULL CHECK (price > 0),
   -- What each reseller above the buyer pays.
-  wholesale BIGINT NOT NULL CHECK (wholesale >= 0),
+  wholesale BIGINT NOT NULL CHECK (wholesale > 0),
   currency TEXT NOT NULL,
   -- What the upstream was told that it costs.
   cost_e4 BIGINT NOT NULL,
