@@ -129,21 +129,34 @@ impl Snapshot {
 
     /// What a package costs everybody.
     pub fn prices(&self, package: &Package, rates: &Rates, markups: Markups) -> Result<Prices, Unsold> {
+        self.prices_with(package, rates, markups, self.fixed(&package.row.code))
+    }
+
+    /// What it would cost with other fixed prices than its own.
+    pub fn prices_with(
+        &self,
+        package: &Package,
+        rates: &Rates,
+        markups: Markups,
+        fixed: Option<&EsimPrice>,
+    ) -> Result<Prices, Unsold> {
         if !package.is_listed() {
             return Err(Unsold::Gone);
         }
-        let rate = rates.of(&package.row.currency)?;
-        prices(package.row.price_e4, rate, markups, self.fixed.get(&package.row.code))
+        prices(package.row.price_e4, rates.of(&package.row.currency)?, markups, fixed)
+    }
+
+    /// The packages that have all of the words of `q`, by code; those that are not listed any more too.
+    pub fn matching(&self, q: &str) -> impl Iterator<Item = &Package> {
+        let words: Vec<String> = q.split_whitespace().take(MAX_WORDS).map(str::to_lowercase).collect();
+        self.packages.values().filter(move |package| package.matches(&words))
     }
 
     /// The packages that a kind of account can buy and that have all of the words of `q`, the cheapest first; of one price
     /// by code.
     pub fn search(&self, q: &str, kind: Kind, rates: &Rates, markups: Markups) -> Vec<(&Package, Money)> {
-        let words: Vec<String> = q.split_whitespace().take(MAX_WORDS).map(str::to_lowercase).collect();
         let mut found: Vec<(&Package, Money)> = self
-            .packages
-            .values()
-            .filter(|package| package.is_listed() && package.matches(&words))
+            .matching(q)
             .filter_map(|package| {
                 let price = self.prices(package, rates, markups).and_then(|prices| prices.of(kind)).ok()?;
                 Some((package, price))
