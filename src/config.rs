@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-pub use self::esim::{Esim, EsimKind};
 pub use self::api::{Api, Callerid, CalleridPolicy, Http, UnknownFields, Webphone};
+pub use self::esim::{Esim, EsimKind};
 use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 

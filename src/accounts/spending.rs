@@ -286,11 +286,7 @@ impl Step<'_> {
 
 /// Writes in one transaction what a step does and the record, under the present ownership. Where the commit's answer is
 /// lost it asks until it is known: nothing here ends with "perhaps".
-async fn write<R: Record>(
-    desk: &Desk,
-    record: &R,
-    step: &Step<'_>,
-) -> Result<(), SpendError<R::Refused>> {
+async fn write<R: Record>(desk: &Desk, record: &R, step: &Step<'_>) -> Result<(), SpendError<R::Refused>> {
     let mut tx = desk.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
     tx.require_epoch(desk.ownership.epoch()).await?;

@@ -15,9 +15,9 @@ use crate::app::desk::Desk;
 use crate::catalog::Catalog;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, EsimKind};
+use crate::esim::price::Unsold;
 use crate::internal::{LinkView, ServersView};
 use crate::ledger::spool::{Look, look};
-use crate::esim::price::Unsold;
 use crate::peers::rows::{CHALLENGED_PBX, MANY_ADDRESSES};
 use crate::secrets::random_below;
 
@@ -272,7 +272,8 @@ async fn peers(desk: &Desk, findings: &mut Findings) {
 async fn esim(desk: &Desk, findings: &mut Findings) {
     let config = &desk.config.esim;
     let now = desk.clock.now();
-    let since = now.checked_sub(jiff::SignedDuration::from_mins(i64::from(config.stuck_minutes))).unwrap_or(now);
+    let since =
+        now.checked_sub(jiff::SignedDuration::from_mins(i64::from(config.stuck_minutes))).unwrap_or(now);
     match desk.store.esim_orders_stuck(since).await {
         Ok(0) => {}
         Ok(count) => findings.wrong(format!(
@@ -286,11 +287,14 @@ async fn esim(desk: &Desk, findings: &mut Findings) {
         EsimKind::Simulator => findings.warn("eSIMs are simulated (esim.kind): nothing real is sold"),
         EsimKind::Esimaccess => {
             if config.url.starts_with("http://") {
-                findings.warn("esim.url is spoken to without TLS: who listens on the way has the access code");
+                findings
+                    .warn("esim.url is spoken to without TLS: who listens on the way has the access code");
             }
             match desk.esim.upstream(&desk.config, &desk.clock).await {
                 Ok(upstream) => match upstream.balance().await {
-                    Ok(balance) if balance > 0 => findings.good("the eSIM upstream answers, and we have credit there"),
+                    Ok(balance) if balance > 0 => {
+                        findings.good("the eSIM upstream answers, and we have credit there")
+                    }
                     Ok(_) => findings.wrong("the eSIM upstream answers, and our balance there is out"),
                     Err(error) => findings.wrong(format!("eSIM: {error}")),
                 },
@@ -298,7 +302,8 @@ async fn esim(desk: &Desk, findings: &mut Findings) {
             }
         }
     }
-    let (Ok(snapshot), Ok(rates)) = (desk.esim.snapshot(&desk.store).await, crate::esim::rates(desk).await) else {
+    let (Ok(snapshot), Ok(rates)) = (desk.esim.snapshot(&desk.store).await, crate::esim::rates(desk).await)
+    else {
         findings.wrong("the eSIM catalogue cannot be read");
         return;
     };
@@ -320,7 +325,8 @@ async fn esim(desk: &Desk, findings: &mut Findings) {
     if sold > 0 {
         findings.good(format!("{sold} eSIM packages are sold"));
     } else if without_rate == 0 {
-        findings.warn("the eSIM catalogue is empty: it is read when the server starts, or by tollgate esim sync");
+        findings
+            .warn("the eSIM catalogue is empty: it is read when the server starts, or by tollgate esim sync");
     }
 }
 

@@ -319,12 +319,11 @@ async fn give_up(desk: &Desk, id: i64) -> Outcome {
     let ended = orders::give_up(desk, id).await.map_err(|error| Failure::new("failed", error.to_string()))?;
     match ended {
         None => Err(Failure::new("not_found", format!("there is no order {id}"))),
-        Some(order) if order.status == EsimStatus::Failed => {
-            Ok(Answer::new(order_json(desk, &order), format!("order {id} has failed; what was held is given back")))
-        }
-        Some(order) => {
-            Err(Failure::new("not_pending", format!("order {id} is {}", order.status.as_str())))
-        }
+        Some(order) if order.status == EsimStatus::Failed => Ok(Answer::new(
+            order_json(desk, &order),
+            format!("order {id} has failed; what was held is given back"),
+        )),
+        Some(order) => Err(Failure::new("not_pending", format!("order {id} is {}", order.status.as_str()))),
     }
 }
 

@@ -76,9 +76,11 @@ impl Esim {
     pub(super) fn check(&self) -> Result<(), String> {
         let (reseller, client) = self.markups()?;
         if client.millionths() < reseller.millionths() {
-            return Err("esim.client_markup_percent is below esim.reseller_markup_percent: resellers would lose \
+            return Err(
+                "esim.client_markup_percent is below esim.reseller_markup_percent: resellers would lose \
                         with every eSIM"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         if !(1..=8_760).contains(&self.sync_hours) {
             return Err("esim.sync_hours must be 1 to 8760".to_owned());
@@ -101,7 +103,9 @@ impl Esim {
                 || token.len() > 128
                 || !token.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)))
         {
-            return Err("esim.webhook_token must be 16 to 128 letters, digits, - and _: it is a password".to_owned());
+            return Err(
+                "esim.webhook_token must be 16 to 128 letters, digits, - and _: it is a password".to_owned()
+            );
         }
         Ok(())
     }

@@ -35,8 +35,7 @@ impl Package {
     fn new(row: EsimPackageRow) -> Self {
         // Written by this program; what cannot be read back is only not shown.
         let coverage: Vec<Country> = serde_json::from_str(&row.coverage).unwrap_or_default();
-        let mut words =
-            [row.name.as_str(), &row.code, &row.slug, &row.description].join("\n").to_lowercase();
+        let mut words = [row.name.as_str(), &row.code, &row.slug, &row.description].join("\n").to_lowercase();
         for country in &coverage {
             words.push('\n');
             words.push_str(&country.name.to_lowercase());
@@ -260,10 +259,10 @@ mod tests {
 
     #[test]
     fn every_word_must_match_a_name_a_code_or_a_country() {
-        let europe = package("P2CYMUS93", "Europe (35 areas) 1GB 7Days", &[("DE", "Germany"), ("FR", "France")]);
-        let finds = |q: &str| {
-            europe.matches(&q.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>())
-        };
+        let europe =
+            package("P2CYMUS93", "Europe (35 areas) 1GB 7Days", &[("DE", "Germany"), ("FR", "France")]);
+        let finds =
+            |q: &str| europe.matches(&q.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>());
         for q in ["", "Europe", "eUROPE 1gb", "germany", "p2cymus93", "eu-35_1_7", "fr", "Germany France"] {
             assert!(finds(q), "{q}");
         }

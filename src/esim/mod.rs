@@ -75,7 +75,11 @@ pub struct Esim {
 
 impl Esim {
     /// The way to the upstream, opened when first needed.
-    pub async fn upstream(&self, config: &Config, clock: &Arc<dyn Clock>) -> Result<&Upstream, UpstreamError> {
+    pub async fn upstream(
+        &self,
+        config: &Config,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<&Upstream, UpstreamError> {
         let way = self.way.get_or_try_init(|| open(config, clock)).await?;
         Ok(&way.upstream)
     }

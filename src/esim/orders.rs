@@ -2,6 +2,10 @@
 //! by which the same request is the same order. When the eSIM is there, hold becomes charge and the order gets it; when it is
 //! refused, hold and order end together. Whatever happens in between, the order lies in the store as pending with its
 //! credit held, and is asked for again under the same name: so it ends in one eSIM that is paid once, or in none.
+//!
+//! That stands on what the upstream documents, that a transaction id it has seen is the order it was, whatever would be
+//! refused to a new one. A refusal of the order is therefore final even where an earlier try had no answer; a refusal of
+//! the request itself (its header, signature or address) is not, because it is made before anybody looks at the id.
 
 use std::sync::Arc;
 

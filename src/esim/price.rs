@@ -85,7 +85,12 @@ fn rounded_up(amount: Money) -> Option<Money> {
 }
 
 /// What a package costs everybody, its cost being `price_e4` at `rate` (none where the currencies are one).
-pub fn prices(price_e4: i64, rate: Option<Rate>, markups: Markups, fixed: Option<&EsimPrice>) -> Result<Prices, Unsold> {
+pub fn prices(
+    price_e4: i64,
+    rate: Option<Rate>,
+    markups: Markups,
+    fixed: Option<&EsimPrice>,
+) -> Result<Prices, Unsold> {
     let cost = upstream_amount(price_e4).ok_or(Unsold::TooLarge)?;
     let cost = match rate {
         Some(rate) => rate.convert(cost).ok_or(Unsold::TooLarge)?,

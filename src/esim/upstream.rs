@@ -441,11 +441,9 @@ impl Upstream {
             let request_id = hex(&random_bytes::<16>());
             let access_code = self.access_code.to_str().unwrap_or_default();
             let signature = signature(secret, &timestamp, &request_id, access_code, body);
-            for (name, value) in [
-                ("rt-timestamp", timestamp),
-                ("rt-requestid", request_id),
-                ("rt-signature", signature),
-            ] {
+            for (name, value) in
+                [("rt-timestamp", timestamp), ("rt-requestid", request_id), ("rt-signature", signature)]
+            {
                 let value = HeaderValue::from_str(&value)
                     .map_err(|_| UpstreamError::NotReached("a header of ours is no header".to_owned()))?;
                 headers.push((HeaderName::from_static(name), value));
@@ -476,13 +474,8 @@ fn understood<T: DeserializeOwned>(body: &[u8]) -> Result<T, UpstreamError> {
             .map_err(|error| unknown(format!("an answer that is none: {error}")));
     }
     let code = envelope.error_code.unwrap_or_default().0;
-    let message: String = envelope
-        .error_msg
-        .unwrap_or_default()
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(MAX_TEXT)
-        .collect();
+    let message: String =
+        envelope.error_msg.unwrap_or_default().chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect();
     Err(match code.as_str() {
         "200010" => UpstreamError::NotYet,
         "200005" | "200006" | "200007" | "200008" | "200011" => UpstreamError::Refused { code, message },
@@ -501,7 +494,8 @@ fn listed(row: &str) -> Result<Listed, String> {
     let row: PackageRow = serde_json::from_str(row).map_err(|error| error.to_string())?;
     let PackageRow { package_code: code, name, price, volume, duration, .. } = row;
     let is_code = |text: &str| {
-        (1..=50).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        (1..=50).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
     };
     if !is_code(&code) {
         return Err(format!("{code:.60} is no code"));
@@ -509,11 +503,13 @@ fn listed(row: &str) -> Result<Listed, String> {
     if price.0 <= 0 || volume.0 < 0 || duration.0 <= 0 {
         return Err(format!("{code}: price, volume or duration is out of range"));
     }
-    let is_currency = row.currency_code.len() == 3 && row.currency_code.bytes().all(|b| b.is_ascii_uppercase());
+    let is_currency =
+        row.currency_code.len() == 3 && row.currency_code.bytes().all(|b| b.is_ascii_uppercase());
     if !is_currency {
         return Err(format!("{code}: its currency is none"));
     }
-    let plain = |text: String| -> String { text.chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect() };
+    let plain =
+        |text: String| -> String { text.chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect() };
     Ok(Listed {
         slug: plain(row.slug.unwrap_or_default()),
         name: plain(name),
@@ -560,7 +556,8 @@ mod tests {
             assert_eq!(read(&text), Ok("B23121220718406".to_owned()));
         }
         let refused = |code: &str| {
-            read(&format!(r#"{{"success":false,"errorCode":"{code}","errorMsg":"no","obj":null}}"#)).unwrap_err()
+            read(&format!(r#"{{"success":false,"errorCode":"{code}","errorMsg":"no","obj":null}}"#))
+                .unwrap_err()
         };
         assert_eq!(refused("200010"), UpstreamError::NotYet);
         for code in ["200005", "200007", "200011", "310241", "000103", "101003"] {

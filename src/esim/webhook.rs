@@ -18,7 +18,9 @@ fn names(body: &[u8]) -> Vec<String> {
     let fields = ["orderNo", "esimTranNo", "iccid"];
     let told = fields.into_iter().flat_map(|field| [&notice["content"][field], &notice[field]]);
     told.filter_map(Value::as_str)
-        .filter(|name| (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric()))
+        .filter(|name| {
+            (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric())
+        })
         .map(str::to_owned)
         .collect()
 }
@@ -50,7 +52,10 @@ mod tests {
                 r#"{"notifyType":"ESIM_STATUS","content":{"orderNo":"B1","esimTranNo":"2","iccid":"89","esimStatus":"IN_USE"}}"#,
                 &["B1", "2", "89"],
             ),
-            (r#"{"notifyType":"VALIDITY_USAGE","content":{"iccid":"894310817000000003","remain":1}}"#, &["894310817000000003"]),
+            (
+                r#"{"notifyType":"VALIDITY_USAGE","content":{"iccid":"894310817000000003","remain":1}}"#,
+                &["894310817000000003"],
+            ),
             (r#"{"notifyType":"CHECK_HEALTH","content":{"orderStatus":"Test"}}"#, &[]),
             (r#"{"content":null}"#, &[]),
             (r#"{"content":{"orderNo":["B1"]}}"#, &[]),

@@ -102,13 +102,16 @@ impl Due {
         };
         let at = At { at: Instant::now() + wait, looks: looks.saturating_add(1) };
         self.orders().entry(id).or_insert(at);
+        // Whoever waits for the next one may know of none yet.
+        self.woken.notify_one();
     }
 
     /// Takes the next one that is due.
     fn take(&self) -> Option<(i64, u32)> {
         let now = Instant::now();
         let mut orders = self.orders();
-        let (&id, &At { looks, .. }) = orders.iter().filter(|(_, due)| due.at <= now).min_by_key(|(_, due)| due.at)?;
+        let (&id, &At { looks, .. }) =
+            orders.iter().filter(|(_, due)| due.at <= now).min_by_key(|(_, due)| due.at)?;
         orders.remove(&id);
         Some((id, looks))
     }

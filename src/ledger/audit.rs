@@ -81,7 +81,13 @@ pub(super) struct Audit {
 
 impl Audit {
     /// Notes a difference.
-    pub(super) fn differs(&mut self, kind: &'static str, subject: String, expected: &dyn Display, found: &dyn Display) {
+    pub(super) fn differs(
+        &mut self,
+        kind: &'static str,
+        subject: String,
+        expected: &dyn Display,
+        found: &dyn Display,
+    ) {
         if self.report.differences.len() >= NAMED_DIFFERENCES {
             self.report.more_differences += 1;
             return;

@@ -244,8 +244,7 @@ impl Tx {
 
     /// Where an order is, as this transaction sees it.
     pub async fn esim_order_status(&mut self, id: i64) -> Result<Option<EsimStatus>, StoreError> {
-        let row: Option<(String,)> =
-            on!(self, c => sqlx::query_as(STATUS).bind(id).fetch_optional(c).await)?;
+        let row: Option<(String,)> = on!(self, c => sqlx::query_as(STATUS).bind(id).fetch_optional(c).await)?;
         Ok(row.and_then(|(status,)| EsimStatus::parse(&status)))
     }
 
@@ -380,7 +379,11 @@ impl Store {
     }
 
     /// eSIMs that live and were not asked about since a moment, the longest ago first.
-    pub async fn esim_orders_stale(&self, since: Timestamp, limit: i64) -> Result<Vec<EsimOrder>, StoreError> {
+    pub async fn esim_orders_stale(
+        &self,
+        since: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<EsimOrder>, StoreError> {
         let mut reader = self.reader().await?;
         let rows: Vec<OrderRow> = on!(&mut reader, c => sqlx::query_as(STALE)
             .bind(to_micros(since)).bind(limit).fetch_all(c).await)?;

@@ -35,8 +35,10 @@ impl Endpoint for SyncOrder {
     type Answer = Answer;
 
     async fn handle(call: Call, query: Query, _: NoBody) -> Result<Answer, ApiError> {
-        let id: i64 =
-            query.order_id.parse().map_err(|_| ApiError::bad_field("order_id", "a whole number is needed"))?;
+        let id: i64 = query
+            .order_id
+            .parse()
+            .map_err(|_| ApiError::bad_field("order_id", "a whole number is needed"))?;
         own(&call, id).await?;
         if call.desk().config.esim.is_on() {
             worker::ask_now(&call.api.desk, id).await;

@@ -6,7 +6,11 @@ use sha2::{Digest as _, Sha256};
 const COUNTRIES: &str = include_str!("countries.txt");
 /// Regions: code, name, their countries.
 const REGIONS: [(&str, &str, &str); 8] = [
-    ("EU-35", "Europe (35 areas)", "AT,BE,BG,CH,CY,CZ,DE,DK,EE,ES,FI,FR,GB,GR,HR,HU,IE,IS,IT,LI,LT,LU,LV,MT,NL,NO,PL,PT,RO,RS,SE,SI,SK,TR,UA"),
+    (
+        "EU-35",
+        "Europe (35 areas)",
+        "AT,BE,BG,CH,CY,CZ,DE,DK,EE,ES,FI,FR,GB,GR,HR,HU,IE,IS,IT,LI,LT,LU,LV,MT,NL,NO,PL,PT,RO,RS,SE,SI,SK,TR,UA",
+    ),
     ("AS-12", "Asia (12 areas)", "CN,HK,ID,JP,KR,MO,MY,PH,SG,TH,TW,VN"),
     ("NA-3", "North America (3 areas)", "CA,MX,US"),
     ("SA-10", "South America (10 areas)", "AR,BO,BR,CL,CO,EC,PE,PY,UY,VE"),
@@ -17,8 +21,26 @@ const REGIONS: [(&str, &str, &str); 8] = [
 ];
 /// Volumes in MB and days; each country and region has all of them.
 const SHAPES: [(i64, i64); 20] = [
-    (100, 7), (300, 1), (500, 1), (500, 7), (1024, 7), (1024, 15), (1024, 30), (2048, 7), (2048, 15), (3072, 7),
-    (3072, 15), (3072, 30), (5120, 15), (5120, 30), (5120, 90), (10240, 7), (10240, 30), (10240, 180), (20480, 30), (20480, 90),
+    (100, 7),
+    (300, 1),
+    (500, 1),
+    (500, 7),
+    (1024, 7),
+    (1024, 15),
+    (1024, 30),
+    (2048, 7),
+    (2048, 15),
+    (3072, 7),
+    (3072, 15),
+    (3072, 30),
+    (5120, 15),
+    (5120, 30),
+    (5120, 90),
+    (10240, 7),
+    (10240, 30),
+    (10240, 180),
+    (20480, 30),
+    (20480, 90),
 ];
 const BYTES_A_MB: i64 = 1024 * 1024;
 /// The package that the published documents buy, and what it costs, in 1/10,000 dollars.
@@ -38,8 +60,11 @@ pub(super) struct Offered {
 
 /// All of them.
 pub(super) fn packages() -> Vec<Offered> {
-    let countries: Vec<(&str, &str)> =
-        COUNTRIES.lines().filter_map(|line| line.split_once(' ')).filter(|(code, _)| code.len() == 2).collect();
+    let countries: Vec<(&str, &str)> = COUNTRIES
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .filter(|(code, _)| code.len() == 2)
+        .collect();
     let named = |code: &str| countries.iter().copied().find(|(known, _)| *known == code);
     let mut all = Vec::new();
     for &(code, name) in &countries {

@@ -44,13 +44,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            record: None,
-            allocate_ms: 2_000,
-            balance_e4: 1_000_000_000,
-            access_code: None,
-            secret: None,
-        }
+        Self { record: None, allocate_ms: 2_000, balance_e4: 1_000_000_000, access_code: None, secret: None }
     }
 }
 

@@ -35,7 +35,7 @@ enum Fault {
     Slow,
     /// Done, and answered by something that is no JSON.
     Malformed,
-    /// 200011, nothing done.
+    /// 200011 to an order that is a new one; nothing done.
     NoStock,
     /// 101003, nothing done.
     BadSignature,
@@ -116,10 +116,10 @@ impl State {
         }
     }
 
-    fn answer(&self, path: &str, asked: &Value) -> Result<Value, Refusal> {
+    fn answer(&self, path: &str, asked: &Value, fault: Option<Fault>) -> Result<Value, Refusal> {
         match path {
             "package/list" => Ok(self.package_list()),
-            "esim/order" => self.order(asked),
+            "esim/order" => self.order(asked, fault),
             "esim/query" => self.query(asked),
             "esim/usage/query" => self.usage(asked),
             "balance/query" => Ok(json!({ "balance": self.lock().balance_e4 })),
@@ -153,18 +153,29 @@ impl State {
         json!({ "packageList": self.lock().packages.iter().map(row).collect::<Value>() })
     }
 
-    fn order(&self, asked: &Value) -> Result<Value, Refusal> {
+    /// The same transaction id is the same order, whatever else is wrong by then.
+    fn order(&self, asked: &Value, fault: Option<Fault>) -> Result<Value, Refusal> {
         let Some(transaction_id) = asked["transactionId"].as_str() else {
             return Err(Refusal("000105", "Request parameters (mandatory) are not contained"));
         };
         if transaction_id.is_empty() || transaction_id.len() > 50 {
-            return Err(Refusal("000107", "The length of the request parameter does not meet the requirement."));
+            return Err(Refusal(
+                "000107",
+                "The length of the request parameter does not meet the requirement.",
+            ));
         }
         let at_ms = self.now_ms();
         let mut inner = self.lock();
-        let answer = |order: &Ordered| json!({ "orderNo": order.order_no, "transactionId": order.transaction_id });
+        let answer =
+            |order: &Ordered| json!({ "orderNo": order.order_no, "transactionId": order.transaction_id });
         if let Some(known) = inner.orders.again(transaction_id) {
             return Ok(answer(&known));
+        }
+        if fault == Some(Fault::NoStock) {
+            return Err(Refusal(
+                "200011",
+                "Insufficient available Profiles for the package, please contact the customer service.",
+            ));
         }
         let item = &asked["packageInfoList"][0];
         let code = item["packageCode"].as_str().or_else(|| item["slug"].as_str()).unwrap_or_default();
@@ -235,7 +246,10 @@ impl State {
         let names: Vec<&str> =
             asked["esimTranNoList"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         if names.is_empty() || names.len() > 10 {
-            return Err(Refusal("000107", "The length of the request parameter does not meet the requirement."));
+            return Err(Refusal(
+                "000107",
+                "The length of the request parameter does not meet the requirement.",
+            ));
         }
         let inner = self.lock();
         let row = |name: &&str| {
@@ -282,7 +296,9 @@ pub(super) fn router(state: Arc<State>) -> Router {
 fn envelope(answer: Result<Value, Refusal>) -> String {
     match answer {
         Ok(obj) => json!({ "success": true, "errorCode": "0", "errorMsg": null, "obj": obj }),
-        Err(Refusal(code, text)) => json!({ "success": false, "errorCode": code, "errorMsg": text, "obj": null }),
+        Err(Refusal(code, text)) => {
+            json!({ "success": false, "errorCode": code, "errorMsg": text, "obj": null })
+        }
     }
     .to_string()
 }
@@ -306,19 +322,15 @@ async fn upstream(
     let answer = || match state.admits(&headers, &text) {
         Err(refusal) => envelope(Err(refusal)),
         Ok(()) => match serde_json::from_str(&text) {
-            Ok(asked) => envelope(state.answer(&path, &asked)),
+            Ok(asked) => envelope(state.answer(&path, &asked, fault)),
             Err(_) => envelope(Err(Refusal("000104", "Request in invalid JSON format"))),
         },
     };
     match fault {
-        None => json_text(answer()),
+        None | Some(Fault::NoStock) => json_text(answer()),
         Some(Fault::Busy) => {
             json_text(envelope(Err(Refusal("900001", "The system is busy, please try again later."))))
         }
-        Some(Fault::NoStock) => json_text(envelope(Err(Refusal(
-            "200011",
-            "Insufficient available Profiles for the package, please contact the customer service.",
-        )))),
         Some(Fault::BadSignature) => {
             json_text(envelope(Err(Refusal("101003", "Request signature mismatch."))))
         }
