@@ -25,6 +25,7 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tollgate::accounts::keys;
 use tollgate::api::{Api, server};
+use tollgate::messaging::Messaging;
 
 /// Connections open at once, one request at a time on each.
 const CONNECTIONS: usize = 16;
@@ -95,8 +96,12 @@ fn log_to_nowhere() {
 async fn serve_tollgate(house: &House) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let api = Api::new(Arc::clone(&house.desk), Arc::clone(&house.calls));
-    tokio::spawn(server::serve(listener, None, api, CancellationToken::new()));
+    let stop = CancellationToken::new();
+    let (desk, calls) = (Arc::clone(&house.desk), Arc::clone(&house.calls));
+    let (messaging, sending) = Messaging::start(Arc::clone(&desk), Arc::clone(&calls), &stop).await.unwrap();
+    tokio::spawn(sending);
+    let api = Api::new(desk, calls, messaging);
+    tokio::spawn(server::serve(listener, None, api, stop));
     address
 }
 

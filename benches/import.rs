@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tollgate::catalog::TariffKind;
 use tollgate::catalog::admin::tariffs::{self, Import};
 use tollgate::catalog::deck::{ColumnMap, Deck};
 use tollgate::clock::SystemClock;
@@ -156,8 +157,13 @@ async fn measure(rows: u64) {
 
     let beside = Settlements::start(&running.ledger, 2);
     let started = Instant::now();
-    let import =
-        Import { name: "bench".to_owned(), currency: None, columns: ColumnMap::default(), dry_run: false };
+    let import = Import {
+        name: "bench".to_owned(),
+        kind: TariffKind::Voice,
+        currency: None,
+        columns: ColumnMap::default(),
+        dry_run: false,
+    };
     let input = Cursor::new(text.as_bytes().to_vec());
     let wallets = "EUR".parse().unwrap();
     tariffs::import(&store, &SystemClock::new(), wallets, input, import).await.unwrap();

@@ -27,10 +27,13 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 REQUIREMENTS = HERE / "requirements.txt"
 HEADER = ["prefix", "price_per_minute", "destination", "connect_fee", "initial_block", "increment", "blocked"]
+SMS_HEADER = ["prefix", "price", "destination"]
 WHOLESALE, CARRIER_A, CARRIER_B = "world-wholesale.csv", "world-carrier-a.csv", "world-carrier-b.csv"
+SMS = "world-sms.csv"
 
 LEAST_WHOLESALE, MOST_WHOLESALE = 60_000, 80_000
 LEAST_CARRIER, MOST_CARRIER = 15_000, 30_000
+LEAST_SMS, MOST_SMS = 240, 3_000
 MOST_BYTES = 6_500_000  # of all decks: they are kept in git
 MOST_LETTERS = 100  # of a destination name: an import refuses longer ones
 # Of the wholesale prefixes a carrier reaches, the percentage it may carry above the wholesale price:
@@ -103,7 +106,30 @@ def build():
     for name, (reached, terms) in offered.items():
         rows = {prefix: (place, terms(place, prefix.startswith("1"))) for prefix, place in reached.items()}
         decks[name] = as_csv(rows)
+    decks[SMS] = as_sms_csv(by_country(places))
     return decks
+
+
+def by_country(places):
+    """The prefixes that tell one country's numbers from another's, and no longer ones: messages are priced by country."""
+    kept = {}
+    for prefix in sorted(places):
+        above = longest(prefix, kept)
+        if above is None or above.region != places[prefix].region:
+            kept[prefix] = places[prefix]
+    return kept
+
+
+def as_sms_csv(places):
+    """A deck of messages: the price of a segment by prefix, as the other decks are written."""
+    import prices
+
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(SMS_HEADER)
+    for prefix, place in places.items():
+        writer.writerow([prefix, decimal(prices.segment(place), 4), place.name.split(" - ")[0]])
+    return out.getvalue().encode()
 
 
 def reaches_a(_place):
@@ -169,10 +195,12 @@ def faults(decks):
 
     found = []
     parsed = {}
+    sizes = {WHOLESALE: (LEAST_WHOLESALE, MOST_WHOLESALE), SMS: (LEAST_SMS, MOST_SMS)}
     for name, text in decks.items():
         rows = list(csv.DictReader(io.StringIO(text.decode())))
+        price = "price" if name == SMS else "price_per_minute"
         parsed[name] = {row["prefix"]: row for row in rows}
-        least, most = (LEAST_WHOLESALE, MOST_WHOLESALE) if name == WHOLESALE else (LEAST_CARRIER, MOST_CARRIER)
+        least, most = sizes.get(name, (LEAST_CARRIER, MOST_CARRIER))
         if not least <= len(parsed[name]) <= most:
             found.append(f"{name}: {len(parsed[name])} prefixes, wanted {least} to {most}")
         if len(parsed[name]) != len(rows):
@@ -180,10 +208,11 @@ def faults(decks):
         if [row["prefix"] for row in rows] != sorted(parsed[name]):
             found.append(f"{name}: not sorted by prefix")
         for row in rows:
-            if not re.fullmatch(r"[1-9][0-9]{0,14}", row["prefix"]) or not re.fullmatch(r"[0-9]+(\.[0-9]{1,9})?", row["price_per_minute"]):
+            if not re.fullmatch(r"[1-9][0-9]{0,14}", row["prefix"]) or not re.fullmatch(r"[0-9]+(\.[0-9]{1,9})?", row[price]):
                 found.append(f"{name}: {row['prefix']}: no prefix or no price")
             if not 1 <= len(row["destination"].strip()) <= MOST_LETTERS or any(ord(c) < 32 for c in row["destination"]):
                 found.append(f"{name}: {row['prefix']}: no destination name, or too long a one")
+    found += [f"{SMS}: no prefix for country code {code}" for code in numbering.regions().values() if code not in parsed[SMS]]
     found += wholesale_faults(parsed[WHOLESALE], numbering)
     for digits, place in numbering.disagreements(numbering.destinations()):
         found.append(f"{digits} is taken for {place.name}")

@@ -14,6 +14,8 @@ The wholesale deck counts in 1/10,000 of the currency unit a minute:
   knows, and ranges whose prefixes do not say. Not so in North America, where no difference is made.
 
 A carrier counts in 1/1,000,000: a percentage of the wholesale price of the same destination.
+
+The deck of messages counts in 1/10,000 a segment, by region: CHEAP 60..749, DEAR 900..2,399, otherwise 350..1,199.
 """
 
 from collections import namedtuple
@@ -56,6 +58,15 @@ def wholesale(place, north_america):
         price = fixed * TIMES[place.kind] // 100
     block, increment = _increments(place.region, north_america)
     return PriceTerms(price, 4, _connect_fee(place), block, increment, place.kind == "premium")
+
+
+def segment(place):
+    """The price of a segment of a message."""
+    if place.region in CHEAP:
+        return 60 + spread(f"segment {place.region}", 690)
+    if place.region in DEAR:
+        return 900 + spread(f"segment {place.region}", 1_500)
+    return 350 + spread(f"segment {place.region}", 850)
 
 
 def _fixed(region):

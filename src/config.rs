@@ -5,6 +5,7 @@
 
 mod api;
 mod esim;
+mod sms;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 pub use self::api::{Api, Callerid, CalleridPolicy, Http, UnknownFields, Webphone};
 pub use self::esim::{Esim, EsimKind};
+pub use self::sms::{LongMessages, Secret, Sms, SmsKind, SmsProvider};
 use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +39,8 @@ pub struct Config {
     pub esim: Esim,
     /// SIP-wide settings.
     pub sip: Sip,
+    /// How messages are sent.
+    pub sms: Sms,
     /// The internal listener: health, metrics, the command line's way to the running owner.
     pub internal: Internal,
     /// How Asterisk reads peers from the internal listener.
@@ -392,6 +396,7 @@ impl Config {
         }
         api::check(self).map_err(ConfigError::Invalid)?;
         self.esim.check().map_err(ConfigError::Invalid)?;
+        sms::check(self).map_err(ConfigError::Invalid)?;
         let mut names: Vec<&str> = self.asterisk.iter().map(|server| server.name.as_str()).collect();
         names.sort_unstable();
         if let Some((name, _)) = names.iter().zip(names.iter().skip(1)).find(|(one, next)| one == next) {

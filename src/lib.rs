@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod dial;
 pub mod esim;
 pub mod internal;
 pub mod ledger;

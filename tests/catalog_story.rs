@@ -9,6 +9,8 @@
 mod database;
 #[path = "catalog_story/imports.rs"]
 mod imports;
+#[path = "catalog_story/messages.rs"]
+mod messages;
 #[path = "catalog_story/plans.rs"]
 mod plans;
 #[path = "catalog_story/trunks.rs"]

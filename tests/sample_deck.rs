@@ -5,6 +5,7 @@
 use std::{collections::HashSet, fs::File, path::Path, sync::Arc};
 
 use jiff::Timestamp;
+use tollgate::catalog::TariffKind;
 use tollgate::catalog::deck::{ColumnMap, Deck};
 use tollgate_rating::{CallRate, E164, Money, NoRate, PlanTerms, PricedTariff, RateRow};
 
@@ -20,6 +21,13 @@ fn rows(name: &str) -> Vec<RateRow> {
 fn deck(name: &str) -> PricedTariff {
     let tariff = tollgate_rating::Tariff::compile(rows(name)).unwrap();
     PricedTariff::new(Arc::new(tariff), Vec::new(), Arc::new(PlanTerms::default()))
+}
+
+/// The deck of messages.
+fn sms() -> PricedTariff {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("decks/world-sms.csv");
+    let deck = Deck::read_as(TariffKind::Sms, File::open(path).unwrap(), &ColumnMap::default()).unwrap();
+    PricedTariff::new(Arc::new(deck.compile().unwrap()), Vec::new(), Arc::new(PlanTerms::default()))
 }
 
 fn rate(deck: &PricedTariff, number: &str) -> Result<CallRate, NoRate> {
@@ -39,8 +47,13 @@ fn money(text: &str) -> Money {
 fn the_decks_have_as_many_prefixes_as_their_readme_says() {
     let readme =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("decks/README.md")).unwrap();
-    for (name, least) in [(WHOLESALE, 60_000), (CARRIER_A, 15_000), (CARRIER_B, 15_000)] {
-        let prefixes = deck(name).tariff().prefixes();
+    for (name, deck, least) in [
+        (WHOLESALE, deck(WHOLESALE), 60_000),
+        (CARRIER_A, deck(CARRIER_A), 15_000),
+        (CARRIER_B, deck(CARRIER_B), 15_000),
+        ("world-sms.csv", sms(), 1_000),
+    ] {
+        let prefixes = deck.tariff().prefixes();
         assert!(prefixes >= least, "{name} has {prefixes} prefixes");
         let line = readme.lines().find(|line| line.starts_with(&format!("| `{name}`"))).unwrap();
         let said = line.rsplit('|').nth(1).unwrap().trim().replace(',', "");
@@ -73,6 +86,23 @@ fn a_number_finds_its_own_country_area_or_network() {
         );
         assert!(!found.is_blocked(), "{number}");
     }
+}
+
+#[test]
+fn a_message_costs_what_its_country_costs() {
+    let sms = sms();
+    for (number, destination) in [
+        ("4915112345678", "Germany"),
+        ("447400123456", "United Kingdom"),
+        ("447911123456", "Guernsey"),
+        ("77001234567", "Kazakhstan"),
+        ("12045551234", "Canada"),
+    ] {
+        let rate = sms.segment_rate(number.parse().unwrap(), Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(&**rate.destination(), destination, "{number}");
+        assert!(rate.price() > Money::ZERO && rate.charge(2).unwrap() > rate.price(), "{number}");
+    }
+    assert!(sms.cheapest_segment(Timestamp::UNIX_EPOCH).price.unwrap() >= money("0.006"));
 }
 
 #[test]

@@ -185,22 +185,33 @@ fn arrows_between_the_parts_run_one_way() {
 
 /// Every key with its default, `section.key`; null where there is none.
 fn keys() -> Vec<(String, Value)> {
-    let one_server = "[[asterisk]]\nname = 'n'\nhost = 'h'\nusername = 'u'\nsecret = 's'\n";
-    let config = Config::from_text(one_server, []).unwrap();
-    let Value::Object(sections) = serde_json::to_value(config).unwrap() else { panic!("sections") };
+    let one_of_each = "[[asterisk]]\nname = 'n'\nhost = 'h'\nusername = 'u'\nsecret = 's'\n\
+        [[sms.provider]]\nname = 'n'\nkind = 'simulator'\n";
+    let config = Config::from_text(one_of_each, []).unwrap();
     let mut keys = Vec::new();
-    for (section, content) in sections {
-        let (content, has_defaults) = match content {
-            Value::Array(servers) => (servers.into_iter().next().unwrap(), false),
-            content => (content, true),
-        };
-        for (key, value) in content.as_object().unwrap() {
-            // Of a server only the port has a default.
-            let value = if has_defaults || key == "port" { value.clone() } else { Value::Null };
-            keys.push((format!("{section}.{key}"), value));
-        }
-    }
+    collect_keys("", serde_json::to_value(config).unwrap(), true, &mut keys);
     keys
+}
+
+/// The keys of a section and of the sections in it. In a list of sections, of which one stands for all, only these have a
+/// default.
+fn collect_keys(name: &str, value: Value, has_defaults: bool, keys: &mut Vec<(String, Value)>) {
+    let of = |key: &str| if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") };
+    let is_section = |value: &Value| value.as_object().is_some_and(|object| !object.is_empty());
+    match value {
+        Value::Array(items) if items.first().is_some_and(is_section) => {
+            for item in items {
+                collect_keys(name, item, false, keys);
+            }
+        }
+        Value::Object(content) if name.matches('.').count() == 0 || !has_defaults => {
+            for (key, value) in content {
+                let has_default = has_defaults || matches!(key.as_str(), "port" | "rate_per_second");
+                collect_keys(&of(&key), value, has_default, keys);
+            }
+        }
+        value => keys.push((name.to_owned(), if has_defaults { value } else { Value::Null })),
+    }
 }
 
 #[test]

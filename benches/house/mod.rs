@@ -15,6 +15,7 @@ use tollgate::app::desk::Desk;
 use tollgate::app::ownership;
 use tollgate::calls::Calls;
 use tollgate::calls::authorize::rates;
+use tollgate::catalog::TariffKind;
 use tollgate::catalog::admin::plans::{self, Basis, PlanSpec};
 use tollgate::catalog::admin::tariffs::{self, Import};
 use tollgate::catalog::admin::trunks::{self, TrunkSpec};
@@ -127,8 +128,13 @@ async fn fill_catalog(desk: &Desk) {
     for (name, file) in
         [("wholesale", "world-wholesale"), ("carrier-a", "world-carrier-a"), ("carrier-b", "world-carrier-b")]
     {
-        let import =
-            Import { name: name.to_owned(), currency: None, columns: ColumnMap::default(), dry_run: false };
+        let import = Import {
+            name: name.to_owned(),
+            kind: TariffKind::Voice,
+            currency: None,
+            columns: ColumnMap::default(),
+            dry_run: false,
+        };
         let file = File::open(deck(file)).unwrap();
         let imported = tariffs::import(&desk.store, &*desk.clock, wallets, file, import).await.unwrap();
         assert!(name != "wholesale" || imported.prefixes >= 60_000, "the deck has at least 60,000 prefixes");

@@ -3,11 +3,13 @@
 mod listed;
 mod markup;
 mod rounding;
+mod segments;
 
 pub(crate) use self::rounding::SIXTIETHS;
 pub use self::{
     markup::{Derivation, Markup, MarkupError, OverrideError},
     rounding::{BlockRounding, DurationRounding, Rounding, RoundingMode, UnknownName},
+    segments::{Cheapest, SegmentRate},
 };
 
 use crate::{

@@ -286,6 +286,13 @@ impl Tariff {
         Some(FoundRate { tariff: self, prefix, rate })
     }
 
+    /// The next instant at which a rate begins or ends to hold; `None` where nothing changes any more.
+    pub fn next_change(&self, at: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        let periods = self.schedules.iter().flatten();
+        let bounds = periods.flat_map(|period| [period.valid_from, period.valid_until]).flatten();
+        bounds.map(|bound| bound.instant(zone)).filter(|instant| *instant > at).min()
+    }
+
     /// All rows in the order of export: by prefix, validity, window and step.
     pub fn rows(&self) -> impl Iterator<Item = RateRow> + '_ {
         self.index.iter().zip(&self.slots).flat_map(|(prefix, slot)| self.rows_of_slot(prefix, *slot))

@@ -1,5 +1,5 @@
 SELECT p.id AS plan_id, p.name, p.owner_id, v.id AS version_id, v.number, v.tariff_id, v.base_plan_id, v.markup_millionths,
     v.rounding, v.decimals, v.duration_rounding, v.block_rounding, v.zone, v.max_call_seconds, v.signup, v.initial_credit,
-    v.tariff_limit, v.created_at
+    v.tariff_limit, v.sms_tariff_id, v.created_at
 FROM retail_plans r JOIN plans p ON p.id = r.plan_id JOIN plan_versions v ON v.id = p.version_id
 WHERE r.reseller_id = $1

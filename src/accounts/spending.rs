@@ -59,8 +59,14 @@ pub struct Share {
     pub amount: Money,
 }
 
+/// Whether something is written, asked when the answer of its commit was lost.
+pub trait Question: Sync {
+    /// Whether it is. No other writer is under way meanwhile.
+    fn is_written(&self, tx: &mut Tx) -> impl Future<Output = Result<bool, StoreError>> + Send;
+}
+
 /// What is written in the transaction that sets aside, charges or gives back.
-pub trait Record: Sync {
+pub trait Record: Question {
     /// Why it may not be written; then nothing happens.
     type Refused: Send + std::fmt::Debug;
 
@@ -71,9 +77,6 @@ pub trait Record: Sync {
         tx: &mut Tx,
         tx_id: Option<i64>,
     ) -> impl Future<Output = Result<Result<(), Self::Refused>, StoreError>> + Send;
-
-    /// Whether it is written, asked when the answer of a commit was lost. No other writer is under way meanwhile.
-    fn is_written(&self, tx: &mut Tx) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }
 
 /// Why nothing was set aside, charged or given back.
@@ -116,8 +119,8 @@ pub async fn set_aside<R: Record>(
 ) -> Result<(), SpendError<R::Refused>> {
     hold_in_memory(desk, shares).await?;
     let held = amounts(shares);
-    let rows = shares.iter().map(|share| (share.account.id, share.amount)).collect();
-    let written = write(desk, record, &Step::SetAside { reference, kind: spending.kind(), rows }).await;
+    let rows: Vec<(i64, Money)> = shares.iter().map(|share| (share.account.id, share.amount)).collect();
+    let written = write(desk, record, &Change::SetAside { reference, spending, rows: &rows }).await;
     if written.is_err() {
         follow(desk, shares, &held, &vec![Money::ZERO; shares.len()]).await;
     }
@@ -136,7 +139,7 @@ pub async fn charge<R: Record>(
 ) -> Result<(), SpendError<R::Refused>> {
     let held = amounts(shares);
     let posting = posting(desk, spending, reference, shares, note);
-    write(desk, record, &Step::Charge { reference, held: &held, posting }).await?;
+    write(desk, record, &Change::Charge { reference, held: &held, posting: posting.as_ref() }).await?;
     follow(desk, shares, &held, &held).await;
     look_at(desk, shares).await;
     Ok(())
@@ -150,7 +153,7 @@ pub async fn give_back<R: Record>(
     record: &R,
 ) -> Result<(), SpendError<R::Refused>> {
     let held = amounts(shares);
-    write(desk, record, &Step::GiveBack { reference, held: &held }).await?;
+    write(desk, record, &Change::GiveBack { reference, held: &held }).await?;
     follow(desk, shares, &held, &vec![Money::ZERO; shares.len()]).await;
     Ok(())
 }
@@ -247,23 +250,19 @@ async fn days(desk: &Desk, shares: &[Share]) -> Result<[Day; MAX_PAYERS], DeskEr
     Ok(days)
 }
 
-/// What a transaction does to the money. No closure: a future made by one cannot be known to move between threads.
-enum Step<'a> {
-    SetAside { reference: &'a str, kind: &'static str, rows: Vec<(i64, Money)> },
-    Charge { reference: &'a str, held: &'a [Money], posting: Option<Posting> },
+/// What is done to credit that is, or is to be, set aside under a name.
+enum Change<'a> {
+    SetAside { reference: &'a str, spending: Spending, rows: &'a [(i64, Money)] },
+    Charge { reference: &'a str, held: &'a [Money], posting: Option<&'a Posting> },
     GiveBack { reference: &'a str, held: &'a [Money] },
 }
 
-impl Step<'_> {
-    /// Writes it; the transaction of the book, where one charges.
-    async fn write(&self, tx: &mut Tx, now: Timestamp) -> Result<Option<i64>, StoreError> {
+impl Change<'_> {
+    /// What comes before the record: the transaction that charges, if one does.
+    async fn before(&self, tx: &mut Tx, now: Timestamp) -> Result<Option<i64>, StoreError> {
         match self {
-            Self::SetAside { reference, kind, rows } => {
-                tx.hold_credit(reference, kind, rows, now).await?;
-                Ok(None)
-            }
-            Self::GiveBack { reference, held } => {
-                take(tx, reference, held).await?;
+            Self::SetAside { reference, spending, rows } => {
+                tx.hold_credit(reference, spending.kind(), rows, now).await?;
                 Ok(None)
             }
             Self::Charge { reference, held, posting } => {
@@ -271,43 +270,63 @@ impl Step<'_> {
                 let Some(posting) = posting else { return Ok(None) };
                 match tx.post(posting, now).await? {
                     Ok(posted) if !posted.duplicate => Ok(Some(posted.tx_id)),
-                    Ok(_) => Err(StoreError::Inconsistent {
-                        table: "posting_references",
-                        reason: format!("{reference} was charged before"),
-                    }),
+                    Ok(_) => {
+                        let reason = format!("{reference} was charged before");
+                        Err(StoreError::Inconsistent { table: "posting_references", reason })
+                    }
                     Err(refusal) => {
                         Err(StoreError::Inconsistent { table: "entries", reason: refusal.to_string() })
                     }
                 }
             }
+            Self::GiveBack { .. } => Ok(None),
+        }
+    }
+
+    /// What comes after it: the record says whether there is anything to give back.
+    async fn after(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        match self {
+            Self::GiveBack { reference, held } => take(tx, reference, held).await,
+            Self::SetAside { .. } | Self::Charge { .. } => Ok(()),
         }
     }
 }
 
-/// Writes in one transaction what a step does and the record, under the present ownership. Where the commit's answer is
-/// lost it asks until it is known: nothing here ends with "perhaps".
-async fn write<R: Record>(desk: &Desk, record: &R, step: &Step<'_>) -> Result<(), SpendError<R::Refused>> {
-    let mut tx = desk.store.begin().await?;
-    tx.reserve_ids(Reserved::default()).await?;
-    tx.require_epoch(desk.ownership.epoch()).await?;
-    let tx_id = step.write(&mut tx, desk.clock.now()).await?;
+/// Writes in one transaction the change and the record, under the present ownership. Where the commit's answer is lost it
+/// asks until it is known: nothing here ends with "perhaps".
+async fn write<R: Record>(
+    desk: &Desk,
+    record: &R,
+    change: &Change<'_>,
+) -> Result<(), SpendError<R::Refused>> {
+    let mut tx = begin(desk).await?;
+    let tx_id = change.before(&mut tx, desk.clock.now()).await?;
     if let Err(refused) = record.write(&mut tx, tx_id).await? {
         tx.rollback().await?;
         return Err(SpendError::Refused(refused));
     }
+    change.after(&mut tx).await?;
     let Err(error) = tx.commit().await else { return Ok(()) };
     tracing::warn!(%error, "it is asked whether a commit arrived");
     if until_known(desk, record).await { Ok(()) } else { Err(error.into()) }
 }
 
-/// Asks the book whether a record is written, until it answers. No other writer is under way while it is asked.
-pub async fn until_known<R: Record>(desk: &Desk, record: &R) -> bool {
+/// A transaction under the present ownership, which no other writer overlaps.
+pub async fn begin(desk: &Desk) -> Result<Tx, StoreError> {
+    let mut tx = desk.store.begin().await?;
+    tx.reserve_ids(Reserved::default()).await?;
+    tx.require_epoch(desk.ownership.epoch()).await?;
+    Ok(tx)
+}
+
+/// Asks the book whether something is written, until it answers. No other writer is under way while it is asked.
+pub async fn until_known(desk: &Desk, question: &impl Question) -> bool {
     loop {
         tokio::time::sleep(RETRY).await;
         let asked = async {
             let mut tx = desk.store.begin().await?;
             tx.reserve_ids(Reserved::default()).await?;
-            let is_written = record.is_written(&mut tx).await?;
+            let is_written = question.is_written(&mut tx).await?;
             tx.rollback().await?;
             Ok::<bool, StoreError>(is_written)
         };

@@ -12,10 +12,10 @@ use super::link::{Command, Shared};
 use super::login::{Login, LoginError};
 use super::metrics::LinkMetrics;
 use super::settings::{Settings, Timing};
-use super::stream::{self, ConnectError, Reader, Writer};
+use super::stream::{self, Reader, Writer};
 use super::{AmiError, Session};
 use crate::clock::Clock;
-use crate::secrets::random_below;
+use crate::dial::{DialError, jittered};
 
 /// What is owed to a slow subscriber is offered to it this often.
 const SETTLE_EVERY: Duration = Duration::from_millis(50);
@@ -104,7 +104,7 @@ async fn meanwhile<T>(
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     #[error(transparent)]
-    Connect(#[from] ConnectError),
+    Connect(#[from] DialError),
     #[error(transparent)]
     Login(#[from] LoginError),
 }
@@ -156,12 +156,6 @@ impl Retry {
         self.next = self.timing.retry_first;
         jittered(self.timing.retry_refused)
     }
-}
-
-/// From half of this time to all of it.
-fn jittered(time: Duration) -> Duration {
-    let half_ms = u64::try_from(time.as_millis() / 2).unwrap_or(u64::MAX);
-    Duration::from_millis(half_ms + random_below(half_ms + 1))
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Where a server is, who we are there, and how long it is waited for.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config;
+pub use crate::dial::Tls;
 
 /// A text that is never shown.
 #[derive(Clone)]
@@ -25,15 +25,6 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret")
     }
-}
-
-/// How TLS is spoken.
-#[derive(Debug, Clone)]
-pub struct Tls {
-    /// PEM file of the authorities that are trusted, and no others; the system's own where there is none.
-    pub authorities: Option<PathBuf>,
-    /// The name that the server's certificate must bear.
-    pub name: String,
 }
 
 /// One server.

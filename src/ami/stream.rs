@@ -1,137 +1,42 @@
 //! The connection's bytes: TCP or TLS, read into blocks, written from actions.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
-use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::time::Instant;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 use tokio_util::codec::{Decoder as _, Encoder as _};
 
 use super::Action;
 use super::codec::{Codec, CodecError, Frame};
-use super::settings::{Settings, Tls};
+use super::settings::Settings;
 use crate::clock::Clock;
+use crate::dial::{DialError, Stream, dial};
 
 /// What one read takes at most.
 const READ_BYTES: usize = 64 * 1_024;
-/// A network that forgets idle connections sees one at work; the pings notice a dead one long before.
-const KEEPALIVE: Duration = Duration::from_secs(15);
-/// A line that carries one way only is noticed too: what we sent must be acknowledged within this time, by the server's
-/// kernel, however busy the server itself is.
-const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(10);
-
-/// Either kind of connection.
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
-/// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ConnectError {
-    #[error("{0} cannot be reached: {1}")]
-    Unreachable(String, io::Error),
-    #[error("{0} does not answer")]
-    Silent(String),
-    #[error("tls_ca {0} cannot be used: {1}")]
-    Authorities(String, String),
-    #[error("tls_name {0:?} is no name of a server")]
-    Name(String),
-    #[error("TLS with {0} failed: {1}")]
-    Tls(String, io::Error),
-}
-
-impl ConnectError {
-    /// Whether trying again soon is of no use.
-    pub(super) const fn is_lasting(&self) -> bool {
-        matches!(self, Self::Authorities(..) | Self::Name(_) | Self::Tls(..))
-    }
-}
-
 /// Connects, within the time that is allowed for it.
 pub(super) async fn connect(
     settings: &Settings,
     clock: Arc<dyn Clock>,
     heard_ms: Arc<AtomicU64>,
-) -> Result<(Reader, Writer), ConnectError> {
-    let address = format!("{}:{}", settings.host, settings.port);
-    let connecting = async {
-        let unreachable = |error| ConnectError::Unreachable(address.clone(), error);
-        let tcp = TcpStream::connect((settings.host.as_str(), settings.port)).await.map_err(unreachable)?;
-        tcp.set_nodelay(true).map_err(unreachable)?;
-        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
-        let socket = SockRef::from(&tcp);
-        socket.set_tcp_keepalive(&keepalive).map_err(unreachable)?;
-        socket.set_tcp_user_timeout(Some(ACKNOWLEDGED_WITHIN)).map_err(unreachable)?;
-        // A port that was given away as the connection's own would be talking to ourselves.
-        let ends: (io::Result<SocketAddr>, io::Result<SocketAddr>) = (tcp.local_addr(), tcp.peer_addr());
-        if let (Ok(own), Ok(theirs)) = ends
-            && own == theirs
-        {
-            return Err(unreachable(io::ErrorKind::ConnectionRefused.into()));
-        }
-        let stream: Box<dyn Stream> = match &settings.tls {
-            None => Box::new(tcp),
-            Some(tls) => {
-                let name = ServerName::try_from(tls.name.clone())
-                    .map_err(|_| ConnectError::Name(tls.name.clone()))?;
-                let connector = TlsConnector::from(Arc::new(client_config(tls)?));
-                let stream = connector.connect(name, tcp).await;
-                Box::new(stream.map_err(|error| ConnectError::Tls(address.clone(), error))?)
-            }
-        };
-        let (read, write) = tokio::io::split(stream);
-        Ok((
-            Reader {
-                half: read,
-                codec: Codec::new(),
-                buffer: BytesMut::new(),
-                clock,
-                heard_ms,
-                heard: Instant::now(),
-                is_known: false,
-            },
-            Writer { half: write, codec: Codec::new(), buffer: BytesMut::new(), flushed: true },
-        ))
-    };
-    let timed = tokio::time::timeout(settings.timing.connect, connecting).await;
-    timed.unwrap_or_else(|_| Err(ConnectError::Silent(address)))
-}
-
-fn client_config(tls: &Tls) -> Result<ClientConfig, ConnectError> {
-    let mut roots = RootCertStore::empty();
-    let unusable =
-        |shown: &str, error: &dyn ToString| ConnectError::Authorities(shown.to_owned(), error.to_string());
-    if let Some(file) = &tls.authorities {
-        let shown = file.display().to_string();
-        let read = CertificateDer::pem_file_iter(file).map_err(|error| unusable(&shown, &error))?;
-        for certificate in read {
-            let certificate = certificate.map_err(|error| unusable(&shown, &error))?;
-            roots.add(certificate).map_err(|error| unusable(&shown, &error))?;
-        }
-        if roots.is_empty() {
-            return Err(unusable(&shown, &"it holds no certificate"));
-        }
-    } else {
-        // Certificates that cannot be read are left out: another one may be the one that counts.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if roots.is_empty() {
-            return Err(unusable("(not set)", &"the system has no certificates; name a file"));
-        }
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| unusable("(any)", &error))?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
+) -> Result<(Reader, Writer), DialError> {
+    let stream = dial(&settings.host, settings.port, settings.tls.as_ref(), settings.timing.connect).await?;
+    let (read, write) = tokio::io::split(stream);
+    Ok((
+        Reader {
+            half: read,
+            codec: Codec::new(),
+            buffer: BytesMut::new(),
+            clock,
+            heard_ms,
+            heard: Instant::now(),
+            is_known: false,
+        },
+        Writer { half: write, codec: Codec::new(), buffer: BytesMut::new(), flushed: true },
+    ))
 }
 
 /// The incoming half.

@@ -8,7 +8,7 @@ use serde::forward_to_deserialize_any;
 
 use super::error::ApiError;
 
-/// The largest body that is read: a bulk of some ten thousand numbers.
+/// The largest body that is read where an endpoint says nothing else.
 pub(super) const MAX_BYTES: usize = 256 * 1024;
 /// How deep arrays and objects may nest; no endpoint needs more than two.
 const MAX_DEPTH: usize = 16;

@@ -15,11 +15,11 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sha2::{Digest as _, Sha256};
 use tracing::Instrument as _;
 
+use super::Api;
 use super::endpoint::{Call, Route, Verb};
 use super::error::ApiError;
 use super::query::Parameters;
 use super::surface::Surface;
-use super::{Api, body};
 use crate::accounts::directory::Account;
 use crate::accounts::keys::{self, KeyHolder};
 use crate::secrets::{hex, random_bytes};
@@ -112,7 +112,7 @@ async fn serve(
     }
     let bytes = match verb {
         Verb::Get => Vec::new(),
-        Verb::Post => read_body(&parts.headers, body).await?,
+        Verb::Post => read_body(&parts.headers, body, route.max_body_bytes).await?,
     };
     let idempotency_key = idempotency_key(&parts.headers)?;
     // Only what may come again is compared.
@@ -219,8 +219,8 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 }
 
 /// The body, if it is JSON and neither too large nor too slow.
-async fn read_body(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, ApiError> {
-    let bytes = limited(body).await?;
+async fn read_body(headers: &HeaderMap, body: Body, most: usize) -> Result<Vec<u8>, ApiError> {
+    let bytes = limited(body, most).await?;
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
     let is_json = match (types.next(), types.next()) {
         (None, _) => bytes.is_empty(),
@@ -242,14 +242,14 @@ fn is_json_type(text: &str) -> bool {
 }
 
 /// All of a body, within its limits.
-pub(super) async fn limited(body: Body) -> Result<Vec<u8>, ApiError> {
-    let collected = Limited::new(body, body::MAX_BYTES).collect();
+pub(super) async fn limited(body: Body, most: usize) -> Result<Vec<u8>, ApiError> {
+    let collected = Limited::new(body, most).collect();
     match tokio::time::timeout(BODY_PATIENCE, collected).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes().to_vec()),
         Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => Err(ApiError::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "too_large",
-            format!("the body is larger than {} bytes", body::MAX_BYTES),
+            format!("the body is larger than {most} bytes"),
         )),
         Ok(Err(_)) => Err(ApiError::bad_request("the body could not be read")),
         Err(_) => {

@@ -51,6 +51,8 @@ pub trait Endpoint: 'static {
     /// Whether an `Idempotency-Key` makes it happen once: its handler then writes [`Call::remembered`] in the transaction
     /// of what it does.
     const IDEMPOTENT: bool = false;
+    /// The largest body it reads.
+    const MAX_BODY_BYTES: usize = body::MAX_BYTES;
     /// Its parameters in the URL.
     type Query: DeserializeOwned + IntoParams + Send;
     /// Its body.
@@ -109,6 +111,22 @@ impl Call {
         Ok(Some(idempotency::remembered(self, key, &as_text(answer)?)))
     }
 
+    /// Keeps another answer for this request than the one that was kept with what it does.
+    pub async fn remember_instead(&self, answer: &impl Serialize) -> Result<(), ApiError> {
+        if let Some(answer) = self.remembered(answer)? {
+            self.desk().store.replace_answer(&answer).await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets the answer that was kept: nothing was done, and the same request may be made again.
+    pub async fn forget_answer(&self) -> Result<(), ApiError> {
+        if let Some(key) = &self.idempotency_key {
+            self.desk().store.forget_answer(self.account.id, key).await?;
+        }
+        Ok(())
+    }
+
     /// A client of the reseller that asks. Somebody else's is missing as one that does not exist is.
     pub fn own_client(&self, login: &str) -> Result<Arc<Account>, ApiError> {
         let found = self.api.calls.directory.account_named(login);
@@ -128,6 +146,8 @@ pub struct Route {
     pub name: &'static str,
     /// How it is asked.
     pub verb: Verb,
+    /// The largest body it reads.
+    pub(super) max_body_bytes: usize,
     /// Runs it: the answer's JSON, without the API's own first member.
     pub(super) run: Run,
     /// What the OpenAPI document says of it.
@@ -142,7 +162,13 @@ impl std::fmt::Debug for Route {
 
 /// An endpoint as a line of the table.
 pub fn route<E: Endpoint>() -> Route {
-    Route { name: E::NAME, verb: E::VERB, run: run::<E>, describe: openapi::describe::<E> }
+    Route {
+        name: E::NAME,
+        verb: E::VERB,
+        max_body_bytes: E::MAX_BODY_BYTES,
+        run: run::<E>,
+        describe: openapi::describe::<E>,
+    }
 }
 
 fn run<E: Endpoint>(

@@ -16,6 +16,7 @@ pub mod esim;
 mod idempotency;
 mod limits;
 mod openapi;
+mod price_lists;
 pub mod query;
 pub mod reseller;
 pub mod rows;
@@ -44,6 +45,7 @@ use crate::accounts::directory::Account;
 use crate::accounts::keys::{self, KeyHolder};
 use crate::app::desk::Desk;
 use crate::calls::Calls;
+use crate::messaging::Messaging;
 
 /// What the APIs stand on.
 pub struct Api {
@@ -51,6 +53,8 @@ pub struct Api {
     pub desk: Arc<Desk>,
     /// The calls, with accounts, peers and prices in memory.
     pub calls: Arc<Calls>,
+    /// The messages.
+    pub messaging: Arc<Messaging>,
     limits: Limits,
     repeats: Repeats,
     /// Wrong passwords that portals passed on.
@@ -70,11 +74,12 @@ impl std::fmt::Debug for Api {
 
 impl Api {
     /// The APIs of a running service.
-    pub fn new(desk: Arc<Desk>, calls: Arc<Calls>) -> Arc<Self> {
+    pub fn new(desk: Arc<Desk>, calls: Arc<Calls>, messaging: Arc<Messaging>) -> Arc<Self> {
         let limits = Limits::new(&desk.config.http);
         Arc::new(Self {
             desk,
             calls,
+            messaging,
             limits,
             repeats: Repeats::default(),
             delays: Delays::default(),

@@ -29,6 +29,7 @@ use crate::esim;
 use crate::internal::metrics::render_spool;
 use crate::internal::server::{Backend, BoxFuture};
 use crate::internal::{self, CommandAnswer, CommandRequest, LinkView, ServersView};
+use crate::messaging::{Messaging, MessagingError};
 use crate::peers::invalidate::{HangUpChannels, Invalidation};
 use crate::peers::realtime::Realtime;
 use crate::store::{StoreError, within};
@@ -71,6 +72,9 @@ pub enum NodeError {
     /// TLS cannot be spoken.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Messages cannot be sent.
+    #[error(transparent)]
+    Messaging(#[from] MessagingError),
     /// The open calls cannot be read.
     #[error("the open calls cannot be read: {0}")]
     Recover(StoreError),
@@ -85,6 +89,8 @@ pub struct Node {
     pub desk: Arc<Desk>,
     /// Its calls.
     pub calls: Arc<Calls>,
+    /// Its messages.
+    pub messaging: Arc<Messaging>,
     /// Where FastAGI listens.
     pub fastagi: SocketAddr,
     /// Where the internal listener is.
@@ -190,10 +196,16 @@ impl Node {
                 ended.map_err(|error| NodeError::Crashed("the internal listener", error.to_string()))
             });
         }
+        let (messaging, sending) = Messaging::start(Arc::clone(&desk), Arc::clone(&calls), &stop).await?;
+        tasks.spawn(async move {
+            let ended = sending.await;
+            ended.map_err(|error| NodeError::Crashed("the sending of messages", error.to_string()))
+        });
         {
             let (desk, calls, stop) = (Arc::clone(&desk), Arc::clone(&calls), stop.clone());
+            let messaging = Arc::clone(&messaging);
             tasks.spawn(async move {
-                api::server::serve(http, tls, Api::new(desk, calls), stop).await;
+                api::server::serve(http, tls, Api::new(desk, calls, messaging), stop).await;
                 Ok(())
             });
         }
@@ -202,17 +214,18 @@ impl Node {
         tasks.spawn(watch_writer(Arc::clone(&desk), stop.clone()));
         tasks.spawn(sweep(Arc::clone(&calls), stop.clone()));
         tasks.spawn(drain(Arc::clone(&calls), stop.clone()));
-        let topping_up = topups::carry_out(Arc::clone(&desk), Arc::clone(&calls), stop.clone());
-        spawn_until(&mut tasks, "the top-ups", &stop, topping_up);
-        spawn_until(
-            &mut tasks,
-            "the asking about movements of money",
-            &stop,
-            find_out(Arc::clone(&desk), stop.clone()),
-        );
-        spawn_until(&mut tasks, "the eSIM worker", &stop, esim::worker::run(Arc::clone(&desk), stop.clone()));
+        keep_moving(&desk, &calls, &stop, &mut tasks);
         tasks.spawn(notify::watchdog(stop.clone()));
-        Ok(Self { desk, calls, fastagi: fastagi_at, internal: internal_at, http: http_at, stop, tasks })
+        Ok(Self {
+            desk,
+            calls,
+            messaging,
+            fastagi: fastagi_at,
+            internal: internal_at,
+            http: http_at,
+            stop,
+            tasks,
+        })
     }
 
     /// Serves until `told` to stop, then ends in order. An error is a part that crashed.
@@ -258,6 +271,20 @@ async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, N
 fn address(listener: &TcpListener) -> SocketAddr {
     // A bound socket has an address.
     listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)))
+}
+
+/// What moves without anybody asking: top-ups, money whose outcome was not known, orders of data packages.
+fn keep_moving(
+    desk: &Arc<Desk>,
+    calls: &Arc<Calls>,
+    stop: &CancellationToken,
+    tasks: &mut JoinSet<Result<(), NodeError>>,
+) {
+    let topping_up = topups::carry_out(Arc::clone(desk), Arc::clone(calls), stop.clone());
+    spawn_until(tasks, "the top-ups", stop, topping_up);
+    let finding_out = find_out(Arc::clone(desk), stop.clone());
+    spawn_until(tasks, "the asking about movements of money", stop, finding_out);
+    spawn_until(tasks, "the eSIM worker", stop, esim::worker::run(Arc::clone(desk), stop.clone()));
 }
 
 /// Follows, steers and reconciles the calls of every server.

@@ -1,5 +1,6 @@
 //! From the store to a [`Snapshot`]: versions are compiled once and shared by everything that stands on them.
 
+mod messages;
 mod retail;
 
 use std::collections::{HashMap, VecDeque};
@@ -132,7 +133,8 @@ impl Catalog {
         let trunks = self.store.trunks().await?;
 
         let in_use = tariffs.into_iter().filter(|tariff| {
-            plans.iter().any(|plan| plan.tariff_id == Some(tariff.tariff_id))
+            let of_plan = Some(tariff.tariff_id);
+            plans.iter().any(|plan| plan.tariff_id == of_plan || plan.sms_tariff_id == of_plan)
                 || trunks.iter().any(|trunk| trunk.tariff_id == tariff.tariff_id)
         });
         let compiled: Vec<(CurrentTariff, TariffVersion)> = stream::iter(in_use)
@@ -246,7 +248,6 @@ impl Catalog {
         }
         let stored = self.store.plan_overrides(version.plan_id, version.number).await?;
         let build = || -> Result<Derivation, String> {
-            let markup = u32::try_from(version.markup_millionths).ok().and_then(Markup::from_millionths);
             let overrides: Result<Vec<_>, String> = stored
                 .iter()
                 .map(|own| {
@@ -254,8 +255,7 @@ impl Catalog {
                     Ok((prefix, Money::from_nanos(own.price)))
                 })
                 .collect();
-            let markup = markup.ok_or("a markup out of range")?;
-            Derivation::new(markup, overrides?).map_err(|error| error.to_string())
+            Derivation::new(markup_of(version)?, overrides?).map_err(|error| error.to_string())
         };
         let derivation = match build() {
             Ok(derivation) => Arc::new(derivation),
@@ -286,6 +286,7 @@ impl Catalog {
         if let Some(known) = before.plans.get(&plan.plan_id)
             && known.tariff_version_id == tariff.version_id
             && known.plan_version_ids == plan_version_ids
+            && known.message_tariff() == messages::usable_tariff(&chain, tariffs)
         {
             return Ok(Ok(Arc::clone(known)));
         }
@@ -302,6 +303,7 @@ impl Catalog {
         };
         Ok(priced.map(|priced| {
             Arc::new(Plan {
+                messages: messages::priced(&chain, tariffs, priced.terms()),
                 id: plan.plan_id,
                 name: plan.name.as_str().into(),
                 owner_id: plan.owner_id,
@@ -418,6 +420,12 @@ impl Catalog {
         versions.plans.insert(version_id, Arc::clone(&version));
         Ok(version)
     }
+}
+
+/// What a plan adds to the prices below it.
+fn markup_of(version: &PlanVersion) -> Result<Markup, &'static str> {
+    let markup = u32::try_from(version.markup_millionths).ok().and_then(Markup::from_millionths);
+    markup.ok_or("a markup out of range")
 }
 
 fn damaged(version: &TariffVersion, reason: &dyn std::fmt::Display) -> Unusable {

@@ -6,12 +6,14 @@
 pub mod admin;
 pub mod deck;
 pub mod fx;
+mod kind;
 pub mod lcr;
 mod load;
 pub mod price_list;
 mod snapshot;
 pub mod trunks;
 
+pub use kind::TariffKind;
 pub use load::{Catalog, CatalogError};
-pub use snapshot::{CurrentTariff, Plan, Snapshot, Unusable};
+pub use snapshot::{CurrentTariff, MessagePrices, Plan, Snapshot, Unusable};
 pub use trunks::Trunk;

@@ -1,10 +1,10 @@
 //! What a call sees of the catalog: one immutable picture, replaced as a whole.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use tollgate_rating::{Money, PricedTariff, Tariff};
+use tollgate_rating::{Money, PricedTariff, Tariff, plan::Cheapest};
 
 use super::trunks::Trunk;
 
@@ -45,6 +45,36 @@ pub enum Unusable {
     },
 }
 
+/// What a plan sells messages at.
+#[derive(Debug)]
+pub struct MessagePrices {
+    /// The version of the tariff below.
+    pub tariff_version_id: i64,
+    /// Its prices: [`PricedTariff::segment_rate`] says them.
+    pub priced: PricedTariff,
+    /// The lowest price as it was last worked out. With the plan it is thrown away when a deck or a markup changes.
+    cheapest: Mutex<Option<Cheapest>>,
+}
+
+impl MessagePrices {
+    /// Prices of messages by a version of a tariff.
+    pub(super) fn new(tariff_version_id: i64, priced: PricedTariff) -> Self {
+        Self { tariff_version_id, priced, cheapest: Mutex::default() }
+    }
+
+    /// The lowest price of a segment that is sold at an instant; none where nothing is.
+    ///
+    /// The deck is looked through once, and again when one of its rates begins or ends to hold.
+    pub fn cheapest(&self, at: Timestamp) -> Option<Money> {
+        // It holds a whole value or none, whatever panics elsewhere.
+        let mut known = self.cheapest.lock().unwrap_or_else(PoisonError::into_inner);
+        match *known {
+            Some(cheapest) if cheapest.holds(at) => cheapest.price,
+            _ => known.insert(self.priced.cheapest_segment(at)).price,
+        }
+    }
+}
+
 /// A plan as it is sold now.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -61,6 +91,9 @@ pub struct Plan {
     pub plan_version_ids: Vec<i64>,
     /// Its prices.
     pub priced: PricedTariff,
+    /// What it sells messages at; none where neither it nor a plan below it has a tariff for them. Its plan versions are
+    /// `plan_version_ids`.
+    pub messages: Option<Result<Arc<MessagePrices>, Unusable>>,
     /// The longest call in seconds.
     pub max_call_seconds: Option<u32>,
     /// Whether its owner's clients can choose it themselves.
@@ -72,6 +105,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The version of the tariff that it sells messages by, where that prices anything.
+    pub(super) fn message_tariff(&self) -> Option<i64> {
+        self.messages.as_ref()?.as_ref().ok().map(|messages| messages.tariff_version_id)
+    }
+
     /// The spending day a moment lies in: days since 1970-01-01 in the plan's time zone.
     pub fn day(&self, at: Timestamp) -> i32 {
         let seconds = at.as_second() + i64::from(self.priced.terms().zone.to_offset(at).seconds());
@@ -160,7 +198,11 @@ impl Snapshot {
             let unusable = trunk.buy.as_ref().err()?;
             Some(format!("trunk {:?} is not used: {unusable}", trunk.name))
         });
-        let mut all: Vec<String> = plans.chain(trunks).collect();
+        let messages = self.plans.values().filter_map(|plan| {
+            let unusable = plan.messages.as_ref()?.as_ref().err()?;
+            Some(format!("plan {:?} sells no messages: {unusable}", plan.name))
+        });
+        let mut all: Vec<String> = plans.chain(trunks).chain(messages).collect();
         all.sort();
         all
     }

@@ -17,6 +17,7 @@ use crate::accounts::keys;
 use crate::accounts::ops::{self, NewClient, NewReseller};
 use crate::app::desk::Desk;
 use crate::app::node::Node;
+use crate::catalog::TariffKind;
 use crate::catalog::admin::fx;
 use crate::catalog::admin::plans::{self, Basis, PlanSpec};
 use crate::catalog::admin::tariffs::{self, Import};
@@ -30,6 +31,7 @@ use crate::store::cdr_view::{CdrPayerView, CdrView};
 const WHOLESALE_DECK: &str = include_str!("../../decks/world-wholesale.csv");
 const CARRIER_A_DECK: &str = include_str!("../../decks/world-carrier-a.csv");
 const CARRIER_B_DECK: &str = include_str!("../../decks/world-carrier-b.csv");
+const SMS_DECK: &str = include_str!("../../decks/world-sms.csv");
 const RESELLER: &str = "acme";
 const CLIENT: &str = "1001";
 /// A Berlin number of no one's.
@@ -154,14 +156,25 @@ async fn rate_dollars(desk: &Desk) -> Result<(), Failure> {
 async fn make(desk: &Desk) -> Result<(), Failure> {
     let now = desk.clock.now();
     let wallets = super::tariff::wallets(desk.currency())?;
-    for (name, deck) in
-        [("world-wholesale", WHOLESALE_DECK), ("carrier-a", CARRIER_A_DECK), ("carrier-b", CARRIER_B_DECK)]
-    {
-        let import =
-            Import { name: name.to_owned(), currency: None, columns: ColumnMap::default(), dry_run: false };
+    for (name, kind, deck) in [
+        ("world-wholesale", TariffKind::Voice, WHOLESALE_DECK),
+        ("carrier-a", TariffKind::Voice, CARRIER_A_DECK),
+        ("carrier-b", TariffKind::Voice, CARRIER_B_DECK),
+        ("world-sms", TariffKind::Sms, SMS_DECK),
+    ] {
+        let import = Import {
+            name: name.to_owned(),
+            kind,
+            currency: None,
+            columns: ColumnMap::default(),
+            dry_run: false,
+        };
         tariffs::import(&desk.store, &*desk.clock, wallets, deck.as_bytes(), import).await?;
     }
-    let wholesale = PlanSpec::new("WHOLESALE", Basis::Tariff("world-wholesale".to_owned()));
+    let wholesale = PlanSpec {
+        sms_tariff: Some("world-sms".to_owned()),
+        ..PlanSpec::new("WHOLESALE", Basis::Tariff("world-wholesale".to_owned()))
+    };
     plans::create(&desk.store, &wholesale, now).await?;
     let markup = "20".parse().map_err(|_| Failure::new("demo", "20 is no markup"))?;
     let retail = PlanSpec::new("RETAIL", Basis::Plan { name: "WHOLESALE".to_owned(), markup });
@@ -333,6 +346,7 @@ fn how_to_go_on(node: &Node, folder: &Path, keys: &DemoKeys) -> String {
          As the client:  curl -H 'X-API-Key: {}' 'http://{}/client-api/index.php?endpoint=me'\n\
          As the reseller: curl -H 'X-API-Key: {}' 'http://{}/reseller-api/index.php?endpoint=me'\n\
          Data packages (simulated): curl -H 'X-API-Key: {}' 'http://{}/esim-api/index.php?endpoint=packages&q=Europe&limit=5'\n\
+         What messages cost: tollgate sms price {CLIENT} 491701234567 'Hello'\n\
          Every endpoint: http://{}/docs\n\
          Another call:   tollgate call {CLIENT} 447400123456 --talk 30\n\
          An Asterisk:    README.md, \"From an empty Asterisk box to a metered call\"; this server's TG_AGI is {}.\n\

@@ -293,7 +293,7 @@ async fn esim(desk: &Desk, findings: &mut Findings) {
             match desk.esim.upstream(&desk.config, &desk.clock).await {
                 Ok(upstream) => match upstream.balance().await {
                     Ok(balance) if balance > 0 => {
-                        findings.good("the eSIM upstream answers, and we have credit there")
+                        findings.good("the eSIM upstream answers, and we have credit there");
                     }
                     Ok(_) => findings.wrong("the eSIM upstream answers, and our balance there is out"),
                     Err(error) => findings.wrong(format!("eSIM: {error}")),

@@ -123,6 +123,7 @@ impl From<SyncError> for Failure {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
 fn database(error: StoreError) -> Failure {
     Failure::new("database", error.to_string())
 }
@@ -223,7 +224,15 @@ async fn price(desk: &Desk, args: PriceArgs) -> Outcome {
     let code = package.row.code.clone();
     let rates = esim::rates(desk).await.map_err(database)?;
     let markups = esim::markups(&desk.config);
-    if !args.remove {
+    if args.remove {
+        let mut tx = desk.store.begin().await.map_err(database)?;
+        tx.catalog_ids(0).await.map_err(database)?;
+        let was_fixed = tx.delete_esim_price(&code).await.map_err(database)?;
+        tx.commit().await.map_err(database)?;
+        if !was_fixed {
+            return Err(Failure::new("not_found", format!("{code} has no price of its own")));
+        }
+    } else {
         // What is not said stays as it was fixed before.
         let before = snapshot.fixed(&code);
         let rule = EsimPrice {
@@ -247,14 +256,6 @@ async fn price(desk: &Desk, args: PriceArgs) -> Outcome {
         tx.catalog_ids(0).await.map_err(database)?;
         tx.put_esim_price(&rule, desk.clock.now()).await.map_err(database)?;
         tx.commit().await.map_err(database)?;
-    } else {
-        let mut tx = desk.store.begin().await.map_err(database)?;
-        tx.catalog_ids(0).await.map_err(database)?;
-        let was_fixed = tx.delete_esim_price(&code).await.map_err(database)?;
-        tx.commit().await.map_err(database)?;
-        if !was_fixed {
-            return Err(Failure::new("not_found", format!("{code} has no price of its own")));
-        }
     }
     desk.esim.reload(&desk.store).await.map_err(database)?;
     let snapshot = desk.esim.snapshot(&desk.store).await.map_err(database)?;

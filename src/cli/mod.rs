@@ -17,6 +17,7 @@ pub mod peers;
 pub mod plan;
 pub mod rate;
 pub mod rate_login;
+pub mod sms;
 pub mod system;
 pub mod tariff;
 pub mod trunk;
@@ -109,6 +110,9 @@ pub enum Command {
     Esim(esim::EsimCommand),
     /// Run a simulator of the eSIM Access API, for trying things out: nothing real is sold.
     EsimSimulator(esim::SimulatorArgs),
+    /// Messages.
+    #[command(subcommand)]
+    Sms(sms::SmsCommand),
     /// Live calls.
     #[command(subcommand)]
     Calls(calls::CallsCommand),
@@ -153,6 +157,7 @@ impl Command {
             | Self::Callerid(_)
             | Self::Trunk(_)
             | Self::Esim(_)
+            | Self::Sms(_)
             | Self::Calls(_)
             | Self::Rate(_) => Place::Owner,
         }
@@ -259,6 +264,7 @@ async fn run_at_desk(desk: &Desk, command: Command) -> Outcome {
         Command::Callerid(command) => callerid::run(desk, command).await,
         Command::Trunk(command) => trunk::run(desk, command).await,
         Command::Esim(command) => esim::run(desk, command).await,
+        Command::Sms(command) => sms::run(desk, command).await,
         Command::Calls(command) => calls::run(desk, &command),
         Command::Rate(args) => rate_login::run(desk, args).await,
         Command::Demo(_)

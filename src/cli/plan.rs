@@ -1,4 +1,4 @@
-//! `tollgate plan create | list | override | markup`.
+//! `tollgate plan create | list | override | markup | set`.
 
 use std::fmt::Write as _;
 
@@ -41,6 +41,18 @@ pub enum PlanCommand {
         name: String,
         /// Percent, at most four decimals.
         percent: Markup,
+    },
+    /// Change what a plan sells messages by.
+    #[command(group(clap::ArgGroup::new("change").required(true).args(["sms_tariff", "no_sms_tariff"])))]
+    Set {
+        /// The plan.
+        name: String,
+        /// The tariff for messages that it sells as it stands.
+        #[arg(long, value_name = "TARIFF")]
+        sms_tariff: Option<String>,
+        /// No tariff for messages of its own: the base plan's with its markup, where that has one.
+        #[arg(long)]
+        no_sms_tariff: bool,
     },
 }
 
@@ -86,6 +98,9 @@ pub struct CreateArgs {
     /// How many plans an agent on it may own.
     #[arg(long, value_name = "N")]
     pub tariff_limit: Option<u32>,
+    /// The tariff for messages that it sells as it stands; the base plan's with its markup when not given.
+    #[arg(long, value_name = "TARIFF")]
+    pub sms_tariff: Option<String>,
     /// The reseller it belongs to.
     #[arg(long, value_name = "RESELLER")]
     pub owner: Option<String>,
@@ -142,6 +157,14 @@ async fn run_on(store: &Store, clock: &dyn Clock, owner_id: Option<i64>, command
             }
             Ok(Answer::new(json, text))
         }
+        PlanCommand::Set { name, sms_tariff, .. } => {
+            let plan = plans::set_sms_tariff(store, &name, sms_tariff.as_deref(), now).await?;
+            let text = match sms_tariff {
+                Some(tariff) => format!("{name} sells messages by {tariff} from the next one on"),
+                None => format!("{name} has no tariff for messages of its own from the next one on"),
+            };
+            Ok(Answer::new(plan_json(&plan, None), text))
+        }
         PlanCommand::Markup { name, percent } => {
             let plan = plans::set_markup(store, &name, percent, now).await?.plan;
             let text = format!("{name} adds {percent} % from the next call on");
@@ -177,6 +200,7 @@ fn spec(args: CreateArgs, owner_id: Option<i64>) -> Result<PlanSpec, Failure> {
         signup: args.signup,
         initial_credit: initial_credit.unwrap_or(Money::ZERO),
         tariff_limit: args.tariff_limit,
+        sms_tariff: args.sms_tariff,
         owner_id,
         ..PlanSpec::new(&args.name, basis)
     })
@@ -195,7 +219,7 @@ fn plan_json(plan: &PlanVersion, below: Option<&str>) -> Value {
         "rounding": plan.rounding, "decimals": plan.decimals, "duration_rounding": plan.duration_rounding,
         "block_rounding": plan.block_rounding, "zone": plan.zone, "max_call_seconds": plan.max_call_seconds,
         "signup": plan.signup, "initial_credit": Money::from_nanos(plan.initial_credit).to_string(),
-        "tariff_limit": plan.tariff_limit, "published_at": from_micros(plan.created_at).to_string(),
+        "tariff_limit": plan.tariff_limit, "sms_tariff_id": plan.sms_tariff_id, "published_at": from_micros(plan.created_at).to_string(),
     });
     if let (Some(map), Some(below)) = (json.as_object_mut(), below) {
         let key = if plan.tariff_id.is_some() { "tariff" } else { "base" };
@@ -218,9 +242,14 @@ async fn list(store: &Store) -> Outcome {
             Some(_) => format!("plan {below} + {} %", percent(plan)),
             None => format!("tariff {below}"),
         };
+        let messages =
+            tariffs.iter().find(|it| Some(it.tariff_id) == plan.sms_tariff_id).map(|it| it.name.as_str());
+        let sells = messages.map_or_else(|| sells.clone(), |name| format!("{sells}, messages {name}"));
         let signup = if plan.signup { "yes" } else { "no" };
         let _ = write!(text, "\n{:<24} {:>7} {sells:<32} {signup}", plan.name, plan.number);
-        listed.push(plan_json(plan, Some(below)));
+        let mut json = plan_json(plan, Some(below));
+        json["sms_tariff"] = json!(messages);
+        listed.push(json);
     }
     Ok(Answer::new(json!({ "plans": listed }), text))
 }

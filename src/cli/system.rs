@@ -85,11 +85,6 @@ pub fn check_config(config: &Config) -> Outcome {
     if shown.realtime.token.is_some() {
         shown.realtime.token = Some("(set)".to_owned());
     }
-    for secret in [&mut shown.esim.access_code, &mut shown.esim.secret, &mut shown.esim.webhook_token] {
-        if secret.is_some() {
-            *secret = Some("(set)".to_owned());
-        }
-    }
     if shown.webphone.janus_secret.is_some() {
         shown.webphone.janus_secret = Some("(set)".to_owned());
     }
@@ -215,11 +210,12 @@ mod tests {
     #[test]
     fn the_shown_configuration_holds_no_secret() {
         let config = Config::from_text(
-            "[internal]\ntoken='s3cret'\n[realtime]\ntoken='s3cret'\n[database]\nurl='postgres://u:s3cret@h/d'\n[[asterisk]]\nname='a'\nhost='h'\nusername='u'\nsecret='s3cret'\n",
+            "[internal]\ntoken='s3cret'\n[realtime]\ntoken='s3cret'\n[database]\nurl='postgres://u:s3cret@h/d'\n[[asterisk]]\nname='a'\nhost='h'\nusername='u'\nsecret='s3cret'\n[[sms.provider]]\nname='a'\nkind='smpp'\nhost='h'\nport=1\nsystem_id='u'\npassword='s3cret'\n[[sms.provider]]\nname='b'\nkind='http'\nurl='https://h'\napi_key='s3cret'\n",
             [],
         )
         .unwrap();
         let shown = check_config(&config).unwrap();
         assert!(!shown.text.contains("s3cret") && !shown.json.to_string().contains("s3cret"));
+        assert!(shown.text.contains("(set)") && !format!("{:?}", config.sms).contains("s3cret"));
     }
 }

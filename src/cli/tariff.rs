@@ -13,6 +13,7 @@ use tollgate_rating::{
 
 use super::answer::{Answer, Failure, Outcome};
 use crate::app::desk::Desk;
+use crate::catalog::TariffKind;
 use crate::catalog::admin::AdminError;
 use crate::catalog::admin::tariffs::{self, Import};
 use crate::catalog::deck::{ColumnMap, DeckError, Layout, diff::ChangedRow};
@@ -58,6 +59,9 @@ pub struct ImportArgs {
     pub name: String,
     /// The deck: CSV, UTF-8, with a header row.
     pub file: PathBuf,
+    /// The deck prices messages by the segment: `prefix,price`.
+    #[arg(long)]
+    pub sms: bool,
     /// Check everything, change nothing.
     #[arg(long)]
     pub dry_run: bool,
@@ -111,8 +115,9 @@ pub(super) fn open(file: &Path) -> Result<File, Failure> {
 
 async fn import(store: &Store, clock: &dyn Clock, wallets: Currency, args: ImportArgs) -> Outcome {
     let file = open(&args.file)?;
-    let ImportArgs { name, dry_run, currency, columns, .. } = args;
-    let import = Import { name: name.clone(), currency, columns, dry_run };
+    let ImportArgs { name, sms, dry_run, currency, columns, .. } = args;
+    let kind = if sms { TariffKind::Sms } else { TariffKind::Voice };
+    let import = Import { name: name.clone(), kind, currency, columns, dry_run };
     let done = tariffs::import(store, clock, wallets, file, import).await.map_err(|error| {
         let mut failure = Failure::from(error);
         if let Some(details) = failure.details.as_mut().and_then(Value::as_object_mut) {
@@ -144,6 +149,7 @@ async fn import(store: &Store, clock: &dyn Clock, wallets: Currency, args: Impor
         "name": name,
         "version": done.version.map(|(_, number)| number),
         "version_id": done.version.map(|(id, _)| id),
+        "kind": kind.as_str(),
         "currency": done.currency,
         "rows": done.rows,
         "prefixes": done.prefixes,
@@ -158,18 +164,20 @@ async fn import(store: &Store, clock: &dyn Clock, wallets: Currency, args: Impor
 
 async fn list(store: &Store) -> Outcome {
     let tariffs = tariffs::list(store).await?;
-    let mut text =
-        format!("{:<24} {:>7} {:>8} {:>9} {:<4} published", "name", "version", "rows", "prefixes", "cur");
+    let mut text = format!(
+        "{:<24} {:>7} {:>8} {:>9} {:<4} {:<5} published",
+        "name", "version", "rows", "prefixes", "cur", "kind"
+    );
     let mut rows = Vec::with_capacity(tariffs.len());
     for it in tariffs {
         let at = from_micros(it.created_at).to_string();
         let _ = write!(
             text,
-            "\n{:<24} {:>7} {:>8} {:>9} {:<4} {at}",
-            it.name, it.number, it.row_count, it.prefix_count, it.currency
+            "\n{:<24} {:>7} {:>8} {:>9} {:<4} {:<5} {at}",
+            it.name, it.number, it.row_count, it.prefix_count, it.currency, it.kind
         );
         rows.push(json!({
-            "id": it.tariff_id, "name": it.name, "version": it.number, "version_id": it.version_id,
+            "id": it.tariff_id, "name": it.name, "kind": it.kind, "version": it.number, "version_id": it.version_id,
             "rows": it.row_count, "prefixes": it.prefix_count, "currency": it.currency, "published_at": at,
             "usable": it.currency == it.priced_in || it.rate_pico.is_some(),
         }));
@@ -179,14 +187,19 @@ async fn list(store: &Store) -> Outcome {
 
 async fn show(store: &Store, name: &str, prefix: Option<&str>) -> Outcome {
     let (version, tariff) = tariffs::current(store, name).await?;
+    let kind = TariffKind::of(&version);
     let mut json = json!({
-        "id": version.tariff_id, "name": name, "version": version.number, "version_id": version.version_id,
+        "id": version.tariff_id, "name": name, "kind": kind.as_str(), "version": version.number, "version_id": version.version_id,
         "currency": version.currency, "rows": version.row_count, "prefixes": version.prefix_count,
         "published_at": from_micros(version.created_at).to_string(),
     });
     let mut text = format!(
-        "{name} version {}: {} rows, {} prefixes, prices in {}",
-        version.number, version.row_count, version.prefix_count, version.currency
+        "{name} version {}: {} rows, {} prefixes, prices of {} in {}",
+        version.number,
+        version.row_count,
+        version.prefix_count,
+        kind.what(),
+        version.currency
     );
     if let Some(asked) = prefix {
         let digits = asked.strip_prefix('+').unwrap_or(asked);
@@ -200,18 +213,18 @@ async fn show(store: &Store, name: &str, prefix: Option<&str>) -> Outcome {
         };
         let rows = tariff.rows_of(found);
         for row in &rows {
-            let _ = write!(text, "\n{}", row_text(row));
+            let _ = write!(text, "\n{}", row_text(kind, row));
         }
         if let Some(map) = json.as_object_mut() {
             map.insert("prefix".to_owned(), json!(found.to_string()));
-            map.insert("rates".to_owned(), rows.iter().map(row_json).collect());
+            map.insert("rates".to_owned(), rows.iter().map(|row| row_json(kind, row)).collect());
         }
     }
     Ok(Answer::new(json, text))
 }
 
 async fn diff(store: &Store, name: &str, file: &Path, columns: ColumnMap) -> Outcome {
-    let found = tariffs::diff_with(store, name, open(file)?, columns).await?;
+    let (kind, found) = tariffs::diff_with(store, name, open(file)?, columns).await?;
     let mut text = format!(
         "{} added, {} removed, {} changed, {} unchanged",
         found.added.len(),
@@ -220,25 +233,26 @@ async fn diff(store: &Store, name: &str, file: &Path, columns: ColumnMap) -> Out
         found.unchanged
     );
     for row in &found.added {
-        let _ = write!(text, "\n+ {}", row_text(row));
+        let _ = write!(text, "\n+ {}", row_text(kind, row));
     }
     for row in &found.removed {
-        let _ = write!(text, "\n- {}", row_text(row));
+        let _ = write!(text, "\n- {}", row_text(kind, row));
     }
     for ChangedRow { old, new } in &found.changed {
-        let _ = write!(text, "\n~ {}\n  now {}", row_text(old), row_text(new));
+        let _ = write!(text, "\n~ {}\n  now {}", row_text(kind, old), row_text(kind, new));
     }
     let changed = |change: &ChangedRow| {
         json!({
             "prefix": change.new.prefix.to_string(),
-            "old": row_json(&change.old),
-            "new": row_json(&change.new),
+            "old": row_json(kind, &change.old),
+            "new": row_json(kind, &change.new),
         })
     };
     let json = json!({
         "name": name,
-        "added": found.added.iter().map(row_json).collect::<Value>(),
-        "removed": found.removed.iter().map(row_json).collect::<Value>(),
+        "kind": kind.as_str(),
+        "added": found.added.iter().map(|row| row_json(kind, row)).collect::<Value>(),
+        "removed": found.removed.iter().map(|row| row_json(kind, row)).collect::<Value>(),
         "changed": found.changed.iter().map(changed).collect::<Value>(),
         "unchanged": found.unchanged,
     });
@@ -246,7 +260,17 @@ async fn diff(store: &Store, name: &str, file: &Path, columns: ColumnMap) -> Out
 }
 
 /// A rate with every column of a deck; what a deck leaves empty is null.
-fn row_json(row: &RateRow) -> Value {
+fn row_json(kind: TariffKind, row: &RateRow) -> Value {
+    if kind == TariffKind::Sms {
+        return json!({
+            "prefix": row.prefix.to_string(),
+            "price": row.price_per_minute.to_string(),
+            "destination": &*row.destination,
+            "valid_from": row.valid_from.map(|bound| bound.to_string()),
+            "valid_until": row.valid_until.map(|bound| bound.to_string()),
+            "blocked": row.blocked,
+        });
+    }
     let all_day = row.from_minute == 0 && row.to_minute == DAY_MINUTES;
     json!({
         "prefix": row.prefix.to_string(),
@@ -270,11 +294,13 @@ fn row_json(row: &RateRow) -> Value {
 }
 
 /// A rate on one line: what differs from the plainest rate is said.
-fn row_text(row: &RateRow) -> String {
-    let mut text = format!(
-        "{} {}: {} a minute, {}/{}",
-        row.prefix, row.destination, row.price_per_minute, row.initial_block, row.increment
-    );
+fn row_text(kind: TariffKind, row: &RateRow) -> String {
+    let mut text = format!("{} {}: {} a ", row.prefix, row.destination, row.price_per_minute);
+    // Of messages there is nothing to say but the validity.
+    let _ = match kind {
+        TariffKind::Voice => write!(text, "minute, {}/{}", row.initial_block, row.increment),
+        TariffKind::Sms => write!(text, "segment"),
+    };
     if row.connect_fee.nanos() != 0 {
         let _ = write!(text, ", connect {}", row.connect_fee);
     }
@@ -391,7 +417,8 @@ mod tests {
 
         async fn import(&self, text: &str, dry_run: bool) -> Outcome {
             let (file, columns) = (self.file(text), ColumnMap::default());
-            let args = ImportArgs { name: "sell".to_owned(), file, dry_run, currency: None, columns };
+            let args =
+                ImportArgs { name: "sell".to_owned(), file, sms: false, dry_run, currency: None, columns };
             self.run(TariffCommand::Import(args)).await
         }
     }

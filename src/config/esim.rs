@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tollgate_rating::plan::Markup;
 
+use super::Secret;
+
 /// Who sells to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -24,9 +26,9 @@ pub struct Esim {
     /// The upstream's address.
     pub url: String,
     /// What the upstream knows us by.
-    pub access_code: Option<String>,
+    pub access_code: Option<Secret>,
     /// What requests to it are signed with; unsigned without it.
-    pub secret: Option<String>,
+    pub secret: Option<Secret>,
     /// Hours between two readings of the upstream's catalogue.
     pub sync_hours: u32,
     /// What resellers pay above our cost, percent.
@@ -34,7 +36,7 @@ pub struct Esim {
     /// What clients pay above our cost, percent.
     pub client_markup_percent: String,
     /// The secret part of the address that the upstream's webhooks come to; they are not taken without it.
-    pub webhook_token: Option<String>,
+    pub webhook_token: Option<Secret>,
     /// Minutes after which an order that the upstream has given no eSIM for is shown as stuck.
     pub stuck_minutes: u32,
     /// Minutes between two questions about the usage of one eSIM.
@@ -92,13 +94,15 @@ impl Esim {
         if !is_url || self.url.parse::<axum::http::Uri>().is_err() {
             return Err("esim.url must be an address such as https://api.esimaccess.com".to_owned());
         }
-        if self.kind == EsimKind::Esimaccess && self.access_code.as_deref().unwrap_or_default().is_empty() {
+        if self.kind == EsimKind::Esimaccess
+            && self.access_code.as_ref().is_none_or(|code| code.reveal().is_empty())
+        {
             return Err("esim.access_code is missing: the upstream gives it in its console".to_owned());
         }
-        if self.secret.as_deref() == Some("") {
+        if self.secret.as_ref().is_some_and(|secret| secret.reveal().is_empty()) {
             return Err("esim.secret must not be empty: leave it out to send requests unsigned".to_owned());
         }
-        if let Some(token) = &self.webhook_token
+        if let Some(token) = self.webhook_token.as_ref().map(Secret::reveal)
             && (token.len() < 16
                 || token.len() > 128
                 || !token.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)))

@@ -30,7 +30,7 @@ use self::simulator::{Settings, Simulator};
 use self::upstream::{Upstream, UpstreamError};
 use crate::app::desk::Desk;
 use crate::clock::Clock;
-use crate::config::{Config, EsimKind};
+use crate::config::{Config, EsimKind, Secret};
 use crate::store::{Store, StoreError};
 
 /// Why the catalogue was not read.
@@ -156,8 +156,9 @@ pub async fn sync(desk: &Desk) -> Result<Synced, SyncError> {
 async fn open(config: &Config, clock: &Arc<dyn Clock>) -> Result<Way, UpstreamError> {
     let settings = &config.esim;
     let with = |url: &str, guard| {
-        let code = settings.access_code.as_deref().unwrap_or("simulator");
-        let upstream = Upstream::new(url, code, settings.secret.as_deref(), Arc::clone(clock))?;
+        let code = settings.access_code.as_ref().map_or("simulator", Secret::reveal);
+        let upstream =
+            Upstream::new(url, code, settings.secret.as_ref().map(Secret::reveal), Arc::clone(clock))?;
         Ok(Way { upstream, _simulator: guard })
     };
     match settings.kind {

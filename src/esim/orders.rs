@@ -15,7 +15,9 @@ use super::price::Unsold;
 use super::upstream::{Order, Profile, Upstream, UpstreamError};
 use super::{markups, rates};
 use crate::accounts::directory::Account;
-use crate::accounts::spending::{Record, Share, SpendError, Spending, charge, give_back, set_aside};
+use crate::accounts::spending::{
+    Question, Record, Share, SpendError, Spending, charge, give_back, set_aside,
+};
 use crate::app::desk::{Desk, DeskError};
 use crate::secrets::{hex, random_bytes};
 use crate::store::esim_orders::{EsimGiven, EsimOrder, EsimStatus, NewEsimOrder};
@@ -390,7 +392,9 @@ impl Record for Bought<'_> {
         }
         Ok(Ok(()))
     }
+}
 
+impl Question for Bought<'_> {
     async fn is_written(&self, tx: &mut Tx) -> Result<bool, StoreError> {
         Ok(tx.esim_order_status(self.order.id).await?.is_some())
     }
@@ -414,7 +418,9 @@ impl Record for Settled {
         let is_first = tx.settle_esim_order(self.id, &self.given, self.at, tx_id).await?;
         Ok(if is_first { Ok(()) } else { Err(NotPending) })
     }
+}
 
+impl Question for Settled {
     async fn is_written(&self, tx: &mut Tx) -> Result<bool, StoreError> {
         Ok(tx.esim_order_status(self.id).await? == Some(self.given.status))
     }
@@ -434,7 +440,9 @@ impl Record for Failed<'_> {
         let is_first = tx.fail_esim_order(self.id, self.reason, self.at).await?;
         Ok(if is_first { Ok(()) } else { Err(NotPending) })
     }
+}
 
+impl Question for Failed<'_> {
     async fn is_written(&self, tx: &mut Tx) -> Result<bool, StoreError> {
         Ok(tx.esim_order_status(self.id).await? == Some(EsimStatus::Failed))
     }

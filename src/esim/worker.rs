@@ -192,7 +192,9 @@ async fn look_for_pending(desk: &Desk, stop: &CancellationToken) {
     loop {
         match desk.store.esim_orders_pending().await {
             Ok(pending) => {
-                pending.iter().for_each(|order| desk.esim.due.found(order.new.id));
+                for order in &pending {
+                    desk.esim.due.found(order.new.id);
+                }
                 if !pending.is_empty() {
                     desk.esim.due.woken.notify_one();
                 }

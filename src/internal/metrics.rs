@@ -47,6 +47,7 @@ pub struct Metrics {
     latency_sum_us: AtomicU64,
     /// Answers of the public HTTP APIs, by API and status.
     http: Mutex<BTreeMap<(&'static str, u16), u64>>,
+    messages: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 /// The machine codes of refusals.
@@ -72,6 +73,12 @@ impl Metrics {
         if let Some(index) = REASONS.iter().position(|known| *known == reason) {
             self.calls_denied[index].fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Counts a message that was given to its provider, by where it is then.
+    pub fn message_ended(&self, state: &'static str) {
+        let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        *messages.entry(state).or_default() += 1;
     }
 
     /// Counts an answer of a public HTTP API.
@@ -145,6 +152,14 @@ impl Metrics {
         for ((api, status), count) in &*self.http.lock().unwrap_or_else(PoisonError::into_inner) {
             let _ = writeln!(out, "{name}{{api=\"{api}\",status=\"{status}\"}} {count}");
         }
+        let name = "tollgate_messages_total";
+        let _ = writeln!(
+            out,
+            "# HELP {name} Tries to send a message, by where it was then\n# TYPE {name} counter"
+        );
+        for (state, count) in &*self.messages.lock().unwrap_or_else(PoisonError::into_inner) {
+            let _ = writeln!(out, "{name}{{state=\"{state}\"}} {count}");
+        }
         let name = "tollgate_authorize_us";
         let _ = writeln!(out, "# HELP {name} Time to decide, microseconds\n# TYPE {name} histogram");
         let mut seen = 0;
@@ -204,6 +219,7 @@ mod tests {
         metrics.authorised_in_us(30);
         metrics.http_answered("client-api", 200);
         metrics.http_answered("client-api", 200);
+        metrics.message_ended("SENT_TO_PROVIDER");
         metrics.authorised_in_us(5_000_000);
         let text = metrics.render(3);
         assert!(text.contains("tollgate_calls_denied_total{reason=\"no_credit\"} 2"), "{text}");
@@ -213,5 +229,6 @@ mod tests {
         assert!(text.contains("tollgate_authorize_us_count 2"), "{text}");
         let http = "tollgate_http_requests_total{api=\"client-api\",status=\"200\"} 2";
         assert!(text.contains(http), "{text}");
+        assert!(text.contains("tollgate_messages_total{state=\"SENT_TO_PROVIDER\"} 1"), "{text}");
     }
 }

@@ -1,3 +1,240 @@
-//! Messages: who takes them, what became of them.
+//! Messages: what they cost, who takes them, what became of them.
+//!
+//! [`single`] sends one, [`campaigns`] one text to many. What is due is taken by `sender`, once; a provider is asked over a
+//! [`connector`]; `outcomes` writes what it says with the money for it, and `receipts` what it says later.
 
+mod alphabet;
+pub mod campaigns;
 pub mod connector;
+mod http;
+pub mod order;
+mod outcomes;
+mod pace;
+pub mod price;
+pub mod providers;
+mod receipts;
+pub mod segments;
+mod sender;
+mod simulator;
+pub mod single;
+mod smpp;
+pub mod wall_time;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::connector::Receipts;
+pub use self::outcomes::Ended;
+use self::outcomes::Outcome;
+use self::pace::Pace;
+use self::providers::{Provider, Providers, ProvidersError};
+use self::receipts::Inbox;
+use crate::app::desk::Desk;
+use crate::calls::Calls;
+use crate::store::StoreError;
+
+/// How long whoever sends a message waits to hear what its provider says.
+const SEND_PATIENCE: Duration = Duration::from_secs(20);
+/// How long messages that are at their providers are waited for when the process ends.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+/// Ids that are fetched at once: each fetching is a commit.
+const IDS_AT_ONCE: usize = 50;
+
+/// One provider's way out, with its pace.
+#[derive(Debug)]
+struct Lane {
+    provider: Provider,
+    pace: Pace,
+    /// There may be something due.
+    wake: Notify,
+}
+
+/// Everything about messages.
+pub struct Messaging {
+    desk: Arc<Desk>,
+    calls: Arc<Calls>,
+    providers: Providers,
+    lanes: Vec<Arc<Lane>>,
+    outcomes: mpsc::Sender<Outcome>,
+    inbox: Arc<dyn Receipts>,
+    /// Messages that are at their providers.
+    under_way: TaskTracker,
+    /// Ids that were fetched and not given yet.
+    ids: Mutex<std::ops::Range<i64>>,
+    zone: TimeZone,
+}
+
+impl std::fmt::Debug for Messaging {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Messaging").field("providers", &self.providers).finish_non_exhaustive()
+    }
+}
+
+/// Why messages cannot be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum MessagingError {
+    /// A provider cannot be used.
+    #[error(transparent)]
+    Providers(#[from] ProvidersError),
+    /// `sms.time_zone` is none.
+    #[error("sms.time_zone: {0}")]
+    Zone(String),
+    /// What was left over cannot be read.
+    #[error("the messages of before cannot be read: {0}")]
+    Store(#[from] StoreError),
+}
+
+impl Messaging {
+    /// Opens the providers, finds out about what an earlier process left, and sends what is due until `stop`; then waits for
+    /// what is under way. What it returns ends after that.
+    pub async fn start(
+        desk: Arc<Desk>,
+        calls: Arc<Calls>,
+        stop: &CancellationToken,
+    ) -> Result<
+        (Arc<Self>, impl Future<Output = Result<(), tokio::task::JoinError>> + Send + 'static),
+        MessagingError,
+    > {
+        let zone = TimeZone::get(&desk.config.sms.time_zone);
+        let zone = zone.map_err(|error| MessagingError::Zone(error.to_string()))?;
+        let inbox: Arc<dyn Receipts> = Arc::new(Inbox::new(Arc::clone(&desk)));
+        let providers = Providers::open(&desk.config, &inbox, &desk.clock)?;
+        let lanes = providers.iter().map(|provider| {
+            Arc::new(Lane {
+                pace: Pace::new(provider.rate_per_second),
+                provider: provider.clone(),
+                wake: Notify::new(),
+            })
+        });
+        let lanes: Vec<_> = lanes.collect();
+        let (outcomes, queue) = mpsc::channel(outcomes::QUEUE);
+        let messaging = Arc::new(Self {
+            desk,
+            calls,
+            providers,
+            lanes,
+            outcomes,
+            inbox,
+            under_way: TaskTracker::new(),
+            ids: Mutex::new(0..0),
+            zone,
+        });
+        // Before anything is taken: what is being sent now, an earlier process was sending.
+        let left = messaging.left_over().await?;
+        messaging.desk.store.sweep_campaigns(messaging.desk.clock.now()).await?;
+        let running = Arc::clone(&messaging).run(left, queue, stop.clone());
+        Ok((messaging, running))
+    }
+
+    /// Everything that runs beside requests.
+    fn run(
+        self: Arc<Self>,
+        left: Vec<crate::store::messages::ClaimedMessage>,
+        queue: mpsc::Receiver<Outcome>,
+        stop: CancellationToken,
+    ) -> impl Future<Output = Result<(), tokio::task::JoinError>> + Send + 'static {
+        let mut tasks = JoinSet::new();
+        let written = CancellationToken::new();
+        let writer = tokio::spawn(outcomes::write_all(Arc::clone(&self), queue, written.clone()));
+        if !left.is_empty() {
+            tracing::warn!(messages = left.len(), "messages were being sent when an earlier process ended");
+        }
+        for message in left {
+            let messaging = Arc::clone(&self);
+            self.under_way.spawn(async move { messaging.find_out(message).await });
+        }
+        for lane in &self.lanes {
+            tasks.spawn(sender::send_due(Arc::clone(&self), Arc::clone(lane), stop.clone()));
+            if lane.provider.connector.is_asked() {
+                tasks.spawn(receipts::ask(Arc::clone(&self), Arc::clone(lane), stop.clone()));
+            }
+        }
+        tasks.spawn(receipts::sweep(Arc::clone(&self), stop.clone()));
+        tasks.spawn(finish_cancelling(Arc::clone(&self), stop));
+        let messaging = self;
+        async move {
+            let mut crashed = Ok(());
+            while let Some(ended) = tasks.join_next().await {
+                if ended.is_err() {
+                    crashed = ended;
+                    break;
+                }
+            }
+            messaging.under_way.close();
+            if tokio::time::timeout(STOP_PATIENCE, messaging.under_way.wait()).await.is_err() {
+                tracing::warn!(
+                    "messages were still at their providers: the next process finds out about them"
+                );
+            }
+            written.cancel();
+            crashed.and(writer.await)?;
+            messaging.providers.close().await;
+            Ok(())
+        }
+    }
+
+    fn lane(&self, provider: &str) -> Option<&Arc<Lane>> {
+        self.lanes.iter().find(|lane| lane.provider.name == provider)
+    }
+
+    fn wake(&self, provider: &str) {
+        if let Some(lane) = self.lane(provider) {
+            lane.wake.notify_one();
+        }
+    }
+
+    /// The ways out.
+    pub fn providers(&self) -> &Providers {
+        &self.providers
+    }
+
+    /// The zone whose local time people write.
+    pub fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    /// An id for a message or a campaign.
+    pub async fn new_id(&self) -> Result<i64, StoreError> {
+        let next = || self.ids.lock().unwrap_or_else(PoisonError::into_inner).next();
+        if let Some(id) = next() {
+            return Ok(id);
+        }
+        let first = self.ids(IDS_AT_ONCE).await?;
+        let last = first + i64::try_from(IDS_AT_ONCE).unwrap_or(1);
+        *self.ids.lock().unwrap_or_else(PoisonError::into_inner) = first + 1..last;
+        Ok(first)
+    }
+
+    /// The first of so many ids that nobody else gets.
+    async fn ids(&self, count: usize) -> Result<i64, StoreError> {
+        let mut tx = self.desk.store.begin().await?;
+        let first = tx.catalog_ids(i64::try_from(count).unwrap_or(i64::MAX)).await?;
+        tx.commit().await?;
+        Ok(first)
+    }
+}
+
+/// Calls back what is left of campaigns that were called back when an earlier process ended.
+async fn finish_cancelling(messaging: Arc<Messaging>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let done = async {
+            for campaign in messaging.desk.store.campaigns_to_cancel().await? {
+                messaging.cancel_rest(&campaign).await?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        if let Err(error) = done.await {
+            tracing::warn!(%error, "campaigns that were called back are not finished");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(30)) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}

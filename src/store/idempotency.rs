@@ -6,6 +6,8 @@ use super::{Store, StoreError, Tx, from_micros, on, to_micros};
 use crate::secrets::Sealed;
 
 const INSERT: &str = include_str!("../../sql/queries/idempotent_answers_insert.sql");
+const REPLACE: &str = include_str!("../../sql/queries/idempotent_answers_replace.sql");
+const FORGET: &str = include_str!("../../sql/queries/idempotent_answers_forget.sql");
 const FIND: &str = include_str!("../../sql/queries/idempotent_answers_find.sql");
 
 /// An answer with the request it belongs to.
@@ -39,6 +41,25 @@ impl Tx {
 }
 
 impl Store {
+    /// Keeps another answer in the place of one that was kept.
+    pub async fn replace_answer(&self, answer: &RememberedAnswer) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        on!(&mut tx, c => sqlx::query(REPLACE)
+            .bind(answer.account_id)
+            .bind(&answer.key)
+            .bind(i64::from(answer.answer.key_id))
+            .bind(answer.answer.bytes.as_slice())
+            .execute(c).await.map(drop))?;
+        tx.commit().await
+    }
+
+    /// Forgets the answer that was kept for a key.
+    pub async fn forget_answer(&self, account_id: i64, key: &str) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        on!(&mut tx, c => sqlx::query(FORGET).bind(account_id).bind(key).execute(c).await.map(drop))?;
+        tx.commit().await
+    }
+
     /// The answer that was kept for a key.
     pub async fn remembered_answer(
         &self,

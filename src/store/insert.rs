@@ -174,6 +174,7 @@ pub fn generated_queries() -> Vec<(String, String)> {
         &super::open_calls::OPENED,
         &super::open_calls::CLOSED,
         &super::attempts::REFUSALS,
+        &super::messages::MESSAGES,
     ];
     all.into_iter().flat_map(|many| many.texts()).collect()
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::SignedDuration;
 use tollgate::catalog::{
+    TariffKind,
     admin::{AdminError, fx, tariffs},
     deck::ColumnMap,
 };
@@ -37,7 +38,7 @@ story!(a_refused_deck_and_a_dry_run_leave_no_trace, database => {
     let refused = world.import_in("sell", "49,0.01\n", "USD").await;
     assert!(matches!(refused, Err(AdminError::Invalid { field: "currency", .. })), "a tariff keeps its currency");
     let import = tariffs::Import {
-        name: "other".to_owned(), currency: None, columns: ColumnMap::default(), dry_run: true,
+        name: "other".to_owned(), kind: TariffKind::Voice, currency: None, columns: ColumnMap::default(), dry_run: true,
     };
     let input = std::io::Cursor::new("prefix,price_per_minute\n49,0.01\n");
     let done = tariffs::import(&world.database.store, &world.clock, currency("EUR"), input, import).await.unwrap();
@@ -60,7 +61,7 @@ story!(a_deck_of_many_chunks_reads_back_whole, database => {
     let csv = tariffs::export(&world.database.store, "sell").await.unwrap();
     assert_eq!(csv.lines().count(), 9_002);
     let input = std::io::Cursor::new(csv);
-    let same = tariffs::diff_with(&world.database.store, "sell", input, ColumnMap::default()).await.unwrap();
+    let (_, same) = tariffs::diff_with(&world.database.store, "sell", input, ColumnMap::default()).await.unwrap();
     assert!(same.is_empty());
     assert_eq!(same.unchanged, 9_001);
 });

@@ -9,7 +9,7 @@ use tollgate::catalog::admin::{
     tariffs::{self, Import, Imported},
     trunks::{self, TrunkSpec},
 };
-use tollgate::catalog::{Catalog, Plan, deck::ColumnMap, fx::Currency};
+use tollgate::catalog::{Catalog, Plan, TariffKind, deck::ColumnMap, fx::Currency};
 use tollgate::clock::{Clock as _, ManualClock};
 use tollgate::store::{PlanVersion, TrunkRow};
 use tollgate_rating::{E164, Money};
@@ -48,6 +48,7 @@ impl World {
         let deck = format!("prefix,price_per_minute\n{deck}");
         let import = Import {
             name: name.to_owned(),
+            kind: TariffKind::Voice,
             currency: Some(currency(in_currency)),
             columns: ColumnMap::default(),
             dry_run: false,

@@ -24,7 +24,7 @@ async fn raw(app: &TestApp, bytes: &[u8], patience: Duration) -> (String, Durati
 }
 
 /// DER as PEM.
-fn pem(label: &str, der: &[u8]) -> String {
+pub(crate) fn pem(label: &str, der: &[u8]) -> String {
     use base64::Engine as _;
     let text = base64::engine::general_purpose::STANDARD.encode(der);
     format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")

@@ -133,6 +133,12 @@ async fn every_line_of_the_reseller_api_is_answered_as_documented() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_line_of_the_sms_api_is_answered_as_documented() {
+    let faults = follow("sms-api").await;
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_line_of_the_subaccounts_api_is_answered_as_documented() {
     let faults = follow("subaccounts").await;
     assert!(faults.is_empty(), "{faults:#?}");

@@ -1,5 +1,6 @@
 //! A call is charged at the prices it was granted under.
 
+use tollgate::catalog::TariffKind;
 use tollgate::catalog::admin::fx;
 use tollgate::catalog::admin::tariffs::{self, Import};
 use tollgate::catalog::admin::trunks::TrunkSpec;
@@ -76,6 +77,7 @@ async fn a_carrier_in_another_currency_is_bought_at_the_rate_of_its_day() {
     app.furnish().await;
     let import = Import {
         name: "dollars".to_owned(),
+        kind: TariffKind::Voice,
         currency: Some("USD".parse().unwrap()),
         columns: ColumnMap::default(),
         dry_run: false,

@@ -94,6 +94,11 @@ impl Rounding {
         10_u64.pow(DECIMALS - self.decimals as u32)
     }
 
+    /// An exact amount of nano-units, rounded. `None` where it is no amount.
+    pub(crate) fn round(self, nanos: i128) -> Option<Money> {
+        nanos.checked_mul(SIXTIETHS).and_then(|sixtieths| self.round_sixtieths(sixtieths))
+    }
+
     /// A cost in sixtieths of a nano-unit, rounded; `None` where it is no amount.
     ///
     /// | cost in units | up, 2 | half-up, 2 | half-even, 2 | down, 2 |

@@ -34,6 +34,7 @@ CREATE TABLE sms_campaigns (
     sent         INTEGER NOT NULL CHECK (sent >= 0),
     delivered    INTEGER NOT NULL CHECK (delivered >= 0),
     failed       INTEGER NOT NULL CHECK (failed >= 0),
+    unknown      INTEGER NOT NULL CHECK (unknown >= 0),
     cancelled    INTEGER NOT NULL CHECK (cancelled >= 0),
     -- What the client was charged so far.
     cost         INTEGER NOT NULL CHECK (cost >= 0)
@@ -57,8 +58,8 @@ CREATE TABLE sms_messages (
     scheduled_at INTEGER,
     -- When it is to be sent, or sent again.
     due_at      INTEGER NOT NULL,
-    -- Until when it is tried.
-    give_up_at  INTEGER NOT NULL,
+    -- Until when it is tried: null until a first try found no taker.
+    give_up_at  INTEGER,
     created_at  INTEGER NOT NULL,
     updated_at  INTEGER NOT NULL,
     sent_at     INTEGER,
@@ -99,8 +100,11 @@ CREATE INDEX sms_messages_unknown ON sms_messages (id) WHERE state = 'UNKNOWN';
 CREATE TABLE sms_parts (
     provider    TEXT    NOT NULL,
     upstream_id TEXT    NOT NULL,
+    -- 0: a receipt that came before the provider's answer was written.
     message_id  INTEGER NOT NULL,
     delivery    TEXT,
+    failure     TEXT,
+    at          INTEGER NOT NULL,
     PRIMARY KEY (provider, upstream_id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX sms_parts_by_message ON sms_parts (message_id);
+CREATE INDEX sms_parts_by_message ON sms_parts (message_id, at);

@@ -22,6 +22,8 @@ use crate::store::StoreError;
 const QR_PATH: &str = "/esim-qr/";
 /// Letters of a picture's name.
 const QR_NAME_CHARS: usize = 32;
+/// The largest notice; the upstream's are below a thousand bytes.
+const MAX_NOTICE_BYTES: usize = 64 * 1024;
 /// Pictures are drawn here and load nothing.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
 
@@ -35,12 +37,11 @@ pub(in crate::api) fn router(api: &Arc<Api>) -> Router {
 /// Where the picture of this name is, as people reach it.
 pub(super) fn qr_address(api: &Api, name: &str) -> String {
     let http = &api.desk.config.http;
-    let base = match &http.public_url {
-        Some(url) => url.trim_end_matches('/').to_owned(),
-        None => {
-            let scheme = if http.tls_cert.is_some() { "https" } else { "http" };
-            format!("{scheme}://{}", api.address())
-        }
+    let base = if let Some(url) = &http.public_url {
+        url.trim_end_matches('/').to_owned()
+    } else {
+        let scheme = if http.tls_cert.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", api.address())
     };
     format!("{base}{QR_PATH}{name}.svg")
 }
@@ -83,11 +84,11 @@ async fn notice(
     let token = token.map(|Path(token)| token).unwrap_or_default();
     // Digests are compared, in constant time: neither length nor content of the token shows in the time taken.
     let digest = |text: &str| CtOutput::<Sha256>::new(Sha256::digest(text.as_bytes()));
-    let known = api.desk.config.esim.webhook_token.as_deref().filter(|_| api.desk.config.esim.is_on());
-    if !known.is_some_and(|known| digest(known) == digest(&token)) {
+    let known = api.desk.config.esim.webhook_token.as_ref().filter(|_| api.desk.config.esim.is_on());
+    if !known.is_some_and(|known| digest(known.reveal()) == digest(&token)) {
         return nothing_here().await;
     }
-    let body = match dispatch::limited(body).await {
+    let body = match dispatch::limited(body, MAX_NOTICE_BYTES).await {
         Ok(body) => body,
         Err(error) => return refused(&error),
     };

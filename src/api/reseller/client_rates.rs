@@ -4,10 +4,10 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::own_plans::search;
 use crate::api::amount::Num;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
+use crate::api::price_lists::search;
 use crate::api::query::{Limit, NoBody, Offset};
 use crate::catalog::price_list::{Sold, sold};
 

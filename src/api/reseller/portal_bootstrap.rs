@@ -45,12 +45,13 @@ impl Endpoint for PortalBootstrap {
 
     async fn handle(call: Call, _: NoQuery, _: NoBody) -> Result<Answer, ApiError> {
         let desk = call.desk();
+        let sms = call.api.messaging.providers().default_provider().is_some();
         let web_phone = desk.config.webphone.janus_url.is_some();
         let portal = Portal {
             api_version: API_VERSION,
             currency: desk.currency().to_owned(),
             time: fields::time(desk.clock.now()),
-            features: PortalFeatures { sms: false, esim: desk.config.esim.is_on(), web_phone },
+            features: PortalFeatures { sms, esim: desk.config.esim.is_on(), web_phone },
         };
         Ok(Answer { portal })
     }

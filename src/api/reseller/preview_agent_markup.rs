@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use tollgate_rating::{Prefix, PricedTariff};
 use utoipa::{IntoParams, ToSchema};
 
-use super::own_plans::search;
 use crate::api::amount::{Num, Percent, PercentIn};
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
+use crate::api::price_lists::search;
 use crate::api::query::{Limit, Offset};
 use crate::catalog::price_list::sold;
 

@@ -246,7 +246,7 @@ async fn admit(
     if let Some((holder, _)) = &found {
         api.limits.of_key(holder.key_id).map_err(Refusal::Status)?;
     }
-    let bytes = dispatch::limited(body).await?;
+    let bytes = dispatch::limited(body, crate::api::body::MAX_BYTES).await?;
     let parameters = Parameters::read(parts.uri.query().unwrap_or_default(), &bytes);
     let (holder, client) = if let Some(found) = found {
         found

@@ -9,8 +9,9 @@ pub mod retail;
 pub mod tariffs;
 pub mod trunks;
 
+use crate::catalog::TariffKind;
 use crate::catalog::deck::DeckError;
-use crate::store::StoreError;
+use crate::store::{StoreError, TariffVersion, Tx};
 
 /// Feed kind of a tariff with a new current version.
 pub const FEED_TARIFF: &str = "tariff";
@@ -45,6 +46,16 @@ pub enum AdminError {
         field: &'static str,
         /// What is wrong with it.
         reason: String,
+    },
+    /// The tariff prices something else than what it is to be used for.
+    #[error("tariff {name:?} prices {}, not {}: a tariff's kind never changes", kind.what(), wanted.what())]
+    OtherKind {
+        /// The tariff.
+        name: String,
+        /// What it prices.
+        kind: TariffKind,
+        /// What it would have to price.
+        wanted: TariffKind,
     },
     /// The plan would stand on more than [`plans::MAX_LEVELS`] markups.
     #[error(
@@ -90,6 +101,7 @@ impl AdminError {
             Self::Unknown { .. } => "not_found",
             Self::Exists { .. } => "exists",
             Self::Invalid { .. } => "invalid",
+            Self::OtherKind { .. } => "wrong_kind",
             Self::TooDeep { .. } => "too_deep",
             Self::PlanLimit { .. } => "plan_limit",
             Self::TooManyPrices { .. } => "limit_reached",
@@ -122,6 +134,22 @@ fn invalid(field: &'static str, reason: impl Into<String>) -> AdminError {
 
 fn unknown(what: &'static str, name: &str) -> AdminError {
     AdminError::Unknown { what, name: name.to_owned() }
+}
+
+fn check_kind(tariff: &TariffVersion, wanted: TariffKind) -> Result<(), AdminError> {
+    let kind = TariffKind::of(tariff);
+    if kind == wanted {
+        return Ok(());
+    }
+    Err(AdminError::OtherKind { name: tariff.name.clone(), kind, wanted })
+}
+
+/// The tariff of that name, if it is one that prices what is wanted.
+async fn tariff_of_kind(tx: &mut Tx, name: &str, wanted: TariffKind) -> Result<TariffVersion, AdminError> {
+    let tariff = tx.current_tariffs().await?.into_iter().find(|tariff| tariff.name == name);
+    let tariff = tariff.ok_or_else(|| unknown("tariff", name))?;
+    check_kind(&tariff, wanted)?;
+    Ok(tariff)
 }
 
 /// The time zone of that IANA name.

@@ -8,7 +8,8 @@ use tollgate_rating::{
     tariff::MAX_PRICE,
 };
 
-use super::{AdminError, FEED_PLAN, check_name, invalid, parse_zone, unknown};
+use super::{AdminError, FEED_PLAN, check_name, invalid, parse_zone, tariff_of_kind, unknown};
+use crate::catalog::TariffKind;
 use crate::store::{PlanVersion, Store, Tx};
 
 /// The most markups between a tariff and a plan: a price goes through each of them at every call.
@@ -57,6 +58,8 @@ pub struct PlanSpec {
     pub initial_credit: Money,
     /// How many plans an agent on it may own.
     pub tariff_limit: Option<u32>,
+    /// The tariff it sells messages by; the base plan's where none.
+    pub sms_tariff: Option<String>,
     /// The reseller it belongs to; the operator's where none.
     pub owner_id: Option<i64>,
 }
@@ -76,6 +79,7 @@ impl PlanSpec {
             signup: false,
             initial_credit: Money::ZERO,
             tariff_limit: None,
+            sms_tariff: None,
             owner_id: None,
         }
     }
@@ -123,8 +127,8 @@ pub(super) async fn insert(
     }
     let (tariff_id, base_plan_id, markup) = match &spec.basis {
         Basis::Tariff(name) => {
-            let tariff = tx.current_tariffs().await?.into_iter().find(|tariff| tariff.name == *name);
-            (Some(tariff.ok_or_else(|| unknown("tariff", name))?.tariff_id), None, Markup::NONE)
+            let tariff = tariff_of_kind(tx, name, TariffKind::Voice).await?;
+            (Some(tariff.tariff_id), None, Markup::NONE)
         }
         Basis::Plan { name, markup } => {
             let base = plans.iter().find(|plan| plan.name == *name).ok_or_else(|| unknown("plan", name))?;
@@ -133,6 +137,10 @@ pub(super) async fn insert(
             }
             (None, Some(base.plan_id), *markup)
         }
+    };
+    let sms_tariff_id = match &spec.sms_tariff {
+        Some(name) => Some(tariff_of_kind(tx, name, TariffKind::Sms).await?.tariff_id),
+        None => None,
     };
     let version = PlanVersion {
         plan_id,
@@ -152,6 +160,7 @@ pub(super) async fn insert(
         signup: spec.signup,
         initial_credit: spec.initial_credit.nanos(),
         tariff_limit: spec.tariff_limit.map(i64::from),
+        sms_tariff_id,
         created_at: crate::store::to_micros(now),
     };
     tx.insert_plan(&version, now).await?;
@@ -249,6 +258,29 @@ pub async fn set_override(
     }
     if let Some(price) = price {
         tx.open_override(version.plan_id, &digits, version.number, price.nanos()).await?;
+    }
+    tx.publish_plan_version(&version, now).await?;
+    tx.append_feed(FEED_PLAN, version.plan_id, now).await?;
+    tx.commit().await?;
+    Ok(version)
+}
+
+/// Gives a plan a tariff of its own to sell messages by, or takes it away again: the plan then has its base plan's. The
+/// tariff that it has already writes nothing.
+pub async fn set_sms_tariff(
+    store: &Store,
+    name: &str,
+    tariff: Option<&str>,
+    now: Timestamp,
+) -> Result<PlanVersion, AdminError> {
+    let mut tx = store.begin().await?;
+    let (current, mut version) = next_version(&mut tx, name, now).await?;
+    version.sms_tariff_id = match tariff {
+        Some(tariff) => Some(tariff_of_kind(&mut tx, tariff, TariffKind::Sms).await?.tariff_id),
+        None => None,
+    };
+    if version.sms_tariff_id == current.sms_tariff_id {
+        return Ok(current);
     }
     tx.publish_plan_version(&version, now).await?;
     tx.append_feed(FEED_PLAN, version.plan_id, now).await?;

@@ -5,7 +5,8 @@ use std::io::Read;
 use jiff::{SignedDuration, Timestamp};
 use tollgate_rating::tariff::{RateRow, Tariff};
 
-use super::{AdminError, FEED_TARIFF, check_name, fx::line_for, invalid, unknown};
+use super::{AdminError, FEED_TARIFF, check_kind, check_name, fx::line_for, invalid, unknown};
+use crate::catalog::TariffKind;
 use crate::catalog::deck::{ColumnMap, Deck, Diff, diff, write};
 use crate::catalog::fx::Currency;
 use crate::clock::Clock;
@@ -21,6 +22,8 @@ const SWEPT_AT_ONCE: i64 = 8;
 pub struct Import {
     /// The tariff, made where there is none.
     pub name: String,
+    /// What the deck prices; of an older tariff always what it has priced so far.
+    pub kind: TariffKind,
     /// The deck's currency; for a new tariff the wallets' unless given, for an older one always its own.
     pub currency: Option<Currency>,
     /// Columns that the operator named.
@@ -57,8 +60,13 @@ struct Prepared {
     chunks: Vec<String>,
 }
 
-fn prepare(input: impl Read, columns: &ColumnMap, want_chunks: bool) -> Result<Prepared, AdminError> {
-    let deck = Deck::read(input, columns)?;
+fn prepare(
+    input: impl Read,
+    kind: TariffKind,
+    columns: &ColumnMap,
+    want_chunks: bool,
+) -> Result<Prepared, AdminError> {
+    let deck = Deck::read_as(kind, input, columns)?;
     let ignored = deck.layout.ignored().to_vec();
     let tariff = deck.compile()?;
     let chunks = if want_chunks { write::to_chunks(tariff.rows()) } else { Vec::new() };
@@ -78,10 +86,13 @@ pub async fn import(
 ) -> Result<Imported, AdminError> {
     check_name("name", &import.name)?;
     let known = store.current_tariffs().await?.into_iter().find(|tariff| tariff.name == import.name);
+    if let Some(known) = &known {
+        check_kind(known, import.kind)?;
+    }
     let currency = currency_of(known.as_ref(), import.currency, wallets)?;
 
-    let Import { name, columns, dry_run, .. } = import;
-    let prepared = tokio::task::spawn_blocking(move || prepare(input, &columns, !dry_run))
+    let Import { name, kind, columns, dry_run, .. } = import;
+    let prepared = tokio::task::spawn_blocking(move || prepare(input, kind, &columns, !dry_run))
         .await
         .map_err(|_| AdminError::Interrupted)??;
     let Prepared { rows, prefixes, ignored, chunks } = prepared;
@@ -93,7 +104,7 @@ pub async fn import(
 
     sweep(store, clock.now()).await?;
     let deck_id = stage(store, clock, &chunks).await?;
-    publish(store, clock.now(), wallets, &name, deck_id, chunks.len(), &mut imported).await?;
+    publish(store, clock.now(), wallets, (&name, kind), (deck_id, chunks.len()), &mut imported).await?;
     Ok(imported)
 }
 
@@ -131,9 +142,8 @@ async fn publish(
     store: &Store,
     now: Timestamp,
     wallets: Currency,
-    name: &str,
-    deck_id: i64,
-    chunks: usize,
+    (name, kind): (&str, TariffKind),
+    (deck_id, chunks): (i64, usize),
     imported: &mut Imported,
 ) -> Result<(), AdminError> {
     let mut tx = store.begin().await?;
@@ -144,6 +154,7 @@ async fn publish(
     // Looked up again: another import of the same name may have come first.
     let known = tx.current_tariffs().await?.into_iter().find(|tariff| tariff.name == name);
     if let Some(known) = &known {
+        check_kind(known, kind)?;
         imported.currency = currency_of(Some(known), imported.currency.parse().ok(), wallets)?;
     }
     let line = line_for(&mut tx, &imported.currency, wallets, now).await?;
@@ -165,7 +176,7 @@ async fn publish(
     if known.is_some() {
         tx.flip_tariff(tariff_id, version_id).await?;
     } else {
-        tx.insert_tariff(tariff_id, name, &imported.currency, version_id, now).await?;
+        tx.insert_tariff(tariff_id, name, kind.as_str(), &imported.currency, version_id, now).await?;
     }
     tx.append_feed(FEED_TARIFF, tariff_id, now).await?;
     tx.commit().await?;
@@ -231,23 +242,28 @@ fn inconsistent(deck_id: i64, error: &dyn std::fmt::Display) -> AdminError {
     StoreError::Inconsistent { table: "deck_chunks", reason: format!("deck {deck_id}: {error}") }.into()
 }
 
-/// What importing a deck would change.
+/// What importing a deck would change, and what the tariff prices.
 pub async fn diff_with(
     store: &Store,
     name: &str,
     input: impl Read + Send + 'static,
     columns: ColumnMap,
-) -> Result<Diff, AdminError> {
-    let (_, old) = current(store, name).await?;
+) -> Result<(TariffKind, Diff), AdminError> {
+    let (version, old) = current(store, name).await?;
+    let kind = TariffKind::of(&version);
     let compare = move || -> Result<Diff, AdminError> {
-        let new = Deck::read(input, &columns)?.compile()?;
+        let new = Deck::read_as(kind, input, &columns)?.compile()?;
         Ok(diff(old.rows(), new.rows()))
     };
-    tokio::task::spawn_blocking(compare).await.map_err(|_| AdminError::Interrupted)?
+    let diff = tokio::task::spawn_blocking(compare).await.map_err(|_| AdminError::Interrupted)??;
+    Ok((kind, diff))
 }
 
 /// The tariff's current deck as canonical CSV, which imports to an equal one.
 pub async fn export(store: &Store, name: &str) -> Result<String, AdminError> {
-    let (_, tariff) = current(store, name).await?;
-    Ok(write::to_csv(tariff.rows()))
+    let (version, tariff) = current(store, name).await?;
+    Ok(match TariffKind::of(&version) {
+        TariffKind::Voice => write::to_csv(tariff.rows()),
+        TariffKind::Sms => write::to_sms_csv(tariff.rows()),
+    })
 }

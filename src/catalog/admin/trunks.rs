@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use tollgate_rating::plan::BlockRounding;
 
-use super::{AdminError, FEED_TRUNK, check_name, invalid, parse_zone, unknown};
+use super::{AdminError, FEED_TRUNK, check_name, invalid, parse_zone, tariff_of_kind};
+use crate::catalog::TariffKind;
 use crate::store::{Store, TrunkRow, to_micros};
 
 /// The longest endpoint name or host: Asterisk cuts names at 79 characters.
@@ -112,13 +113,13 @@ pub async fn create(store: &Store, spec: &TrunkSpec, now: Timestamp) -> Result<T
     if tx.trunks().await?.iter().any(|trunk| trunk.name == spec.name) {
         return Err(AdminError::Exists { what: "trunk", name: spec.name.clone() });
     }
-    let tariff = tx.current_tariffs().await?.into_iter().find(|tariff| tariff.name == spec.tariff);
+    let tariff = tariff_of_kind(&mut tx, &spec.tariff, TariffKind::Voice).await?;
     let trunk = TrunkRow {
         trunk_id,
         name: spec.name.clone(),
         endpoint: spec.endpoint.clone(),
         host: spec.host.clone(),
-        tariff_id: tariff.ok_or_else(|| unknown("tariff", &spec.tariff))?.tariff_id,
+        tariff_id: tariff.tariff_id,
         priority: i64::from(spec.priority),
         weight: i64::from(spec.weight),
         zone: spec.zone.clone(),

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::headers::{Certainty, is_buying, recognise, squeeze};
+use super::headers::{Certainty, Recognised, is_buying, recognise, squeeze};
+use crate::catalog::TariffKind;
 
 /// What a column of a deck means.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -14,7 +15,7 @@ pub enum Column {
     CountryCode,
     /// The rest of the prefix, where a deck splits it.
     AreaCode,
-    /// Price of a minute.
+    /// Price of a minute; in a deck of messages of a segment.
     PricePerMinute,
     /// The destination's name.
     Destination,
@@ -104,7 +105,30 @@ impl Column {
         }
     }
 
-    /// The column that `--columns` calls so.
+    /// The name it has in a deck of that kind.
+    const fn name_in(self, kind: TariffKind) -> &'static str {
+        match (self, kind) {
+            (Self::PricePerMinute, TariffKind::Sms) => "price",
+            _ => self.name(),
+        }
+    }
+
+    /// Whether a deck of messages has it.
+    pub(super) const fn is_of_messages(self) -> bool {
+        matches!(
+            self,
+            Self::Prefix
+                | Self::CountryCode
+                | Self::AreaCode
+                | Self::PricePerMinute
+                | Self::Destination
+                | Self::ValidFrom
+                | Self::ValidUntil
+                | Self::Blocked
+        )
+    }
+
+    /// The column that `--columns` calls so; `price` is that of whatever the deck prices.
     pub(super) fn from_name(name: &str) -> Option<Self> {
         const NAMED: [Column; 21] = [
             Column::Prefix,
@@ -130,6 +154,9 @@ impl Column {
             Column::Blocked,
         ];
         let wanted = squeeze(name);
+        if wanted == "price" {
+            return Some(Self::PricePerMinute);
+        }
         NAMED.into_iter().find(|column| squeeze(column.name()) == wanted)
     }
 }
@@ -173,7 +200,7 @@ impl std::str::FromStr for ColumnMap {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum HeaderError {
     /// The file holds no header row.
-    #[error("the deck is empty: a header row with at least a prefix and a price per minute is required")]
+    #[error("the deck is empty: a header row with at least a prefix and a price is required")]
     Empty,
     /// The header row is not UTF-8.
     #[error("the header row is not UTF-8 text")]
@@ -193,6 +220,14 @@ pub enum HeaderError {
         name: &'static str,
         /// The headers, quoted and joined.
         headers: String,
+    },
+    /// A deck of messages has a column that only calls have.
+    #[error(
+        "{header:?} is a term of calls, which a deck of messages does not have; leave it out with --columns ignore=HEADER"
+    )]
+    OfCalls {
+        /// The header as written.
+        header: String,
     },
     /// The same header stands twice in the deck.
     #[error("the header {header:?} stands twice")]
@@ -252,8 +287,8 @@ impl fmt::Display for Quoted<'_> {
 }
 
 impl Layout {
-    /// Reads a header row.
-    pub fn new(headers: Vec<String>, map: &ColumnMap) -> Result<Self, HeaderError> {
+    /// Reads the header row of a deck of that kind.
+    pub fn new(headers: Vec<String>, map: &ColumnMap, kind: TariffKind) -> Result<Self, HeaderError> {
         let squeezed: Vec<String> = headers.iter().map(|header| squeeze(header)).collect();
         for (at, name) in squeezed.iter().enumerate() {
             if !name.is_empty() && squeezed.iter().take(at).any(|earlier| earlier == name) {
@@ -275,6 +310,9 @@ impl Layout {
         for (column, header) in &map.named {
             if let Some(header) = header {
                 let at = find(header)?;
+                if kind == TariffKind::Sms && !column.is_of_messages() {
+                    return Err(HeaderError::OfCalls { header: headers[at].clone() });
+                }
                 taken[at] = true;
                 positions.insert(*column, at);
             }
@@ -285,10 +323,12 @@ impl Layout {
             if taken[at] {
                 continue;
             }
-            if let Some((column, certainty)) = recognise(name)
-                && !map.named.contains_key(&column)
-            {
-                candidates.entry(column).or_default().push((at, certainty));
+            match recognise(kind, name) {
+                Recognised::Column(column, certainty) if !map.named.contains_key(&column) => {
+                    candidates.entry(column).or_default().push((at, certainty));
+                }
+                Recognised::OfCalls => return Err(HeaderError::OfCalls { header: headers[at].clone() }),
+                Recognised::Column(..) | Recognised::Nothing => {}
             }
         }
         let unsupported: Vec<usize> =
@@ -300,7 +340,7 @@ impl Layout {
         // A2Billing and MagnusBilling keep buying and selling terms side by side (`initblock`, `buyrateinitblock`): the
         // blocks must be those of the price that was chosen.
         if let Some(found) = candidates.remove(&Column::PricePerMinute) {
-            let at = Self::surest(Column::PricePerMinute, &found, &headers)?;
+            let at = Self::surest(Column::PricePerMinute, &found, &headers, kind)?;
             positions.insert(Column::PricePerMinute, at);
         }
         let buying =
@@ -310,10 +350,10 @@ impl Layout {
             if found.iter().any(|(at, _)| same_side(*at)) {
                 found.retain(|(at, _)| same_side(*at));
             }
-            positions.insert(column, Self::surest(column, &found, &headers)?);
+            positions.insert(column, Self::surest(column, &found, &headers, kind)?);
         }
 
-        Self::check(&positions, &headers)?;
+        Self::check(&positions, &headers, kind)?;
         let used: Vec<usize> = positions.values().chain(&unsupported).copied().collect();
         let ignored = headers
             .iter()
@@ -328,6 +368,7 @@ impl Layout {
         column: Column,
         found: &[(usize, Certainty)],
         headers: &[String],
+        kind: TariffKind,
     ) -> Result<usize, HeaderError> {
         let best = found.iter().map(|(_, certainty)| *certainty).max().unwrap_or(Certainty::Weak);
         let mut surest = found.iter().filter(|(_, certainty)| *certainty == best).map(|(at, _)| *at);
@@ -339,12 +380,19 @@ impl Layout {
                 .filter(|(_, certainty)| *certainty == best)
                 .map(|(at, _)| headers[*at].clone())
                 .collect();
-            return Err(HeaderError::Ambiguous { name: column.name(), headers: Quoted(&names).to_string() });
+            return Err(HeaderError::Ambiguous {
+                name: column.name_in(kind),
+                headers: Quoted(&names).to_string(),
+            });
         }
         Ok(first)
     }
 
-    fn check(positions: &BTreeMap<Column, usize>, headers: &[String]) -> Result<(), HeaderError> {
+    fn check(
+        positions: &BTreeMap<Column, usize>,
+        headers: &[String],
+        kind: TariffKind,
+    ) -> Result<(), HeaderError> {
         let names = |columns: &[Column]| -> Vec<String> {
             columns.iter().filter_map(|column| positions.get(column)).map(|at| headers[*at].clone()).collect()
         };
@@ -361,7 +409,7 @@ impl Layout {
         }
         if !positions.contains_key(&Column::PricePerMinute) {
             return Err(HeaderError::Missing {
-                name: "price_per_minute",
+                name: Column::PricePerMinute.name_in(kind),
                 headers: Quoted(headers).to_string(),
             });
         }
@@ -420,7 +468,7 @@ mod tests {
     use super::*;
 
     fn layout(headers: &str, map: &str) -> Result<Layout, HeaderError> {
-        Layout::new(headers.split(',').map(str::to_owned).collect(), &map.parse()?)
+        Layout::new(headers.split(',').map(str::to_owned).collect(), &map.parse()?, TariffKind::Voice)
     }
 
     fn places(headers: &str) -> Vec<(Column, usize)> {

@@ -12,6 +12,7 @@ use tollgate_rating::{
 
 use super::columns::{Column, ColumnMap, HeaderError, Layout};
 use super::fields::{self, Reason};
+use crate::catalog::TariffKind;
 
 /// The most rows a deck may have: five times the largest decks carriers send, and still under two gigabytes of memory.
 pub const MAX_ROWS: usize = 5_000_000;
@@ -53,9 +54,14 @@ pub enum DeckError {
 }
 
 impl Deck {
-    /// Reads a deck. All its rows are looked at, also after an error.
+    /// Reads a deck of calls, or one in the form in which decks are stored. All its rows are looked at, also after an error.
     pub fn read(input: impl Read, map: &ColumnMap) -> Result<Self, DeckError> {
-        let (mut reader, layout) = open(input, map)?;
+        Self::read_as(TariffKind::Voice, input, map)
+    }
+
+    /// Reads a deck of that kind.
+    pub fn read_as(kind: TariffKind, input: impl Read, map: &ColumnMap) -> Result<Self, DeckError> {
+        let (mut reader, layout) = open(kind, input, map)?;
         let parser = RowParser::new(&layout);
         let mut errors = DeckErrors::default();
         let mut rows = Vec::new();
@@ -107,7 +113,11 @@ fn into_io(error: csv::Error) -> io::Error {
 
 type Input<R> = io::Chain<io::Cursor<Vec<u8>>, R>;
 
-fn open<R: Read>(mut input: R, map: &ColumnMap) -> Result<(csv::Reader<Input<R>>, Layout), DeckError> {
+fn open<R: Read>(
+    kind: TariffKind,
+    mut input: R,
+    map: &ColumnMap,
+) -> Result<(csv::Reader<Input<R>>, Layout), DeckError> {
     let mut head = Vec::new();
     input.by_ref().take(SNIFFED_BYTES).read_to_end(&mut head)?;
     if head.starts_with(b"\xef\xbb\xbf") {
@@ -128,7 +138,7 @@ fn open<R: Read>(mut input: R, map: &ColumnMap) -> Result<(csv::Reader<Input<R>>
     if headers.iter().all(String::is_empty) {
         return Err(HeaderError::Empty.into());
     }
-    Ok((reader, Layout::new(headers, map)?))
+    Ok((reader, Layout::new(headers, map, kind)?))
 }
 
 /// The separator of the header row: comma, or whichever of semicolon and tab it has more of.

@@ -8,6 +8,7 @@ use tollgate_rating::{
 };
 
 use super::columns::CANONICAL;
+use super::headers::SMS_CANONICAL;
 
 /// Rows in one stored chunk: some hundred kilobytes, which either database writes in a few milliseconds.
 pub const CHUNK_ROWS: usize = 4_000;
@@ -40,12 +41,7 @@ pub fn push_row(text: &mut String, row: &RateRow) {
     } else {
         text.push(',');
     }
-    for bound in [row.valid_from, row.valid_until] {
-        text.push(',');
-        if let Some(bound) = bound {
-            let _ = write!(text, "{bound}");
-        }
-    }
+    push_validity(text, row);
     text.push(',');
     push_unless_zero(text, row.free_below);
     text.push(',');
@@ -57,6 +53,15 @@ pub fn push_row(text: &mut String, row: &RateRow) {
         }
     }
     text.push_str(if row.blocked { ",yes\n" } else { ",\n" });
+}
+
+fn push_validity(text: &mut String, row: &RateRow) {
+    for bound in [row.valid_from, row.valid_until] {
+        text.push(',');
+        if let Some(bound) = bound {
+            let _ = write!(text, "{bound}");
+        }
+    }
 }
 
 fn push_unless_zero(text: &mut String, seconds: u32) {
@@ -86,6 +91,19 @@ pub fn to_csv(rows: impl IntoIterator<Item = RateRow>) -> String {
     let mut text = header();
     for row in rows {
         push_row(&mut text, &row);
+    }
+    text
+}
+
+/// A whole deck of messages as one text.
+pub fn to_sms_csv(rows: impl IntoIterator<Item = RateRow>) -> String {
+    let mut text = SMS_CANONICAL.join(",");
+    text.push('\n');
+    for row in rows {
+        let _ = write!(text, "{},{},", row.prefix, row.price_per_minute);
+        push_name(&mut text, &row.destination);
+        push_validity(&mut text, &row);
+        text.push_str(if row.blocked { ",yes\n" } else { ",\n" });
     }
     text
 }

@@ -31,6 +31,8 @@ row! {
         pub tariff_id: i64,
         /// The tariff's name.
         pub name: String,
+        /// What it prices: `voice` or `sms`.
+        pub kind: String,
         /// The currency of the deck.
         pub currency: String,
         /// The version's id.
@@ -213,11 +215,12 @@ impl Tx {
         &mut self,
         tariff_id: i64,
         name: &str,
+        kind: &str,
         currency: &str,
         version_id: i64,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        on!(self, c => sqlx::query(TARIFF_INSERT).bind(tariff_id).bind(name).bind(currency).bind(version_id)
+        on!(self, c => sqlx::query(TARIFF_INSERT).bind(tariff_id).bind(name).bind(kind).bind(currency).bind(version_id)
             .bind(to_micros(now)).execute(c).await.map(drop))?;
         Ok(())
     }

@@ -42,6 +42,8 @@ row! {
         pub initial_credit: i64,
         /// How many plans an agent on it may own.
         pub tariff_limit: Option<i64>,
+        /// The tariff it sells messages by.
+        pub sms_tariff_id: Option<i64>,
         /// When it was published, in microseconds since the epoch.
         pub created_at: i64,
     }
@@ -149,7 +151,7 @@ impl Tx {
             .bind(version.tariff_id).bind(version.base_plan_id).bind(version.markup_millionths).bind(&version.rounding)
             .bind(version.decimals).bind(&version.duration_rounding).bind(&version.block_rounding).bind(&version.zone)
             .bind(version.max_call_seconds).bind(version.signup).bind(version.initial_credit).bind(version.tariff_limit)
-            .bind(to_micros(now)).execute(c).await.map(drop))?;
+            .bind(version.sms_tariff_id).bind(to_micros(now)).execute(c).await.map(drop))?;
         Ok(())
     }
 

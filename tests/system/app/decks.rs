@@ -42,3 +42,16 @@ pub(crate) const FRANCE: &str = "33142345678";
 pub(crate) const SATELLITE: &str = "88213123456";
 /// A number without a rate.
 pub(crate) const NOWHERE: &str = "999123456";
+
+/// What the house sells messages by: German mobiles dearer than the rest of Germany, satellites blocked.
+pub(crate) const MESSAGES: &str = "\
+prefix,price,destination,blocked
+49,0.05,Germany,no
+4915,0.0333,\"Germany, mobile\",no
+44,0.04,United Kingdom,no
+12,0.02,United States,no
+882,9,Satellite,yes
+";
+
+/// A mobile in Germany: a segment for 0.0333 wholesale, 0.03996 at 20 % more.
+pub(crate) const GERMAN_MOBILE: &str = "4915112345678";

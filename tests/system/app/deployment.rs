@@ -165,7 +165,9 @@ fn furnish(program: &Program) -> Names {
     program.ok(&["tariff", "import", "sold", &deck]);
     let deck = program.file("carrier.csv", decks::CARRIER_A);
     program.ok(&["tariff", "import", "carrier-a", &deck]);
-    program.ok_line("plan create wholesale --tariff sold --tariff-limit 10");
+    let deck = program.file("messages.csv", decks::MESSAGES);
+    program.ok(&["tariff", "import", "messages", &deck, "--sms"]);
+    program.ok_line("plan create wholesale --tariff sold --sms-tariff messages --tariff-limit 10");
     program.ok_line("trunk create first --endpoint first-endpoint --tariff carrier-a");
     for (reseller, plan, clients) in
         [(RESELLER, "standard", &[LOOKED_AT, "6307210"][..]), ("rival", "rivals", &["bob"])]

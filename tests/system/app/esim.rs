@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tollgate::catalog::admin::fx;
 use tollgate::clock::Clock as _;
-use tollgate::config::{Config, EsimKind};
+use tollgate::config::{Config, EsimKind, Secret};
 use tollgate::esim::simulator::{Ordered, Settings, Simulator};
 
 use super::TestApp;
@@ -82,9 +82,9 @@ impl Upstream {
     pub(crate) fn configure(&self, config: &mut Config) {
         config.esim.kind = EsimKind::Esimaccess;
         config.esim.url = self.simulator.url();
-        config.esim.access_code = Some("our-access-code".to_owned());
-        config.esim.secret = Some("our-secret".to_owned());
-        config.esim.webhook_token = Some("a-webhook-token-of-ours".to_owned());
+        config.esim.access_code = Some(Secret::new("our-access-code"));
+        config.esim.secret = Some(Secret::new("our-secret"));
+        config.esim.webhook_token = Some(Secret::new("a-webhook-token-of-ours"));
     }
 }
 

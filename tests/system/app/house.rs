@@ -1,6 +1,7 @@
 //! What an operator sets up, through the operations that the command line calls.
 
 use tollgate::accounts::ops::{self, AccountChange, AccountView, NewClient, NewReseller, OpsError};
+use tollgate::catalog::TariffKind;
 use tollgate::catalog::admin::plans::{self, Basis, PlanSpec};
 use tollgate::catalog::admin::tariffs::{self, Import};
 use tollgate::catalog::admin::trunks::{self, TrunkSpec};
@@ -39,10 +40,30 @@ impl TestApp {
 
     /// Imports a deck, as a new tariff or as a new version of a known one.
     pub(crate) async fn tariff(&self, name: &str, deck: &'static str) {
-        let import =
-            Import { name: name.to_owned(), currency: None, columns: ColumnMap::default(), dry_run: false };
+        let import = Import {
+            name: name.to_owned(),
+            kind: TariffKind::Voice,
+            currency: None,
+            columns: ColumnMap::default(),
+            dry_run: false,
+        };
         let wallets = "EUR".parse().unwrap();
         tariffs::import(&self.desk.store, &*self.clock, wallets, deck.as_bytes(), import).await.unwrap();
+        self.refresh().await;
+    }
+
+    /// Imports a deck of messages and lets a plan sell it.
+    pub(crate) async fn sell_messages(&self, plan: &str, tariff: &str, deck: &'static str) {
+        let import = Import {
+            name: tariff.to_owned(),
+            kind: TariffKind::Sms,
+            currency: None,
+            columns: ColumnMap::default(),
+            dry_run: false,
+        };
+        let wallets = "EUR".parse().unwrap();
+        tariffs::import(&self.desk.store, &*self.clock, wallets, deck.as_bytes(), import).await.unwrap();
+        plans::set_sms_tariff(&self.desk.store, plan, Some(tariff), self.clock.now()).await.unwrap();
         self.refresh().await;
     }
 

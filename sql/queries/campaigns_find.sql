@@ -1,0 +1,3 @@
+SELECT id, account_id, reference, provider, sender_id, body, segments, scheduled_at, created_at, state, recipients, waiting, sent, delivered,
+    failed, unknown, cancelled, cost
+FROM sms_campaigns WHERE id = $1

@@ -1,0 +1,1 @@
+DELETE FROM sms_campaigns WHERE state = 'STAGING' AND created_at < $1

@@ -1,0 +1,1 @@
+SELECT state FROM sms_messages WHERE id = $1

@@ -1,0 +1,123 @@
+//! `POST ?endpoint=bulk`: one text to many, now or at a time.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::shown::SenderId;
+use super::whose::active_sender;
+use crate::api::amount::D4;
+use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::error::ApiError;
+use crate::api::query::NoQuery;
+use crate::messaging::campaigns::MAX_RECIPIENTS;
+use crate::messaging::order::{self, Order};
+use crate::messaging::wall_time;
+
+/// The largest body: as many numbers as there may be, with a text and room for spaces.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Recipients without a price that are named one by one.
+const NAMED: usize = 100;
+
+#[derive(Deserialize, ToSchema)]
+pub(super) struct Request {
+    /// International numbers, at most 100,000.
+    phones: Vec<String>,
+    message: String,
+    provider: Option<String>,
+    sender_id: Option<String>,
+    /// The server's local time, like `2026-05-09 23:00:00`; at once where none.
+    scheduled_at: Option<String>,
+    /// The login of a reseller's client, who sends and pays.
+    client_login: Option<String>,
+}
+
+/// A recipient to whom none is sent.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RejectedRecipient {
+    phone: String,
+    reason: String,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Answer {
+    campaign_id: i64,
+    recipients_queued: usize,
+    status: &'static str,
+    provider: String,
+    sender_id: SenderId,
+    scheduled_at: Option<String>,
+    server_utc_offset: String,
+    /// Numbers that were given again and get one message.
+    duplicates: usize,
+    /// To how many none is sent.
+    recipients_rejected: usize,
+    /// The first hundred of them.
+    rejected: Vec<RejectedRecipient>,
+    segments: u16,
+    /// What is set aside for it.
+    cost: D4,
+}
+
+pub(super) struct Bulk;
+
+impl Endpoint for Bulk {
+    const NAME: &'static str = "bulk";
+    const VERB: Verb = Verb::Post;
+    const SUMMARY: &'static str = "Send a text to many";
+    const IDEMPOTENT: bool = true;
+    const MAX_BODY_BYTES: usize = MAX_BYTES;
+    type Query = NoQuery;
+    type Body = Request;
+    type Answer = Answer;
+
+    async fn handle(call: Call, _: NoQuery, request: Request) -> Result<Answer, ApiError> {
+        let Request { phones, message, provider, sender_id, scheduled_at, client_login } = request;
+        let account = active_sender(&call, client_login.as_deref())?;
+        if phones.is_empty() || phones.len() > MAX_RECIPIENTS {
+            return Err(ApiError::bad_field("phones", format!("1 to {MAX_RECIPIENTS} numbers")));
+        }
+        let messaging = &call.api.messaging;
+        let now = call.desk().clock.now();
+        let at = scheduled_at.map(|text| wall_time::read(&text, messaging.zone(), now)).transpose()?;
+        let refused = |error| call.order_refused(&account, "phones", &error);
+        let order = Order { account: account.clone(), provider, sender_id, text: message };
+        let draft = messaging.draft(order).map_err(refused)?;
+        let mut numbers = Vec::with_capacity(phones.len());
+        for (place, phone) in phones.iter().enumerate() {
+            let number = order::number(phone);
+            let field = format!("phones[{place}]");
+            numbers.push(number.map_err(|error| call.order_refused(&account, &field, &error))?);
+        }
+        drop(phones);
+        let recipients = messaging.recipients(&draft, &numbers).map_err(refused)?;
+        let rejected = |(number, reason): (tollgate_rating::E164, &str)| RejectedRecipient {
+            phone: format!("+{number}"),
+            reason: reason.to_owned(),
+        };
+        if recipients.queued() == 0 {
+            let why = recipients.rejected().next().map(|(_, reason)| reason.to_owned()).unwrap_or_default();
+            return Err(
+                ApiError::refused("no_rate", format!("phones: none can be written to: {why}")).at("phones")
+            );
+        }
+        let id = messaging.new_id().await?;
+        let answer = Answer {
+            campaign_id: id,
+            recipients_queued: recipients.queued(),
+            status: "QUEUED",
+            provider: draft.provider.name.clone(),
+            sender_id: SenderId::of(draft.sender_id.clone()),
+            scheduled_at: at.map(|at| wall_time::write(at, messaging.zone())),
+            server_utc_offset: wall_time::utc_offset(at.unwrap_or(now), messaging.zone()),
+            duplicates: recipients.duplicates,
+            recipients_rejected: recipients.rejected().count(),
+            rejected: recipients.rejected().take(NAMED).map(rejected).collect(),
+            segments: draft.counted.segments,
+            cost: D4(recipients.retail().map_err(|error| call.send_refused(&account, "phones", error))?),
+        };
+        let remembered = call.remembered(&answer)?;
+        let begun = messaging.begin_campaign(&draft, &recipients, (id, at), remembered.as_ref()).await;
+        begun.map_err(|error| call.send_refused(&account, "phones", error))?;
+        Ok(answer)
+    }
+}

@@ -1,0 +1,41 @@
+//! `GET ?endpoint=providers`: who sends messages.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::error::ApiError;
+use crate::api::query::{NoBody, NoQuery};
+
+/// A provider; a simulator's name says that it is one.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ProviderRow {
+    provider: String,
+    provider_name: String,
+    sender_id_guaranteed: bool,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Answer {
+    providers: Vec<ProviderRow>,
+}
+
+pub(super) struct Providers;
+
+impl Endpoint for Providers {
+    const NAME: &'static str = "providers";
+    const VERB: Verb = Verb::Get;
+    const SUMMARY: &'static str = "Providers of messages";
+    type Query = NoQuery;
+    type Body = NoBody;
+    type Answer = Answer;
+
+    async fn handle(call: Call, _: NoQuery, _: NoBody) -> Result<Answer, ApiError> {
+        let row = |provider: &crate::messaging::providers::Provider| ProviderRow {
+            provider: provider.name.clone(),
+            provider_name: provider.title.clone(),
+            sender_id_guaranteed: false,
+        };
+        Ok(Answer { providers: call.api.messaging.providers().iter().map(row).collect() })
+    }
+}

@@ -1,0 +1,100 @@
+//! Why messages are not sent, as it is answered: who asks is told what it lacks itself, and never what those above it lack.
+
+use tollgate_rating::credit::RefusalReason;
+
+use crate::accounts::directory::Account;
+use crate::api::endpoint::Call;
+use crate::api::error::ApiError;
+use crate::messaging::campaigns::CancelError;
+use crate::messaging::order::OrderError;
+use crate::messaging::price::{NoPrice, NoPriceReason};
+use crate::messaging::single::SendError;
+use crate::messaging::wall_time::WhenError;
+
+impl Call {
+    /// What is wrong with an order. `phone` is the name of the field that the number came in.
+    pub(super) fn order_refused(&self, sender: &Account, phone: &str, error: &OrderError) -> ApiError {
+        let text = error.to_string();
+        match error {
+            OrderError::NoProviders => ApiError::refused("no_providers", text),
+            OrderError::UnknownProvider => ApiError::missing("provider", "provider"),
+            OrderError::Text(_) => ApiError::bad_field("message", text),
+            OrderError::Sender => ApiError::bad_field("sender_id", text),
+            OrderError::Number => ApiError::bad_field(phone, text),
+            OrderError::NoPrice(none) => self.no_price(sender, phone, none),
+        }
+    }
+
+    fn no_price(&self, sender: &Account, phone: &str, none: &NoPrice) -> ApiError {
+        let is_own = none.place == 0 || none.login == self.account.login;
+        if !is_own {
+            return unavailable();
+        }
+        let whose = if none.place == 0 { "" } else { "at your own prices: " };
+        match &none.reason {
+            NoPriceReason::NotSold | NoPriceReason::Unusable(_) => {
+                let text = format!("{whose}the plan of {} sells no messages at the moment", none.login);
+                ApiError::refused(
+                    "no_prices",
+                    if sender.id == self.account.id { sold_nothing() } else { text },
+                )
+            }
+            reason => ApiError::refused(reason.code(), format!("{phone}: {whose}{reason}")).at(phone),
+        }
+    }
+
+    /// Why nothing is sent. `phone` is the name of the field that the number came in.
+    pub(super) fn send_refused(&self, sender: &Account, phone: &str, error: SendError) -> ApiError {
+        match error {
+            SendError::Order(error) => self.order_refused(sender, phone, &error),
+            SendError::Short { payer_index, reason } => self.short(sender, payer_index, reason),
+            SendError::TooLarge => ApiError::no_credit("it costs more than an account can hold"),
+            SendError::Chain(error) => ApiError::fault(&error),
+            SendError::Desk(error) => error.into(),
+        }
+    }
+
+    fn short(&self, sender: &Account, payer_index: usize, reason: RefusalReason) -> ApiError {
+        let chain = self.api.calls.directory.account(sender.id).map(|account| account.chain());
+        let payer = chain.and_then(|chain| chain.get(payer_index).cloned());
+        let is_asking = payer.is_some_and(|payer| payer.id == self.account.id);
+        match reason {
+            RefusalReason::DailyLimit if payer_index == 0 || is_asking => {
+                ApiError::refused("daily_limit", "the day's spending limit is reached")
+            }
+            _ if payer_index == 0 => ApiError::no_credit("there is not enough credit"),
+            _ if is_asking => ApiError {
+                code: "no_wholesale_credit",
+                ..ApiError::no_credit("your own credit is short, so that your client's message was not sent")
+            },
+            _ => unavailable(),
+        }
+    }
+}
+
+fn sold_nothing() -> String {
+    "the plan sells no messages at the moment".to_owned()
+}
+
+/// Whoever asks is not told that somebody above it is the reason.
+fn unavailable() -> ApiError {
+    ApiError::refused("unavailable", "messages cannot be sent there at present")
+}
+
+impl From<WhenError> for ApiError {
+    fn from(error: WhenError) -> Self {
+        Self::bad_field("scheduled_at", error)
+    }
+}
+
+impl From<CancelError> for ApiError {
+    fn from(error: CancelError) -> Self {
+        match error {
+            CancelError::Unknown => Self::missing("id", "message or campaign"),
+            CancelError::TooLate { state } => {
+                Self::conflict("too_late", format!("it cannot be cancelled any more: it is {state}"))
+            }
+            CancelError::Store(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! `POST ?endpoint=schedule`: a message is sent at a time.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::shown::SenderId;
+use super::whose::active_sender;
+use crate::api::amount::D4;
+use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::error::ApiError;
+use crate::api::query::NoQuery;
+use crate::messaging::order::{self, Order};
+use crate::messaging::wall_time;
+use crate::store::messages::MessageState;
+
+#[derive(Deserialize, ToSchema)]
+pub(super) struct Request {
+    /// An international number, like `+447575396991`.
+    phone: String,
+    message: String,
+    provider: Option<String>,
+    sender_id: Option<String>,
+    /// The server's local time, like `2026-05-09 23:00:00`.
+    scheduled_at: String,
+    /// The login of a reseller's client, who sends and pays.
+    client_login: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Answer {
+    scheduled_sms_id: i64,
+    provider: String,
+    status: &'static str,
+    /// How far the server's clock is ahead of UTC at that time.
+    server_utc_offset: String,
+    scheduled_at: String,
+    sender_id: SenderId,
+    segments: u16,
+    /// What is set aside for it.
+    cost: D4,
+}
+
+pub(super) struct Schedule;
+
+impl Endpoint for Schedule {
+    const NAME: &'static str = "schedule";
+    const VERB: Verb = Verb::Post;
+    const SUMMARY: &'static str = "Send a message at a time";
+    const IDEMPOTENT: bool = true;
+    type Query = NoQuery;
+    type Body = Request;
+    type Answer = Answer;
+
+    async fn handle(call: Call, _: NoQuery, request: Request) -> Result<Answer, ApiError> {
+        let Request { phone, message, provider, sender_id, scheduled_at, client_login } = request;
+        let account = active_sender(&call, client_login.as_deref())?;
+        let refused = |error| call.order_refused(&account, "phone", &error);
+        let number = order::number(&phone).map_err(refused)?;
+        let messaging = &call.api.messaging;
+        let at = wall_time::read(&scheduled_at, messaging.zone(), call.desk().clock.now())?;
+        let order = Order { account: account.clone(), provider, sender_id, text: message };
+        let draft = messaging.draft(order).map_err(refused)?;
+        let cost = messaging.price(&draft, number).map_err(refused)?.retail();
+        let id = messaging.new_id().await?;
+        let answer = Answer {
+            scheduled_sms_id: id,
+            provider: draft.provider.name.clone(),
+            status: MessageState::Scheduled.shown(),
+            server_utc_offset: wall_time::utc_offset(at, messaging.zone()),
+            scheduled_at: wall_time::write(at, messaging.zone()),
+            sender_id: SenderId::of(draft.sender_id.clone()),
+            segments: draft.counted.segments,
+            cost: D4(cost),
+        };
+        let remembered = call.remembered(&answer)?;
+        let written = messaging.schedule(&draft, number, (id, at), remembered.as_ref()).await;
+        written.map_err(|error| call.send_refused(&account, "phone", error))?;
+        Ok(answer)
+    }
+}

@@ -1,0 +1,137 @@
+//! Connections to other machines: TCP, or TLS over it, and when to try again.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+
+use crate::secrets::random_below;
+
+/// A network that forgets idle connections sees one at work; whoever keeps a connection notices a dead one long before.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+/// A line that carries one way only is noticed too: what we sent must be acknowledged within this time, by the other
+/// machine's kernel, however busy the program on it is.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(10);
+
+/// Either kind of connection.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+impl fmt::Debug for dyn Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Stream")
+    }
+}
+
+/// How TLS is spoken.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// PEM file of the authorities that are trusted, and no others; the system's own where there is none.
+    pub authorities: Option<PathBuf>,
+    /// The name that the server's certificate must bear.
+    pub name: String,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// Nobody listens, the name is unknown, or the network is away.
+    #[error("{0} cannot be reached: {1}")]
+    Unreachable(String, io::Error),
+    /// No connection within the time that is allowed for it.
+    #[error("{0} does not answer")]
+    Silent(String),
+    /// The authorities' certificates cannot be used.
+    #[error("tls_ca {0} cannot be used: {1}")]
+    Authorities(String, String),
+    /// What should be the server's name is none.
+    #[error("tls_name {0:?} is no name of a server")]
+    Name(String),
+    /// TLS was refused, by us or by the server.
+    #[error("TLS with {0} failed: {1}")]
+    Tls(String, io::Error),
+}
+
+impl DialError {
+    /// Whether trying again soon is of no use.
+    pub const fn is_lasting(&self) -> bool {
+        matches!(self, Self::Authorities(..) | Self::Name(_) | Self::Tls(..))
+    }
+}
+
+/// Connects, within this time.
+pub async fn dial(
+    host: &str,
+    port: u16,
+    tls: Option<&Tls>,
+    within: Duration,
+) -> Result<Box<dyn Stream>, DialError> {
+    let address = format!("{host}:{port}");
+    let connecting = async {
+        let unreachable = |error| DialError::Unreachable(address.clone(), error);
+        let tcp = TcpStream::connect((host, port)).await.map_err(unreachable)?;
+        tcp.set_nodelay(true).map_err(unreachable)?;
+        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
+        let socket = SockRef::from(&tcp);
+        socket.set_tcp_keepalive(&keepalive).map_err(unreachable)?;
+        socket.set_tcp_user_timeout(Some(ACKNOWLEDGED_WITHIN)).map_err(unreachable)?;
+        // A port that was given away as the connection's own would be talking to ourselves.
+        let ends: (io::Result<SocketAddr>, io::Result<SocketAddr>) = (tcp.local_addr(), tcp.peer_addr());
+        if let (Ok(own), Ok(theirs)) = ends
+            && own == theirs
+        {
+            return Err(unreachable(io::ErrorKind::ConnectionRefused.into()));
+        }
+        let Some(tls) = tls else { return Ok(Box::new(tcp) as Box<dyn Stream>) };
+        let name = ServerName::try_from(tls.name.clone()).map_err(|_| DialError::Name(tls.name.clone()))?;
+        let connector = TlsConnector::from(Arc::new(client_config(tls.authorities.as_deref())?));
+        let stream = connector.connect(name, tcp).await;
+        Ok(Box::new(stream.map_err(|error| DialError::Tls(address.clone(), error))?) as Box<dyn Stream>)
+    };
+    let timed = tokio::time::timeout(within, connecting).await;
+    timed.unwrap_or_else(|_| Err(DialError::Silent(address)))
+}
+
+fn client_config(authorities: Option<&Path>) -> Result<ClientConfig, DialError> {
+    let mut roots = RootCertStore::empty();
+    let unusable =
+        |shown: &str, error: &dyn ToString| DialError::Authorities(shown.to_owned(), error.to_string());
+    if let Some(file) = authorities {
+        let shown = file.display().to_string();
+        let read = CertificateDer::pem_file_iter(file).map_err(|error| unusable(&shown, &error))?;
+        for certificate in read {
+            let certificate = certificate.map_err(|error| unusable(&shown, &error))?;
+            roots.add(certificate).map_err(|error| unusable(&shown, &error))?;
+        }
+        if roots.is_empty() {
+            return Err(unusable(&shown, &"it holds no certificate"));
+        }
+    } else {
+        // Certificates that cannot be read are left out: another one may be the one that counts.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() {
+            return Err(unusable("(not set)", &"the system has no certificates; name a file"));
+        }
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| unusable("(any)", &error))?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// From half of this time to all of it, so that many who lost the same machine do not come back at once.
+pub fn jittered(time: Duration) -> Duration {
+    let half_ms = u64::try_from(time.as_millis() / 2).unwrap_or(u64::MAX);
+    Duration::from_millis(half_ms + random_below(half_ms + 1))
+}

@@ -1,0 +1,389 @@
+//! What became of messages that were given to providers, written many at a time: a message's new state and the money for it
+//! are in one transaction, and the wallets follow.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tollgate_rating::Money;
+
+use super::Messaging;
+use super::connector::{Accepted, Submitted};
+use super::receipts;
+use crate::accounts::spending::{self, Question, Share, Spending};
+use crate::ledger::Posting;
+use crate::store::campaigns::CampaignProgress;
+use crate::store::messages::{ClaimedMessage, MessageEnd, MessageState};
+use crate::store::{StoreError, Tx};
+
+/// Outcomes that wait to be written; whoever has another one waits with it.
+pub(super) const QUEUE: usize = 1_024;
+/// The most in one transaction: on the embedded database calls wait for it.
+const AT_ONCE: usize = 100;
+/// The wait before what the database did not take is written again.
+const RETRY: Duration = Duration::from_millis(200);
+/// When a message that its provider must be asked about is asked about first.
+const FIRST_QUESTION: SignedDuration = SignedDuration::from_secs(10);
+/// The wait before a message that was not taken is tried again: so long times the number of tries, at most a minute.
+const TRY_AGAIN: SignedDuration = SignedDuration::from_secs(5);
+
+/// What became of a message that was given to its provider.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    /// The message.
+    pub(super) message: ClaimedMessage,
+    /// What became of it.
+    pub(super) submitted: Submitted,
+    /// What its provider bills in.
+    pub(super) currency: String,
+    /// Whether its provider must be asked about it.
+    pub(super) is_asked: bool,
+    /// Who waits to hear of it.
+    pub(super) reply: Option<oneshot::Sender<Ended>>,
+}
+
+/// Where a message is after a try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Where it is.
+    pub state: MessageState,
+    /// Why it is not sent.
+    pub failure: Option<String>,
+}
+
+/// What is written of an outcome.
+struct Ending {
+    state: MessageState,
+    end: MessageEnd,
+    /// What the payers pay: their shares, or nothing.
+    charged: bool,
+    /// Whether nothing is held for it any more.
+    is_over: bool,
+    parts: Vec<String>,
+}
+
+/// Whether a message that was being sent is not any more.
+struct HasEnded(i64);
+
+impl Question for HasEnded {
+    async fn is_written(&self, tx: &mut Tx) -> Result<bool, StoreError> {
+        Ok(tx.message_state(self.0).await?.is_some_and(|state| state != MessageState::Sending))
+    }
+}
+
+/// Writes outcomes until it is told to stop and none is left.
+pub(super) async fn write_all(
+    messaging: Arc<Messaging>,
+    mut queue: mpsc::Receiver<Outcome>,
+    stop: CancellationToken,
+) {
+    loop {
+        let mut batch = Vec::new();
+        let received = tokio::select! {
+            received = queue.recv_many(&mut batch, AT_ONCE) => received,
+            () = stop.cancelled(), if queue.is_empty() => return,
+        };
+        if received == 0 {
+            return;
+        }
+        messaging.write_outcomes(batch, &stop).await;
+    }
+}
+
+impl Messaging {
+    /// Writes a batch; where one of it cannot be written, each on its own.
+    async fn write_outcomes(&self, batch: Vec<Outcome>, stop: &CancellationToken) {
+        match self.write_together(&batch, stop).await {
+            Ok(endings) => self.tell(batch, endings),
+            Err(error) if batch.len() > 1 && !error.is_unavailable() => {
+                tracing::warn!(%error, "outcomes of messages are written one by one");
+                for outcome in batch {
+                    let alone = vec![outcome];
+                    match self.write_together(&alone, stop).await {
+                        Ok(endings) => self.tell(alone, endings),
+                        Err(error) => not_written(&alone, &error),
+                    }
+                }
+            }
+            Err(error) => not_written(&batch, &error),
+        }
+    }
+
+    fn tell(&self, batch: Vec<Outcome>, endings: Vec<Ending>) {
+        for (outcome, ending) in batch.into_iter().zip(endings) {
+            self.desk.metrics.message_ended(ending.state.as_str());
+            if ending.state == MessageState::Unknown {
+                tracing::warn!(
+                    message.id = outcome.message.id,
+                    provider = %outcome.message.provider,
+                    reason = ending.end.failure.as_deref().unwrap_or_default(),
+                    "it is not known whether a message was sent: it is charged and not sent again"
+                );
+            }
+            if let Some(reply) = outcome.reply {
+                // Who asked may have gone away.
+                let _ = reply.send(Ended { state: ending.state, failure: ending.end.failure });
+            }
+        }
+    }
+
+    /// Writes all or none, again and again while the database is away.
+    async fn write_together(
+        &self,
+        batch: &[Outcome],
+        stop: &CancellationToken,
+    ) -> Result<Vec<Ending>, StoreError> {
+        let mut shares = Vec::with_capacity(batch.len());
+        for outcome in batch {
+            shares.push(retrying(stop, || self.shares(&outcome.message.payers)).await?);
+        }
+        loop {
+            let mut tx = match spending::begin(&self.desk).await {
+                Ok(tx) => tx,
+                Err(error) => {
+                    wait_for(&error, stop).await?;
+                    continue;
+                }
+            };
+            let endings = match self.write_in(&mut tx, batch, &shares).await {
+                Ok(endings) => endings,
+                Err(error) => {
+                    drop(tx);
+                    wait_for(&error, stop).await?;
+                    continue;
+                }
+            };
+            if let Err(error) = tx.commit().await {
+                tracing::warn!(%error, "it is asked whether outcomes of messages were written");
+                let first = batch.first().map_or(0, |outcome| outcome.message.id);
+                if !spending::until_known(&self.desk, &HasEnded(first)).await {
+                    continue;
+                }
+            }
+            for (ending, shares) in endings.iter().zip(&shares) {
+                let held = spending::amounts(shares);
+                if ending.charged {
+                    spending::follow(&self.desk, shares, &held, &held).await;
+                    spending::look_at(&self.desk, shares).await;
+                } else if ending.is_over {
+                    spending::follow(&self.desk, shares, &held, &vec![Money::ZERO; held.len()]).await;
+                }
+            }
+            return Ok(endings);
+        }
+    }
+
+    async fn write_in(
+        &self,
+        tx: &mut Tx,
+        batch: &[Outcome],
+        shares: &[Vec<Share>],
+    ) -> Result<Vec<Ending>, StoreError> {
+        let now = self.desk.clock.now();
+        let mut endings = Vec::with_capacity(batch.len());
+        for outcome in batch {
+            endings.push(self.ending(tx, outcome).await?);
+        }
+        let tx_ids = self.post(tx, batch, shares, &endings).await?;
+        let mut taken: BTreeMap<&str, Vec<Money>> = BTreeMap::new();
+        let mut campaigns: BTreeMap<i64, CampaignProgress> = BTreeMap::new();
+        for (((outcome, ending), shares), tx_id) in batch.iter().zip(&mut endings).zip(shares).zip(tx_ids) {
+            let message = &outcome.message;
+            ending.end.tx_id = tx_id;
+            if !tx.end_message(message.id, ending.state, &ending.end, now).await? {
+                let reason = format!("message {} was ended by somebody else", message.id);
+                return Err(StoreError::Inconsistent { table: "sms_messages", reason });
+            }
+            if !ending.is_over {
+                continue;
+            }
+            add(taken.entry(&message.held_under).or_default(), shares)?;
+            if let Some(campaign_id) = message.campaign_id {
+                let cost =
+                    shares.first().filter(|_| ending.charged).map_or(Money::ZERO, |share| share.amount);
+                count(campaigns.entry(campaign_id).or_default(), ending.state, cost)?;
+            }
+        }
+        for (held_under, amounts) in taken {
+            spending::take(tx, held_under, &amounts).await?;
+        }
+        for (campaign_id, progress) in campaigns {
+            tx.count_campaign(campaign_id, progress, now).await?;
+        }
+        // Last: a receipt that came before the provider's answer counts on what was just written.
+        for (outcome, ending) in batch.iter().zip(&endings) {
+            for upstream_id in &ending.parts {
+                tx.insert_part(&outcome.message.provider, upstream_id, outcome.message.id, now).await?;
+            }
+            if !ending.parts.is_empty() {
+                receipts::conclude(tx, outcome.message.id, now).await?;
+            }
+        }
+        Ok(endings)
+    }
+
+    /// Posts what is charged; for each outcome the transaction that does.
+    async fn post(
+        &self,
+        tx: &mut Tx,
+        batch: &[Outcome],
+        shares: &[Vec<Share>],
+        endings: &[Ending],
+    ) -> Result<Vec<Option<i64>>, StoreError> {
+        let postings: Vec<Option<Posting>> = batch
+            .iter()
+            .zip(shares)
+            .zip(endings)
+            .map(|((outcome, shares), ending)| {
+                let message = &outcome.message;
+                let note = format!("message {} to {}", message.id, message.phone);
+                let due = || spending::posting(&self.desk, Spending::Sms, &message.reference, shares, &note);
+                ending.charged.then(due).flatten()
+            })
+            .collect();
+        let due: Vec<&Posting> = postings.iter().flatten().collect();
+        let mut posted = tx.post_all(&due, self.desk.clock.now()).await?.into_iter();
+        let mut tx_ids = Vec::with_capacity(batch.len());
+        for posting in &postings {
+            tx_ids.push(match posting.as_ref().and_then(|_| posted.next()) {
+                None => None,
+                Some(Ok(posted)) if !posted.duplicate => Some(posted.tx_id),
+                Some(Ok(posted)) => {
+                    let reason = format!("a message was charged before, by transaction {}", posted.tx_id);
+                    return Err(StoreError::Inconsistent { table: "posting_references", reason });
+                }
+                Some(Err(refusal)) => {
+                    let reason = refusal.to_string();
+                    return Err(StoreError::Inconsistent { table: "entries", reason });
+                }
+            });
+        }
+        Ok(tx_ids)
+    }
+
+    /// What an outcome makes of its message.
+    async fn ending(&self, tx: &mut Tx, outcome: &Outcome) -> Result<Ending, StoreError> {
+        let now = self.desk.clock.now();
+        let message = &outcome.message;
+        let over = |state, failure: Option<&String>| Ending {
+            state,
+            end: MessageEnd { failure: failure.map(|text| short(text)), ..MessageEnd::default() },
+            charged: false,
+            is_over: true,
+            parts: Vec::new(),
+        };
+        let given = |state, taken: &Accepted, failure| {
+            let has_name = !taken.upstream_ids.is_empty();
+            let mut ending = over(state, failure);
+            ending.charged = true;
+            ending.end.sent_at = Some(now);
+            ending.end.upstream_cost = taken.cost.map(|cost| (cost, outcome.currency.clone()));
+            ending.end.ask_at = (outcome.is_asked && has_name).then(|| now + FIRST_QUESTION);
+            ending.parts.clone_from(&taken.upstream_ids);
+            ending
+        };
+        Ok(match &outcome.submitted {
+            Submitted::Accepted(taken) => given(MessageState::SentToProvider, taken, None),
+            Submitted::Unknown { reason, taken } => given(MessageState::Unknown, taken, Some(reason)),
+            Submitted::Refused { reason } => over(MessageState::Rejected, Some(reason)),
+            Submitted::NotTaken { reason, .. } => {
+                let called_back = match message.campaign_id {
+                    None => false,
+                    Some(id) => tx.campaign_now(id).await?.is_none_or(|it| it.state == "CANCELLED"),
+                };
+                if called_back {
+                    over(MessageState::Cancelled, None)
+                } else if now >= self.give_up_at(message) {
+                    over(MessageState::Failed, Some(reason))
+                } else {
+                    let wait = TRY_AGAIN * i32::try_from(message.attempts.clamp(1, 12)).unwrap_or(12);
+                    let mut ending = over(MessageState::Queued, Some(reason));
+                    ending.is_over = false;
+                    ending.end.due_at = Some(now + wait);
+                    ending.end.give_up_at = Some(self.give_up_at(message));
+                    ending
+                }
+            }
+        })
+    }
+
+    /// Until when a message is tried: so long from its first try.
+    fn give_up_at(&self, message: &ClaimedMessage) -> jiff::Timestamp {
+        let patience = SignedDuration::from_secs(i64::from(self.desk.config.sms.retry_for_seconds));
+        message.give_up_at.unwrap_or_else(|| self.desk.clock.now() + patience)
+    }
+}
+
+/// Adds shares to sums, payer by payer.
+fn add(sums: &mut Vec<Money>, shares: &[Share]) -> Result<(), StoreError> {
+    sums.resize(sums.len().max(shares.len()), Money::ZERO);
+    for (sum, share) in sums.iter_mut().zip(shares) {
+        *sum = plus(*sum, share.amount)?;
+    }
+    Ok(())
+}
+
+fn plus(one: Money, other: Money) -> Result<Money, StoreError> {
+    one.checked_add(other).ok_or_else(|| StoreError::Inconsistent {
+        table: "held_credit",
+        reason: "the sum of what messages cost is no amount".to_owned(),
+    })
+}
+
+fn count(progress: &mut CampaignProgress, state: MessageState, cost: Money) -> Result<(), StoreError> {
+    match state {
+        MessageState::SentToProvider => progress.sent += 1,
+        MessageState::Unknown => progress.unknown += 1,
+        MessageState::Cancelled => progress.cancelled += 1,
+        _ => progress.failed += 1,
+    }
+    progress.cost = plus(progress.cost, cost)?;
+    Ok(())
+}
+
+/// A provider's words, short enough to be kept.
+fn short(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+/// The messages stay as being sent: the next process asks their providers about them.
+fn not_written(batch: &[Outcome], error: &StoreError) {
+    for outcome in batch {
+        tracing::error!(
+            message.id = outcome.message.id,
+            outcome = ?outcome.submitted,
+            %error,
+            "the outcome of a message could not be written"
+        );
+    }
+}
+
+/// Waits where the database is away and the process goes on; anything else is the caller's error.
+async fn wait_for(error: &StoreError, stop: &CancellationToken) -> Result<(), StoreError> {
+    if !error.is_unavailable() || stop.is_cancelled() {
+        let reason = error.to_string();
+        return Err(match error {
+            StoreError::StaleEpoch { epoch } => StoreError::StaleEpoch { epoch: *epoch },
+            _ => StoreError::Inconsistent { table: "sms_messages", reason },
+        });
+    }
+    tracing::debug!(%error, "outcomes of messages wait for the database");
+    tokio::time::sleep(RETRY).await;
+    Ok(())
+}
+
+/// Asks until the database answers.
+async fn retrying<T, F: Future<Output = Result<T, StoreError>>>(
+    stop: &CancellationToken,
+    ask: impl Fn() -> F,
+) -> Result<T, StoreError> {
+    loop {
+        match ask().await {
+            Err(error) => wait_for(&error, stop).await?,
+            answered => return answered,
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What providers say of messages later: delivered, failed, expired. They say it late, twice, and before their own answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use jiff::{SignedDuration, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+use super::connector::{Delivery, NotKept, Receipt, Receipts};
+use super::{Lane, Messaging};
+use crate::app::desk::Desk;
+use crate::store::messages::MessageState;
+use crate::store::{Reserved, StoreError, Tx};
+
+/// How often it is looked whether a provider is to be asked.
+const LOOK: Duration = Duration::from_secs(1);
+/// Questions to a provider at each look.
+const AT_ONCE: i64 = 20;
+/// The waits between questions about a message; after the last it is asked no more.
+const WAITS_SECONDS: [i64; 12] =
+    [20, 60, 120, 300, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 57_600, 115_200];
+/// How long a receipt of a message that nobody knows is kept: its provider's answer may not be written yet.
+const STRANGERS_KEPT: SignedDuration = SignedDuration::from_hours(24);
+/// How often such are swept.
+const SWEEP: Duration = Duration::from_hours(1);
+
+/// Where connectors bring their receipts.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    desk: Arc<Desk>,
+}
+
+impl Inbox {
+    /// Of this desk's book.
+    pub(super) fn new(desk: Arc<Desk>) -> Self {
+        Self { desk }
+    }
+
+    async fn write(&self, provider: &str, receipt: &Receipt) -> Result<(), StoreError> {
+        let Some(state) = end_of(receipt.delivery) else { return Ok(()) };
+        let now = self.desk.clock.now();
+        let failure = (state != MessageState::Delivered).then_some(receipt.failure.as_deref()).flatten();
+        let mut tx = self.desk.store.begin().await?;
+        tx.reserve_ids(Reserved::default()).await?;
+        if let Some(id) = tx.take_receipt(provider, &receipt.upstream_id, state, failure, now).await? {
+            conclude(&mut tx, id, now).await?;
+        }
+        tx.commit().await
+    }
+}
+
+impl Receipts for Inbox {
+    fn take<'a>(&'a self, provider: &'a str, receipt: Receipt) -> BoxFuture<'a, Result<(), NotKept>> {
+        Box::pin(async move {
+            // Written again when it is told again: a commit whose answer is lost does no harm.
+            self.write(provider, &receipt).await.map_err(|error| NotKept(error.to_string()))
+        })
+    }
+}
+
+/// The state that a receipt ends a message in; none where it goes on.
+fn end_of(delivery: Delivery) -> Option<MessageState> {
+    match delivery {
+        Delivery::Delivered => Some(MessageState::Delivered),
+        Delivery::Failed => Some(MessageState::Failed),
+        Delivery::Expired => Some(MessageState::Expired),
+        Delivery::Rejected => Some(MessageState::Rejected),
+        // Where it is stays what it was; there is nothing to be learnt any more.
+        Delivery::UnderWay | Delivery::Unknown => None,
+    }
+}
+
+/// Ends a message whose parts have ended: in failure with the first part that failed, delivered with the last one. What has
+/// ended stays as it ended.
+pub(super) async fn conclude(tx: &mut Tx, message_id: i64, now: Timestamp) -> Result<(), StoreError> {
+    let Some(message) = tx.receipted_message(message_id).await? else { return Ok(()) };
+    let parts = tx.parts_of(message_id).await?;
+    let failed = parts.iter().find(|(end, _)| end.is_some_and(|end| end != MessageState::Delivered));
+    let (state, failure) = match failed {
+        Some((Some(end), failure)) => (*end, failure.as_deref()),
+        // Of a message whose sending was cut short not all parts have names.
+        _ if message.state == MessageState::Unknown && parts.len() > 1 => return Ok(()),
+        _ if parts.iter().all(|(end, _)| end.is_some()) => (MessageState::Delivered, None),
+        _ => return Ok(()),
+    };
+    if !tx.message_delivered(message_id, state, failure, now).await? {
+        return Ok(());
+    }
+    if let Some(campaign_id) = message.campaign_id {
+        let was_unknown = i64::from(message.state == MessageState::Unknown);
+        let delivered = i64::from(state == MessageState::Delivered);
+        tx.count_receipt(campaign_id, was_unknown, delivered, 1 - delivered, -was_unknown).await?;
+    }
+    Ok(())
+}
+
+/// Asks a provider that tells nothing by itself where its messages are, until `stop`.
+pub(super) async fn ask(messaging: Arc<Messaging>, lane: Arc<Lane>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        if let Err(error) = messaging.ask_once(&lane).await {
+            tracing::warn!(provider = %lane.provider.name, %error, "a provider could not be asked about messages");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+/// Sweeps receipts of messages that nobody sent here, until `stop`.
+pub(super) async fn sweep(messaging: Arc<Messaging>, stop: CancellationToken) {
+    loop {
+        let before = messaging.desk.clock.now() - STRANGERS_KEPT;
+        if let Err(error) = messaging.desk.store.sweep_receipts(before).await {
+            tracing::warn!(%error, "old receipts could not be swept");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(SWEEP) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+impl Messaging {
+    async fn ask_once(&self, lane: &Lane) -> Result<(), StoreError> {
+        let desk = &self.desk;
+        let parts = desk.store.parts_to_ask(&lane.provider.name, desk.clock.now(), AT_ONCE).await?;
+        for part in parts {
+            let receipt = lane.provider.connector.ask(&part.upstream_id).await;
+            let asked = usize::try_from(part.asked).unwrap_or(usize::MAX);
+            let next = WAITS_SECONDS
+                .get(asked)
+                .and_then(|wait| desk.clock.now().checked_add(SignedDuration::from_secs(*wait)).ok());
+            if let Some(receipt) = receipt
+                && let Err(error) = self.inbox.take(&lane.provider.name, receipt).await
+            {
+                // It is asked again at the next look.
+                tracing::debug!(%error, "an answer about a message was not kept");
+                continue;
+            }
+            let mut tx = desk.store.begin().await?;
+            tx.reserve_ids(Reserved::default()).await?;
+            tx.message_asked(part.message_id, next).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+}

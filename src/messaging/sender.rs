@@ -1,0 +1,195 @@
+//! Messages that are due are taken, given to their provider, once, and what becomes of them is written.
+//!
+//! Before a provider is asked the message is written as being sent, in a commit of its own. Whatever happens afterwards it
+//! is not taken again: a process that finds such a message asks the provider whether it has it, and where the provider
+//! cannot tell, says that it is not known.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::connector::{Accepted, Found, Outgoing, Submitted};
+use super::order::encoding_named;
+use super::outcomes::{Ended, Outcome};
+use super::{Lane, Messaging};
+use crate::accounts::spending;
+use crate::secrets::random_below;
+use crate::store::messages::ClaimedMessage;
+use crate::store::{Reserved, StoreError, Tx};
+
+/// How long nothing is looked for when nobody says that there is something.
+const IDLE: Duration = Duration::from_millis(500);
+/// Messages of one provider that are at it at once.
+const IN_FLIGHT: usize = 64;
+/// How far ahead messages are taken: whoever sends one by itself waits so long behind a campaign.
+const AHEAD: Duration = Duration::from_millis(250);
+/// When a provider is asked about a message that an earlier process was sending: it may take a moment until it knows.
+const QUESTIONS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(15)];
+
+/// Sends one provider's messages as they become due, until `stop`.
+pub(super) async fn send_due(messaging: Arc<Messaging>, lane: Arc<Lane>, stop: CancellationToken) {
+    let window = Arc::new(Semaphore::new(IN_FLIGHT));
+    loop {
+        match messaging.take_due(&lane, window.available_permits()).await {
+            Ok(taken) if taken.is_empty() => {
+                tokio::select! {
+                    () = lane.wake.notified() => {}
+                    () = tokio::time::sleep(IDLE) => {}
+                    () = stop.cancelled() => {}
+                }
+            }
+            Ok(taken) => {
+                for message in taken {
+                    // There are as many as were asked for.
+                    let Ok(place) = Arc::clone(&window).acquire_owned().await else { return };
+                    let (tracker, lane) = (messaging.under_way.clone(), Arc::clone(&lane));
+                    let messaging = Arc::clone(&messaging);
+                    let sending = async move {
+                        messaging.give(&lane, message, None).await;
+                        drop(place);
+                    };
+                    tracker.spawn(sending);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(provider = %lane.provider.name, %error, "messages that are due could not be taken");
+                tokio::select! {
+                    () = tokio::time::sleep(IDLE) => {}
+                    () = stop.cancelled() => {}
+                }
+            }
+        }
+        if stop.is_cancelled() {
+            return;
+        }
+    }
+}
+
+impl Messaging {
+    /// Takes messages that are due, as many as can go soon.
+    async fn take_due(&self, lane: &Lane, window: usize) -> Result<Vec<ClaimedMessage>, StoreError> {
+        let store = &self.desk.store;
+        let room = window.min(lane.pace.room(AHEAD));
+        let now = self.desk.clock.now();
+        let trusted = self.desk.ownership.is_trusted(self.desk.clock.monotonic_ms());
+        if room == 0 || !trusted || !store.has_due_messages(&lane.provider.name, now).await? {
+            return Ok(Vec::new());
+        }
+        let claim = i64::try_from(random_below(i64::MAX.unsigned_abs())).unwrap_or(1);
+        let mut tx = spending::begin(&self.desk).await?;
+        let most = i64::try_from(room).unwrap_or(1);
+        tx.claim_messages(&lane.provider.name, claim, now, most).await?;
+        tx.run_campaigns(claim).await?;
+        if let Err(error) = tx.commit().await {
+            tracing::warn!(%error, "it is asked whether messages were taken");
+        }
+        // Whether it was committed or not: those that bear this name are ours to send. It is asked until it is known, under
+        // the lock that a commit still under way would hold.
+        loop {
+            let asked = async {
+                let mut tx: Tx = store.begin().await?;
+                tx.reserve_ids(Reserved::default()).await?;
+                tx.rollback().await?;
+                store.claimed_messages(Some(claim), 0).await
+            };
+            match asked.await {
+                Ok(taken) => return Ok(taken),
+                Err(error) => {
+                    tracing::debug!(%error, "it is not known yet which messages were taken");
+                    tokio::time::sleep(IDLE).await;
+                }
+            }
+        }
+    }
+
+    /// Gives a message that was taken to its provider, at its pace, and hands on what becomes of it.
+    pub(super) async fn give(
+        &self,
+        lane: &Lane,
+        message: ClaimedMessage,
+        reply: Option<oneshot::Sender<Ended>>,
+    ) {
+        let account = self.calls.directory.account(message.account_id);
+        if !account.is_some_and(|account| account.may_call()) {
+            let reason = "the account is switched off".to_owned();
+            self.hand_on(lane, message, Submitted::Refused { reason }, reply).await;
+            return;
+        }
+        lane.pace.place().await;
+        let outgoing = Outgoing {
+            reference: message.reference.clone(),
+            to: message.phone.clone(),
+            sender_id: message.sender_id.clone(),
+            text: message.body.clone(),
+            encoding: encoding_named(&message.encoding),
+            segments: message.segments,
+        };
+        let submitted = lane.provider.connector.submit(outgoing).await;
+        match &submitted {
+            Submitted::NotTaken { pause, reason } => {
+                tracing::debug!(provider = %lane.provider.name, %reason, "a message was not taken");
+                lane.pace.not_taken(*pause);
+            }
+            _ => lane.pace.taken(),
+        }
+        self.hand_on(lane, message, submitted, reply).await;
+    }
+
+    pub(super) async fn hand_on(
+        &self,
+        lane: &Lane,
+        message: ClaimedMessage,
+        submitted: Submitted,
+        reply: Option<oneshot::Sender<Ended>>,
+    ) {
+        let outcome = Outcome {
+            message,
+            submitted,
+            currency: lane.provider.currency.clone(),
+            is_asked: lane.provider.connector.is_asked(),
+            reply,
+        };
+        self.record(outcome).await;
+    }
+
+    async fn record(&self, outcome: Outcome) {
+        if let Err(lost) = self.outcomes.send(outcome).await {
+            tracing::error!(message.id = lost.0.message.id, "the outcome of a message comes after the end");
+        }
+    }
+
+    /// Messages that an earlier process was sending when it ended.
+    pub(super) async fn left_over(&self) -> Result<Vec<ClaimedMessage>, StoreError> {
+        let (mut all, mut after) = (Vec::new(), 0);
+        loop {
+            let page = self.desk.store.claimed_messages(None, after).await?;
+            let Some(last) = page.last() else { return Ok(all) };
+            after = last.id;
+            all.extend(page);
+        }
+    }
+
+    /// Finds out what became of a message that an earlier process was sending.
+    pub(super) async fn find_out(&self, message: ClaimedMessage) {
+        let Some(lane) = self.lane(&message.provider) else {
+            let reason = "the process ended while it was being sent, and its provider is not set up any more";
+            let submitted = Submitted::Unknown { reason: reason.to_owned(), taken: Accepted::default() };
+            let currency = self.desk.currency().to_owned();
+            self.record(Outcome { message, submitted, currency, is_asked: false, reply: None }).await;
+            return;
+        };
+        for wait in QUESTIONS {
+            tokio::time::sleep(wait).await;
+            let found = lane.provider.connector.find(&message.reference, &message.phone).await;
+            if let Found::Taken(accepted) = found {
+                self.hand_on(lane, message, Submitted::Accepted(accepted), None).await;
+                return;
+            }
+        }
+        let reason = "the process ended while it was being sent, and the provider cannot tell".to_owned();
+        let unknown = Submitted::Unknown { reason, taken: Accepted::default() };
+        self.hand_on(lane, message, unknown, None).await;
+    }
+}

@@ -1,0 +1,235 @@
+//! One message: sent now, or at a time, or called back.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+use tollgate_rating::E164;
+use tollgate_rating::credit::{ChainError, RefusalReason};
+
+use super::campaigns::CancelError;
+use super::order::{Draft, OrderError, Priced, encoding_name, new_reference};
+use super::outcomes::Ended;
+use super::{Messaging, SEND_PATIENCE};
+use crate::accounts::directory::Account;
+use crate::accounts::spending::{self, Question, Record, SpendError, Spending};
+use crate::app::desk::DeskError;
+use crate::secrets::random_below;
+use crate::store::idempotency::RememberedAnswer;
+use crate::store::messages::{ClaimedMessage, MessageState, NewMessage};
+use crate::store::{StoreError, Tx};
+
+/// Why a message is not sent.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// The order is not right, or has no price.
+    #[error(transparent)]
+    Order(#[from] OrderError),
+    /// A payer has less than it would have to pay.
+    #[error("{reason}")]
+    Short {
+        /// 0: who sends it. What is above is not for its eyes.
+        payer_index: usize,
+        /// No credit, or the day's spending limit.
+        reason: RefusalReason,
+    },
+    /// It costs more than there can be.
+    #[error("it costs more than an account can hold")]
+    TooLarge,
+    /// The payers are no chain.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The database is away, or the wallets are another process's.
+    #[error(transparent)]
+    Desk(#[from] DeskError),
+}
+
+impl From<StoreError> for SendError {
+    fn from(error: StoreError) -> Self {
+        Self::Desk(error.into())
+    }
+}
+
+/// A message that is written, with what the same request gets if it comes again.
+struct Written<'a> {
+    message: &'a NewMessage,
+    remembered: Option<&'a RememberedAnswer>,
+    at: Timestamp,
+}
+
+impl Record for Written<'_> {
+    type Refused = std::convert::Infallible;
+
+    async fn write(&self, tx: &mut Tx, _: Option<i64>) -> Result<Result<(), Self::Refused>, StoreError> {
+        tx.insert_messages(std::slice::from_ref(self.message), self.at).await?;
+        if let Some(answer) = self.remembered {
+            tx.remember_answer(answer).await?;
+        }
+        Ok(Ok(()))
+    }
+}
+
+impl Question for Written<'_> {
+    async fn is_written(&self, tx: &mut Tx) -> Result<bool, StoreError> {
+        Ok(tx.message_state(self.message.id).await?.is_some())
+    }
+}
+
+/// A message that is called back.
+struct CalledBack {
+    id: i64,
+    account_id: i64,
+    at: Timestamp,
+}
+
+/// It is not waiting.
+#[derive(Debug)]
+struct NotWaiting;
+
+impl Record for CalledBack {
+    type Refused = NotWaiting;
+
+    async fn write(&self, tx: &mut Tx, _: Option<i64>) -> Result<Result<(), NotWaiting>, StoreError> {
+        let done = tx.cancel_message(self.id, self.account_id, self.at).await?;
+        Ok(if done { Ok(()) } else { Err(NotWaiting) })
+    }
+}
+
+impl Question for CalledBack {
+    async fn is_written(&self, tx: &mut Tx) -> Result<bool, StoreError> {
+        Ok(tx.message_state(self.id).await? == Some(MessageState::Cancelled))
+    }
+}
+
+impl Messaging {
+    /// Sends a message: on return it is known what its provider says, or it is still being tried.
+    pub async fn send(
+        self: &Arc<Self>,
+        draft: &Draft,
+        number: E164,
+        id: i64,
+        remembered: Option<&RememberedAnswer>,
+    ) -> Result<Ended, SendError> {
+        let priced = self.price(draft, number)?;
+        let message = NewMessage {
+            state: MessageState::Sending,
+            claim: Some(i64::try_from(random_below(i64::MAX.unsigned_abs())).unwrap_or(1)),
+            ..self.message(draft, number, id, priced)
+        };
+        self.write(draft, &message, remembered).await?;
+        let claimed = ClaimedMessage {
+            id,
+            account_id: message.account_id,
+            campaign_id: None,
+            held_under: message.reference.clone(),
+            reference: message.reference,
+            provider: message.provider,
+            phone: message.phone,
+            sender_id: message.sender_id,
+            body: draft.text.clone(),
+            encoding: message.encoding.to_owned(),
+            segments: message.segments,
+            give_up_at: None,
+            attempts: 1,
+            payers: message.payers,
+        };
+        let waiting = Ended { state: MessageState::Queued, failure: None };
+        let Some(lane) = self.lane(&claimed.provider) else { return Ok(waiting) };
+        let (reply, ended) = oneshot::channel();
+        let (messaging, lane) = (Arc::clone(self), Arc::clone(lane));
+        self.under_way.spawn(async move { messaging.give(&lane, claimed, Some(reply)).await });
+        match tokio::time::timeout(SEND_PATIENCE, ended).await {
+            Ok(Ok(ended)) => Ok(ended),
+            _ => Ok(waiting),
+        }
+    }
+
+    /// Writes a message that is sent at its time: on return it is durable, and its cost is set aside.
+    pub async fn schedule(
+        &self,
+        draft: &Draft,
+        number: E164,
+        (id, at): (i64, Timestamp),
+        remembered: Option<&RememberedAnswer>,
+    ) -> Result<(), SendError> {
+        let priced = self.price(draft, number)?;
+        let message = NewMessage {
+            state: MessageState::Scheduled,
+            scheduled_at: Some(at),
+            due_at: at,
+            ..self.message(draft, number, id, priced)
+        };
+        self.write(draft, &message, remembered).await?;
+        self.wake(&message.provider);
+        Ok(())
+    }
+
+    /// Calls an account's scheduled message back. Against the sending of it exactly one wins.
+    pub async fn cancel_scheduled(&self, account: &Account, id: i64) -> Result<(), CancelError> {
+        let found = self.desk.store.scheduled_message(id, account.id).await?;
+        let (reference, payers) = found.ok_or(CancelError::Unknown)?;
+        let shares = self.shares(&payers).await?;
+        let record = CalledBack { id, account_id: account.id, at: self.desk.clock.now() };
+        match spending::give_back(&self.desk, &reference, &shares, &record).await {
+            Ok(()) => Ok(()),
+            Err(SpendError::Refused(NotWaiting)) => Err(self.too_late(account, id).await?),
+            Err(SpendError::Desk(DeskError::Store(error))) => Err(error.into()),
+            Err(error) => {
+                let reason = error.to_string();
+                Err(StoreError::Inconsistent { table: "sms_messages", reason }.into())
+            }
+        }
+    }
+
+    async fn too_late(&self, account: &Account, id: i64) -> Result<CancelError, StoreError> {
+        let message = self.desk.store.message(id, account.id).await?;
+        let state = message.map_or(MessageState::Cancelled, |message| message.state);
+        Ok(CancelError::TooLate { state: state.shown().to_owned() })
+    }
+
+    fn message(&self, draft: &Draft, number: E164, id: i64, priced: Priced) -> NewMessage {
+        NewMessage {
+            id,
+            account_id: draft.account.id,
+            campaign_id: None,
+            reference: new_reference(),
+            provider: draft.provider.name.clone(),
+            phone: number.to_string(),
+            sender_id: draft.sender_id.clone(),
+            body: Some(draft.text.clone()),
+            encoding: encoding_name(draft.counted.encoding),
+            segments: draft.counted.segments,
+            scheduled_at: None,
+            due_at: self.desk.clock.now(),
+            state: MessageState::Queued,
+            claim: None,
+            payers: priced.payers,
+            prices: priced.prices,
+            failure: None,
+        }
+    }
+
+    /// Sets aside what a message costs, and writes it.
+    async fn write(
+        &self,
+        draft: &Draft,
+        message: &NewMessage,
+        remembered: Option<&RememberedAnswer>,
+    ) -> Result<(), SendError> {
+        let shares: Vec<_> = draft
+            .chain
+            .iter()
+            .zip(&message.payers)
+            .map(|(account, (_, amount))| spending::Share { account: Arc::clone(account), amount: *amount })
+            .collect();
+        let record = Written { message, remembered, at: self.desk.clock.now() };
+        let written =
+            spending::set_aside(&self.desk, Spending::Sms, &message.reference, &shares, &record).await;
+        written.map_err(|error| match error {
+            SpendError::Refused(never) => match never {},
+            SpendError::Short { payer_index, reason, .. } => SendError::Short { payer_index, reason },
+            SpendError::Chain(error) => SendError::Chain(error),
+            SpendError::Desk(error) => SendError::Desk(error),
+        })
+    }
+}

@@ -1,0 +1,132 @@
+//! Keeps an SMSC connected: connects, binds, serves, and begins anew when the connection is lost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::session::{Ended, Session};
+use super::{Outcome, Settings, Submission};
+use crate::dial::{DialError, dial, jittered};
+use crate::messaging::connector::Receipts;
+
+/// Why there is no session.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    /// The bind was refused.
+    #[error("the bind was refused: {reason}")]
+    Refused { reason: String, is_passing: bool },
+    /// No answer to the bind.
+    #[error("{0}")]
+    NoAnswer(String),
+}
+
+impl Failure {
+    const fn is_lasting(&self) -> bool {
+        match self {
+            Self::Dial(error) => error.is_lasting(),
+            Self::Refused { is_passing, .. } => !*is_passing,
+            Self::NoAnswer(_) => false,
+        }
+    }
+}
+
+/// What the task behind a connector has.
+pub(super) struct Keeper {
+    pub(super) settings: Arc<Settings>,
+    pub(super) receipts: Arc<dyn Receipts>,
+    pub(super) is_bound: Arc<AtomicBool>,
+    pub(super) stop: CancellationToken,
+}
+
+impl Keeper {
+    /// The task: until the connector is closed.
+    pub(super) async fn keep(self, mut given: mpsc::Receiver<Submission>) {
+        let timing = self.settings.timing;
+        let mut next = timing.retry_first;
+        let mut said = None;
+        while !self.stop.is_cancelled() {
+            let coming = self.meanwhile(self.come_in(), &mut given).await;
+            let Some(came) = coming else { break };
+            let (reason, wait) = match came {
+                Ok(mut session) => {
+                    self.note_bound(&mut said);
+                    let ended = session.serve(&mut given, &self.stop).await;
+                    self.is_bound.store(false, Ordering::Relaxed);
+                    match ended {
+                        Ended::Stopped => break,
+                        // A session that was good is begun anew soon; one that was not is not begun again and again.
+                        Ended::Lost { reason, was_steady } => {
+                            if was_steady {
+                                next = timing.retry_first;
+                            }
+                            let wait = jittered(next);
+                            next = (next * 2).min(timing.retry_longest);
+                            (reason, wait)
+                        }
+                    }
+                }
+                Err(failure) if failure.is_lasting() => (failure.to_string(), jittered(timing.retry_refused)),
+                Err(failure) => {
+                    let wait = jittered(next);
+                    next = (next * 2).min(timing.retry_longest);
+                    (failure.to_string(), wait)
+                }
+            };
+            self.note_away(reason, &mut said);
+            if self.meanwhile(sleep(wait), &mut given).await.is_none() {
+                break;
+            }
+        }
+        self.is_bound.store(false, Ordering::Relaxed);
+        given.close();
+        while let Some(submission) = given.recv().await {
+            submission.tell(Outcome::NotWritten("the service stops".to_owned()));
+        }
+    }
+
+    async fn come_in(&self) -> Result<Session, Failure> {
+        let settings = &self.settings;
+        let (host, tls) = (settings.host.as_str(), settings.tls.as_ref());
+        let stream = dial(host, settings.port, tls, settings.timing.connect).await?;
+        Session::bind(stream, Arc::clone(settings), Arc::clone(&self.receipts)).await
+    }
+
+    fn note_bound(&self, said: &mut Option<String>) {
+        *said = None;
+        self.is_bound.store(true, Ordering::Relaxed);
+        let settings = &self.settings;
+        let (host, port) = (&settings.host, settings.port);
+        tracing::info!(provider = %settings.name, %host, port, "bound to the message provider");
+    }
+
+    /// Says why it is away, once.
+    fn note_away(&self, reason: String, said: &mut Option<String>) {
+        if said.as_ref() != Some(&reason) {
+            tracing::warn!(provider = %self.settings.name, "the message provider is away: {reason}");
+            *said = Some(reason);
+        }
+    }
+
+    /// Does this, and turns away whoever gives something meanwhile. `None`: the connector is closed.
+    async fn meanwhile<T>(
+        &self,
+        work: impl Future<Output = T>,
+        given: &mut mpsc::Receiver<Submission>,
+    ) -> Option<T> {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return None,
+                done = &mut work => return Some(done),
+                submission = given.recv() => {
+                    submission?.tell(Outcome::NotWritten("not connected to the provider".to_owned()));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,566 @@
+//! Messages: who sends them to whom, what they cost whom, what became of them. Campaigns are in [`super::campaigns`],
+//! receipts in [`super::receipts`].
+
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use tollgate_rating::Money;
+
+use super::insert::{ManyRows, Value};
+use super::{Store, StoreError, Tx, from_micros, on, row, to_micros};
+
+const CLAIM: &str = include_str!("../../sql/queries/messages_claim.sql");
+const DUE: &str = include_str!("../../sql/queries/messages_due.sql");
+const CLAIMED: &str = include_str!("../../sql/queries/messages_claimed.sql");
+const END: &str = include_str!("../../sql/queries/messages_end.sql");
+const STATE: &str = include_str!("../../sql/queries/messages_state.sql");
+const CANCEL: &str = include_str!("../../sql/queries/messages_cancel.sql");
+const SHOWN: &str = include_str!("../../sql/queries/messages_shown.sql");
+const HISTORY: &str = include_str!("../../sql/queries/messages_history.sql");
+const HISTORY_COUNT: &str = include_str!("../../sql/queries/messages_history_count.sql");
+const SCHEDULED: &str = include_str!("../../sql/queries/messages_scheduled.sql");
+const SCHEDULED_COUNT: &str = include_str!("../../sql/queries/messages_scheduled_count.sql");
+const SCHEDULED_ONE: &str = include_str!("../../sql/queries/messages_scheduled_one.sql");
+const UNKNOWN: &str = include_str!("../../sql/queries/messages_unknown.sql");
+
+pub(super) static MESSAGES: LazyLock<ManyRows> = LazyLock::new(|| {
+    ManyRows::insert(
+        "sms_messages",
+        "id, account_id, campaign_id, reference, provider, phone, sender_id, body, encoding, segments, scheduled_at, \
+         due_at, created_at, updated_at, state, claim, attempts, payer_1, charge_1, payer_2, charge_2, \
+         payer_3, charge_3, payer_4, charge_4, prices, failure, asked",
+        "",
+    )
+});
+
+/// Who pays how much, in the order of the chain: at most four.
+pub type Payers = Vec<(i64, Money)>;
+
+/// Where a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MessageState {
+    /// It waits for its time.
+    Scheduled,
+    /// It waits to be sent.
+    Queued,
+    /// A provider is being asked to take it.
+    Sending,
+    /// A provider has taken it.
+    SentToProvider,
+    /// The phone has it.
+    Delivered,
+    /// No provider took it in time, or the network could not deliver it.
+    Failed,
+    /// The network did not deliver it in time.
+    Expired,
+    /// The provider, the price list or the network refused it.
+    Rejected,
+    /// Whether the provider has it is not known.
+    Unknown,
+    /// It was called back before it was sent.
+    Cancelled,
+}
+
+impl MessageState {
+    /// As it is shown: one that is being sent waits, to whoever looks at it.
+    pub const fn shown(self) -> &'static str {
+        match self {
+            Self::Sending => "QUEUED",
+            other => other.as_str(),
+        }
+    }
+
+    /// As it is stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Scheduled => "SCHEDULED",
+            Self::Queued => "QUEUED",
+            Self::Sending => "SENDING",
+            Self::SentToProvider => "SENT_TO_PROVIDER",
+            Self::Delivered => "DELIVERED",
+            Self::Failed => "FAILED",
+            Self::Expired => "EXPIRED",
+            Self::Rejected => "REJECTED",
+            Self::Unknown => "UNKNOWN",
+            Self::Cancelled => "CANCELLED",
+        }
+    }
+
+    pub(super) fn read(text: &str) -> Result<Self, StoreError> {
+        Ok(match text {
+            "SCHEDULED" => Self::Scheduled,
+            "QUEUED" => Self::Queued,
+            "SENDING" => Self::Sending,
+            "SENT_TO_PROVIDER" => Self::SentToProvider,
+            "DELIVERED" => Self::Delivered,
+            "FAILED" => Self::Failed,
+            "EXPIRED" => Self::Expired,
+            "REJECTED" => Self::Rejected,
+            "UNKNOWN" => Self::Unknown,
+            "CANCELLED" => Self::Cancelled,
+            other => {
+                let reason = format!("unknown state {other:?}");
+                return Err(StoreError::Inconsistent { table: "sms_messages", reason });
+            }
+        })
+    }
+}
+
+/// A message to write.
+#[derive(Clone, Debug)]
+pub struct NewMessage {
+    /// Its id.
+    pub id: i64,
+    /// Who sends it.
+    pub account_id: i64,
+    /// The campaign it belongs to; then the text is the campaign's.
+    pub campaign_id: Option<i64>,
+    /// The name that the provider is given.
+    pub reference: String,
+    /// Which provider sends it.
+    pub provider: String,
+    /// To whom, E.164 digits.
+    pub phone: String,
+    /// What it should show as its sender.
+    pub sender_id: Option<String>,
+    /// The text; none in a campaign.
+    pub body: Option<String>,
+    /// Its alphabet.
+    pub encoding: &'static str,
+    /// Its segments.
+    pub segments: u16,
+    /// When its sender wants it sent; none for at once.
+    pub scheduled_at: Option<Timestamp>,
+    /// When it is due.
+    pub due_at: Timestamp,
+    /// Where it is.
+    pub state: MessageState,
+    /// Who has taken it already to send it.
+    pub claim: Option<i64>,
+    /// Who pays what.
+    pub payers: Payers,
+    /// By which rates: JSON.
+    pub prices: String,
+    /// Why it is not sent, where it is not.
+    pub failure: Option<String>,
+}
+
+row! {
+    pub(super) struct PayersRow {
+        id: i64,
+        payer_1: i64,
+        charge_1: i64,
+        payer_2: Option<i64>,
+        charge_2: i64,
+        payer_3: Option<i64>,
+        charge_3: i64,
+        payer_4: Option<i64>,
+        charge_4: i64,
+    }
+}
+
+impl PayersRow {
+    /// The message and who pays what for it.
+    pub(super) fn read(&self) -> (i64, Payers) {
+        let all = [
+            (Some(self.payer_1), self.charge_1),
+            (self.payer_2, self.charge_2),
+            (self.payer_3, self.charge_3),
+            (self.payer_4, self.charge_4),
+        ];
+        let payers =
+            all.into_iter().filter_map(|(payer, charge)| payer.map(|id| (id, Money::from_nanos(charge))));
+        (self.id, payers.collect())
+    }
+}
+
+/// A message's reference beside its payers.
+struct ScheduledRow {
+    reference: String,
+    payers: PayersRow,
+}
+
+impl<'r, R> sqlx::FromRow<'r, R> for ScheduledRow
+where
+    R: sqlx::Row,
+    &'static str: sqlx::ColumnIndex<R>,
+    String: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+    PayersRow: sqlx::FromRow<'r, R>,
+{
+    fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+        Ok(Self { reference: row.try_get("reference")?, payers: PayersRow::from_row(row)? })
+    }
+}
+
+row! {
+    struct ClaimedFields {
+        account_id: i64,
+        campaign_id: Option<i64>,
+        reference: String,
+        held_under: String,
+        provider: String,
+        phone: String,
+        sender_id: Option<String>,
+        body: String,
+        encoding: String,
+        segments: i64,
+        give_up_at: Option<i64>,
+        attempts: i64,
+    }
+}
+
+/// A taken message's fields beside its payers.
+struct ClaimedRow {
+    fields: ClaimedFields,
+    payers: PayersRow,
+}
+
+impl<'r, R> sqlx::FromRow<'r, R> for ClaimedRow
+where
+    R: sqlx::Row,
+    ClaimedFields: sqlx::FromRow<'r, R>,
+    PayersRow: sqlx::FromRow<'r, R>,
+{
+    fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+        Ok(Self { fields: ClaimedFields::from_row(row)?, payers: PayersRow::from_row(row)? })
+    }
+}
+
+/// A message that somebody has taken to send it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimedMessage {
+    /// Its id.
+    pub id: i64,
+    /// Who sends it.
+    pub account_id: i64,
+    /// The campaign it belongs to.
+    pub campaign_id: Option<i64>,
+    /// The name that the provider is given.
+    pub reference: String,
+    /// The name under which its credit is set aside.
+    pub held_under: String,
+    /// Which provider sends it.
+    pub provider: String,
+    /// To whom.
+    pub phone: String,
+    /// What it should show as its sender.
+    pub sender_id: Option<String>,
+    /// The text.
+    pub body: String,
+    /// Its alphabet.
+    pub encoding: String,
+    /// Its segments.
+    pub segments: u16,
+    /// Until when it is tried; none before its first try found no taker.
+    pub give_up_at: Option<Timestamp>,
+    /// How often it was tried, this time included.
+    pub attempts: i64,
+    /// Who pays what.
+    pub payers: Payers,
+}
+
+impl From<ClaimedRow> for ClaimedMessage {
+    fn from(ClaimedRow { fields, payers }: ClaimedRow) -> Self {
+        let (id, payers) = payers.read();
+        Self {
+            id,
+            account_id: fields.account_id,
+            campaign_id: fields.campaign_id,
+            reference: fields.reference,
+            held_under: fields.held_under,
+            provider: fields.provider,
+            phone: fields.phone,
+            sender_id: fields.sender_id,
+            body: fields.body,
+            encoding: fields.encoding,
+            segments: u16::try_from(fields.segments).unwrap_or(u16::MAX),
+            give_up_at: fields.give_up_at.map(from_micros),
+            attempts: fields.attempts,
+            payers,
+        }
+    }
+}
+
+/// How a try to send a message ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MessageEnd {
+    /// When the provider took it.
+    pub sent_at: Option<Timestamp>,
+    /// The transaction that charges it.
+    pub tx_id: Option<i64>,
+    /// Why it was not sent, or what is not known.
+    pub failure: Option<String>,
+    /// What the provider takes for it, and in which currency.
+    pub upstream_cost: Option<(Money, String)>,
+    /// When the provider is asked where it is.
+    pub ask_at: Option<Timestamp>,
+    /// When it is tried again.
+    pub due_at: Option<Timestamp>,
+    /// Until when it is tried.
+    pub give_up_at: Option<Timestamp>,
+}
+
+row! {
+    struct ShownRow {
+        id: i64,
+        phone: String,
+        provider: String,
+        sender_id: Option<String>,
+        body: String,
+        segments: i64,
+        scheduled_at: Option<i64>,
+        created_at: i64,
+        updated_at: i64,
+        sent_at: Option<i64>,
+        state: String,
+        charge: i64,
+        failure: Option<String>,
+        campaign_id: Option<i64>,
+        reference: String,
+    }
+}
+
+/// A message as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageRecord {
+    /// Its id.
+    pub id: i64,
+    /// To whom.
+    pub phone: String,
+    /// Which provider sends it.
+    pub provider: String,
+    /// What it should show as its sender.
+    pub sender_id: Option<String>,
+    /// The text.
+    pub body: String,
+    /// Its segments.
+    pub segments: i64,
+    /// When its sender wants it sent.
+    pub scheduled_at: Option<Timestamp>,
+    /// When it was given to us.
+    pub created_at: Timestamp,
+    /// When something last became of it.
+    pub updated_at: Timestamp,
+    /// When the provider took it.
+    pub sent_at: Option<Timestamp>,
+    /// Where it is.
+    pub state: MessageState,
+    /// What its sender pays for it.
+    pub charge: Money,
+    /// Why it was not sent or delivered.
+    pub failure: Option<String>,
+    /// The campaign it belongs to.
+    pub campaign_id: Option<i64>,
+    /// The name that the provider was given.
+    pub reference: String,
+}
+
+impl TryFrom<ShownRow> for MessageRecord {
+    type Error = StoreError;
+
+    fn try_from(row: ShownRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.id,
+            phone: row.phone,
+            provider: row.provider,
+            sender_id: row.sender_id,
+            body: row.body,
+            segments: row.segments,
+            scheduled_at: row.scheduled_at.map(from_micros),
+            created_at: from_micros(row.created_at),
+            updated_at: from_micros(row.updated_at),
+            sent_at: row.sent_at.map(from_micros),
+            state: MessageState::read(&row.state)?,
+            charge: Money::from_nanos(row.charge),
+            failure: row.failure,
+            campaign_id: row.campaign_id,
+            reference: row.reference,
+        })
+    }
+}
+
+impl Tx {
+    /// Writes messages.
+    pub async fn insert_messages(
+        &mut self,
+        messages: &[NewMessage],
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let at = to_micros(at);
+        let mut values = Vec::with_capacity(messages.len() * MESSAGES.columns());
+        for message in messages {
+            let payer = |place: usize| message.payers.get(place).map(|(id, _)| *id);
+            let charge = |place: usize| message.payers.get(place).map_or(0, |(_, charge)| charge.nanos());
+            values.extend([
+                Value::Int(message.id),
+                Value::Int(message.account_id),
+                Value::IntOr(message.campaign_id),
+                Value::Text(&message.reference),
+                Value::Text(&message.provider),
+                Value::Text(&message.phone),
+                Value::TextOr(message.sender_id.as_deref()),
+                Value::TextOr(message.body.as_deref()),
+                Value::Text(message.encoding),
+                Value::Int(i64::from(message.segments)),
+                Value::IntOr(message.scheduled_at.map(to_micros)),
+                Value::Int(to_micros(message.due_at)),
+                Value::Int(at),
+                Value::Int(at),
+                Value::Text(message.state.as_str()),
+                Value::IntOr(message.claim),
+                Value::Int(i64::from(message.claim.is_some())),
+                Value::Int(payer(0).unwrap_or(message.account_id)),
+                Value::Int(charge(0)),
+                Value::IntOr(payer(1)),
+                Value::Int(charge(1)),
+                Value::IntOr(payer(2)),
+                Value::Int(charge(2)),
+                Value::IntOr(payer(3)),
+                Value::Int(charge(3)),
+                Value::Text(&message.prices),
+                Value::TextOr(message.failure.as_deref()),
+                Value::Int(0),
+            ]);
+        }
+        MESSAGES.execute(self, &values).await
+    }
+
+    /// Takes at most so many of a provider's messages that are due, under a name that nobody else uses.
+    pub async fn claim_messages(
+        &mut self,
+        provider: &str,
+        claim: i64,
+        at: Timestamp,
+        most: i64,
+    ) -> Result<u64, StoreError> {
+        Ok(on!(self, c => sqlx::query(CLAIM).bind(claim).bind(to_micros(at)).bind(provider).bind(most)
+            .execute(c).await.map(|done| done.rows_affected()))?)
+    }
+
+    /// Writes how a try ended; `false` where the message is not being sent: nobody else ends it.
+    pub async fn end_message(
+        &mut self,
+        id: i64,
+        state: MessageState,
+        end: &MessageEnd,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (cost, currency) = end.upstream_cost.clone().unzip();
+        let rows = on!(self, c => sqlx::query(END)
+            .bind(id)
+            .bind(state.as_str())
+            .bind(to_micros(at))
+            .bind(end.sent_at.map(to_micros))
+            .bind(end.tx_id)
+            .bind(end.failure.as_deref())
+            .bind(cost.map(Money::nanos))
+            .bind(currency.as_deref())
+            .bind(end.ask_at.map(to_micros))
+            .bind(end.due_at.map(to_micros))
+            .bind(end.give_up_at.map(to_micros))
+            .execute(c).await.map(|done| done.rows_affected()))?;
+        Ok(rows == 1)
+    }
+
+    /// Where a message is; none where there is none.
+    pub async fn message_state(&mut self, id: i64) -> Result<Option<MessageState>, StoreError> {
+        let row: Option<(String,)> = on!(self, c => sqlx::query_as(STATE).bind(id).fetch_optional(c).await)?;
+        row.map(|(state,)| MessageState::read(&state)).transpose()
+    }
+
+    /// Calls back a message that is on its own and waits; `false` where there is none such.
+    pub async fn cancel_message(
+        &mut self,
+        id: i64,
+        account_id: i64,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let rows = on!(self, c => sqlx::query(CANCEL).bind(id).bind(account_id).bind(to_micros(at))
+            .execute(c).await.map(|done| done.rows_affected()))?;
+        Ok(rows == 1)
+    }
+}
+
+impl Store {
+    /// Whether a message of a provider's is due.
+    pub async fn has_due_messages(&self, provider: &str, at: Timestamp) -> Result<bool, StoreError> {
+        let mut reader = self.reader().await?;
+        let (due,): (i64,) = on!(&mut reader, c => sqlx::query_as(DUE).bind(provider).bind(to_micros(at))
+            .fetch_one(c).await)?;
+        Ok(due > 0)
+    }
+
+    /// Messages that are being sent, behind an id, at most 500: those of a claim, or all.
+    pub async fn claimed_messages(
+        &self,
+        claim: Option<i64>,
+        after: i64,
+    ) -> Result<Vec<ClaimedMessage>, StoreError> {
+        let mut reader = self.reader().await?;
+        let rows: Vec<ClaimedRow> =
+            on!(&mut reader, c => sqlx::query_as(CLAIMED).bind(claim).bind(after).fetch_all(c).await)?;
+        Ok(rows.into_iter().map(Into::into).collect())
+    }
+
+    /// A message of an account's.
+    pub async fn message(&self, id: i64, account_id: i64) -> Result<Option<MessageRecord>, StoreError> {
+        let mut reader = self.reader().await?;
+        let row: Option<ShownRow> =
+            on!(&mut reader, c => sqlx::query_as(SHOWN).bind(id).bind(account_id).fetch_optional(c).await)?;
+        row.map(TryInto::try_into).transpose()
+    }
+
+    /// An account's messages that were to be sent, newest first, and how many there are.
+    pub async fn message_history(
+        &self,
+        account_id: i64,
+        limit: i64,
+        offset: i64,
+    ) -> Result<(Vec<MessageRecord>, i64), StoreError> {
+        let mut reader = self.reader().await?;
+        let rows: Vec<ShownRow> = on!(&mut reader, c => sqlx::query_as(HISTORY)
+            .bind(account_id).bind(limit).bind(offset).fetch_all(c).await)?;
+        let (total,): (i64,) =
+            on!(&mut reader, c => sqlx::query_as(HISTORY_COUNT).bind(account_id).fetch_one(c).await)?;
+        Ok((shown(rows)?, total))
+    }
+
+    /// An account's messages that were given a time, newest first, and how many there are.
+    pub async fn scheduled_messages(
+        &self,
+        account_id: i64,
+        limit: i64,
+        offset: i64,
+    ) -> Result<(Vec<MessageRecord>, i64), StoreError> {
+        let mut reader = self.reader().await?;
+        let rows: Vec<ShownRow> = on!(&mut reader, c => sqlx::query_as(SCHEDULED)
+            .bind(account_id).bind(limit).bind(offset).fetch_all(c).await)?;
+        let (total,): (i64,) =
+            on!(&mut reader, c => sqlx::query_as(SCHEDULED_COUNT).bind(account_id).fetch_one(c).await)?;
+        Ok((shown(rows)?, total))
+    }
+
+    /// An account's message that was given a time and is on its own: its reference, and who pays what for it.
+    pub async fn scheduled_message(
+        &self,
+        id: i64,
+        account_id: i64,
+    ) -> Result<Option<(String, Payers)>, StoreError> {
+        let mut reader = self.reader().await?;
+        let row: Option<ScheduledRow> = on!(&mut reader, c => sqlx::query_as(SCHEDULED_ONE)
+            .bind(id).bind(account_id).fetch_optional(c).await)?;
+        Ok(row.map(|row| (row.reference, row.payers.read().1)))
+    }
+
+    /// The newest messages of which it is not known whether their provider has them; their texts are left out.
+    pub async fn unknown_messages(&self, limit: i64) -> Result<Vec<MessageRecord>, StoreError> {
+        let mut reader = self.reader().await?;
+        let rows: Vec<ShownRow> =
+            on!(&mut reader, c => sqlx::query_as(UNKNOWN).bind(limit).fetch_all(c).await)?;
+        shown(rows)
+    }
+}
+
+fn shown(rows: Vec<ShownRow>) -> Result<Vec<MessageRecord>, StoreError> {
+    rows.into_iter().map(TryInto::try_into).collect()
+}
