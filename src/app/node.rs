@@ -210,12 +210,7 @@ impl Node {
             });
         }
         tasks.spawn(invalidate_peers(&calls, &links, stop.clone()));
-        tasks.spawn(follow_feed(Arc::clone(&desk), Arc::clone(&calls), position, stop.clone()));
-        tasks.spawn(watch_writer(Arc::clone(&desk), stop.clone()));
-        tasks.spawn(sweep(Arc::clone(&calls), stop.clone()));
-        tasks.spawn(drain(Arc::clone(&calls), stop.clone()));
-        keep_moving(&desk, &calls, &stop, &mut tasks);
-        tasks.spawn(notify::watchdog(stop.clone()));
+        keep_moving(&desk, &calls, position, &stop, &mut tasks);
         Ok(Self {
             desk,
             calls,
@@ -273,13 +268,20 @@ fn address(listener: &TcpListener) -> SocketAddr {
     listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)))
 }
 
-/// What moves without anybody asking: top-ups, money whose outcome was not known, orders of data packages.
+/// What goes on without anybody asking: the feed behind `position` is followed, ends that wait are written, top-ups made,
+/// orders of data packages completed, systemd told.
 fn keep_moving(
     desk: &Arc<Desk>,
     calls: &Arc<Calls>,
+    position: i64,
     stop: &CancellationToken,
     tasks: &mut JoinSet<Result<(), NodeError>>,
 ) {
+    tasks.spawn(follow_feed(Arc::clone(desk), Arc::clone(calls), position, stop.clone()));
+    tasks.spawn(watch_writer(Arc::clone(desk), stop.clone()));
+    tasks.spawn(sweep(Arc::clone(calls), stop.clone()));
+    tasks.spawn(drain(Arc::clone(calls), stop.clone()));
+    tasks.spawn(notify::watchdog(stop.clone()));
     let topping_up = topups::carry_out(Arc::clone(desk), Arc::clone(calls), stop.clone());
     spawn_until(tasks, "the top-ups", stop, topping_up);
     let finding_out = find_out(Arc::clone(desk), stop.clone());
