@@ -25,6 +25,7 @@ use crate::catalog::Catalog;
 use crate::cli;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Reserve};
+use crate::esim;
 use crate::internal::metrics::render_spool;
 use crate::internal::server::{Backend, BoxFuture};
 use crate::internal::{self, CommandAnswer, CommandRequest, LinkView, ServersView};
@@ -210,19 +211,7 @@ impl Node {
             });
         }
         tasks.spawn(invalidate_peers(&calls, &links, stop.clone()));
-        tasks.spawn(follow_feed(Arc::clone(&desk), Arc::clone(&calls), position, stop.clone()));
-        tasks.spawn(watch_writer(Arc::clone(&desk), stop.clone()));
-        tasks.spawn(sweep(Arc::clone(&calls), stop.clone()));
-        tasks.spawn(drain(Arc::clone(&calls), stop.clone()));
-        let topping_up = topups::carry_out(Arc::clone(&desk), Arc::clone(&calls), stop.clone());
-        spawn_until(&mut tasks, "the top-ups", &stop, topping_up);
-        spawn_until(
-            &mut tasks,
-            "the asking about movements of money",
-            &stop,
-            find_out(Arc::clone(&desk), stop.clone()),
-        );
-        tasks.spawn(notify::watchdog(stop.clone()));
+        keep_moving(&desk, &calls, position, &stop, &mut tasks);
         Ok(Self {
             desk,
             calls,
@@ -278,6 +267,27 @@ async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, N
 fn address(listener: &TcpListener) -> SocketAddr {
     // A bound socket has an address.
     listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)))
+}
+
+/// What goes on without anybody asking: the feed behind `position` is followed, ends that wait are written, top-ups made,
+/// orders of data packages completed, systemd told.
+fn keep_moving(
+    desk: &Arc<Desk>,
+    calls: &Arc<Calls>,
+    position: i64,
+    stop: &CancellationToken,
+    tasks: &mut JoinSet<Result<(), NodeError>>,
+) {
+    tasks.spawn(follow_feed(Arc::clone(desk), Arc::clone(calls), position, stop.clone()));
+    tasks.spawn(watch_writer(Arc::clone(desk), stop.clone()));
+    tasks.spawn(sweep(Arc::clone(calls), stop.clone()));
+    tasks.spawn(drain(Arc::clone(calls), stop.clone()));
+    tasks.spawn(notify::watchdog(stop.clone()));
+    let topping_up = topups::carry_out(Arc::clone(desk), Arc::clone(calls), stop.clone());
+    spawn_until(tasks, "the top-ups", stop, topping_up);
+    let finding_out = find_out(Arc::clone(desk), stop.clone());
+    spawn_until(tasks, "the asking about movements of money", stop, finding_out);
+    spawn_until(tasks, "the eSIM worker", stop, esim::worker::run(Arc::clone(desk), stop.clone()));
 }
 
 /// Follows, steers and reconciles the calls of every server.

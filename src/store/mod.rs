@@ -20,6 +20,7 @@
 pub mod accounts;
 pub mod attempts;
 pub(crate) mod audit;
+pub(crate) mod audit_esim;
 pub mod balances;
 pub mod batch;
 pub mod callerids;
@@ -29,6 +30,8 @@ pub mod cdr;
 mod cdr_rows;
 pub mod cdr_view;
 mod error;
+pub mod esim;
+pub mod esim_orders;
 mod feed;
 mod head;
 pub mod held;
