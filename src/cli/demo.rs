@@ -24,7 +24,7 @@ use crate::catalog::admin::tariffs::{self, Import};
 use crate::catalog::admin::trunks::{self, TrunkSpec};
 use crate::catalog::deck::ColumnMap;
 use crate::clock::{Clock, SkippingClock};
-use crate::config::{Config, EsimKind};
+use crate::config::{Config, EsimKind, SmsProvider};
 use crate::ledger::CallKey;
 use crate::store::cdr_view::{CdrPayerView, CdrView};
 
@@ -78,6 +78,9 @@ async fn play(mut config: Config, folder: &Path, once: bool, json: bool) -> Outc
         config.fastagi.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.internal.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.http.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    }
+    if config.sms.provider.is_empty() {
+        config.sms.provider.push(SmsProvider::simulator("cryptosms", "CryptoSMS"));
     }
     if config.esim.kind == EsimKind::Off {
         config.esim.kind = EsimKind::Simulator;
@@ -346,7 +349,9 @@ fn how_to_go_on(node: &Node, folder: &Path, keys: &DemoKeys) -> String {
          As the client:  curl -H 'X-API-Key: {}' 'http://{}/client-api/index.php?endpoint=me'\n\
          As the reseller: curl -H 'X-API-Key: {}' 'http://{}/reseller-api/index.php?endpoint=me'\n\
          Data packages (simulated): curl -H 'X-API-Key: {}' 'http://{}/esim-api/index.php?endpoint=packages&q=Europe&limit=5'\n\
-         What messages cost: tollgate sms price {CLIENT} 491701234567 'Hello'\n\
+         A message (simulated): curl -H 'X-API-Key: {}' -H 'Content-Type: application/json' \\\n  \
+         -d '{{\"phone\":\"+491701234567\",\"message\":\"Hello\"}}' 'http://{}/sms-api/index.php?endpoint=send'\n\
+         What it costs whom: tollgate sms price {CLIENT} 491701234567 Hello\n\
          Every endpoint: http://{}/docs\n\
          Another call:   tollgate call {CLIENT} 447400123456 --talk 30\n\
          An Asterisk:    README.md, \"From an empty Asterisk box to a metered call\"; this server's TG_AGI is {}.\n\
@@ -357,6 +362,8 @@ fn how_to_go_on(node: &Node, folder: &Path, keys: &DemoKeys) -> String {
         keys.client,
         node.http,
         keys.reseller,
+        node.http,
+        keys.client,
         node.http,
         keys.client,
         node.http,
