@@ -181,12 +181,18 @@ impl Node {
                 ended.map_err(|error| NodeError::Crashed("the FastAGI server", error.to_string()))
             });
         }
+        let (messaging, sending) = Messaging::start(Arc::clone(&desk), Arc::clone(&calls), &stop).await?;
+        tasks.spawn(async move {
+            let ended = sending.await;
+            ended.map_err(|error| NodeError::Crashed("the sending of messages", error.to_string()))
+        });
         {
             let (directory, secrets) = (Arc::clone(&calls.directory), Arc::clone(&desk.secrets));
             let realtime = Arc::new(Realtime::new(&config, directory, secrets));
             let backend = Arc::new(Listener {
                 desk: Arc::clone(&desk),
                 calls: Arc::clone(&calls),
+                messaging: Arc::clone(&messaging),
                 realtime: Arc::clone(&realtime),
                 links: links.clone(),
             });
@@ -196,11 +202,6 @@ impl Node {
                 ended.map_err(|error| NodeError::Crashed("the internal listener", error.to_string()))
             });
         }
-        let (messaging, sending) = Messaging::start(Arc::clone(&desk), Arc::clone(&calls), &stop).await?;
-        tasks.spawn(async move {
-            let ended = sending.await;
-            ended.map_err(|error| NodeError::Crashed("the sending of messages", error.to_string()))
-        });
         {
             let (desk, calls, stop) = (Arc::clone(&desk), Arc::clone(&calls), stop.clone());
             let messaging = Arc::clone(&messaging);
@@ -467,6 +468,7 @@ async fn sweep(calls: Arc<Calls>, stop: CancellationToken) -> Result<(), NodeErr
 struct Listener {
     desk: Arc<Desk>,
     calls: Arc<Calls>,
+    messaging: Arc<Messaging>,
     realtime: Arc<Realtime>,
     links: Links,
 }
@@ -485,6 +487,7 @@ impl Backend for Listener {
         text.push_str(&render_spool(self.calls.spool.counters()));
         text.push_str(&self.realtime.metrics());
         text.push_str(&self.links.metrics_text());
+        text.push_str(&self.messaging.metrics_text());
         text
     }
 

@@ -1,5 +1,7 @@
 //! `tollgate doctor`: looks at a set-up, running or not, and says what is wrong in the operator's words.
 
+mod messages;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,6 +75,7 @@ pub async fn run(config: &Arc<Config>) -> Outcome {
                 findings.wrong(error.to_string());
             }
             peers(&desk, &mut findings).await;
+            messages::messages(&desk, &mut findings).await;
             esim(&desk, &mut findings).await;
             desk.close().await;
         }
