@@ -23,6 +23,8 @@ mod api_portal;
 mod api_reseller_clients;
 mod api_reseller_prices;
 mod api_roles;
+mod api_sms;
+mod api_sms_bulk;
 mod api_sms_prices;
 mod api_subaccounts;
 mod api_topup;

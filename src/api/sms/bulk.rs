@@ -95,10 +95,9 @@ impl Endpoint for Bulk {
             reason: reason.to_owned(),
         };
         if recipients.queued() == 0 {
-            let why = recipients.rejected().next().map(|(_, reason)| reason.to_owned()).unwrap_or_default();
-            return Err(
-                ApiError::refused("no_rate", format!("phones: none can be written to: {why}")).at("phones")
-            );
+            // Why the first one is not: in the words that a single message there would be refused with.
+            let priced = numbers.first().map(|number| messaging.price(&draft, *number));
+            return Err(priced.and_then(Result::err).map_or_else(ApiError::away, refused));
         }
         let id = messaging.new_id().await?;
         let answer = Answer {
