@@ -59,17 +59,33 @@ pub(crate) fn refusal(answered: &Answered) -> (u16, String, String, String) {
     (answered.status, text("code"), text("field"), text("error"))
 }
 
-/// Waits until a message is in this state; its row.
-async fn until(script: &Script, id: &Value, state: &str) -> Value {
+/// Waits until a message's row is as it is wanted.
+async fn until_row(script: &Script, id: &Value, wanted: impl Fn(&Value) -> bool) -> Value {
     let mut row = Value::Null;
     for _ in 0..200 {
         row = script.read(API, &format!("status&id={id}")).await.ok();
-        if row["status"] == state {
+        if wanted(&row) {
             return row;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    panic!("it is not {state} within 10 s: {row}");
+    panic!("not within 10 s: {row}");
+}
+
+/// Waits until a message is in this state; its row.
+async fn until(script: &Script, id: &Value, state: &str) -> Value {
+    until_row(script, id, |row| row["status"] == state).await
+}
+
+/// Waits until nothing is set aside for alice and acme any more.
+pub(crate) async fn until_nothing_is_held(app: &TestApp) {
+    for _ in 0..200 {
+        if app.held("alice").await == "0" && app.held("acme").await == "0" {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("something is still set aside: {:?}", purses(app).await);
 }
 
 /// The same post with an `Idempotency-Key`.
@@ -302,18 +318,7 @@ async fn an_account_that_is_switched_off_sends_nothing_and_is_given_back_what_wa
     assert_eq!((told.0, told.1.as_str(), told.2.as_str()), (422, "inactive", "client_login"));
     app.advance_ms(11_000).await;
     let of_client = async || acme.read(API, &format!("status&id={id}&client_login=alice")).await.ok();
-    for _ in 0..200 {
-        if of_client().await["status"] != "SCHEDULED" {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    for _ in 0..200 {
-        if app.held("alice").await == "0" {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    until_nothing_is_held(&app).await;
     let row = of_client().await;
     assert_eq!(
         (&row["status"], &row["failure"]),
@@ -408,19 +413,14 @@ on_both!(each_of_the_simulators_numbers_is_charged_as_it_ends, database => {
     assert_eq!((&busy["status"], &busy["balance_after"]), (&json!("QUEUED"), &json!("99.88012")));
     assert_eq!(purses(&app).await, ["99.88012", "0.03996", "99.9001", "0.0333"]);
     app.advance_ms(6_000).await;
-    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-    assert_eq!(until(&alice, &busy["sms_id"], "QUEUED").await["failure"], "the simulator is busy");
+    let row = until_row(&alice, &busy["sms_id"], |row| row["updated_at"] == "2026-11-21T12:00:06Z").await;
+    assert_eq!((&row["status"], &row["failure"]), (&json!("QUEUED"), &json!("the simulator is busy")));
     assert_eq!(app.held("alice").await, "0.03996");
     app.advance_ms(60_000).await;
     let row = until(&alice, &busy["sms_id"], "FAILED").await;
     assert_eq!((&row["failure"], &row["sent_at"]), (&json!("the simulator is busy"), &Value::Null));
     assert_eq!(row["cost"], "0.0000");
-    for _ in 0..100 {
-        if app.held("alice").await == "0" {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    until_nothing_is_held(&app).await;
     assert_eq!(purses(&app).await, ["99.88012", "0", "99.9001", "0"]);
     app.assert_right().await;
     app.stop().await;

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::api_sms::{house_on, purses, refusal};
-use crate::app::TestApp;
+use crate::api_sms::{house_on, purses, refusal, until_nothing_is_held};
 use crate::app::database::{Database, on_both};
 use crate::app::decks::{NOWHERE, SATELLITE};
 use crate::app::http::Script;
@@ -44,17 +43,6 @@ async fn until(script: &Script, wanted: impl Fn(&Value) -> bool) -> Value {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("not within 30 s: {campaign}");
-}
-
-/// Waits until nothing is set aside for alice any more.
-async fn until_nothing_is_held(app: &TestApp) {
-    for _ in 0..200 {
-        if app.held("alice").await == "0" && app.held("acme").await == "0" {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("something is still set aside: {:?}", purses(app).await);
 }
 
 on_both!(a_campaign_is_set_aside_as_a_whole_and_charged_by_what_became_of_each, database => {
