@@ -140,12 +140,12 @@ impl Messaging {
             }
             let cost = match self.price(draft, *number) {
                 Ok(priced) => {
-                    let prices = known.get(priced.prices.as_str()).cloned().unwrap_or_else(|| {
-                        let prices: std::sync::Arc<str> = priced.prices.as_str().into();
-                        known.insert(std::sync::Arc::clone(&prices));
-                        prices
+                    let rates = known.get(priced.prices.as_str()).cloned().unwrap_or_else(|| {
+                        let rates: std::sync::Arc<str> = priced.prices.as_str().into();
+                        known.insert(std::sync::Arc::clone(&rates));
+                        rates
                     });
-                    Ok(Cost { payers: priced.payers, prices })
+                    Ok(Cost { payers: priced.payers, prices: rates })
                 }
                 // What a reseller lacks is not for its clients' eyes.
                 Err(OrderError::NoPrice(none)) if none.place == 0 => Err(none.reason.to_string()),

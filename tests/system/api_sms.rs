@@ -30,12 +30,12 @@ pub(crate) async fn house_on(database: Database, more: &str, pace: u32) -> TestA
     app
 }
 
-async fn house() -> TestApp {
+pub(crate) async fn house() -> TestApp {
     house_on(Database::sqlite(), "", 1_000).await
 }
 
 /// A good message with other fields, or without those that are null.
-fn message(other: &Value) -> Value {
+pub(crate) fn message(other: &Value) -> Value {
     let mut body = json!({"phone": format!("+{GERMAN_MOBILE}"), "message": "Hi"});
     for (name, value) in other.as_object().unwrap() {
         if value.is_null() {
@@ -47,7 +47,7 @@ fn message(other: &Value) -> Value {
     body
 }
 
-async fn send(script: &Script, other: Value) -> Answered {
+pub(crate) async fn send(script: &Script, other: Value) -> Answered {
     script.write(API, "send", &message(&other)).await
 }
 
@@ -481,62 +481,3 @@ on_both!(a_scheduled_message_is_sent_at_its_time_or_called_back_before, database
     app.assert_right().await;
     app.stop().await;
 });
-
-on_both!(what_comes_again_under_its_key_is_sent_and_charged_once, database => {
-    let app = house_on(database, "", 1_000).await;
-    let alice = app.script("alice").await;
-    let at = "2026-11-22 12:00:00";
-    for (endpoint, body) in [
-        ("send", message(&json!({}))),
-        ("schedule", message(&json!({"scheduled_at": at}))),
-        ("bulk", json!({"phones": ["+4915112345678", "+4915112345679"], "message": "Hi", "scheduled_at": at})),
-    ] {
-        let first = post_with_key(&alice, endpoint, endpoint, &body).await.ok();
-        let before = purses(&app).await;
-        // At once and one after the other.
-        let (one, other) = tokio::join!(
-            post_with_key(&alice, endpoint, endpoint, &body),
-            post_with_key(&alice, endpoint, endpoint, &body)
-        );
-        assert_eq!((&one.ok(), &other.ok()), (&first, &first), "{endpoint}");
-        let mut another = body.clone();
-        another["message"] = "Another".into();
-        let taken = post_with_key(&alice, endpoint, endpoint, &another).await;
-        assert_eq!(taken.refused(409), "idempotency_key_taken", "{endpoint}");
-        assert_eq!(purses(&app).await, before, "{endpoint}");
-    }
-    assert_eq!(purses(&app).await, ["99.96004", "0.11988", "99.9667", "0.0999"]);
-    let total = async |endpoint: &str| alice.read(API, endpoint).await.ok()["total"].as_i64();
-    assert_eq!([total("scheduled").await, total("campaigns").await], [Some(1), Some(1)]);
-
-    // Where it was refused the key stays free.
-    app.leave("alice", "0.12").await;
-    let body = message(&json!({"phone": "+447712345678"}));
-    assert_eq!(post_with_key(&alice, "send", "poor", &body).await.refused(402), "no_credit");
-    app.leave("alice", "10").await;
-    assert_eq!(post_with_key(&alice, "send", "poor", &body).await.ok()["balance_after"], "9.9520");
-    app.assert_right().await;
-    app.stop().await;
-});
-
-#[tokio::test]
-async fn a_subaccount_sends_from_its_own_wallet() {
-    let app = house().await;
-    let alice = app.script("alice").await;
-    let made =
-        alice.post("/api/subaccounts?action=create", &json!({"name": "S", "email": "s@example.com"})).await;
-    let id = made.ok()["subaccount"]["id"].as_str().unwrap().to_owned();
-    let subaccount = app.script(&id).await;
-    assert_eq!(send(&subaccount, json!({})).await.refused(402), "no_credit");
-    let moved = alice.post("/api/subaccounts?action=transfer_credits", &json!({"id": id, "amount": 1})).await;
-    assert_eq!(moved.ok()["success"], true);
-    let sent = send(&subaccount, json!({})).await.ok();
-    assert_eq!(sent["balance_after"], "0.96004");
-    assert_eq!(purses(&app).await, ["99", "0", "99.9667", "0"]);
-    // Neither sees the other's.
-    assert_eq!(alice.read(API, &format!("status&id={}", sent["sms_id"])).await.status, 404);
-    assert_eq!(alice.read(API, "history").await.ok()["total"], 0);
-    assert_eq!(subaccount.read(API, "history").await.ok()["total"], 1);
-    app.assert_right().await;
-    app.stop().await;
-}

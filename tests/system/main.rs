@@ -25,6 +25,7 @@ mod api_reseller_prices;
 mod api_roles;
 mod api_sms;
 mod api_sms_bulk;
+mod api_sms_edges;
 mod api_sms_prices;
 mod api_subaccounts;
 mod api_topup;

@@ -21,7 +21,9 @@ const NAMED: usize = 100;
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Request {
     /// International numbers, at most 100,000.
+    #[schema(example = json!(["+1234567890", "+1234567891"]))]
     phones: Vec<String>,
+    #[schema(example = "API bulk test")]
     message: String,
     provider: Option<String>,
     sender_id: Option<String>,
