@@ -4,7 +4,8 @@
 //! - every checkpoint is the sum of its account's entries;
 //! - every call's charges and cost are what its own rates say for its own durations, its margin what remains of them,
 //!   and its entries in the ledger those charges and nothing else;
-//! - every call key names one CDR, and every CDR but a refused call's has one.
+//! - every call key names one CDR, and every CDR but a refused call's has one;
+//! - every order of a data package is charged once or not at all, and held while it waits (`audit_esim`).
 //!
 //! It reads page by page: its memory grows with the accounts, not with the calls.
 
@@ -65,19 +66,28 @@ pub async fn audit(store: &Store) -> Result<AuditReport, StoreError> {
     audit.entries(store, head, &checkpoints).await?;
     audit.transactions(store, head).await?;
     audit.calls(store, head).await?;
+    super::audit_esim::check(&mut audit, store).await?;
     audit.report.ok = audit.report.differences.is_empty();
     Ok(audit.report)
 }
 
 type Sums = HashMap<(i64, String), i128>;
 
+/// An audit under way.
 #[derive(Default)]
-struct Audit {
+pub(super) struct Audit {
     report: AuditReport,
 }
 
 impl Audit {
-    fn differs(&mut self, kind: &'static str, subject: String, expected: &dyn Display, found: &dyn Display) {
+    /// Notes a difference.
+    pub(super) fn differs(
+        &mut self,
+        kind: &'static str,
+        subject: String,
+        expected: &dyn Display,
+        found: &dyn Display,
+    ) {
         if self.report.differences.len() >= NAMED_DIFFERENCES {
             self.report.more_differences += 1;
             return;

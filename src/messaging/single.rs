@@ -111,6 +111,13 @@ impl Messaging {
         remembered: Option<&RememberedAnswer>,
     ) -> Result<Ended, SendError> {
         let priced = self.price(draft, number)?;
+        let waiting = Ended { state: MessageState::Queued, failure: None };
+        let lane = self.lane(&draft.provider.name).filter(|lane| !lane.pace.is_paused());
+        let Some(lane) = lane else {
+            // What is not being sent is not written as if it were: it goes when the provider takes messages again.
+            self.write(draft, &self.message(draft, number, id, priced), remembered).await?;
+            return Ok(waiting);
+        };
         let message = NewMessage {
             state: MessageState::Sending,
             claim: Some(i64::try_from(random_below(i64::MAX.unsigned_abs())).unwrap_or(1)),
@@ -133,8 +140,6 @@ impl Messaging {
             attempts: 1,
             payers: message.payers,
         };
-        let waiting = Ended { state: MessageState::Queued, failure: None };
-        let Some(lane) = self.lane(&claimed.provider) else { return Ok(waiting) };
         let (reply, ended) = oneshot::channel();
         let (messaging, lane) = (Arc::clone(self), Arc::clone(lane));
         self.under_way.spawn(async move { messaging.give(&lane, claimed, Some(reply)).await });

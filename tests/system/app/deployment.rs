@@ -26,6 +26,8 @@ pub(crate) const INTERNAL_TOKEN: &str = "canary-internal-token-of-this-house";
 
 /// What the gateway for messages is asked with.
 pub(crate) const GATEWAY_KEY: &str = "canary-key-of-the-message-gateway";
+/// Where the upstream of eSIMs tells of changes.
+pub(crate) const WEBHOOK_TOKEN: &str = "canary-esim-webhook-token";
 
 /// Everybody who may ask, by name: those with a good key, those with a bad one, those with none.
 pub(crate) const ROLES: [&str; 8] = [
@@ -78,6 +80,7 @@ impl Deployment {
         let serving = program.serve_with(&all);
         names.insert("at".to_owned(), format!("http://{}", serving.http));
         let mut made = Self { program, serving, names, keys };
+        made.program.ok(&["esim", "sync"]);
         made.people().await;
         made.calls().await;
         made
@@ -168,7 +171,8 @@ fn configure(program: &Program) {
     let mut text = text.replace("[internal]\n", &format!("[internal]\ntoken = \"{INTERNAL_TOKEN}\"\n"));
     text.push_str(&format!(
         "\n[webphone]\njanus_url = \"wss://janus.example/ws\"\njanus_secret = \"{JANUS_SECRET}\"\n\
-         sip_proxy = \"sip:192.0.2.1:5060\"\nice_servers = [\"stun:stun.example:3478\"]\n"
+         sip_proxy = \"sip:192.0.2.1:5060\"\nice_servers = [\"stun:stun.example:3478\"]\n\n\
+         [esim]\nkind = \"simulator\"\nwebhook_token = \"{WEBHOOK_TOKEN}\"\n"
     ));
     // The documents' provider, and one that is never reached: it is asked for by name.
     text.push_str(&format!(
@@ -202,6 +206,7 @@ fn furnish(program: &Program) -> Names {
         }
         program.ok_line(&format!("credit {reseller} 1000 --reference first"));
     }
+    program.ok_line("fx set USD EUR 0.9215");
     let plans = program.ok(&["plan", "list"]);
     let offered = plans["plans"].as_array().unwrap().iter().find(|plan| plan["name"] == "standard").unwrap();
     let voucher = program.ok_line(&format!("voucher create --amount 5 --count 1 --issuer {RESELLER}"));
