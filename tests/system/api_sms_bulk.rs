@@ -18,7 +18,7 @@ const MANY: usize = 20_000;
 
 /// So many numbers that the simulator delivers to.
 fn numbers(count: usize) -> Vec<String> {
-    (0..count).map(|place| format!("+4915{:06}9999", place)).collect()
+    (0..count).map(|place| format!("+4915{place:06}9999")).collect()
 }
 
 /// The campaign as the list shows it, the newest first.
