@@ -233,7 +233,9 @@ pub async fn follow(desk: &Desk, shares: &[Share], held: &[Money], charges: &[Mo
 
 async fn look_at(desk: &Desk, shares: &[Share]) {
     if let Ok(calls) = desk.live().await {
-        shares.iter().for_each(|share| calls.directory.purses().look_at(&share.account));
+        for share in shares {
+            calls.directory.purses().look_at(&share.account);
+        }
     }
 }
 

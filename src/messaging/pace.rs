@@ -103,7 +103,7 @@ mod tests {
         pace.place().await;
         assert_eq!(begun.elapsed().as_millis(), 4_000);
         pace.taken();
-        pace.not_taken(Duration::from_secs(300));
+        pace.not_taken(Duration::from_mins(5));
         pace.place().await;
         assert_eq!(begun.elapsed().as_secs(), 34, "nobody may silence a provider for long");
     }

@@ -345,7 +345,7 @@ pub struct MessageRecord {
     pub sent_at: Option<Timestamp>,
     /// Where it is.
     pub state: MessageState,
-    /// What its sender pays for it.
+    /// What its sender pays for it, if it is sent.
     pub charge: Money,
     /// Why it was not sent or delivered.
     pub failure: Option<String>,
@@ -353,6 +353,16 @@ pub struct MessageRecord {
     pub campaign_id: Option<i64>,
     /// The name that the provider was given.
     pub reference: String,
+}
+
+impl MessageRecord {
+    /// What its sender paid for it; what is set aside while it waits. What ended without a provider's having taken it cost
+    /// nothing.
+    pub fn cost(&self) -> Money {
+        let waits =
+            matches!(self.state, MessageState::Scheduled | MessageState::Queued | MessageState::Sending);
+        if waits || self.sent_at.is_some() { self.charge } else { Money::ZERO }
+    }
 }
 
 impl TryFrom<ShownRow> for MessageRecord {

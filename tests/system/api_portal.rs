@@ -54,18 +54,22 @@ async fn reset(reseller: &Script, login: &str) -> String {
 #[tokio::test]
 async fn a_portal_learns_what_it_can_offer() {
     let (app, acme) = house(|_| {}).await;
-    let portal = |web_phone| {
+    let portal = |sms, web_phone| {
         json!({ "ok": true, "portal": {
             "api_version": "1", "currency": "EUR", "time": "2026-11-21T12:00:00Z",
-            "features": { "sms": false, "esim": false, "web_phone": web_phone },
+            "features": { "sms": sms, "esim": false, "web_phone": web_phone },
         }})
     };
-    assert_eq!(read(&acme, "portal-bootstrap").await.ok(), portal(false));
+    assert_eq!(read(&acme, "portal-bootstrap").await.ok(), portal(false, false));
     let off = write(&acme, "client-softphone-token", json!({ "login": "alice" })).await;
     assert_eq!(off.refused(422), "web_phone_off");
     app.stop().await;
     let (app, acme) = house(with_web_phone).await;
-    assert_eq!(read(&acme, "portal-bootstrap").await.ok(), portal(true));
+    assert_eq!(read(&acme, "portal-bootstrap").await.ok(), portal(false, true));
+    app.stop().await;
+    let provider = "[[sms.provider]]\nname = 'simulated'\nkind = 'simulator'\n";
+    let (app, acme) = house(|config| config.sms = Config::from_text(provider, []).unwrap().sms).await;
+    assert_eq!(read(&acme, "portal-bootstrap").await.ok(), portal(true, false));
     app.stop().await;
 }
 

@@ -26,7 +26,7 @@ fn expected(entry: &Documented, role: &str) -> Expected {
     if let Some(status) = entry.roles.get(role) {
         return Expected::Status(*status);
     }
-    let owner = role == Deployment::owner(entry.api);
+    let owner = role == entry.owner();
     let keyless = matches!(role, "no_key" | "bad_key" | "revoked_key");
     let admitted = match entry.api {
         "reseller-api" => matches!(role, "reseller" | "other_reseller"),
@@ -82,7 +82,7 @@ async fn every_role_is_answered_at_every_endpoint_as_it_must_be() {
     let (mut cells, mut faults) = (0, Vec::new());
     let entries = documents::all();
     for entry in &entries {
-        let owner = Deployment::owner(entry.api);
+        let owner = entry.owner();
         if !entry.is_ready(&deployment.names) {
             faults.push(format!("{}: an earlier request did not answer what it names", entry.title()));
             continue;

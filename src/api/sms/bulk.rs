@@ -21,7 +21,9 @@ const NAMED: usize = 100;
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Request {
     /// International numbers, at most 100,000.
+    #[schema(example = json!(["+1234567890", "+1234567891"]))]
     phones: Vec<String>,
+    #[schema(example = "API bulk test")]
     message: String,
     provider: Option<String>,
     sender_id: Option<String>,
@@ -95,10 +97,9 @@ impl Endpoint for Bulk {
             reason: reason.to_owned(),
         };
         if recipients.queued() == 0 {
-            let why = recipients.rejected().next().map(|(_, reason)| reason.to_owned()).unwrap_or_default();
-            return Err(
-                ApiError::refused("no_rate", format!("phones: none can be written to: {why}")).at("phones")
-            );
+            // Why the first one is not: in the words that a single message there would be refused with.
+            let priced = numbers.first().map(|number| messaging.price(&draft, *number));
+            return Err(priced.and_then(Result::err).map_or_else(ApiError::away, refused));
         }
         let id = messaging.new_id().await?;
         let answer = Answer {

@@ -16,7 +16,9 @@ use crate::store::messages::MessageState;
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Request {
     /// An international number, like `+447575396991`.
+    #[schema(example = "+447575396991")]
     phone: String,
+    #[schema(example = "MyBrand: Your code is 123456")]
     message: String,
     provider: Option<String>,
     sender_id: Option<String>,

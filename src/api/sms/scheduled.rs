@@ -24,6 +24,7 @@ pub(super) struct ScheduledMessage {
     scheduled_at: String,
     server_utc_offset: String,
     status: &'static str,
+    /// What it cost; what is set aside while it waits; nothing where it was not sent.
     cost: D4,
 }
 
@@ -52,6 +53,7 @@ impl Endpoint for Scheduled {
         let zone = call.api.messaging.zone();
         let scheduled = rows.into_iter().filter_map(|message| {
             let at = message.scheduled_at?;
+            let cost = D4(message.cost());
             Some(ScheduledMessage {
                 scheduled_sms_id: message.id,
                 phone: format!("+{}", message.phone),
@@ -62,7 +64,7 @@ impl Endpoint for Scheduled {
                 scheduled_at: wall_time::write(at, zone),
                 server_utc_offset: wall_time::utc_offset(at, zone),
                 status: message.state.shown(),
-                cost: D4(message.charge),
+                cost,
             })
         });
         Ok(Answer { scheduled: scheduled.collect(), limit, offset, total })

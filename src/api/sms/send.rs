@@ -16,7 +16,9 @@ use crate::store::messages::MessageState;
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Request {
     /// An international number, like `+447575396991`.
+    #[schema(example = "+447575396991")]
     phone: String,
+    #[schema(example = "MyBrand: Your code is 123456")]
     message: String,
     provider: Option<String>,
     sender_id: Option<String>,
@@ -29,8 +31,8 @@ pub(super) struct Answer {
     sms_id: i64,
     provider: String,
     provider_name: String,
-    /// SENT_TO_PROVIDER; QUEUED where the provider takes nothing at the moment and it is tried again; UNKNOWN where the
-    /// provider may have it.
+    /// `SENT_TO_PROVIDER`; `QUEUED` where the provider takes nothing at the moment and it is tried again; `UNKNOWN` where
+    /// the provider may have it.
     status: &'static str,
     balance_after: D4,
     sender_id: SenderId,

@@ -32,6 +32,7 @@ pub(super) struct MessageStatus {
     provider: String,
     status: &'static str,
     segments: i64,
+    /// What it cost; what is set aside while it waits; nothing where it was not sent.
     cost: D4,
     sent_at: Option<String>,
     updated_at: String,
@@ -48,7 +49,7 @@ impl From<&MessageRecord> for MessageStatus {
             provider: message.provider.clone(),
             status: message.state.shown(),
             segments: message.segments,
-            cost: D4(message.charge),
+            cost: D4(message.cost()),
             sent_at: message.sent_at.map(stamp),
             updated_at: stamp(message.updated_at),
             failure: message.failure.clone(),

@@ -24,6 +24,8 @@ pub(crate) const JANUS_SECRET: &str = "canary-janus-token-secret";
 /// What commands and metrics are asked with.
 pub(crate) const INTERNAL_TOKEN: &str = "canary-internal-token-of-this-house";
 
+/// What the gateway for messages is asked with.
+pub(crate) const GATEWAY_KEY: &str = "canary-key-of-the-message-gateway";
 /// Where the upstream of eSIMs tells of changes.
 pub(crate) const WEBHOOK_TOKEN: &str = "canary-esim-webhook-token";
 
@@ -142,6 +144,22 @@ impl Deployment {
     pub(crate) fn owner(api: &str) -> &'static str {
         if api == "reseller-api" { "reseller" } else { "client" }
     }
+
+    /// Waits until no message is being sent: what was asked for is done, and its money has moved.
+    pub(crate) async fn until_sent(&self, role: &str, parameters: &str) {
+        for _ in 0..600 {
+            let campaigns =
+                self.script(role).read("sms-api", &format!("campaigns&limit=200{parameters}")).await.ok();
+            let is_under_way = |row: &Value| {
+                row["scheduled_at"].is_null() && (row["status"] == "QUEUED" || row["status"] == "RUNNING")
+            };
+            if !campaigns["campaigns"].as_array().unwrap().iter().any(is_under_way) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("messages to many were not sent within 30 s");
+    }
 }
 
 fn new_key(program: &Program, login: &str) -> String {
@@ -155,6 +173,12 @@ fn configure(program: &Program) {
         "\n[webphone]\njanus_url = \"wss://janus.example/ws\"\njanus_secret = \"{JANUS_SECRET}\"\n\
          sip_proxy = \"sip:192.0.2.1:5060\"\nice_servers = [\"stun:stun.example:3478\"]\n\n\
          [esim]\nkind = \"simulator\"\nwebhook_token = \"{WEBHOOK_TOKEN}\"\n"
+    ));
+    // The documents' provider, and one that is never reached: it is asked for by name.
+    text.push_str(&format!(
+        "\n[[sms.provider]]\nname = \"cryptosms\"\ntitle = \"CryptoSMS\"\nkind = \"simulator\"\n\
+         rate_per_second = 1000\nlatency_ms = 100\n\n[[sms.provider]]\nname = \"gateway\"\nkind = \"http\"\n\
+         url = \"http://127.0.0.1:9/api\"\napi_key = \"{GATEWAY_KEY}\"\n"
     ));
     std::fs::write(&program.config, text).unwrap();
 }
@@ -187,5 +211,11 @@ fn furnish(program: &Program) -> Names {
     let offered = plans["plans"].as_array().unwrap().iter().find(|plan| plan["name"] == "standard").unwrap();
     let voucher = program.ok_line(&format!("voucher create --amount 5 --count 1 --issuer {RESELLER}"));
     let code = voucher["vouchers"][0]["code"].as_str().unwrap().to_owned();
-    Names::from([("offered_plan".to_owned(), offered["id"].to_string()), ("voucher".to_owned(), code)])
+    // In the zone of `sms.time_zone`, UTC where nothing is set.
+    let tomorrow = now().to_zoned(jiff::tz::TimeZone::UTC).date().tomorrow().unwrap().to_string();
+    Names::from([
+        ("offered_plan".to_owned(), offered["id"].to_string()),
+        ("voucher".to_owned(), code),
+        ("tomorrow".to_owned(), tomorrow),
+    ])
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use hyper::Method;
 use serde_json::Value;
 
+use super::deployment::Deployment;
 use super::shapes;
 
 /// The APIs that documents describe, each with its file.
@@ -124,6 +125,11 @@ fn filled(text: &str, names: &Names) -> String {
 }
 
 impl Documented {
+    /// The role whose request it is: the one whose key its line shows.
+    pub(crate) fn owner(&self) -> &'static str {
+        if self.curl.contains("YOUR_RESELLER_API_KEY") { "reseller" } else { Deployment::owner(self.api) }
+    }
+
     /// Its name for people.
     pub(crate) fn title(&self) -> String {
         format!("{} {} {}", self.api, self.method, self.endpoint)

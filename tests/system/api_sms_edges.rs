@@ -1,0 +1,218 @@
+//! Messages at the edges: many requests at once for little credit, the same one again, calling back at the very moment of
+//! sending, the day's limit, a subaccount's wallet, and lists by the page.
+
+use futures::future::join_all;
+use serde_json::{Value, json};
+use tollgate::accounts::ops::AccountChange;
+
+use crate::api_sms::{house, house_on, message, post_with_key, purses, refusal, send, until_nothing_is_held};
+use crate::app::database::on_both;
+use crate::app::house::money;
+
+const API: &str = "sms-api";
+
+on_both!(at_once_no_more_is_sent_than_everybody_who_pays_can_pay, database => {
+    let app = house_on(database, "", 1_000).await;
+    let alice = app.script("alice").await;
+    // Three messages of the client's, seven of the reseller's; then the other way round.
+    for (client, reseller, paid) in [("0.12", "0.24", 3), ("1", "0.18", 5)] {
+        app.leave("alice", client).await;
+        app.leave("acme", reseller).await;
+        let body = json!({"phone": "+4915112345678", "message": "Hi"});
+        let answers = join_all((0..10).map(|_| alice.write(API, "send", &body))).await;
+        let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+        assert_eq!(statuses.iter().filter(|status| **status == 200).count(), paid, "{statuses:?}");
+        assert!(statuses.iter().all(|status| [200, 402, 422].contains(status)), "{statuses:?}");
+        let left = |text: &str, each: i64| {
+            let spent = tollgate_rating::Money::from_nanos(each * i64::try_from(paid).unwrap());
+            money(text).checked_sub(spent).unwrap().to_string()
+        };
+        let wanted = [left(client, 39_960_000), "0".to_owned(), left(reseller, 33_300_000), "0".to_owned()];
+        assert_eq!(purses(&app).await, wanted);
+    }
+    app.assert_right().await;
+    app.stop().await;
+});
+
+on_both!(of_sending_and_calling_back_exactly_one_wins, database => {
+    let app = house_on(database, "", 1_000).await;
+    let alice = app.script("alice").await;
+    let mut ids = Vec::new();
+    for place in 0..24 {
+        let body = json!({
+            "phone": format!("+49151123459{place:02}"), "message": "Hi", "scheduled_at": "2026-11-21 12:00:10",
+        });
+        ids.push(alice.write(API, "schedule", &body).await.ok()["scheduled_sms_id"].clone());
+    }
+    assert_eq!(app.held("alice").await, "0.95904");
+    app.clock.advance_ms(11_000);
+    let mut called_back = Vec::new();
+    // Some at a time, so that some are sent meanwhile.
+    for some in ids.chunks(4) {
+        let asked = some.iter().map(|id| {
+            let alice = alice.clone();
+            async move { alice.write(API, "cancel-scheduled", &json!({"scheduled_sms_id": id})).await }
+        });
+        for (id, answered) in some.iter().zip(join_all(asked).await) {
+            if answered.status == 200 {
+                called_back.push(id.clone());
+            } else {
+                assert_eq!(answered.refused(409), "too_late");
+            }
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(120)).await;
+    }
+    app.until_admitting().await;
+    until_nothing_is_held(&app).await;
+    let (mut sent, mut cancelled) = (0_i64, 0);
+    for row in alice.read(API, "scheduled&limit=200").await.ok()["scheduled"].as_array().unwrap() {
+        if called_back.contains(&row["scheduled_sms_id"]) {
+            assert_eq!((&row["status"], &row["cost"]), (&json!("CANCELLED"), &json!("0.0000")), "{row}");
+            cancelled += 1;
+        } else {
+            assert!(row["status"] == "SENT_TO_PROVIDER" || row["status"] == "DELIVERED", "{row}");
+            sent += 1;
+        }
+    }
+    assert_eq!((sent + cancelled, cancelled), (24, i64::try_from(called_back.len()).unwrap()));
+    let left = |each: i64| tollgate_rating::Money::from_nanos(100_000_000_000 - sent * each).to_string();
+    assert_eq!(purses(&app).await, [left(39_960_000), "0".to_owned(), left(33_300_000), "0".to_owned()]);
+    app.assert_right().await;
+    app.stop().await;
+});
+
+#[tokio::test]
+async fn the_days_limit_holds_for_messages_too() {
+    let app = house().await;
+    let (alice, acme) = (app.script("alice").await, app.script("acme").await);
+    let limit =
+        |text: &str| AccountChange { daily_spend: Some(Some(money(text))), ..AccountChange::default() };
+    let body = json!({"phone": "+4915112345678", "message": "Hi"});
+    let clients = json!({"phone": "+4915112345678", "message": "Hi", "client_login": "alice"});
+    app.set("alice", limit("0.05")).await;
+    alice.write(API, "send", &body).await.ok();
+    assert_eq!(alice.write(API, "send", &body).await.refused(422), "daily_limit");
+    assert_eq!(acme.write(API, "send", &clients).await.refused(422), "daily_limit");
+    app.set("alice", limit("10")).await;
+    app.set("acme", limit("0.05")).await;
+    // The client is told of its own limit alone.
+    assert_eq!(alice.write(API, "send", &body).await.refused(422), "unavailable");
+    assert_eq!(acme.write(API, "send", &clients).await.refused(422), "daily_limit");
+    assert_eq!(purses(&app).await, ["99.96004", "0", "99.9667", "0"]);
+    app.assert_right().await;
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn lists_are_cut_to_pages_the_newest_first() {
+    let app = house().await;
+    let alice = app.script("alice").await;
+    for text in ["one", "two", "three"] {
+        let at = "2026-11-22 12:00:00";
+        let phone = "+4915112345678";
+        alice.write(API, "send", &json!({"phone": phone, "message": text})).await.ok();
+        alice
+            .write(API, "schedule", &json!({"phone": phone, "message": text, "scheduled_at": at}))
+            .await
+            .ok();
+        alice.write(API, "bulk", &json!({"phones": [phone], "message": text, "scheduled_at": at})).await.ok();
+    }
+    // What waits for its own time is in the list of such, and in no history yet.
+    for (endpoint, rows, total) in
+        [("scheduled", "scheduled", 3), ("campaigns", "campaigns", 3), ("history", "messages", 6)]
+    {
+        let texts = |page: &Value| -> Vec<String> {
+            page[rows]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|row| row["message"].as_str().unwrap().to_owned())
+                .collect()
+        };
+        let all = alice.read(API, &format!("{endpoint}&limit=500")).await.ok();
+        assert_eq!(
+            (&all["limit"], &all["offset"], &all["total"]),
+            (&json!(200), &json!(0), &json!(total)),
+            "{endpoint}"
+        );
+        let (first, last) = (texts(&all)[0].clone(), texts(&all).pop().unwrap());
+        assert_eq!((first.as_str(), last.as_str()), ("three", "one"), "{endpoint}");
+        let page = alice.read(API, &format!("{endpoint}&limit=1&offset=1")).await.ok();
+        assert_eq!(
+            (texts(&page), &page["total"]),
+            (vec![texts(&all)[1].clone()], &json!(total)),
+            "{endpoint}"
+        );
+        let beyond = alice.read(API, &format!("{endpoint}&offset=1000")).await.ok();
+        assert_eq!((texts(&beyond).len(), &beyond["total"]), (0, &json!(total)), "{endpoint}");
+        for (parameters, field) in [("&limit=0", "limit"), ("&limit=many", "limit"), ("&offset=-1", "offset")]
+        {
+            let told = refusal(&alice.read(API, &format!("{endpoint}{parameters}")).await);
+            assert_eq!((told.0, told.2.as_str()), (400, field), "{endpoint}{parameters}");
+        }
+    }
+    for id in ["", "x", "1.5", "99999999999999999999"] {
+        let told = refusal(&alice.read(API, &format!("status&id={id}")).await);
+        assert_eq!((told.0, told.2.as_str()), (400, "id"), "{id}");
+    }
+    app.stop().await;
+}
+
+on_both!(what_comes_again_under_its_key_is_sent_and_charged_once, database => {
+    let app = house_on(database, "", 1_000).await;
+    let alice = app.script("alice").await;
+    let at = "2026-11-22 12:00:00";
+    for (endpoint, body) in [
+        ("send", message(&json!({}))),
+        ("schedule", message(&json!({"scheduled_at": at}))),
+        ("bulk", json!({"phones": ["+4915112345678", "+4915112345679"], "message": "Hi", "scheduled_at": at})),
+    ] {
+        let first = post_with_key(&alice, endpoint, endpoint, &body).await.ok();
+        let before = purses(&app).await;
+        // At once and one after the other.
+        let (one, other) = tokio::join!(
+            post_with_key(&alice, endpoint, endpoint, &body),
+            post_with_key(&alice, endpoint, endpoint, &body)
+        );
+        assert_eq!((&one.ok(), &other.ok()), (&first, &first), "{endpoint}");
+        let mut another = body.clone();
+        another["message"] = "Another".into();
+        let taken = post_with_key(&alice, endpoint, endpoint, &another).await;
+        assert_eq!(taken.refused(409), "idempotency_key_taken", "{endpoint}");
+        assert_eq!(purses(&app).await, before, "{endpoint}");
+    }
+    assert_eq!(purses(&app).await, ["99.96004", "0.11988", "99.9667", "0.0999"]);
+    let total = async |endpoint: &str| alice.read(API, endpoint).await.ok()["total"].as_i64();
+    assert_eq!([total("scheduled").await, total("campaigns").await], [Some(1), Some(1)]);
+
+    // Where it was refused the key stays free.
+    app.leave("alice", "0.12").await;
+    let body = message(&json!({"phone": "+447712345678"}));
+    assert_eq!(post_with_key(&alice, "send", "poor", &body).await.refused(402), "no_credit");
+    app.leave("alice", "10").await;
+    assert_eq!(post_with_key(&alice, "send", "poor", &body).await.ok()["balance_after"], "9.9520");
+    app.assert_right().await;
+    app.stop().await;
+});
+
+#[tokio::test]
+async fn a_subaccount_sends_from_its_own_wallet() {
+    let app = house().await;
+    let alice = app.script("alice").await;
+    let made =
+        alice.post("/api/subaccounts?action=create", &json!({"name": "S", "email": "s@example.com"})).await;
+    let id = made.ok()["subaccount"]["id"].as_str().unwrap().to_owned();
+    let subaccount = app.script(&id).await;
+    assert_eq!(send(&subaccount, json!({})).await.refused(402), "no_credit");
+    let moved = alice.post("/api/subaccounts?action=transfer_credits", &json!({"id": id, "amount": 1})).await;
+    assert_eq!(moved.ok()["success"], true);
+    let sent = send(&subaccount, json!({})).await.ok();
+    assert_eq!(sent["balance_after"], "0.96004");
+    assert_eq!(purses(&app).await, ["99", "0", "99.9667", "0"]);
+    // Neither sees the other's.
+    assert_eq!(alice.read(API, &format!("status&id={}", sent["sms_id"])).await.status, 404);
+    assert_eq!(alice.read(API, "history").await.ok()["total"], 0);
+    assert_eq!(subaccount.read(API, "history").await.ok()["total"], 1);
+    app.assert_right().await;
+    app.stop().await;
+}
