@@ -4,9 +4,12 @@
 //! - every checkpoint is the sum of its account's entries;
 //! - every call's charges and cost are what its own rates say for its own durations, its margin what remains of them,
 //!   and its entries in the ledger those charges and nothing else;
-//! - every call key names one CDR, and every CDR but a refused call's has one.
+//! - every call key names one CDR, and every CDR but a refused call's has one;
+//! - every message is charged once if it was sent and never if not, and what is set aside is what waits ([`messages`]).
 //!
-//! It reads page by page: its memory grows with the accounts, not with the calls.
+//! It reads page by page: its memory grows with the accounts, not with the calls and messages.
+
+mod messages;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -51,6 +54,8 @@ pub struct AuditReport {
     pub entries: u64,
     /// Calls checked, refused ones included.
     pub calls: u64,
+    /// Messages checked.
+    pub messages: u64,
     /// What differs, the first thousand.
     pub differences: Vec<Difference>,
     /// How many more there are.
@@ -65,6 +70,7 @@ pub async fn audit(store: &Store) -> Result<AuditReport, StoreError> {
     audit.entries(store, head, &checkpoints).await?;
     audit.transactions(store, head).await?;
     audit.calls(store, head).await?;
+    audit.messages(store, head).await?;
     audit.report.ok = audit.report.differences.is_empty();
     Ok(audit.report)
 }

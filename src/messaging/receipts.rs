@@ -80,7 +80,7 @@ pub(super) async fn conclude(tx: &mut Tx, message_id: i64, now: Timestamp) -> Re
     let (state, failure) = match failed {
         Some((Some(end), failure)) => (*end, failure.as_deref()),
         // Of a message whose sending was cut short not all parts have names.
-        _ if message.state == MessageState::Unknown && parts.len() > 1 => return Ok(()),
+        _ if message.state == MessageState::Unknown && message.segments > 1 => return Ok(()),
         _ if parts.iter().all(|(end, _)| end.is_some()) => (MessageState::Delivered, None),
         _ => return Ok(()),
     };
