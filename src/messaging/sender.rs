@@ -27,7 +27,7 @@ const NO_ROOM: Duration = Duration::from_millis(20);
 const IN_FLIGHT: usize = 64;
 /// How far ahead messages are taken: of those that wait for their place a process that is killed cannot say that they were
 /// not sent.
-const AHEAD: Duration = Duration::from_millis(250);
+const AHEAD: Duration = Duration::from_millis(100);
 /// When a provider is asked about a message that an earlier process was sending: it may take a moment until it knows.
 const QUESTIONS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(15)];
 

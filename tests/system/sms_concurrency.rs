@@ -130,8 +130,9 @@ on_both!(credit_is_never_spent_on_a_call_and_a_message, database => {
     let gateway = Gateway::start().await;
     let app = house(database, &gateway, 1_000).await;
     let script = app.script("alice").await;
+    app.set("alice", AccountChange { max_call_seconds: Some(Some(120)), ..AccountChange::default() }).await;
     app.leave("alice", "0.3").await;
-    // Two minutes at 0.062076 are set aside for the call.
+    // Two minutes at 0.062076 a minute are set aside for the call.
     let live = app.dial("alice", BERLIN).await.allowed();
     let answers = at_once(&script, 0..50).await;
     assert_eq!(taken(&answers), 4, "{answers:?}");

@@ -119,7 +119,12 @@ async fn a_campaign_to_twenty_thousand_takes_no_memory_for_each_and_sends_one_to
         let taken = begun.elapsed();
         until_over(&store, Duration::from_secs(120)).await;
         peaks.push(peak_kilobytes(serving.process()));
-        println!("{} taken in {taken:?}, sent in {:?}; peak {} kB", all.len(), begun.elapsed(), peaks[peaks.len() - 1]);
+        println!(
+            "{} taken in {taken:?}, sent in {:?}; peak {} kB",
+            all.len(),
+            begun.elapsed(),
+            peaks[peaks.len() - 1]
+        );
     }
     assert!(peaks[1] - peaks[0] <= MORE_KILOBYTES, "{peaks:?} kB");
     let kept = until_over(&store, Duration::from_secs(1)).await;

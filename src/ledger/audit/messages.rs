@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use super::Audit;
 use crate::store::audit::messages::{Amounts, CampaignPart, CampaignRow, MessageRow};
 use crate::store::messages::MessageState::{
-    self, Cancelled, Delivered, Expired, Failed, Queued, Rejected, Scheduled, Sending, SentToProvider, Unknown,
+    self, Cancelled, Delivered, Expired, Failed, Queued, Rejected, Scheduled, Sending, SentToProvider,
+    Unknown,
 };
 use crate::store::posting::{MESSAGE_REVENUE, RESOLD_MESSAGES};
 use crate::store::{Head, Store, StoreError};

@@ -113,8 +113,7 @@ pub(crate) fn number(n: usize) -> String {
 /// Asks over a connection that may die: the answer, if one came whole.
 pub(crate) async fn ask(at: SocketAddr, key: &str, endpoint: &str, body: &Value) -> Option<(u16, Value)> {
     let stream = TcpStream::connect(at).await.ok()?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
     let driver = tokio::spawn(connection);
     let request = Request::builder()
         .method(Method::POST)
