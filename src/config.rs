@@ -4,6 +4,7 @@
 //! ignored costs money. Every key has a default that lets `tollgate serve` start on a fresh machine.
 
 mod api;
+mod esim;
 mod sms;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub use self::api::{Api, Callerid, CalleridPolicy, Http, UnknownFields, Webphone};
+pub use self::esim::{Esim, EsimKind};
 pub use self::sms::{LongMessages, Secret, Sms, SmsKind, SmsProvider};
 use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
@@ -33,6 +35,8 @@ pub struct Config {
     pub callerid: Callerid,
     /// The Janus gateway of web phones.
     pub webphone: Webphone,
+    /// Where data packages are bought, and for how much they are sold.
+    pub esim: Esim,
     /// SIP-wide settings.
     pub sip: Sip,
     /// How messages are sent.
@@ -391,6 +395,7 @@ impl Config {
             return wrong("fastagi.max_connections must be at least 1");
         }
         api::check(self).map_err(ConfigError::Invalid)?;
+        self.esim.check().map_err(ConfigError::Invalid)?;
         sms::check(self).map_err(ConfigError::Invalid)?;
         let mut names: Vec<&str> = self.asterisk.iter().map(|server| server.name.as_str()).collect();
         names.sort_unstable();
@@ -438,6 +443,11 @@ impl Config {
     /// The spool's folder: as set, else beside the SQLite database, else in the working directory.
     pub fn spool_dir(&self) -> PathBuf {
         self.ledger.spool_dir.clone().unwrap_or_else(|| self.beside_the_database("spool"))
+    }
+
+    /// Where a simulator inside of this process keeps its orders: beside an SQLite database, else in memory alone.
+    pub fn simulator_record(&self) -> Option<PathBuf> {
+        self.database.url.starts_with("sqlite://").then(|| self.beside_the_database("esim-simulator"))
     }
 
     /// `tollgate.EXTENSION`, named for and beside an SQLite database.

@@ -141,7 +141,6 @@ pub async fn charge<R: Record>(
     let posting = posting(desk, spending, reference, shares, note);
     write(desk, record, &Change::Charge { reference, held: &held, posting: posting.as_ref() }).await?;
     follow(desk, shares, &held, &held).await;
-    look_at(desk, shares).await;
     Ok(())
 }
 
@@ -218,7 +217,8 @@ pub async fn hold_in_memory<R>(desk: &Desk, shares: &[Share]) -> Result<(), Spen
     }
 }
 
-/// Lets the wallets follow the book: what was set aside is charged or given back.
+/// Lets the wallets follow the book: what was set aside is charged or given back; and purses their wallets, since a threshold
+/// may be crossed, or a deleted account have something left.
 pub async fn follow(desk: &Desk, shares: &[Share], held: &[Money], charges: &[Money]) {
     let wallets: Vec<_> = shares.iter().map(|share| &share.account.wallet).collect();
     let days = days(desk, shares).await.unwrap_or_default();
@@ -228,12 +228,14 @@ pub async fn follow(desk: &Desk, shares: &[Share], held: &[Money], charges: &[Mo
     if let Err(error) = followed {
         tracing::error!(%error, "wallets in memory are not as the book");
     }
+    look_at(desk, shares).await;
 }
 
-/// Tells the purses that wallets have changed: a threshold may have been crossed.
-pub async fn look_at(desk: &Desk, shares: &[Share]) {
+async fn look_at(desk: &Desk, shares: &[Share]) {
     if let Ok(calls) = desk.live().await {
-        shares.iter().for_each(|share| calls.directory.purses().look_at(&share.account));
+        for share in shares {
+            calls.directory.purses().look_at(&share.account);
+        }
     }
 }
 

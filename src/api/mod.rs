@@ -25,7 +25,8 @@ pub mod sms;
 mod subaccounts;
 pub mod surface;
 
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -61,6 +62,8 @@ pub struct Api {
     attempts: Attempts,
     /// Nonces of signed requests.
     nonces: Nonces,
+    /// Where the listener is, once it is: addresses in answers say it where no public one is configured.
+    address: OnceLock<SocketAddr>,
 }
 
 impl std::fmt::Debug for Api {
@@ -82,7 +85,19 @@ impl Api {
             delays: Delays::default(),
             attempts: Attempts::default(),
             nonces: Nonces::default(),
+            address: OnceLock::new(),
         })
+    }
+
+    /// Notes where the listener is.
+    fn listens_at(&self, address: SocketAddr) {
+        // Nobody else sets it.
+        let _ = self.address.set(address);
+    }
+
+    /// Where the listener is.
+    fn address(&self) -> SocketAddr {
+        self.address.get().copied().unwrap_or(self.desk.config.http.listen)
     }
 
     /// Forgets those who have not asked for a while.
@@ -117,6 +132,7 @@ impl Api {
         }
         let router = router
             .merge(subaccounts::router(self))
+            .merge(esim::router(self))
             .merge(openapi::router(&self.desk.config))
             .fallback(nothing_here);
         router.layer(middleware::from_fn_with_state(Arc::clone(self), counted))

@@ -111,6 +111,9 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) {
     let http = &api.desk.config.http;
+    if let Ok(address) = listener.local_addr() {
+        api.listens_at(address);
+    }
     let mut router = api.router();
     if let Some(cors) = cors(http) {
         router = router.layer(cors);

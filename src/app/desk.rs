@@ -26,6 +26,7 @@ use crate::calls::{CallSettings, Calls, Parts};
 use crate::catalog::Catalog;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::esim::Esim;
 use crate::internal::client::{self, ClientError};
 use crate::internal::metrics::Metrics;
 use crate::internal::{CommandAnswer, CommandRequest, ServersView};
@@ -160,6 +161,8 @@ pub struct Desk {
     pub links: std::sync::OnceLock<Links>,
     /// Movements of money of which it is not known whether the book has them.
     pub unsure: Unsure,
+    /// The sale of data packages.
+    pub esim: Esim,
     /// Accounts whose money is being moved, a caller at a time.
     turns: DashMap<i64, Arc<Mutex<()>>>,
 }
@@ -196,6 +199,7 @@ impl Desk {
             live: OnceCell::new(),
             links: std::sync::OnceLock::new(),
             unsure: Unsure::default(),
+            esim: Esim::default(),
             turns: DashMap::new(),
         })
     }

@@ -25,6 +25,7 @@ use crate::catalog::Catalog;
 use crate::cli;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Reserve};
+use crate::esim;
 use crate::internal::metrics::render_spool;
 use crate::internal::server::{Backend, BoxFuture};
 use crate::internal::{self, CommandAnswer, CommandRequest, LinkView, ServersView};
@@ -180,12 +181,18 @@ impl Node {
                 ended.map_err(|error| NodeError::Crashed("the FastAGI server", error.to_string()))
             });
         }
+        let (messaging, sending) = Messaging::start(Arc::clone(&desk), Arc::clone(&calls), &stop).await?;
+        tasks.spawn(async move {
+            let ended = sending.await;
+            ended.map_err(|error| NodeError::Crashed("the sending of messages", error.to_string()))
+        });
         {
             let (directory, secrets) = (Arc::clone(&calls.directory), Arc::clone(&desk.secrets));
             let realtime = Arc::new(Realtime::new(&config, directory, secrets));
             let backend = Arc::new(Listener {
                 desk: Arc::clone(&desk),
                 calls: Arc::clone(&calls),
+                messaging: Arc::clone(&messaging),
                 realtime: Arc::clone(&realtime),
                 links: links.clone(),
             });
@@ -195,11 +202,6 @@ impl Node {
                 ended.map_err(|error| NodeError::Crashed("the internal listener", error.to_string()))
             });
         }
-        let (messaging, sending) = Messaging::start(Arc::clone(&desk), Arc::clone(&calls), &stop).await?;
-        tasks.spawn(async move {
-            let ended = sending.await;
-            ended.map_err(|error| NodeError::Crashed("the sending of messages", error.to_string()))
-        });
         {
             let (desk, calls, stop) = (Arc::clone(&desk), Arc::clone(&calls), stop.clone());
             let messaging = Arc::clone(&messaging);
@@ -209,19 +211,7 @@ impl Node {
             });
         }
         tasks.spawn(invalidate_peers(&calls, &links, stop.clone()));
-        tasks.spawn(follow_feed(Arc::clone(&desk), Arc::clone(&calls), position, stop.clone()));
-        tasks.spawn(watch_writer(Arc::clone(&desk), stop.clone()));
-        tasks.spawn(sweep(Arc::clone(&calls), stop.clone()));
-        tasks.spawn(drain(Arc::clone(&calls), stop.clone()));
-        let topping_up = topups::carry_out(Arc::clone(&desk), Arc::clone(&calls), stop.clone());
-        spawn_until(&mut tasks, "the top-ups", &stop, topping_up);
-        spawn_until(
-            &mut tasks,
-            "the asking about movements of money",
-            &stop,
-            find_out(Arc::clone(&desk), stop.clone()),
-        );
-        tasks.spawn(notify::watchdog(stop.clone()));
+        keep_moving(&desk, &calls, position, &stop, &mut tasks);
         Ok(Self {
             desk,
             calls,
@@ -277,6 +267,27 @@ async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, N
 fn address(listener: &TcpListener) -> SocketAddr {
     // A bound socket has an address.
     listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)))
+}
+
+/// What goes on without anybody asking: the feed behind `position` is followed, ends that wait are written, top-ups made,
+/// orders of data packages completed, systemd told.
+fn keep_moving(
+    desk: &Arc<Desk>,
+    calls: &Arc<Calls>,
+    position: i64,
+    stop: &CancellationToken,
+    tasks: &mut JoinSet<Result<(), NodeError>>,
+) {
+    tasks.spawn(follow_feed(Arc::clone(desk), Arc::clone(calls), position, stop.clone()));
+    tasks.spawn(watch_writer(Arc::clone(desk), stop.clone()));
+    tasks.spawn(sweep(Arc::clone(calls), stop.clone()));
+    tasks.spawn(drain(Arc::clone(calls), stop.clone()));
+    tasks.spawn(notify::watchdog(stop.clone()));
+    let topping_up = topups::carry_out(Arc::clone(desk), Arc::clone(calls), stop.clone());
+    spawn_until(tasks, "the top-ups", stop, topping_up);
+    let finding_out = find_out(Arc::clone(desk), stop.clone());
+    spawn_until(tasks, "the asking about movements of money", stop, finding_out);
+    spawn_until(tasks, "the eSIM worker", stop, esim::worker::run(Arc::clone(desk), stop.clone()));
 }
 
 /// Follows, steers and reconciles the calls of every server.
@@ -457,6 +468,7 @@ async fn sweep(calls: Arc<Calls>, stop: CancellationToken) -> Result<(), NodeErr
 struct Listener {
     desk: Arc<Desk>,
     calls: Arc<Calls>,
+    messaging: Arc<Messaging>,
     realtime: Arc<Realtime>,
     links: Links,
 }
@@ -475,6 +487,7 @@ impl Backend for Listener {
         text.push_str(&render_spool(self.calls.spool.counters()));
         text.push_str(&self.realtime.metrics());
         text.push_str(&self.links.metrics_text());
+        text.push_str(&self.messaging.metrics_text());
         text
     }
 

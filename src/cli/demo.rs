@@ -18,12 +18,13 @@ use crate::accounts::ops::{self, NewClient, NewReseller};
 use crate::app::desk::Desk;
 use crate::app::node::Node;
 use crate::catalog::TariffKind;
+use crate::catalog::admin::fx;
 use crate::catalog::admin::plans::{self, Basis, PlanSpec};
 use crate::catalog::admin::tariffs::{self, Import};
 use crate::catalog::admin::trunks::{self, TrunkSpec};
 use crate::catalog::deck::ColumnMap;
 use crate::clock::{Clock, SkippingClock};
-use crate::config::Config;
+use crate::config::{Config, EsimKind, SmsProvider};
 use crate::ledger::CallKey;
 use crate::store::cdr_view::{CdrPayerView, CdrView};
 
@@ -36,6 +37,10 @@ const CLIENT: &str = "1001";
 /// A Berlin number of no one's.
 const NUMBER: &str = "493012345678";
 const TALK_SECONDS: u32 = 75;
+/// What the upstream of data packages bills in.
+const DOLLARS: &str = "USD";
+/// What one of them costs, invented.
+const DOLLAR_RATE: &str = "0.92";
 
 /// `tollgate demo …`
 #[derive(Debug, Args)]
@@ -73,6 +78,12 @@ async fn play(mut config: Config, folder: &Path, once: bool, json: bool) -> Outc
         config.fastagi.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.internal.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.http.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    }
+    if config.sms.provider.is_empty() {
+        config.sms.provider.push(SmsProvider::simulator("cryptosms", "CryptoSMS"));
+    }
+    if config.esim.kind == EsimKind::Off {
+        config.esim.kind = EsimKind::Simulator;
     }
     let config = Arc::new(config);
     set_up(Arc::clone(&config)).await?;
@@ -122,8 +133,27 @@ async fn set_up(config: Arc<Config>) -> Result<(), Failure> {
     let known = desk.store.account_by_login(CLIENT).await;
     let known = known.map_err(|e| Failure::new("database", e.to_string()))?.is_some();
     let made = if known { Ok(()) } else { make(&desk).await };
+    let rated = match made {
+        Ok(()) => rate_dollars(&desk).await,
+        Err(failure) => Err(failure),
+    };
     desk.close().await;
-    made
+    rated
+}
+
+/// Data packages cost dollars: an invented exchange rate lets them be sold.
+async fn rate_dollars(desk: &Desk) -> Result<(), Failure> {
+    let wallets = super::tariff::wallets(desk.currency())?;
+    let known = fx::list(&desk.store).await?;
+    let is_known = known.iter().any(|line| line.base == DOLLARS && line.quote == wallets.as_str());
+    if wallets.as_str() == DOLLARS || is_known {
+        return Ok(());
+    }
+    let wrong = |_| Failure::new("demo", "the demo's exchange rate is none");
+    let base = DOLLARS.parse().map_err(|_| Failure::new("demo", "dollars are no currency"))?;
+    let now = desk.clock.now();
+    fx::set(&desk.store, base, wallets, DOLLAR_RATE.parse().map_err(wrong)?, now, now).await?;
+    Ok(())
 }
 
 async fn make(desk: &Desk) -> Result<(), Failure> {
@@ -318,7 +348,10 @@ fn how_to_go_on(node: &Node, folder: &Path, keys: &DemoKeys) -> String {
         "\nServing: FastAGI on {}, HTTP APIs on {}, health and metrics on {}. Ctrl-C ends it.\n\
          As the client:  curl -H 'X-API-Key: {}' 'http://{}/client-api/index.php?endpoint=me'\n\
          As the reseller: curl -H 'X-API-Key: {}' 'http://{}/reseller-api/index.php?endpoint=me'\n\
-         What messages cost: tollgate sms price {CLIENT} 491701234567 'Hello'\n\
+         Data packages (simulated): curl -H 'X-API-Key: {}' 'http://{}/esim-api/index.php?endpoint=packages&q=Europe&limit=5'\n\
+         A message (simulated): curl -H 'X-API-Key: {}' -H 'Content-Type: application/json' \\\n  \
+         -d '{{\"phone\":\"+491701234567\",\"message\":\"Hello\"}}' 'http://{}/sms-api/index.php?endpoint=send'\n\
+         What it costs whom: tollgate sms price {CLIENT} 491701234567 Hello\n\
          Every endpoint: http://{}/docs\n\
          Another call:   tollgate call {CLIENT} 447400123456 --talk 30\n\
          An Asterisk:    README.md, \"From an empty Asterisk box to a metered call\"; this server's TG_AGI is {}.\n\
@@ -329,6 +362,10 @@ fn how_to_go_on(node: &Node, folder: &Path, keys: &DemoKeys) -> String {
         keys.client,
         node.http,
         keys.reseller,
+        node.http,
+        keys.client,
+        node.http,
+        keys.client,
         node.http,
         node.http,
         node.fastagi,

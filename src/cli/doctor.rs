@@ -1,5 +1,7 @@
 //! `tollgate doctor`: looks at a set-up, running or not, and says what is wrong in the operator's words.
 
+mod messages;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +16,8 @@ use crate::ami::examine::{Examined, Rights, examine};
 use crate::app::desk::Desk;
 use crate::catalog::Catalog;
 use crate::clock::{Clock as _, SystemClock};
-use crate::config::Config;
+use crate::config::{Config, EsimKind};
+use crate::esim::price::Unsold;
 use crate::internal::{LinkView, ServersView};
 use crate::ledger::spool::{Look, look};
 use crate::peers::rows::{CHALLENGED_PBX, MANY_ADDRESSES};
@@ -72,6 +75,8 @@ pub async fn run(config: &Arc<Config>) -> Outcome {
                 findings.wrong(error.to_string());
             }
             peers(&desk, &mut findings).await;
+            messages::messages(&desk, &mut findings).await;
+            esim(&desk, &mut findings).await;
             desk.close().await;
         }
         Err(error) => findings.wrong(error.to_string()),
@@ -263,6 +268,68 @@ async fn peers(desk: &Desk, findings: &mut Findings) {
         )),
         Ok(count) => findings.good(format!("{count} IP peers are active. {CHALLENGED_PBX}")),
         Err(error) => findings.wrong(format!("the peers cannot be read: {error}")),
+    }
+}
+
+/// What keeps data packages from being sold, and orders that wait.
+async fn esim(desk: &Desk, findings: &mut Findings) {
+    let config = &desk.config.esim;
+    let now = desk.clock.now();
+    let since =
+        now.checked_sub(jiff::SignedDuration::from_mins(i64::from(config.stuck_minutes))).unwrap_or(now);
+    match desk.store.esim_orders_stuck(since).await {
+        Ok(0) => {}
+        Ok(count) => findings.wrong(format!(
+            "{count} eSIM orders have waited for more than {} minutes: tollgate esim orders --stuck",
+            config.stuck_minutes
+        )),
+        Err(error) => findings.wrong(format!("the eSIM orders cannot be read: {error}")),
+    }
+    match config.kind {
+        EsimKind::Off => return,
+        EsimKind::Simulator => findings.warn("eSIMs are simulated (esim.kind): nothing real is sold"),
+        EsimKind::Esimaccess => {
+            if config.url.starts_with("http://") {
+                findings
+                    .warn("esim.url is spoken to without TLS: who listens on the way has the access code");
+            }
+            match desk.esim.upstream(&desk.config, &desk.clock).await {
+                Ok(upstream) => match upstream.balance().await {
+                    Ok(balance) if balance > 0 => {
+                        findings.good("the eSIM upstream answers, and we have credit there");
+                    }
+                    Ok(_) => findings.wrong("the eSIM upstream answers, and our balance there is out"),
+                    Err(error) => findings.wrong(format!("eSIM: {error}")),
+                },
+                Err(error) => findings.wrong(format!("eSIM: {error}")),
+            }
+        }
+    }
+    let (Ok(snapshot), Ok(rates)) = (desk.esim.snapshot(&desk.store).await, crate::esim::rates(desk).await)
+    else {
+        findings.wrong("the eSIM catalogue cannot be read");
+        return;
+    };
+    let markups = crate::esim::markups(&desk.config);
+    let (mut sold, mut without_rate) = (0_usize, 0_usize);
+    for package in snapshot.packages().filter(|package| package.is_listed()) {
+        match snapshot.prices(package, &rates, markups) {
+            Ok(_) => sold += 1,
+            Err(Unsold::NoRate) => without_rate += 1,
+            Err(_) => {}
+        }
+    }
+    if without_rate > 0 {
+        findings.wrong(format!(
+            "{without_rate} eSIM packages are not sold: there is no exchange rate into {} (tollgate fx set)",
+            desk.currency()
+        ));
+    }
+    if sold > 0 {
+        findings.good(format!("{sold} eSIM packages are sold"));
+    } else if without_rate == 0 {
+        findings
+            .warn("the eSIM catalogue is empty: it is read when the server starts, or by tollgate esim sync");
     }
 }
 

@@ -10,6 +10,7 @@ pub mod callerid;
 pub mod calls;
 pub mod demo;
 pub mod doctor;
+pub mod esim;
 pub mod fx;
 pub mod key;
 pub mod peers;
@@ -104,6 +105,11 @@ pub enum Command {
     /// Trunks: carriers.
     #[command(subcommand)]
     Trunk(trunk::TrunkCommand),
+    /// Data packages: eSIMs.
+    #[command(subcommand)]
+    Esim(esim::EsimCommand),
+    /// Run a simulator of the eSIM Access API, for trying things out: nothing real is sold.
+    EsimSimulator(esim::SimulatorArgs),
     /// Messages.
     #[command(subcommand)]
     Sms(sms::SmsCommand),
@@ -133,6 +139,7 @@ impl Command {
             | Self::CheckConfig
             | Self::Doctor
             | Self::Audit
+            | Self::EsimSimulator(_)
             | Self::Call(_)
             | Self::Tariff(_) => Place::Here,
             Self::Rate(args) if args.deck.is_some() => Place::Here,
@@ -149,6 +156,7 @@ impl Command {
             | Self::Voucher(_)
             | Self::Callerid(_)
             | Self::Trunk(_)
+            | Self::Esim(_)
             | Self::Sms(_)
             | Self::Calls(_)
             | Self::Rate(_) => Place::Owner,
@@ -197,6 +205,7 @@ async fn run_here(config: Arc<Config>, cli: Cli) -> Outcome {
         Command::Doctor => doctor::run(&config).await,
         Command::Audit => system::audit(config).await,
         Command::Call(args) => call::run(&config, args, cli.json).await,
+        Command::EsimSimulator(args) => esim::simulate(args, cli.json).await,
         Command::Rate(args) => rate::deck(&config, args),
         Command::Tariff(command) => {
             let desk = Desk::open(config).await?;
@@ -254,6 +263,7 @@ async fn run_at_desk(desk: &Desk, command: Command) -> Outcome {
         Command::Voucher(command) => voucher::run(desk, command).await,
         Command::Callerid(command) => callerid::run(desk, command).await,
         Command::Trunk(command) => trunk::run(desk, command).await,
+        Command::Esim(command) => esim::run(desk, command).await,
         Command::Sms(command) => sms::run(desk, command).await,
         Command::Calls(command) => calls::run(desk, &command),
         Command::Rate(args) => rate_login::run(desk, args).await,
@@ -263,6 +273,7 @@ async fn run_at_desk(desk: &Desk, command: Command) -> Outcome {
         | Command::CheckConfig
         | Command::Doctor
         | Command::Audit
+        | Command::EsimSimulator(_)
         | Command::Tariff(_)
         | Command::Call(_) => {
             Err(Failure::new("bad_usage", "this command is run by the command line itself"))

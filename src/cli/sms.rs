@@ -1,6 +1,7 @@
-//! `tollgate sms price`.
+//! `tollgate sms price | unknown`.
 
 mod price;
+mod unknown;
 
 use clap::Subcommand;
 
@@ -12,11 +13,14 @@ use crate::app::desk::Desk;
 pub enum SmsCommand {
     /// Explain what a message costs everybody who pays for it.
     Price(price::PriceArgs),
+    /// List messages of which nobody knows whether their provider has them.
+    Unknown(unknown::UnknownArgs),
 }
 
 /// Runs a command about messages.
 pub async fn run(desk: &Desk, command: SmsCommand) -> Outcome {
     match command {
         SmsCommand::Price(args) => price::run(desk, &args).await,
+        SmsCommand::Unknown(args) => unknown::run(desk, &args).await,
     }
 }

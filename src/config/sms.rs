@@ -155,6 +155,33 @@ const fn default_rate() -> u32 {
 }
 
 impl SmsProvider {
+    /// One that takes everything and sends nothing.
+    pub fn simulator(name: &str, title: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            title: Some(title.to_owned()),
+            kind: SmsKind::Simulator,
+            rate_per_second: default_rate(),
+            currency: None,
+            time_zone: None,
+            url: None,
+            api_key: None,
+            host: None,
+            port: None,
+            system_id: None,
+            password: None,
+            system_type: None,
+            tls: None,
+            tls_ca: None,
+            tls_name: None,
+            window: None,
+            long_messages: None,
+            enquire_link_seconds: None,
+            response_timeout_seconds: None,
+            latency_ms: None,
+        }
+    }
+
     /// Its title, or its name.
     pub fn title(&self) -> &str {
         self.title.as_deref().unwrap_or(&self.name)

@@ -5,7 +5,8 @@
 //! - every call's charges and cost are what its own rates say for its own durations, its margin what remains of them,
 //!   and its entries in the ledger those charges and nothing else;
 //! - every call key names one CDR, and every CDR but a refused call's has one;
-//! - every message is charged once if it was sent and never if not, and what is set aside is what waits ([`messages`]).
+//! - every message is charged once if it was sent and never if not, and what is set aside is what waits ([`messages`]);
+//! - every order of a data package is charged once or not at all, and held while it waits (`audit_esim`).
 //!
 //! It reads page by page: its memory grows with the accounts, not with the calls and messages.
 
@@ -71,19 +72,28 @@ pub async fn audit(store: &Store) -> Result<AuditReport, StoreError> {
     audit.transactions(store, head).await?;
     audit.calls(store, head).await?;
     audit.messages(store, head).await?;
+    super::audit_esim::check(&mut audit, store).await?;
     audit.report.ok = audit.report.differences.is_empty();
     Ok(audit.report)
 }
 
 type Sums = HashMap<(i64, String), i128>;
 
+/// An audit under way.
 #[derive(Default)]
-struct Audit {
+pub(super) struct Audit {
     report: AuditReport,
 }
 
 impl Audit {
-    fn differs(&mut self, kind: &'static str, subject: String, expected: &dyn Display, found: &dyn Display) {
+    /// Notes a difference.
+    pub(super) fn differs(
+        &mut self,
+        kind: &'static str,
+        subject: String,
+        expected: &dyn Display,
+        found: &dyn Display,
+    ) {
         if self.report.differences.len() >= NAMED_DIFFERENCES {
             self.report.more_differences += 1;
             return;

@@ -19,6 +19,7 @@
 
 mod attempts;
 pub mod audit;
+mod audit_esim;
 pub mod spool;
 mod text;
 mod writer;

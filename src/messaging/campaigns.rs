@@ -136,13 +136,13 @@ impl Messaging {
                 continue;
             }
             let cost = match self.price(draft, *number) {
-                Ok(priced) => {
-                    let prices = known.get(priced.prices.as_str()).cloned().unwrap_or_else(|| {
-                        let prices: std::sync::Arc<str> = priced.prices.as_str().into();
+                Ok(found) => {
+                    let prices = known.get(found.prices.as_str()).cloned().unwrap_or_else(|| {
+                        let prices: std::sync::Arc<str> = found.prices.as_str().into();
                         known.insert(std::sync::Arc::clone(&prices));
                         prices
                     });
-                    Ok(Cost { payers: priced.payers, prices })
+                    Ok(Cost { payers: found.payers, prices })
                 }
                 // What a reseller lacks is not for its clients' eyes.
                 Err(OrderError::NoPrice(none)) if none.place == 0 => Err(none.reason.to_string()),
@@ -173,7 +173,7 @@ impl Messaging {
             segments: draft.counted.segments,
             scheduled_at,
         };
-        let shares = self.cost_of_all(draft, recipients)?;
+        let shares = cost_of_all(draft, recipients)?;
         // Whoever cannot pay for it writes nothing; what is decisive comes when all is written.
         let is_short = |share: &Share| share.account.wallet.snapshot().available < share.amount;
         if let Some(payer_index) = shares.iter().position(is_short) {
@@ -202,21 +202,6 @@ impl Messaging {
         }
         self.wake(&campaign.provider);
         Ok(())
-    }
-
-    /// What each payer pays for all of it.
-    fn cost_of_all(&self, draft: &Draft, recipients: &Recipients) -> Result<Vec<Share>, SendError> {
-        let mut shares: Vec<Share> = draft
-            .chain
-            .iter()
-            .map(|account| Share { account: std::sync::Arc::clone(account), amount: Money::ZERO })
-            .collect();
-        for cost in recipients.all.iter().filter_map(|(_, cost)| cost.as_ref().ok()) {
-            for (share, (_, charge)) in shares.iter_mut().zip(&cost.payers) {
-                share.amount = share.amount.checked_add(*charge).ok_or(SendError::TooLarge)?;
-            }
-        }
-        Ok(shares)
     }
 
     /// Writes campaign and recipients, some at a time. Until it is published it is nobody's.
@@ -314,6 +299,21 @@ impl Messaging {
             all += count;
         }
     }
+}
+
+/// What each payer pays for all of it.
+fn cost_of_all(draft: &Draft, recipients: &Recipients) -> Result<Vec<Share>, SendError> {
+    let mut shares: Vec<Share> = draft
+        .chain
+        .iter()
+        .map(|account| Share { account: std::sync::Arc::clone(account), amount: Money::ZERO })
+        .collect();
+    for cost in recipients.all.iter().filter_map(|(_, cost)| cost.as_ref().ok()) {
+        for (share, (_, charge)) in shares.iter_mut().zip(&cost.payers) {
+            share.amount = share.amount.checked_add(*charge).ok_or(SendError::TooLarge)?;
+        }
+    }
+    Ok(shares)
 }
 
 /// What each payer would have paid in all. A campaign's messages have the same payers.

@@ -57,7 +57,7 @@ pub enum Submitted {
     NotTaken {
         /// Why, for people and the log; without secrets.
         reason: String,
-        /// How long the provider wants to be left alone.
+        /// How long the provider is to be left alone; none where only this message was not taken.
         pause: Option<Duration>,
     },
     /// Whether it was taken is not known, and it must not be given again: the link broke after it was sent, the answer was

@@ -203,6 +203,22 @@ impl Messaging {
         &self.providers
     }
 
+    /// What Prometheus reads: which ways out are ready.
+    pub fn metrics_text(&self) -> String {
+        use std::fmt::Write as _;
+        let mut out = String::new();
+        if self.lanes.is_empty() {
+            return out;
+        }
+        let name = "tollgate_sms_provider_up";
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "# HELP {name} Whether a provider takes messages\n# TYPE {name} gauge");
+        for Provider { name: provider, connector, .. } in self.providers.iter() {
+            let _ = writeln!(out, "{name}{{provider=\"{provider}\"}} {}", u8::from(connector.is_up()));
+        }
+        out
+    }
+
     /// The zone whose local time people write.
     pub fn zone(&self) -> &TimeZone {
         &self.zone

@@ -175,7 +175,6 @@ impl Messaging {
                 let held = spending::amounts(shares);
                 if ending.charged {
                     spending::follow(&self.desk, shares, &held, &held).await;
-                    spending::look_at(&self.desk, shares).await;
                 } else if ending.is_over {
                     spending::follow(&self.desk, shares, &held, &vec![Money::ZERO; held.len()]).await;
                 }

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The first pause after a provider took nothing, and the longest.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause: nobody may silence a provider for long.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// The pace of one provider.
@@ -64,17 +63,21 @@ impl Pace {
         usize::try_from(places).unwrap_or(usize::MAX).max(usize::from(state.next <= now))
     }
 
+    /// Whether the provider is left alone at the moment.
+    pub(super) fn is_paused(&self) -> bool {
+        self.state().paused_until > Instant::now()
+    }
+
     /// The provider took one: it is well.
     pub(super) fn taken(&self) {
         self.state().refusals = 0;
     }
 
-    /// The provider took nothing: it is left alone as long as it said, or longer each time.
-    pub(super) fn not_taken(&self, pause: Option<Duration>) {
+    /// The provider took nothing and wants to be left alone so long: each time in a row it is left alone twice as long.
+    pub(super) fn not_taken(&self, pause: Duration) {
         let mut state = self.state();
-        let doubled = FIRST_PAUSE.saturating_mul(1 << state.refusals.min(5));
+        let pause = pause.saturating_mul(1 << state.refusals.min(5)).min(LONGEST_PAUSE);
         state.refusals = state.refusals.saturating_add(1);
-        let pause = pause.unwrap_or(doubled).min(LONGEST_PAUSE);
         state.paused_until = state.paused_until.max(Instant::now() + pause);
     }
 }
@@ -92,15 +95,15 @@ mod tests {
         }
         assert_eq!(begun.elapsed().as_millis(), 1_000);
         assert_eq!(pace.room(Duration::from_millis(500)), 4);
-        pace.not_taken(None);
+        pace.not_taken(Duration::from_secs(1));
         assert_eq!(pace.room(Duration::from_secs(9)), 0);
         pace.place().await;
         assert_eq!(begun.elapsed().as_millis(), 2_000);
-        pace.not_taken(None);
+        pace.not_taken(Duration::from_secs(1));
         pace.place().await;
         assert_eq!(begun.elapsed().as_millis(), 4_000);
         pace.taken();
-        pace.not_taken(Some(Duration::from_secs(300)));
+        pace.not_taken(Duration::from_mins(5));
         pace.place().await;
         assert_eq!(begun.elapsed().as_secs(), 34, "nobody may silence a provider for long");
     }

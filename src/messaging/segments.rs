@@ -223,4 +223,17 @@ mod tests {
             }
         }
     }
+
+    proptest! {
+        /// What is charged is what goes out.
+        #[test]
+        fn texts_are_charged_as_many_segments_as_are_sent(
+            text in "(?s)[a-z€{}^çé\\[😀я\n]{1,400}|[ -~]{1,400}|\\PC{1,120}"
+        ) {
+            if let Ok(counted) = count(&text) {
+                let sent = crate::messaging::alphabet::parts(&text, counted.encoding);
+                prop_assert_eq!(sent.map(|parts| parts.len()), Some(usize::from(counted.segments)));
+            }
+        }
+    }
 }

@@ -152,7 +152,9 @@ impl Messaging {
         match &submitted {
             Submitted::NotTaken { pause, reason } => {
                 tracing::debug!(provider = %lane.provider.name, %reason, "a message was not taken");
-                lane.pace.not_taken(*pause);
+                if let Some(pause) = pause {
+                    lane.pace.not_taken(*pause);
+                }
             }
             _ => lane.pace.taken(),
         }

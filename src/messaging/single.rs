@@ -113,6 +113,12 @@ impl Messaging {
     ) -> Result<Ended, SendError> {
         let priced = self.price(draft, number)?;
         let message = self.message(draft, number, id, priced);
+        let waiting = Ended { state: MessageState::Queued, failure: None };
+        if self.lane(&message.provider).is_none_or(|lane| lane.pace.is_paused()) {
+            // Nobody waits for a provider that takes nothing at the moment.
+            self.write(draft, &message, remembered).await?;
+            return Ok(waiting);
+        }
         let (reply, mut ended) = oneshot::channel();
         self.waiting().insert(id, reply);
         if let Err(error) = self.write(draft, &message, remembered).await {
@@ -133,7 +139,7 @@ impl Messaging {
         self.waiting().remove(&id);
         match heard {
             Ok(Ok(ended)) => Ok(ended),
-            _ => Ok(Ended { state: MessageState::Queued, failure: None }),
+            _ => Ok(waiting),
         }
     }
 

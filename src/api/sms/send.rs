@@ -29,7 +29,7 @@ pub(super) struct Answer {
     sms_id: i64,
     provider: String,
     provider_name: String,
-    /// SENT_TO_PROVIDER; QUEUED where the provider takes nothing at the moment and it is tried again; UNKNOWN where the
+    /// `SENT_TO_PROVIDER`; QUEUED where the provider takes nothing at the moment and it is tried again; UNKNOWN where the
     /// provider may have it.
     status: &'static str,
     balance_after: D4,

@@ -30,6 +30,8 @@ use super::connector::{Accepted, Connector, Encoding, Found, Outgoing, Receipt, 
 use crate::config::Secret;
 use crate::dial::{DialError, Stream, Tls, dial};
 
+/// How long a gateway that cannot be reached is left alone.
+const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// Connections that are kept: a few are enough for any rate, as an answer takes a fraction of a second.
 const MAX_IDLE: usize = 8;
@@ -201,7 +203,7 @@ impl Http {
             form.push(("unicode", "1"));
         }
         match self.ask_for(Method::POST, "/sms", &form).await {
-            Err(Failure::NotSent(reason)) => Submitted::NotTaken { reason, pause: None },
+            Err(Failure::NotSent(reason)) => Submitted::NotTaken { reason, pause: Some(RECONNECT_PAUSE) },
             Err(Failure::NoAnswer(reason)) => unclear(&reason, Accepted::default()),
             Ok((status, pause, body)) => understand(status, pause, &body),
         }

@@ -24,6 +24,9 @@ pub(crate) const JANUS_SECRET: &str = "canary-janus-token-secret";
 /// What commands and metrics are asked with.
 pub(crate) const INTERNAL_TOKEN: &str = "canary-internal-token-of-this-house";
 
+/// Where the upstream of eSIMs tells of changes.
+pub(crate) const WEBHOOK_TOKEN: &str = "canary-esim-webhook-token";
+
 /// Everybody who may ask, by name: those with a good key, those with a bad one, those with none.
 pub(crate) const ROLES: [&str; 8] = [
     "no_key",
@@ -75,6 +78,7 @@ impl Deployment {
         let serving = program.serve_with(&all);
         names.insert("at".to_owned(), format!("http://{}", serving.http));
         let mut made = Self { program, serving, names, keys };
+        made.program.ok(&["esim", "sync"]);
         made.people().await;
         made.calls().await;
         made
@@ -149,7 +153,8 @@ fn configure(program: &Program) {
     let mut text = text.replace("[internal]\n", &format!("[internal]\ntoken = \"{INTERNAL_TOKEN}\"\n"));
     text.push_str(&format!(
         "\n[webphone]\njanus_url = \"wss://janus.example/ws\"\njanus_secret = \"{JANUS_SECRET}\"\n\
-         sip_proxy = \"sip:192.0.2.1:5060\"\nice_servers = [\"stun:stun.example:3478\"]\n"
+         sip_proxy = \"sip:192.0.2.1:5060\"\nice_servers = [\"stun:stun.example:3478\"]\n\n\
+         [esim]\nkind = \"simulator\"\nwebhook_token = \"{WEBHOOK_TOKEN}\"\n"
     ));
     std::fs::write(&program.config, text).unwrap();
 }
@@ -177,6 +182,7 @@ fn furnish(program: &Program) -> Names {
         }
         program.ok_line(&format!("credit {reseller} 1000 --reference first"));
     }
+    program.ok_line("fx set USD EUR 0.9215");
     let plans = program.ok(&["plan", "list"]);
     let offered = plans["plans"].as_array().unwrap().iter().find(|plan| plan["name"] == "standard").unwrap();
     let voucher = program.ok_line(&format!("voucher create --amount 5 --count 1 --issuer {RESELLER}"));

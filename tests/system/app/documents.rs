@@ -8,9 +8,10 @@ use serde_json::Value;
 use super::shapes;
 
 /// The APIs that documents describe, each with its file.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("client-api", include_str!("../documents/client-api.txt")),
     ("reseller-api", include_str!("../documents/reseller-api.txt")),
+    ("esim-api", include_str!("../documents/esim-api.txt")),
     ("sms-api", include_str!("../documents/sms-api.txt")),
     ("subaccounts", include_str!("../documents/subaccounts.txt")),
 ];

@@ -6,6 +6,7 @@ pub(crate) mod database;
 pub(crate) mod decks;
 pub(crate) mod deployment;
 pub(crate) mod documents;
+pub(crate) mod esim;
 pub(crate) mod house;
 pub(crate) mod http;
 pub(crate) mod messages;

@@ -1,0 +1,1 @@
+SELECT COUNT(*) FROM esim_orders WHERE account_id = $1

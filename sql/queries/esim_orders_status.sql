@@ -1,0 +1,1 @@
+SELECT status FROM esim_orders WHERE id = $1

@@ -1,0 +1,1 @@
+UPDATE esim_packages SET gone = 1 WHERE code = $1

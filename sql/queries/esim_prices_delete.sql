@@ -1,0 +1,1 @@
+DELETE FROM esim_prices WHERE package_code = $1

@@ -1,0 +1,69 @@
+//! `GET ?endpoint=coverage`: the countries and networks of a package.
+
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::offered;
+use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::error::ApiError;
+use crate::api::query::NoBody;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Query {
+    /// Which package.
+    package_code: String,
+}
+
+/// A network.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EsimNetwork {
+    operator: String,
+    /// `4G`, `5G`.
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+/// A country with its networks.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EsimCountry {
+    country: String,
+    /// ISO 3166, where it is known.
+    country_code: Option<String>,
+    networks: Vec<EsimNetwork>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Answer {
+    package_code: String,
+    coverage: Vec<EsimCountry>,
+}
+
+pub(super) struct Coverage;
+
+impl Endpoint for Coverage {
+    const NAME: &'static str = "coverage";
+    const VERB: Verb = Verb::Get;
+    const SUMMARY: &'static str = "Countries and networks of a package";
+    type Query = Query;
+    type Body = NoBody;
+    type Answer = Answer;
+
+    async fn handle(call: Call, query: Query, _: NoBody) -> Result<Answer, ApiError> {
+        offered(&call)?;
+        let desk = call.desk();
+        let snapshot = desk.esim.snapshot(&desk.store).await?;
+        let package = snapshot.package(&query.package_code);
+        let package = package.ok_or_else(|| ApiError::missing("package_code", "package"))?;
+        let coverage = package.coverage.iter().map(|country| EsimCountry {
+            country: country.name.clone(),
+            country_code: country.code.clone(),
+            networks: country
+                .networks
+                .iter()
+                .map(|network| EsimNetwork { operator: network.operator.clone(), kind: network.kind.clone() })
+                .collect(),
+        });
+        Ok(Answer { package_code: package.row.code.clone(), coverage: coverage.collect() })
+    }
+}

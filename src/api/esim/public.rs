@@ -1,0 +1,105 @@
+//! What needs no key: `/esim-qr/NAME.svg`, whose name cannot be guessed, and `/esim-webhook/TOKEN`, to which the upstream
+//! tells that something has changed.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use hmac::digest::CtOutput;
+use sha2::{Digest as _, Sha256};
+
+use crate::api::error::ApiError;
+use crate::api::{Api, dispatch, nothing_here};
+use crate::esim::{qr, webhook};
+use crate::store::StoreError;
+
+/// Where pictures are.
+const QR_PATH: &str = "/esim-qr/";
+/// Letters of a picture's name.
+const QR_NAME_CHARS: usize = 32;
+/// The largest notice; the upstream's are below a thousand bytes.
+const MAX_NOTICE_BYTES: usize = 64 * 1024;
+/// Pictures are drawn here and load nothing.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+
+/// Both paths.
+pub(in crate::api) fn router(api: &Arc<Api>) -> Router {
+    Router::new()
+        .route("/esim-qr/{name}", get(picture).with_state(Arc::clone(api)))
+        .route("/esim-webhook/{token}", post(notice).with_state(Arc::clone(api)))
+}
+
+/// Where the picture of this name is, as people reach it.
+pub(super) fn qr_address(api: &Api, name: &str) -> String {
+    let http = &api.desk.config.http;
+    let base = if let Some(url) = &http.public_url {
+        url.trim_end_matches('/').to_owned()
+    } else {
+        let scheme = if http.tls_cert.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", api.address())
+    };
+    format!("{base}{QR_PATH}{name}.svg")
+}
+
+async fn picture(State(api): State<Arc<Api>>, name: Result<Path<String>, PathRejection>) -> Response {
+    let name = name.map(|Path(name)| name).unwrap_or_default();
+    let Some(name) = name.strip_suffix(".svg").filter(|name| is_name(name)) else {
+        return nothing_here().await;
+    };
+    match api.desk.store.esim_activation_code(name).await {
+        Ok(Some(code)) => match qr::svg(&code) {
+            Some(picture) => {
+                let headers = [
+                    (header::CONTENT_TYPE, "image/svg+xml"),
+                    (header::CACHE_CONTROL, "private, no-store"),
+                    (HeaderName::from_static("content-security-policy"), POLICY),
+                    (HeaderName::from_static("x-content-type-options"), "nosniff"),
+                    (header::REFERRER_POLICY, "no-referrer"),
+                ];
+                (headers, picture).into_response()
+            }
+            None => refused(&ApiError::fault(&"an activation code is too long for a picture")),
+        },
+        Ok(None) => nothing_here().await,
+        Err(error) => refused(&error.into()),
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    text.len() == QR_NAME_CHARS && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+/// Answers 200 to whatever has the right token: the upstream would tell again what it is refused, and nothing of it is
+/// believed anyway.
+async fn notice(
+    State(api): State<Arc<Api>>,
+    token: Result<Path<String>, PathRejection>,
+    body: Body,
+) -> Response {
+    let token = token.map(|Path(token)| token).unwrap_or_default();
+    // Digests are compared, in constant time: neither length nor content of the token shows in the time taken.
+    let digest = |text: &str| CtOutput::<Sha256>::new(Sha256::digest(text.as_bytes()));
+    let known = api.desk.config.esim.webhook_token.as_ref().filter(|_| api.desk.config.esim.is_on());
+    if !known.is_some_and(|known| digest(known.reveal()) == digest(&token)) {
+        return nothing_here().await;
+    }
+    let body = match dispatch::limited(body, MAX_NOTICE_BYTES).await {
+        Ok(body) => body,
+        Err(error) => return refused(&error),
+    };
+    match webhook::take(&api.desk, &body).await {
+        Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], "{\"success\":true}")
+            .into_response(),
+        Err(error) => refused(&StoreError::into(error)),
+    }
+}
+
+fn refused(error: &ApiError) -> Response {
+    let request_id = dispatch::new_request_id();
+    dispatch::stamped(error.response("success", &request_id), &request_id)
+}

@@ -1,0 +1,52 @@
+//! What `doctor` says of messages.
+
+use jiff::SignedDuration;
+
+use super::Findings;
+use crate::app::desk::Desk;
+use crate::config::SmsKind;
+
+/// How long a message may be due before somebody should know.
+const LATE: SignedDuration = SignedDuration::from_mins(5);
+
+/// Providers, what waits for them, and what nobody knows the fate of.
+pub(super) async fn messages(desk: &Desk, findings: &mut Findings) {
+    let config = &desk.config.sms;
+    for provider in config.provider.iter().filter(|provider| provider.kind == SmsKind::Simulator) {
+        findings.warn(format!("sms.provider {} is a simulator: nothing real is sent", provider.name));
+    }
+    let waiting = match desk.store.waiting_messages().await {
+        Ok(waiting) => waiting,
+        Err(error) => return findings.wrong(format!("the messages cannot be read: {error}")),
+    };
+    let now = desk.clock.now();
+    for queue in &waiting {
+        if !config.provider.iter().any(|provider| provider.name == queue.provider) {
+            findings.wrong(format!(
+                "{} messages wait for the provider {}, which is not set up: set it up again, or let their senders \
+                 cancel them",
+                queue.waiting, queue.provider
+            ));
+        } else if now.duration_since(queue.first_due) > LATE {
+            findings.warn(format!(
+                "messages for the provider {} have been due since {:.0}: is the server running and the provider \
+                 reachable?",
+                queue.provider, queue.first_due
+            ));
+        }
+    }
+    match desk.store.unknown_messages_count().await {
+        Ok(0) => {}
+        Ok(count) => findings.warn(format!(
+            "of {count} messages nobody knows whether their provider has them: tollgate sms unknown"
+        )),
+        Err(error) => findings.wrong(format!("the messages cannot be read: {error}")),
+    }
+    if let (false, Some(first)) = (config.provider.is_empty(), config.provider.first()) {
+        findings.good(format!(
+            "{} ways out for messages, {} by default",
+            config.provider.len(),
+            config.default_provider.as_ref().unwrap_or(&first.name)
+        ));
+    }
+}

@@ -1,0 +1,367 @@
+//! `tollgate esim sync | packages | price | orders | give-up | balance` and `tollgate esim-simulator`.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use tollgate_rating::Money;
+
+use super::answer::{Answer, Failure, Outcome};
+use crate::app::desk::Desk;
+use crate::esim::catalogue::Package;
+use crate::esim::price::{Prices, Unsold, upstream_amount};
+use crate::esim::simulator::{Settings, Simulator};
+use crate::esim::{self, SyncError, orders};
+use crate::store::StoreError;
+use crate::store::esim::EsimPrice;
+use crate::store::esim_orders::{EsimOrder, EsimStatus};
+
+/// Orders that are listed at most.
+const LISTED: i64 = 200;
+
+/// `tollgate esim …`
+#[derive(Debug, Subcommand)]
+pub enum EsimCommand {
+    /// Read the upstream's catalogue now.
+    Sync,
+    /// List packages with their cost, their prices, and why they are not sold.
+    Packages {
+        /// Words that must all be in a package's name, code or countries.
+        #[arg(value_name = "WORDS")]
+        q: Vec<String>,
+        /// Only those that nobody can buy.
+        #[arg(long)]
+        unsold: bool,
+        /// How many.
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: usize,
+    },
+    /// Fix what a package costs, or let its prices follow its cost again.
+    Price(PriceArgs),
+    /// List orders, the newest first.
+    Orders {
+        /// Only pending ones that the upstream has given no eSIM for in `esim.stuck_minutes`.
+        #[arg(long)]
+        stuck: bool,
+        /// Only those of one status, such as FAILED.
+        #[arg(long, value_name = "STATUS", value_parser = status, conflicts_with = "stuck")]
+        status: Option<EsimStatus>,
+    },
+    /// End a pending order that the upstream says it does not have: what is held is given back.
+    GiveUp {
+        /// The order.
+        order: i64,
+    },
+    /// Show what we have at the upstream.
+    Balance,
+}
+
+/// `tollgate esim price …`
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["client", "reseller", "remove"])))]
+pub struct PriceArgs {
+    /// The package's code.
+    pub package: String,
+    /// What clients pay.
+    #[arg(long, value_name = "AMOUNT", value_parser = amount)]
+    pub client: Option<Money>,
+    /// What resellers pay.
+    #[arg(long, value_name = "AMOUNT", value_parser = amount)]
+    pub reseller: Option<Money>,
+    /// Sell it even below its cost.
+    #[arg(long)]
+    pub allow_loss: bool,
+    /// Let both prices follow the cost again.
+    #[arg(long, conflicts_with_all = ["client", "reseller", "allow_loss"])]
+    pub remove: bool,
+}
+
+/// `tollgate esim-simulator …`
+#[derive(Debug, Args)]
+pub struct SimulatorArgs {
+    /// Address and port to listen on; port 0 is any free one, and is told.
+    #[arg(long, default_value = "127.0.0.1:8090", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// A file that keeps its orders, one JSON line each.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// How long an order takes until its eSIM is there.
+    #[arg(long, default_value_t = 2_000, value_name = "MS")]
+    pub allocate_ms: u64,
+    /// The access code that it takes; any when not given.
+    #[arg(long, value_name = "CODE")]
+    pub access_code: Option<String>,
+    /// The secret that requests must be signed with; unsigned ones are taken when not given.
+    #[arg(long, value_name = "SECRET")]
+    pub secret: Option<String>,
+}
+
+fn amount(text: &str) -> Result<Money, String> {
+    let amount = Money::parse(text).map_err(|error| error.to_string())?;
+    if amount > Money::ZERO { Ok(amount) } else { Err("it must be above 0".to_owned()) }
+}
+
+fn status(text: &str) -> Result<EsimStatus, String> {
+    EsimStatus::parse(&text.to_ascii_uppercase()).ok_or_else(|| {
+        let all: Vec<_> = EsimStatus::ALL.into_iter().map(EsimStatus::as_str).collect();
+        format!("one of {}", all.join(", "))
+    })
+}
+
+impl From<SyncError> for Failure {
+    fn from(error: SyncError) -> Self {
+        let code = match error {
+            SyncError::Off => "not_offered",
+            SyncError::Upstream(_) | SyncError::Empty => "upstream",
+            SyncError::Store(_) => "database",
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
+fn database(error: StoreError) -> Failure {
+    Failure::new("database", error.to_string())
+}
+
+/// Runs an eSIM command.
+pub async fn run(desk: &Desk, command: EsimCommand) -> Outcome {
+    match command {
+        EsimCommand::Sync => sync(desk).await,
+        EsimCommand::Packages { q, unsold, limit } => packages(desk, &q.join(" "), unsold, limit).await,
+        EsimCommand::Price(args) => price(desk, args).await,
+        EsimCommand::Orders { stuck, status } => list(desk, stuck, status).await,
+        EsimCommand::GiveUp { order } => give_up(desk, order).await,
+        EsimCommand::Balance => balance(desk).await,
+    }
+}
+
+async fn sync(desk: &Desk) -> Outcome {
+    let synced = esim::sync(desk).await?;
+    let snapshot = desk.esim.snapshot(&desk.store).await.map_err(database)?;
+    let rates = esim::rates(desk).await.map_err(database)?;
+    let markups = esim::markups(&desk.config);
+    let without_rate = snapshot
+        .packages()
+        .filter(|package| snapshot.prices(package, &rates, markups) == Err(Unsold::NoRate))
+        .count();
+    let mut text = format!(
+        "{} packages are listed, {} of them new or changed; {} are not listed any more",
+        synced.listed, synced.changed, synced.gone
+    );
+    if without_rate > 0 {
+        let _ = write!(
+            text,
+            "\n{without_rate} are not sold: there is no exchange rate into {} (tollgate fx set USD {} RATE)",
+            desk.currency(),
+            desk.currency()
+        );
+    }
+    let json = json!({
+        "listed": synced.listed, "changed": synced.changed, "gone": synced.gone, "without_rate": without_rate,
+    });
+    Ok(Answer::new(json, text))
+}
+
+/// A package's prices as a command shows them.
+fn package_json(package: &Package, prices: Result<Prices, Unsold>, fixed: Option<&EsimPrice>) -> Value {
+    let text = |price: Result<Money, Unsold>| price.ok().map(|price| price.to_string());
+    let side = |pick: fn(Prices) -> Result<Money, Unsold>| prices.and_then(pick);
+    let (client, reseller) = (side(|prices| prices.client), side(|prices| prices.reseller));
+    let why = client.err().or(reseller.err()).map(|reason| reason.to_string());
+    json!({
+        "package_code": package.row.code, "slug": package.row.slug, "name": package.row.name,
+        "upstream_price": upstream_amount(package.row.price_e4).map(|amount| amount.to_string()),
+        "upstream_currency": package.row.currency,
+        "cost": text(prices.map(|prices| prices.cost)), "reseller": text(reseller), "client": text(client),
+        "fixed": fixed.is_some(), "allow_loss": fixed.is_some_and(|fixed| fixed.allow_loss), "unsold": why,
+    })
+}
+
+async fn packages(desk: &Desk, q: &str, unsold: bool, limit: usize) -> Outcome {
+    let snapshot = desk.esim.snapshot(&desk.store).await.map_err(database)?;
+    let rates = esim::rates(desk).await.map_err(database)?;
+    let markups = esim::markups(&desk.config);
+    let rows: Vec<Value> = snapshot
+        .matching(q)
+        .map(|package| {
+            let prices = snapshot.prices(package, &rates, markups);
+            package_json(package, prices, snapshot.fixed(&package.row.code))
+        })
+        .filter(|row| !unsold || !row["unsold"].is_null())
+        .collect();
+    let total = rows.len();
+    let shown: Vec<Value> = rows.into_iter().take(limit).collect();
+    let mut text = format!("{:<12} {:>10} {:>10} {:>10} name", "code", "cost", "reseller", "client");
+    for row in &shown {
+        let word = |field: &str| row[field].as_str().unwrap_or("-").to_owned();
+        let _ = write!(
+            text,
+            "\n{:<12} {:>10} {:>10} {:>10} {}",
+            word("package_code"),
+            word("cost"),
+            word("reseller"),
+            word("client"),
+            word("name")
+        );
+        if let Some(reason) = row["unsold"].as_str() {
+            let _ = write!(text, " (not sold: {reason})");
+        }
+    }
+    let _ = write!(text, "\n{} of {total}, in {}", shown.len(), desk.currency());
+    Ok(Answer::new(json!({ "packages": shown, "total": total, "currency": desk.currency() }), text))
+}
+
+async fn price(desk: &Desk, args: PriceArgs) -> Outcome {
+    let snapshot = desk.esim.snapshot(&desk.store).await.map_err(database)?;
+    let Some(package) = snapshot.package(&args.package) else {
+        return Err(Failure::new("not_found", format!("there is no package {}", args.package)));
+    };
+    let code = package.row.code.clone();
+    let rates = esim::rates(desk).await.map_err(database)?;
+    let markups = esim::markups(&desk.config);
+    if args.remove {
+        let mut tx = desk.store.begin().await.map_err(database)?;
+        tx.catalog_ids(0).await.map_err(database)?;
+        let was_fixed = tx.delete_esim_price(&code).await.map_err(database)?;
+        tx.commit().await.map_err(database)?;
+        if !was_fixed {
+            return Err(Failure::new("not_found", format!("{code} has no price of its own")));
+        }
+    } else {
+        // What is not said stays as it was fixed before.
+        let before = snapshot.fixed(&code);
+        let rule = EsimPrice {
+            package_code: code.clone(),
+            client: args.client.or(before.and_then(|before| before.client)),
+            reseller: args.reseller.or(before.and_then(|before| before.reseller)),
+            allow_loss: args.allow_loss,
+        };
+        if let Ok(prices) = snapshot.prices_with(package, &rates, markups, Some(&rule))
+            && (prices.client == Err(Unsold::BelowCost) || prices.reseller == Err(Unsold::BelowCost))
+        {
+            let message = format!(
+                "{code} costs {} {}; a client's price must not be below a reseller's either: say --allow-loss to \
+                 sell it all the same",
+                prices.cost,
+                desk.currency()
+            );
+            return Err(Failure::new("below_cost", message));
+        }
+        let mut tx = desk.store.begin().await.map_err(database)?;
+        tx.catalog_ids(0).await.map_err(database)?;
+        tx.put_esim_price(&rule, desk.clock.now()).await.map_err(database)?;
+        tx.commit().await.map_err(database)?;
+    }
+    desk.esim.reload(&desk.store).await.map_err(database)?;
+    let snapshot = desk.esim.snapshot(&desk.store).await.map_err(database)?;
+    let Some(package) = snapshot.package(&code) else {
+        return Err(Failure::new("not_found", format!("there is no package {code}")));
+    };
+    let row = package_json(package, snapshot.prices(package, &rates, markups), snapshot.fixed(&code));
+    let word = |field: &str| row[field].as_str().unwrap_or("not sold").to_owned();
+    let text = format!(
+        "{code} costs {}; resellers pay {}, clients {}",
+        word("cost"),
+        word("reseller"),
+        word("client")
+    );
+    Ok(Answer::new(row, text))
+}
+
+fn order_json(desk: &Desk, order: &EsimOrder) -> Value {
+    let login = desk
+        .live_if_loaded()
+        .and_then(|calls| calls.directory.account(order.new.account_id))
+        .map(|account| account.login.clone());
+    json!({
+        "order_id": order.new.id, "account_id": order.new.account_id, "login": login,
+        "package_code": order.new.package_code, "package_name": order.new.package_name,
+        "price": order.new.price.to_string(), "currency": order.new.currency, "status": order.status.as_str(),
+        "reason": order.reason, "transaction_id": order.new.transaction_id, "order_no": order.order_no,
+        "iccid": order.iccid, "created_at": order.new.created_at.to_string(),
+    })
+}
+
+async fn list(desk: &Desk, stuck: bool, status: Option<EsimStatus>) -> Outcome {
+    let now = desk.clock.now();
+    let (status, until) = if stuck {
+        let minutes = i64::from(desk.config.esim.stuck_minutes);
+        let until = now.checked_sub(SignedDuration::from_mins(minutes)).unwrap_or(now);
+        (Some(EsimStatus::Pending), until)
+    } else {
+        (status, now)
+    };
+    let orders = desk.store.esim_orders_page(status, until, LISTED).await.map_err(database)?;
+    let mut text = format!("{:>8} {:<10} {:<12} {:>10} made", "order", "status", "package", "price");
+    for order in &orders {
+        let _ = write!(
+            text,
+            "\n{:>8} {:<10} {:<12} {:>10} {:.0}",
+            order.new.id,
+            order.status.as_str(),
+            order.new.package_code,
+            order.new.price.to_string(),
+            order.new.created_at
+        );
+        if let Some(reason) = &order.reason {
+            let _ = write!(text, " ({reason})");
+        }
+    }
+    let rows: Vec<Value> = orders.iter().map(|order| order_json(desk, order)).collect();
+    Ok(Answer::new(json!({ "orders": rows }), text))
+}
+
+async fn give_up(desk: &Desk, id: i64) -> Outcome {
+    let ended = orders::give_up(desk, id).await.map_err(|error| Failure::new("failed", error.to_string()))?;
+    match ended {
+        None => Err(Failure::new("not_found", format!("there is no order {id}"))),
+        Some(order) if order.status == EsimStatus::Failed => Ok(Answer::new(
+            order_json(desk, &order),
+            format!("order {id} has failed; what was held is given back"),
+        )),
+        Some(order) => Err(Failure::new("not_pending", format!("order {id} is {}", order.status.as_str()))),
+    }
+}
+
+async fn balance(desk: &Desk) -> Outcome {
+    let asked = match desk.esim.upstream(&desk.config, &desk.clock).await {
+        Ok(upstream) => upstream.balance().await,
+        Err(error) => Err(error),
+    };
+    let balance = asked.map_err(|error| Failure::new("upstream", error.to_string()))?;
+    let text = upstream_amount(balance).map_or_else(|| balance.to_string(), |amount| amount.to_string());
+    Ok(Answer::new(json!({ "balance": text, "currency": "USD" }), format!("{text} USD at the eSIM upstream")))
+}
+
+/// Runs a simulator until it is told to stop.
+pub async fn simulate(args: SimulatorArgs, json: bool) -> Outcome {
+    let settings = Settings {
+        record: args.record,
+        allocate_ms: args.allocate_ms,
+        access_code: args.access_code,
+        secret: args.secret,
+        ..Settings::default()
+    };
+    let stop = CancellationToken::new();
+    let started = Simulator::start(args.listen, settings, stop.clone()).await;
+    let simulator = started.map_err(|error| Failure::new("listen", format!("{}: {error}", args.listen)))?;
+    let url = simulator.url();
+    say(&if json {
+        json!({ "url": url }).to_string()
+    } else {
+        format!("A simulator of the eSIM Access API: it sells nothing real. esim.url = \"{url}\"")
+    });
+    super::system::told_to_stop()?.await;
+    stop.cancel();
+    Ok(Answer::new(Value::Null, ""))
+}
+
+#[expect(clippy::print_stdout, reason = "the simulator tells where it is before it goes on serving")]
+fn say(text: &str) {
+    println!("{text}");
+}

@@ -1,0 +1,51 @@
+//! `tollgate sms unknown`: messages of which nobody knows whether their provider has them.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::app::desk::{Desk, DeskError};
+use crate::cli::answer::{Answer, Outcome};
+use crate::store::messages::MessageRecord;
+
+/// `tollgate sms unknown …`
+#[derive(Debug, Args)]
+pub struct UnknownArgs {
+    /// How many, the newest first.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..=10_000))]
+    limit: i64,
+}
+
+/// Lists them: for asking the provider by hand. They are charged, and are not sent again.
+pub(super) async fn run(desk: &Desk, args: &UnknownArgs) -> Outcome {
+    let messages = desk.store.unknown_messages(args.limit).await.map_err(DeskError::from)?;
+    let lines: Vec<String> = messages.iter().map(line_of).collect();
+    let text = if lines.is_empty() { "there are none".to_owned() } else { lines.join("\n") };
+    let shown: Vec<Value> = messages.iter().map(shown).collect();
+    Ok(Answer::new(json!({ "messages": shown }), text))
+}
+
+fn shown(message: &MessageRecord) -> Value {
+    json!({
+        "sms_id": message.id,
+        "reference": message.reference,
+        "provider": message.provider,
+        "phone": format!("+{}", message.phone),
+        "created_at": message.created_at.to_string(),
+        "updated_at": message.updated_at.to_string(),
+        "cost": message.charge.to_string(),
+        "campaign_id": message.campaign_id,
+        "failure": message.failure,
+    })
+}
+
+fn line_of(message: &MessageRecord) -> String {
+    format!(
+        "message {} to +{} by {}, {:.0}, our reference {}: {}",
+        message.id,
+        message.phone,
+        message.provider,
+        message.updated_at,
+        message.reference,
+        message.failure.as_deref().unwrap_or("nothing is known")
+    )
+}

@@ -1,0 +1,617 @@
+//! The eSIM Access API: `POST /api/v1/open/…`, JSON in, an envelope out.
+//!
+//! Sources: the upstream's own request collection and its reference (error codes, fields, signature), and answers that
+//! others recorded. The envelope is `{"success":…,"errorCode":…,"errorMsg":…,"obj":…}` with HTTP 200 whatever happened;
+//! `success` is a boolean or its text, a code of a success is null or `"0"`. Prices are in 1/10,000 of the currency,
+//! volumes in bytes, times in UTC. At most 8 requests a second; no sandbox.
+//!
+//! | code | what it says | what it is to us |
+//! |---|---|---|
+//! | 000001, 900001 | server error, busy | unknown: asked again, an order with the same transaction id |
+//! | 000101 … 000107, 101001 … 101003 | the request itself is wrong (header, JSON, clock, address, signature) | refused, unless an earlier try may have arrived |
+//! | 200005, 200006 | another price than the one that was said | refused |
+//! | 200007 | our balance there is out | refused |
+//! | 200008, 200011, 3102xx | parameters, none left, no such package | refused |
+//! | 200010 | not allocated yet | wait |
+//! | anything else | | unknown |
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use hyper::body::Bytes;
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::{StatusCode, Uri};
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use super::http::{Http, HttpError};
+use super::wire::{Code, Truth, Whole, time};
+use crate::clock::Clock;
+use crate::secrets::{hex, random_bytes};
+
+/// Requests a second that the upstream takes.
+pub const REQUESTS_PER_SECOND: u32 = 8;
+/// How long an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long the whole catalogue is waited for: some megabytes.
+const LIST_PATIENCE: Duration = Duration::from_mins(2);
+/// The largest answer but for the catalogue.
+const MAX_ANSWER: usize = 1024 * 1024;
+/// The largest catalogue: 2,800 packages with the networks of up to 130 countries each are about 20 MiB.
+const MAX_LIST: usize = 64 * 1024 * 1024;
+/// The longest text of the upstream's that is kept.
+const MAX_TEXT: usize = 200;
+/// eSIMs asked about at once by their usage.
+pub const USAGE_AT_ONCE: usize = 10;
+/// Rows of a page that is asked for: an order of ours has one eSIM, and a page has at least 5.
+const PAGE_ROWS: u32 = 20;
+
+/// Why the upstream did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UpstreamError {
+    /// It says no, with its code.
+    #[error("the upstream refuses: {code} {message}")]
+    Refused {
+        /// Its code.
+        code: String,
+        /// Its words.
+        message: String,
+    },
+    /// The eSIM is not allocated yet (200010).
+    #[error("the eSIM is not allocated yet")]
+    NotYet,
+    /// What became of the request is not known: no answer, or none that can be understood.
+    #[error("the upstream gives no clear answer: {0}")]
+    Unknown(String),
+    /// It was provably not asked: no connection.
+    #[error("the upstream cannot be reached: {0}")]
+    NotReached(String),
+}
+
+impl UpstreamError {
+    /// Whether it is about the request (headers, signature, address) and not about what was asked for: it then proves
+    /// nothing about an earlier try.
+    pub fn is_about_the_request(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if code.starts_with("0001") || code.starts_with("1010"))
+    }
+}
+
+/// A network operator in a country.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// Its name.
+    #[serde(rename = "operatorName", default)]
+    pub operator: String,
+    /// Its best technology: `4G`, `5G`.
+    #[serde(rename = "networkType", default)]
+    pub kind: String,
+}
+
+/// A country that a package is good in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Country {
+    /// Its English name.
+    #[serde(rename = "locationName", default)]
+    pub name: String,
+    /// Its ISO 3166 code; the older entries have none.
+    #[serde(rename = "locationCode", default)]
+    pub code: Option<String>,
+    /// The networks there.
+    #[serde(rename = "operatorList", default)]
+    pub networks: Vec<Network>,
+}
+
+/// A package as the upstream lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its code.
+    pub code: String,
+    /// Its other name.
+    pub slug: String,
+    /// Its name.
+    pub name: String,
+    /// Its description.
+    pub description: String,
+    /// What it costs us, in 1/10,000 of the currency.
+    pub price_e4: i64,
+    /// The currency.
+    pub currency: String,
+    /// Bytes.
+    pub volume_bytes: i64,
+    /// How long it is good, in `duration_unit`.
+    pub duration: i64,
+    /// `DAY`, mostly.
+    pub duration_unit: String,
+    /// ISO 3166 codes of the countries it is good in.
+    pub locations: Vec<String>,
+    /// Networks by country.
+    pub coverage: Vec<Country>,
+}
+
+/// An eSIM that was allocated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// The upstream's name for it.
+    pub tran_no: String,
+    /// Its card number.
+    pub iccid: String,
+    /// What a phone installs it by: `LPA:1$…`.
+    pub activation_code: String,
+    /// Its state: `GOT_RESOURCE`, `IN_USE`, `USED_UP`, `USED_EXPIRED`, `UNUSED_EXPIRED`, `CANCEL`, `REVOKED`, ….
+    pub state: String,
+    /// Bytes bought.
+    pub total_bytes: Option<i64>,
+    /// Bytes used.
+    pub used_bytes: Option<i64>,
+    /// Until when it can be used or installed.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// How much of an eSIM is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// The upstream's name for it.
+    pub tran_no: String,
+    /// Bytes used.
+    pub used_bytes: i64,
+    /// Bytes bought.
+    pub total_bytes: i64,
+}
+
+/// An order as it is given to the upstream; the same again is the same order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order<'a> {
+    /// Our name for it, at most 50 characters.
+    pub transaction_id: &'a str,
+    /// What is ordered.
+    pub package_code: &'a str,
+    /// What it costs as we know it: another price is refused (200005) rather than paid.
+    pub price_e4: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope<T> {
+    success: Truth,
+    #[serde(default)]
+    error_code: Option<Code>,
+    #[serde(default, alias = "errorMessage")]
+    error_msg: Option<String>,
+    obj: Option<T>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PackageList {
+    package_list: Vec<Box<serde_json::value::RawValue>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PackageRow {
+    package_code: String,
+    #[serde(default)]
+    slug: Option<String>,
+    name: String,
+    price: Whole,
+    currency_code: String,
+    volume: Whole,
+    duration: Whole,
+    duration_unit: String,
+    #[serde(default)]
+    location: String,
+    #[serde(default)]
+    description: Option<String>,
+    #[serde(default)]
+    location_network_list: Option<Vec<Country>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Ordered {
+    order_no: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EsimList {
+    esim_list: Vec<EsimRow>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EsimRow {
+    esim_tran_no: String,
+    #[serde(default)]
+    order_no: Option<String>,
+    #[serde(default)]
+    iccid: Option<String>,
+    #[serde(default)]
+    ac: Option<String>,
+    #[serde(default)]
+    esim_status: Option<String>,
+    #[serde(default)]
+    total_volume: Option<Whole>,
+    #[serde(default)]
+    order_usage: Option<Whole>,
+    #[serde(default)]
+    expired_time: Option<String>,
+}
+
+/// The usage stands in `esimUsageList`, or is the list itself: both were recorded.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum UsageList {
+    Named {
+        #[serde(rename = "esimUsageList")]
+        list: Vec<serde_json::Value>,
+    },
+    Bare(Vec<serde_json::Value>),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct UsageRow {
+    esim_tran_no: String,
+    data_usage: Whole,
+    total_data: Whole,
+}
+
+#[derive(Deserialize)]
+struct BalanceRow {
+    balance: Whole,
+}
+
+/// The way to the upstream.
+pub struct Upstream {
+    http: Http,
+    base: String,
+    access_code: HeaderValue,
+    secret: Option<String>,
+    clock: Arc<dyn Clock>,
+    pace: DefaultDirectRateLimiter,
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream").field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+impl Upstream {
+    /// The API under `base`, such as `https://api.esimaccess.com`, opened by an access code; requests are signed where
+    /// there is a secret.
+    pub fn new(
+        base: &str,
+        access_code: &str,
+        secret: Option<&str>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, UpstreamError> {
+        let wrong = |text: &str| UpstreamError::NotReached(text.to_owned());
+        let mut code = HeaderValue::from_str(access_code)
+            .map_err(|_| wrong("esim.access_code is not printable ASCII"))?;
+        code.set_sensitive(true);
+        // One more at once would be a second's ninth.
+        let one = Quota::per_second(std::num::NonZeroU32::MIN.saturating_add(REQUESTS_PER_SECOND - 1))
+            .allow_burst(std::num::NonZeroU32::MIN);
+        Ok(Self {
+            http: Http::new().map_err(|error| UpstreamError::NotReached(error.to_string()))?,
+            base: base.trim_end_matches('/').to_owned(),
+            access_code: code,
+            secret: secret.map(str::to_owned),
+            clock,
+            pace: RateLimiter::direct(one),
+        })
+    }
+
+    /// All packages that can be bought. One that cannot be understood is left out and logged: the others are sold.
+    pub async fn packages(&self) -> Result<Vec<Listed>, UpstreamError> {
+        let asked = serde_json::json!({ "locationCode": "", "type": "BASE" });
+        let list: PackageList = self.ask("package/list", &asked, LIST_PATIENCE, MAX_LIST).await?;
+        let total = list.package_list.len();
+        let packages: Vec<Listed> = list
+            .package_list
+            .into_iter()
+            .filter_map(|row| match listed(row.get()) {
+                Ok(package) => Some(package),
+                Err(reason) => {
+                    tracing::warn!(reason, "a package of the eSIM upstream cannot be understood");
+                    None
+                }
+            })
+            .collect();
+        if packages.is_empty() && total > 0 {
+            return Err(UpstreamError::Unknown("none of its packages can be understood".to_owned()));
+        }
+        Ok(packages)
+    }
+
+    /// Orders one eSIM; the upstream's number of the order. The same transaction id again is the same order.
+    pub async fn order(&self, order: &Order<'_>) -> Result<String, UpstreamError> {
+        let asked = serde_json::json!({
+            "transactionId": order.transaction_id,
+            "amount": order.price_e4,
+            "packageInfoList": [{ "packageCode": order.package_code, "count": 1, "price": order.price_e4 }],
+        });
+        let ordered: Ordered = self.ask("esim/order", &asked, PATIENCE, MAX_ANSWER).await?;
+        if ordered.order_no.is_empty() || ordered.order_no.len() > MAX_TEXT {
+            return Err(UpstreamError::Unknown("an order without a number".to_owned()));
+        }
+        Ok(ordered.order_no)
+    }
+
+    /// The eSIM of an order; [`UpstreamError::NotYet`] until it is allocated.
+    pub async fn profile(&self, order_no: &str) -> Result<Profile, UpstreamError> {
+        let asked = serde_json::json!({
+            "orderNo": order_no, "iccid": "", "pager": { "pageNum": 1, "pageSize": PAGE_ROWS },
+        });
+        let list: EsimList = self.ask("esim/query", &asked, PATIENCE, MAX_ANSWER).await?;
+        let row = match <[EsimRow; 1]>::try_from(list.esim_list) {
+            Ok([row]) => row,
+            Err(rows) if rows.is_empty() => return Err(UpstreamError::NotYet),
+            Err(rows) => {
+                return Err(UpstreamError::Unknown(format!("{} eSIMs for one order", rows.len())));
+            }
+        };
+        // An answer that is about something else would give somebody another's eSIM.
+        if row.order_no.as_deref().is_some_and(|number| number != order_no) {
+            return Err(UpstreamError::Unknown("an answer about another order".to_owned()));
+        }
+        let (Some(iccid), Some(ac)) = (row.iccid, row.ac) else { return Err(UpstreamError::NotYet) };
+        if iccid.is_empty() || ac.is_empty() {
+            return Err(UpstreamError::NotYet);
+        }
+        let short = |text: &str| text.len() <= MAX_TEXT && !text.contains(char::is_control);
+        if !short(&iccid) || !short(&ac) || !short(&row.esim_tran_no) {
+            return Err(UpstreamError::Unknown("an eSIM whose numbers are no numbers".to_owned()));
+        }
+        Ok(Profile {
+            tran_no: row.esim_tran_no,
+            iccid,
+            activation_code: ac,
+            state: row.esim_status.unwrap_or_default(),
+            total_bytes: row.total_volume.map(|whole| whole.0),
+            used_bytes: row.order_usage.map(|whole| whole.0),
+            expires_at: row.expired_time.as_deref().and_then(time),
+        })
+    }
+
+    /// How much of each is used, at most [`USAGE_AT_ONCE`] at once.
+    pub async fn usage(&self, tran_nos: &[String]) -> Result<Vec<Usage>, UpstreamError> {
+        debug_assert!(tran_nos.len() <= USAGE_AT_ONCE, "the upstream takes {USAGE_AT_ONCE}");
+        let asked = serde_json::json!({ "esimTranNoList": tran_nos });
+        let list: UsageList = self.ask("esim/usage/query", &asked, PATIENCE, MAX_ANSWER).await?;
+        let (UsageList::Named { list } | UsageList::Bare(list)) = list;
+        let rows = list.into_iter().filter_map(|row| serde_json::from_str(&row.to_string()).ok());
+        Ok(rows
+            .map(|row: UsageRow| Usage {
+                tran_no: row.esim_tran_no,
+                used_bytes: row.data_usage.0,
+                total_bytes: row.total_data.0,
+            })
+            .collect())
+    }
+
+    /// What we have there, in 1/10,000 dollars.
+    pub async fn balance(&self) -> Result<i64, UpstreamError> {
+        let asked = serde_json::json!({});
+        let row: BalanceRow = self.ask("balance/query", &asked, PATIENCE, MAX_ANSWER).await?;
+        Ok(row.balance.0)
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        asked: &serde_json::Value,
+        patience: Duration,
+        max_bytes: usize,
+    ) -> Result<T, UpstreamError> {
+        let uri: Uri = format!("{}/api/v1/open/{what}", self.base)
+            .parse()
+            .map_err(|_| UpstreamError::NotReached("esim.url is no address".to_owned()))?;
+        let body = asked.to_string();
+        let headers = self.headers(&body)?;
+        self.pace.until_ready().await;
+        let answered = self.http.post_json(&uri, &headers, Bytes::from(body), patience, max_bytes).await;
+        let answered = answered.map_err(|error| match error {
+            HttpError::NotConnected(_) | HttpError::NoRequest(_) => {
+                UpstreamError::NotReached(error.to_string())
+            }
+            HttpError::Broken(_) | HttpError::TooSlow(_) | HttpError::TooLarge(_) => {
+                UpstreamError::Unknown(error.to_string())
+            }
+        })?;
+        if answered.status != StatusCode::OK {
+            return Err(UpstreamError::Unknown(format!("HTTP {}", answered.status.as_u16())));
+        }
+        understood(&answered.body)
+    }
+
+    /// The access code, and where there is a secret: RT-Timestamp (ms), RT-RequestID, and RT-Signature, the hexadecimal
+    /// HMAC-SHA256 of timestamp + request id + access code + body.
+    fn headers(&self, body: &str) -> Result<Vec<(HeaderName, HeaderValue)>, UpstreamError> {
+        let mut headers = vec![(HeaderName::from_static("rt-accesscode"), self.access_code.clone())];
+        if let Some(secret) = &self.secret {
+            let timestamp = self.clock.now().as_millisecond().to_string();
+            let request_id = hex(&random_bytes::<16>());
+            let access_code = self.access_code.to_str().unwrap_or_default();
+            let signature = signature(secret, &timestamp, &request_id, access_code, body);
+            for (name, value) in
+                [("rt-timestamp", timestamp), ("rt-requestid", request_id), ("rt-signature", signature)]
+            {
+                let value = HeaderValue::from_str(&value)
+                    .map_err(|_| UpstreamError::NotReached("a header of ours is no header".to_owned()))?;
+                headers.push((HeaderName::from_static(name), value));
+            }
+        }
+        Ok(headers)
+    }
+}
+
+/// What a request is signed with.
+pub fn signature(secret: &str, timestamp: &str, request_id: &str, access_code: &str, body: &str) -> String {
+    // HMAC takes keys of any length.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return String::new() };
+    for part in [timestamp, request_id, access_code, body] {
+        mac.update(part.as_bytes());
+    }
+    hex(&mac.finalize().into_bytes())
+}
+
+/// What an envelope holds, or why nothing.
+fn understood<T: DeserializeOwned>(body: &[u8]) -> Result<T, UpstreamError> {
+    let unknown = |reason: String| UpstreamError::Unknown(reason);
+    let envelope: Envelope<Box<serde_json::value::RawValue>> =
+        serde_json::from_slice(body).map_err(|error| unknown(format!("an answer that is none: {error}")))?;
+    if envelope.success.0 {
+        let obj = envelope.obj.ok_or_else(|| unknown("a success without an object".to_owned()))?;
+        return serde_json::from_str(obj.get())
+            .map_err(|error| unknown(format!("an answer that is none: {error}")));
+    }
+    let code = envelope.error_code.unwrap_or_default().0;
+    let message: String =
+        envelope.error_msg.unwrap_or_default().chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect();
+    Err(match code.as_str() {
+        "200010" => UpstreamError::NotYet,
+        "200005" | "200006" | "200007" | "200008" | "200011" => UpstreamError::Refused { code, message },
+        other if is_refusal(other) => UpstreamError::Refused { code, message },
+        _ => unknown(format!("{code} {message}")),
+    })
+}
+
+/// Whether a code says no for good: about the request itself, or about a thing that does not exist.
+fn is_refusal(code: &str) -> bool {
+    code.len() == 6 && ["0001", "1010", "3102", "3104"].iter().any(|kind| code.starts_with(kind))
+}
+
+/// A package of the list, if it is one that can be sold.
+fn listed(row: &str) -> Result<Listed, String> {
+    let row: PackageRow = serde_json::from_str(row).map_err(|error| error.to_string())?;
+    let PackageRow { package_code: code, name, price, volume, duration, .. } = row;
+    let is_code = |text: &str| {
+        (1..=50).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    if !is_code(&code) {
+        return Err(format!("{code:.60} is no code"));
+    }
+    if price.0 <= 0 || volume.0 < 0 || duration.0 <= 0 {
+        return Err(format!("{code}: price, volume or duration is out of range"));
+    }
+    let is_currency =
+        row.currency_code.len() == 3 && row.currency_code.bytes().all(|b| b.is_ascii_uppercase());
+    if !is_currency {
+        return Err(format!("{code}: its currency is none"));
+    }
+    let plain =
+        |text: String| -> String { text.chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect() };
+    Ok(Listed {
+        slug: plain(row.slug.unwrap_or_default()),
+        name: plain(name),
+        description: plain(row.description.unwrap_or_default()),
+        price_e4: price.0,
+        currency: row.currency_code,
+        volume_bytes: volume.0,
+        duration: duration.0,
+        duration_unit: plain(row.duration_unit),
+        locations: row
+            .location
+            .split(',')
+            .map(|code| code.trim().to_owned())
+            .filter(|code| !code.is_empty() && code.len() <= 8)
+            .collect(),
+        coverage: row.location_network_list.unwrap_or_default(),
+        code,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_references_own_signature_comes_out() {
+        let made = signature(
+            "1111",
+            "1628670421",
+            "4ce9d9cdac9e4e17b3a2c66c358c1ce2",
+            "11111",
+            r#"{"imsi":"326543826"}"#,
+        );
+        assert_eq!(made, "7eb765e27df5373dea2dbc8c41a7d9557743e46c8054750f3d851b3fd01d0835");
+    }
+
+    #[test]
+    fn a_success_holds_its_object_and_a_refusal_its_code() {
+        let read = |text: &str| understood::<Ordered>(text.as_bytes()).map(|ordered| ordered.order_no);
+        for success in ["true", "\"true\""] {
+            let text = format!(
+                r#"{{"success":{success},"errorCode":"0","errorMsg":null,"obj":{{"orderNo":"B23121220718406","transactionId":"x"}}}}"#
+            );
+            assert_eq!(read(&text), Ok("B23121220718406".to_owned()));
+        }
+        let refused = |code: &str| {
+            read(&format!(r#"{{"success":false,"errorCode":"{code}","errorMsg":"no","obj":null}}"#))
+                .unwrap_err()
+        };
+        assert_eq!(refused("200010"), UpstreamError::NotYet);
+        for code in ["200005", "200007", "200011", "310241", "000103", "101003"] {
+            assert!(matches!(refused(code), UpstreamError::Refused { .. }), "{code}");
+        }
+        for code in ["000001", "900001", "200009", "123456", "", "null"] {
+            assert!(matches!(refused(code), UpstreamError::Unknown(_)), "{code}");
+        }
+        assert!(refused("101003").is_about_the_request() && refused("000105").is_about_the_request());
+        assert!(!refused("200007").is_about_the_request());
+    }
+
+    #[test]
+    fn what_is_no_envelope_is_unknown() {
+        for text in [
+            "",
+            "<html>",
+            "{}",
+            "[]",
+            "null",
+            r#"{"success":true}"#,
+            r#"{"success":true,"obj":{}}"#,
+            r#"{"success":true,"obj":{"orderNo":5}}"#,
+        ] {
+            assert!(
+                matches!(understood::<Ordered>(text.as_bytes()), Err(UpstreamError::Unknown(_))),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_package_is_read_exactly_or_left_out() {
+        let row = serde_json::json!({
+            "packageCode": "CKH139", "slug": "SI_5_30", "name": "Slovenia 5GB 30Days", "price": 112_500,
+            "currencyCode": "USD", "volume": 5_368_709_120_i64, "unusedValidTime": 180, "duration": 30,
+            "durationUnit": "DAY", "location": "SI, AT", "description": "Slovenia 5GB 30Days",
+            "locationNetworkList": [{ "locationName": "Slovenia", "locationLogo": "x.png",
+                "operatorList": [{ "operatorName": "Telekom", "networkType": "5G" }] }],
+        });
+        let package = listed(&row.to_string()).unwrap();
+        assert_eq!((package.price_e4, package.volume_bytes), (112_500, 5_368_709_120));
+        assert_eq!(package.locations, ["SI", "AT"]);
+        assert_eq!(package.coverage[0].networks[0].kind, "5G");
+        for (field, bad) in [
+            ("price", serde_json::json!(0)),
+            ("price", serde_json::json!(1.5)),
+            ("packageCode", serde_json::json!("a b")),
+            ("currencyCode", serde_json::json!("dollars")),
+            ("duration", serde_json::json!(-1)),
+        ] {
+            let mut row = row.clone();
+            row[field] = bad;
+            assert!(listed(&row.to_string()).is_err(), "{field}");
+        }
+    }
+}
