@@ -1,5 +1,7 @@
 //! Messages while the server is killed, again and again: what the upstream was given was given once and is charged once.
 
+#![expect(clippy::print_stdout, reason = "how many of what it was is what a run shows")]
+
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -24,7 +24,7 @@ pub(crate) const CLIENT_PRICE: &str = "0.7428";
 /// What a reseller pays for it: 10 % more.
 pub(crate) const RESELLER_PRICE: &str = "0.6285";
 /// How long anything may take that the worker does.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A simulator in this process.
 pub(crate) struct Upstream {
