@@ -115,11 +115,7 @@ impl Node {
 
     /// As [`Node::start`], with the clock given.
     pub async fn start_with(config: Arc<Config>, clock: Arc<dyn Clock>) -> Result<Self, NodeError> {
-        if config.credit.reserve == Reserve::Slice && config.asterisk.is_empty() {
-            tracing::info!(
-                "no [[asterisk]] is configured: calls cannot be metered, and the whole grant of each is held"
-            );
-        }
+        tell_what_is_held(&config);
         let desk = Arc::new(Desk::open_with(Arc::clone(&config), clock).await?);
         let fastagi = listen("fastagi.listen", config.fastagi.listen).await?;
         let listener = listen("internal.listen", config.internal.listen).await?;
@@ -267,6 +263,15 @@ async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, N
 fn address(listener: &TcpListener) -> SocketAddr {
     // A bound socket has an address.
     listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)))
+}
+
+/// Says where calls are held whole although they were to be held by slices.
+fn tell_what_is_held(config: &Config) {
+    if config.credit.reserve == Reserve::Slice && config.asterisk.is_empty() {
+        tracing::info!(
+            "no [[asterisk]] is configured: calls cannot be metered, and the whole grant of each is held"
+        );
+    }
 }
 
 /// What goes on without anybody asking: the feed behind `position` is followed, ends that wait are written, top-ups made,

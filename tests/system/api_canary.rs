@@ -3,7 +3,7 @@
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::app::deployment::{CLIENT, Deployment, INTERNAL_TOKEN, JANUS_SECRET};
+use crate::app::deployment::{CLIENT, Deployment, INTERNAL_TOKEN, JANUS_SECRET, WEBHOOK_TOKEN};
 use crate::app::documents;
 use crate::app::http::{Answered, Script};
 
@@ -103,6 +103,7 @@ async fn no_secret_is_in_a_log_a_refusal_or_a_metric() {
         VOUCHER,
         INTERNAL_TOKEN,
         JANUS_SECRET,
+        WEBHOOK_TOKEN,
         "OldPassword",
         "StrongPass123",
         "StrongSipPass123",

@@ -1,6 +1,8 @@
 //! The server is killed again and again while eSIMs are bought; the upstream's own record is the judge.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full};
@@ -18,7 +20,7 @@ use crate::app::http::Script;
 use crate::app::program::Program;
 
 /// Kills.
-const ROUNDS: u64 = 6;
+const ROUNDS: usize = 6;
 /// Purchases of a round, two at a time.
 const PER_ROUND: usize = 6;
 /// How long the last server has to complete everything.
@@ -61,6 +63,8 @@ on_both!(each_esim_is_bought_once_and_paid_once_or_neither_however_often_the_ser
     let key = program.ok(&["key", "create", "alice"])["key"].as_str().map(str::to_owned);
     let (mut acknowledged, mut begun) = (BTreeSet::new(), 0);
     for round in 0..ROUNDS {
+        // Every other round: what a killed server did not meet is left for the last one, which waits longer after each.
+        let met = round % 2;
         for (on, fault) in [
             ("esim/order", "lost_answer"),
             ("esim/order", "server_error_after"),
@@ -68,20 +72,27 @@ on_both!(each_esim_is_bought_once_and_paid_once_or_neither_however_often_the_ser
             ("esim/order", "no_stock"),
             ("esim/order", "busy"),
         ] {
-            tell(simulator.at, "fault", &json!({ "on": on, "fault": fault })).await;
+            tell(simulator.at, "fault", &json!({ "on": on, "fault": fault, "times": met })).await;
         }
         let serving = program.serve();
         let script = Script { at: serving.http, key: key.clone() };
+        let answered = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&answered);
         let buying = tokio::spawn(async move {
             let mut got = Vec::new();
             for _ in 0..PER_ROUND / 2 {
                 got.extend(futures::future::join_all([buy(&script), buy(&script)]).await);
+                counted.store(got.len(), Ordering::SeqCst);
                 tokio::time::sleep(Duration::from_millis(60)).await;
             }
             got
         });
-        // Before the first is through, among them, and while the upstream allocates.
-        tokio::time::sleep(Duration::from_millis(15 + 170 * round)).await;
+        // Before the first is through, among them, and while the upstream allocates; however slow the machine is.
+        while answered.load(Ordering::SeqCst) < 2 * (round % 3) {
+            assert!(!buying.is_finished() || answered.load(Ordering::SeqCst) > 0, "nobody is refused");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(15 + 60 * u64::try_from(round).unwrap())).await;
         serving.kill();
         let got = buying.await.unwrap();
         begun += got.len();

@@ -1,0 +1,80 @@
+//! What the upstream's answers are read as.
+
+use super::*;
+
+#[test]
+fn the_references_own_signature_comes_out() {
+    let made = signature(
+        "1111",
+        "1628670421",
+        "4ce9d9cdac9e4e17b3a2c66c358c1ce2",
+        "11111",
+        r#"{"imsi":"326543826"}"#,
+    );
+    assert_eq!(made, "7eb765e27df5373dea2dbc8c41a7d9557743e46c8054750f3d851b3fd01d0835");
+}
+
+#[test]
+fn a_success_holds_its_object_and_a_refusal_its_code() {
+    let read = |text: &str| understood::<Ordered>(text.as_bytes()).map(|ordered| ordered.order_no);
+    for success in ["true", "\"true\""] {
+        let text = format!(
+            r#"{{"success":{success},"errorCode":"0","errorMsg":null,"obj":{{"orderNo":"B23121220718406","transactionId":"x"}}}}"#
+        );
+        assert_eq!(read(&text), Ok("B23121220718406".to_owned()));
+    }
+    let refused = |code: &str| {
+        read(&format!(r#"{{"success":false,"errorCode":"{code}","errorMsg":"no","obj":null}}"#)).unwrap_err()
+    };
+    assert_eq!(refused("200010"), UpstreamError::NotYet);
+    for code in ["200005", "200007", "200011", "310241", "000103", "101003"] {
+        assert!(matches!(refused(code), UpstreamError::Refused { .. }), "{code}");
+    }
+    for code in ["000001", "900001", "200009", "123456", "", "null"] {
+        assert!(matches!(refused(code), UpstreamError::Unknown(_)), "{code}");
+    }
+    assert!(refused("101003").is_about_the_request() && refused("000105").is_about_the_request());
+    assert!(!refused("200007").is_about_the_request());
+}
+
+#[test]
+fn what_is_no_envelope_is_unknown() {
+    for text in [
+        "",
+        "<html>",
+        "{}",
+        "[]",
+        "null",
+        r#"{"success":true}"#,
+        r#"{"success":true,"obj":{}}"#,
+        r#"{"success":true,"obj":{"orderNo":5}}"#,
+    ] {
+        assert!(matches!(understood::<Ordered>(text.as_bytes()), Err(UpstreamError::Unknown(_))), "{text}");
+    }
+}
+
+#[test]
+fn a_package_is_read_exactly_or_left_out() {
+    let row = serde_json::json!({
+        "packageCode": "CKH139", "slug": "SI_5_30", "name": "Slovenia 5GB 30Days", "price": 112_500,
+        "currencyCode": "USD", "volume": 5_368_709_120_i64, "unusedValidTime": 180, "duration": 30,
+        "durationUnit": "DAY", "location": "SI, AT", "description": "Slovenia 5GB 30Days",
+        "locationNetworkList": [{ "locationName": "Slovenia", "locationLogo": "x.png",
+            "operatorList": [{ "operatorName": "Telekom", "networkType": "5G" }] }],
+    });
+    let package = listed(&row.to_string()).unwrap();
+    assert_eq!((package.price_e4, package.volume_bytes), (112_500, 5_368_709_120));
+    assert_eq!(package.locations, ["SI", "AT"]);
+    assert_eq!(package.coverage[0].networks[0].kind, "5G");
+    for (field, bad) in [
+        ("price", serde_json::json!(0)),
+        ("price", serde_json::json!(1.5)),
+        ("packageCode", serde_json::json!("a b")),
+        ("currencyCode", serde_json::json!("dollars")),
+        ("duration", serde_json::json!(-1)),
+    ] {
+        let mut row = row.clone();
+        row[field] = bad;
+        assert!(listed(&row.to_string()).is_err(), "{field}");
+    }
+}
