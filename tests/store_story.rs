@@ -7,6 +7,8 @@
 
 #[path = "store_story/audit.rs"]
 mod audit;
+#[path = "store_story/audit_messages.rs"]
+mod audit_messages;
 #[path = "store_story/calls.rs"]
 mod calls;
 #[path = "store_story/database.rs"]

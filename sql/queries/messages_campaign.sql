@@ -1,1 +1,1 @@
-SELECT campaign_id, state FROM sms_messages WHERE id = $1
+SELECT campaign_id, state, segments FROM sms_messages WHERE id = $1

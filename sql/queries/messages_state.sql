@@ -1,1 +1,1 @@
-SELECT state FROM sms_messages WHERE id = $1
+SELECT state, COALESCE(claim, 0) AS claim FROM sms_messages WHERE id = $1

@@ -123,11 +123,12 @@ pub async fn audit(config: Arc<Config>) -> Outcome {
     json["spooled"] = json!(spooled);
     json["refused"] = json!(refused);
     let mut text = format!(
-        "{}: {} wallets, {} entries, {} calls, {} differences",
+        "{}: {} wallets, {} entries, {} calls, {} messages, {} differences",
         if report.ok { "the book is right" } else { "THE BOOK IS WRONG" },
         report.wallets,
         report.entries,
         report.calls,
+        report.messages,
         report.differences.len(),
     );
     for difference in &report.differences {

@@ -5,9 +5,12 @@
 //! - every call's charges and cost are what its own rates say for its own durations, its margin what remains of them,
 //!   and its entries in the ledger those charges and nothing else;
 //! - every call key names one CDR, and every CDR but a refused call's has one;
+//! - every message is charged once if it was sent and never if not, and what is set aside is what waits ([`messages`]);
 //! - every order of a data package is charged once or not at all, and held while it waits (`audit_esim`).
 //!
-//! It reads page by page: its memory grows with the accounts, not with the calls.
+//! It reads page by page: its memory grows with the accounts, not with the calls and messages.
+
+mod messages;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -52,6 +55,8 @@ pub struct AuditReport {
     pub entries: u64,
     /// Calls checked, refused ones included.
     pub calls: u64,
+    /// Messages checked.
+    pub messages: u64,
     /// What differs, the first thousand.
     pub differences: Vec<Difference>,
     /// How many more there are.
@@ -66,6 +71,7 @@ pub async fn audit(store: &Store) -> Result<AuditReport, StoreError> {
     audit.entries(store, head, &checkpoints).await?;
     audit.transactions(store, head).await?;
     audit.calls(store, head).await?;
+    audit.messages(store, head).await?;
     super::audit_esim::check(&mut audit, store).await?;
     audit.report.ok = audit.report.differences.is_empty();
     Ok(audit.report)

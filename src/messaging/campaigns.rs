@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use jiff::Timestamp;
+use tollgate_rating::credit::RefusalReason;
 use tollgate_rating::{E164, Money};
 
 use super::Messaging;
@@ -113,16 +114,12 @@ impl Question for Published<'_> {
     }
 }
 
-/// Whether fewer of a campaign's messages wait than before.
-struct FewerWait {
-    campaign_id: i64,
-    before: i64,
-}
+/// Whether a message of a campaign was called back. Nobody else calls it back meanwhile.
+struct IsCalledBack(i64);
 
-impl Question for FewerWait {
+impl Question for IsCalledBack {
     async fn is_written(&self, tx: &mut Tx) -> Result<bool, StoreError> {
-        let now = tx.campaign_now(self.campaign_id).await?;
-        Ok(now.is_some_and(|campaign| campaign.waiting < self.before))
+        Ok(tx.message_state(self.0).await? == Some(MessageState::Cancelled))
     }
 }
 
@@ -177,19 +174,34 @@ impl Messaging {
             scheduled_at,
         };
         let shares = cost_of_all(draft, recipients)?;
+        // Whoever cannot pay for it writes nothing; what is decisive comes when all is written.
+        let is_short = |share: &Share| {
+            share.amount > Money::ZERO && share.account.wallet.snapshot().available < share.amount
+        };
+        if let Some(payer_index) = shares.iter().position(is_short) {
+            return Err(SendError::Short { payer_index, reason: RefusalReason::NoCredit });
+        }
         let ids = self.ids(recipients.all.len()).await?;
-        self.stage(draft, &campaign, recipients, ids).await?;
         let queued = i64::try_from(recipients.queued()).unwrap_or(i64::MAX);
         let all = i64::try_from(recipients.all.len()).unwrap_or(i64::MAX);
         let published = Published { id, recipients: all, waiting: queued, remembered };
-        spending::set_aside(&self.desk, Spending::Sms, &campaign.reference, &shares, &published)
-            .await
-            .map_err(|error| match error {
-                SpendError::Refused(never) => match never {},
-                SpendError::Short { payer_index, reason, .. } => SendError::Short { payer_index, reason },
-                SpendError::Chain(error) => SendError::Chain(error),
-                SpendError::Desk(error) => SendError::Desk(error),
-            })?;
+        let begun = async {
+            self.stage(draft, &campaign, recipients, ids).await?;
+            spending::set_aside(&self.desk, Spending::Sms, &campaign.reference, &shares, &published)
+                .await
+                .map_err(|error| match error {
+                    SpendError::Refused(never) => match never {},
+                    SpendError::Short { payer_index, reason, .. } => SendError::Short { payer_index, reason },
+                    SpendError::Chain(error) => SendError::Chain(error),
+                    SpendError::Desk(error) => SendError::Desk(error),
+                })
+        };
+        if let Err(error) = begun.await {
+            if let Err(left) = self.desk.store.discard_campaign(id).await {
+                tracing::warn!(error = %left, "a campaign that was not taken is swept at the next start");
+            }
+            return Err(error);
+        }
         self.wake(&campaign.provider);
         Ok(())
     }
@@ -261,27 +273,28 @@ impl Messaging {
     /// Gives back what is set aside for the messages of a cancelled campaign that still wait. They are cancelled some at a
     /// time; what a crash leaves is done at the next start.
     pub(super) async fn cancel_rest(&self, campaign: &CampaignRecord) -> Result<i64, StoreError> {
+        // One at a time, so that it can be told whose calling back a message was.
+        let _alone = self.cancelling.lock().await;
         let mut all = 0;
         loop {
             let now = self.desk.clock.now();
             let mut tx = spending::begin(&self.desk).await?;
-            let before = tx.campaign_now(campaign.id).await?.map_or(0, |campaign| campaign.waiting);
             let some = tx.cancel_some(campaign.id, CANCELLED_AT_ONCE, now).await?;
-            if some.is_empty() {
+            let Some((last, _)) = some.last() else {
                 tx.rollback().await?;
                 return Ok(all);
-            }
+            };
+            let called_back = IsCalledBack(*last);
             let count = i64::try_from(some.len()).unwrap_or(i64::MAX);
             let sums = sums(&some)?;
             let amounts: Vec<Money> = sums.iter().map(|(_, amount)| *amount).collect();
             spending::take(&mut tx, &campaign.reference, &amounts).await?;
             let progress = CampaignProgress { cancelled: count, ..CampaignProgress::default() };
             tx.count_campaign(campaign.id, progress, now).await?;
-            if let Err(error) = tx.commit().await {
-                let fewer = FewerWait { campaign_id: campaign.id, before };
-                if !spending::until_known(&self.desk, &fewer).await {
-                    return Err(error);
-                }
+            if let Err(error) = tx.commit().await
+                && !spending::until_known(&self.desk, &called_back).await
+            {
+                return Err(error);
             }
             let shares = self.shares(&sums).await?;
             spending::follow(&self.desk, &shares, &amounts, &vec![Money::ZERO; amounts.len()]).await;
@@ -306,9 +319,9 @@ fn cost_of_all(draft: &Draft, recipients: &Recipients) -> Result<Vec<Share>, Sen
 }
 
 /// What each payer would have paid in all. A campaign's messages have the same payers.
-fn sums(some: &[Payers]) -> Result<Payers, StoreError> {
-    let mut sums: Payers = some.first().cloned().unwrap_or_default();
-    for payers in some.iter().skip(1) {
+fn sums(some: &[(i64, Payers)]) -> Result<Payers, StoreError> {
+    let mut sums: Payers = some.first().map(|(_, payers)| payers.clone()).unwrap_or_default();
+    for (_, payers) in some.iter().skip(1) {
         for ((id, sum), (payer, amount)) in sums.iter_mut().zip(payers) {
             let added = sum.checked_add(*amount).filter(|_| id == payer);
             *sum = added.ok_or_else(|| StoreError::Inconsistent {

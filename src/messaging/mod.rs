@@ -20,11 +20,12 @@ pub mod single;
 mod smpp;
 pub mod wall_time;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -68,6 +69,11 @@ pub struct Messaging {
     /// Ids that were fetched and not given yet.
     ids: Mutex<std::ops::Range<i64>>,
     zone: TimeZone,
+    /// Calls campaigns back one after another.
+    cancelling: tokio::sync::Mutex<()>,
+    /// Who waits to hear what becomes of a message, by its id.
+    waiting: Mutex<HashMap<i64, oneshot::Sender<Ended>>>,
+    stop: CancellationToken,
 }
 
 impl std::fmt::Debug for Messaging {
@@ -124,6 +130,9 @@ impl Messaging {
             under_way: TaskTracker::new(),
             ids: Mutex::new(0..0),
             zone,
+            cancelling: tokio::sync::Mutex::default(),
+            waiting: Mutex::default(),
+            stop: stop.clone(),
         });
         // Before anything is taken: what is being sent now, an earlier process was sending.
         let left = messaging.left_over().await?;
@@ -213,6 +222,11 @@ impl Messaging {
     /// The zone whose local time people write.
     pub fn zone(&self) -> &TimeZone {
         &self.zone
+    }
+
+    /// Who waits for what becomes of a message.
+    fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<i64, oneshot::Sender<Ended>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An id for a message or a campaign.

@@ -65,12 +65,16 @@ struct Ending {
     parts: Vec<String>,
 }
 
-/// Whether a message that was being sent is not any more.
-struct HasEnded(i64);
+/// Whether a message that was taken under a name is not being sent any more under it. Whoever takes it next has another
+/// name.
+struct HasEnded {
+    id: i64,
+    claim: i64,
+}
 
 impl Question for HasEnded {
     async fn is_written(&self, tx: &mut Tx) -> Result<bool, StoreError> {
-        Ok(tx.message_state(self.0).await?.is_some_and(|state| state != MessageState::Sending))
+        Ok(!tx.is_claimed(self.id, self.claim).await?)
     }
 }
 
@@ -83,8 +87,10 @@ pub(super) async fn write_all(
     loop {
         let mut batch = Vec::new();
         let received = tokio::select! {
+            // What is there is written first: everybody who had something has handed it on when this is told to stop.
+            biased;
             received = queue.recv_many(&mut batch, AT_ONCE) => received,
-            () = stop.cancelled(), if queue.is_empty() => return,
+            () = stop.cancelled() => return,
         };
         if received == 0 {
             return;
@@ -158,8 +164,10 @@ impl Messaging {
             };
             if let Err(error) = tx.commit().await {
                 tracing::warn!(%error, "it is asked whether outcomes of messages were written");
-                let first = batch.first().map_or(0, |outcome| outcome.message.id);
-                if !spending::until_known(&self.desk, &HasEnded(first)).await {
+                // All of them were, or none.
+                let Some(Outcome { message, .. }) = batch.first() else { return Ok(endings) };
+                let ended = HasEnded { id: message.id, claim: message.claim };
+                if !spending::until_known(&self.desk, &ended).await {
                     continue;
                 }
             }
@@ -192,7 +200,7 @@ impl Messaging {
         for (((outcome, ending), shares), tx_id) in batch.iter().zip(&mut endings).zip(shares).zip(tx_ids) {
             let message = &outcome.message;
             ending.end.tx_id = tx_id;
-            if !tx.end_message(message.id, ending.state, &ending.end, now).await? {
+            if !tx.end_message((message.id, message.claim), ending.state, &ending.end, now).await? {
                 let reason = format!("message {} was ended by somebody else", message.id);
                 return Err(StoreError::Inconsistent { table: "sms_messages", reason });
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
@@ -11,12 +12,15 @@ use super::connector::{Delivery, NotKept, Receipt, Receipts};
 use super::{Lane, Messaging};
 use crate::app::desk::Desk;
 use crate::store::messages::MessageState;
+use crate::store::receipts::PartToAsk;
 use crate::store::{Reserved, StoreError, Tx};
 
 /// How often it is looked whether a provider is to be asked.
 const LOOK: Duration = Duration::from_secs(1);
-/// Questions to a provider at each look.
-const AT_ONCE: i64 = 20;
+/// The fewest and the most questions to a provider at each look: as many as it is given messages meanwhile.
+const QUESTIONS: std::ops::RangeInclusive<u32> = 20..=500;
+/// Questions that a provider is asked at once: one that is slow to answer holds up few.
+const AT_ONCE: usize = 8;
 /// The waits between questions about a message; after the last it is asked no more.
 const WAITS_SECONDS: [i64; 12] =
     [20, 60, 120, 300, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 57_600, 115_200];
@@ -80,7 +84,7 @@ pub(super) async fn conclude(tx: &mut Tx, message_id: i64, now: Timestamp) -> Re
     let (state, failure) = match failed {
         Some((Some(end), failure)) => (*end, failure.as_deref()),
         // Of a message whose sending was cut short not all parts have names.
-        _ if message.state == MessageState::Unknown && parts.len() > 1 => return Ok(()),
+        _ if message.state == MessageState::Unknown && message.segments > 1 => return Ok(()),
         _ if parts.iter().all(|(end, _)| end.is_some()) => (MessageState::Delivered, None),
         _ => return Ok(()),
     };
@@ -98,7 +102,9 @@ pub(super) async fn conclude(tx: &mut Tx, message_id: i64, now: Timestamp) -> Re
 /// Asks a provider that tells nothing by itself where its messages are, until `stop`.
 pub(super) async fn ask(messaging: Arc<Messaging>, lane: Arc<Lane>, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        if let Err(error) = messaging.ask_once(&lane).await {
+        // A question that is dropped in its middle is asked again.
+        let asked = stop.run_until_cancelled(messaging.ask_once(&lane)).await;
+        if let Some(Err(error)) = asked {
             tracing::warn!(provider = %lane.provider.name, %error, "a provider could not be asked about messages");
         }
         tokio::select! {
@@ -124,26 +130,30 @@ pub(super) async fn sweep(messaging: Arc<Messaging>, stop: CancellationToken) {
 
 impl Messaging {
     async fn ask_once(&self, lane: &Lane) -> Result<(), StoreError> {
+        let most = lane.provider.rate_per_second.clamp(*QUESTIONS.start(), *QUESTIONS.end());
+        let now = self.desk.clock.now();
+        let parts = self.desk.store.parts_to_ask(&lane.provider.name, now, i64::from(most)).await?;
+        let asking = parts.into_iter().map(|part| self.ask_about(lane, part));
+        futures::stream::iter(asking).buffer_unordered(AT_ONCE).try_for_each(async |()| Ok(())).await
+    }
+
+    async fn ask_about(&self, lane: &Lane, part: PartToAsk) -> Result<(), StoreError> {
         let desk = &self.desk;
-        let parts = desk.store.parts_to_ask(&lane.provider.name, desk.clock.now(), AT_ONCE).await?;
-        for part in parts {
-            let receipt = lane.provider.connector.ask(&part.upstream_id).await;
-            let asked = usize::try_from(part.asked).unwrap_or(usize::MAX);
-            let next = WAITS_SECONDS
-                .get(asked)
-                .and_then(|wait| desk.clock.now().checked_add(SignedDuration::from_secs(*wait)).ok());
-            if let Some(receipt) = receipt
-                && let Err(error) = self.inbox.take(&lane.provider.name, receipt).await
-            {
-                // It is asked again at the next look.
-                tracing::debug!(%error, "an answer about a message was not kept");
-                continue;
-            }
-            let mut tx = desk.store.begin().await?;
-            tx.reserve_ids(Reserved::default()).await?;
-            tx.message_asked(part.message_id, next).await?;
-            tx.commit().await?;
+        let receipt = lane.provider.connector.ask(&part.upstream_id).await;
+        let asked = usize::try_from(part.asked).unwrap_or(usize::MAX);
+        let next = WAITS_SECONDS
+            .get(asked)
+            .and_then(|wait| desk.clock.now().checked_add(SignedDuration::from_secs(*wait)).ok());
+        if let Some(receipt) = receipt
+            && let Err(error) = self.inbox.take(&lane.provider.name, receipt).await
+        {
+            // It is asked again at the next look.
+            tracing::debug!(%error, "an answer about a message was not kept");
+            return Ok(());
         }
-        Ok(())
+        let mut tx = desk.store.begin().await?;
+        tx.reserve_ids(Reserved::default()).await?;
+        tx.message_asked(part.message_id, next).await?;
+        tx.commit().await
     }
 }

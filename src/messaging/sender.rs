@@ -21,10 +21,13 @@ use crate::store::{Reserved, StoreError, Tx};
 
 /// How long nothing is looked for when nobody says that there is something.
 const IDLE: Duration = Duration::from_millis(500);
+/// How long it is waited where no message can be given at the moment.
+const NO_ROOM: Duration = Duration::from_millis(20);
 /// Messages of one provider that are at it at once.
 const IN_FLIGHT: usize = 64;
-/// How far ahead messages are taken: whoever sends one by itself waits so long behind a campaign.
-const AHEAD: Duration = Duration::from_millis(250);
+/// How far ahead messages are taken: of those that wait for their place a process that is killed cannot say that they were
+/// not sent.
+const AHEAD: Duration = Duration::from_millis(100);
 /// When a provider is asked about a message that an earlier process was sending: it may take a moment until it knows.
 const QUESTIONS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(15)];
 
@@ -32,7 +35,15 @@ const QUESTIONS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5)
 pub(super) async fn send_due(messaging: Arc<Messaging>, lane: Arc<Lane>, stop: CancellationToken) {
     let window = Arc::new(Semaphore::new(IN_FLIGHT));
     loop {
-        match messaging.take_due(&lane, window.available_permits()).await {
+        let room = window.available_permits().min(lane.pace.room(AHEAD));
+        if room == 0 {
+            // There will be some in a moment, or after the provider's pause.
+            tokio::select! {
+                () = tokio::time::sleep(NO_ROOM) => continue,
+                () = stop.cancelled() => return,
+            }
+        }
+        match messaging.take_due(&lane, room).await {
             Ok(taken) if taken.is_empty() => {
                 tokio::select! {
                     () = lane.wake.notified() => {}
@@ -42,12 +53,13 @@ pub(super) async fn send_due(messaging: Arc<Messaging>, lane: Arc<Lane>, stop: C
             }
             Ok(taken) => {
                 for message in taken {
+                    let reply = messaging.waiting().remove(&message.id);
                     // There are as many as were asked for.
                     let Ok(place) = Arc::clone(&window).acquire_owned().await else { return };
                     let (tracker, lane) = (messaging.under_way.clone(), Arc::clone(&lane));
                     let messaging = Arc::clone(&messaging);
                     let sending = async move {
-                        messaging.give(&lane, message, None).await;
+                        messaging.give(&lane, message, reply).await;
                         drop(place);
                     };
                     tracker.spawn(sending);
@@ -68,13 +80,12 @@ pub(super) async fn send_due(messaging: Arc<Messaging>, lane: Arc<Lane>, stop: C
 }
 
 impl Messaging {
-    /// Takes messages that are due, as many as can go soon.
-    async fn take_due(&self, lane: &Lane, window: usize) -> Result<Vec<ClaimedMessage>, StoreError> {
+    /// Takes messages that are due, at most so many.
+    async fn take_due(&self, lane: &Lane, room: usize) -> Result<Vec<ClaimedMessage>, StoreError> {
         let store = &self.desk.store;
-        let room = window.min(lane.pace.room(AHEAD));
         let now = self.desk.clock.now();
         let trusted = self.desk.ownership.is_trusted(self.desk.clock.monotonic_ms());
-        if room == 0 || !trusted || !store.has_due_messages(&lane.provider.name, now).await? {
+        if !trusted || !store.has_due_messages(&lane.provider.name, now).await? {
             return Ok(Vec::new());
         }
         let claim = i64::try_from(random_below(i64::MAX.unsigned_abs())).unwrap_or(1);
@@ -98,6 +109,10 @@ impl Messaging {
                 Ok(taken) => return Ok(taken),
                 Err(error) => {
                     tracing::debug!(%error, "it is not known yet which messages were taken");
+                    if self.stop.is_cancelled() {
+                        // They were given to nobody, but the next process cannot know that.
+                        return Err(error);
+                    }
                     tokio::time::sleep(IDLE).await;
                 }
             }
@@ -117,7 +132,14 @@ impl Messaging {
             self.hand_on(lane, message, Submitted::Refused { reason }, reply).await;
             return;
         }
-        lane.pace.place().await;
+        tokio::select! {
+            () = lane.pace.place() => {}
+            () = self.stop.cancelled() => {
+                let reason = "the service was being stopped".to_owned();
+                self.hand_on(lane, message, Submitted::NotTaken { reason, pause: None }, reply).await;
+                return;
+            }
+        }
         let outgoing = Outgoing {
             reference: message.reference.clone(),
             to: message.phone.clone(),

@@ -1,6 +1,7 @@
 //! One message: sent now, or at a time, or called back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::oneshot;
@@ -10,13 +11,12 @@ use tollgate_rating::credit::{ChainError, RefusalReason};
 use super::campaigns::CancelError;
 use super::order::{Draft, OrderError, Priced, encoding_name, new_reference};
 use super::outcomes::Ended;
-use super::{Messaging, SEND_PATIENCE};
+use super::{Messaging, SEND_PATIENCE, STOP_PATIENCE};
 use crate::accounts::directory::Account;
 use crate::accounts::spending::{self, Question, Record, SpendError, Spending};
 use crate::app::desk::DeskError;
-use crate::secrets::random_below;
 use crate::store::idempotency::RememberedAnswer;
-use crate::store::messages::{ClaimedMessage, MessageState, NewMessage};
+use crate::store::messages::{MessageState, NewMessage};
 use crate::store::{StoreError, Tx};
 
 /// Why a message is not sent.
@@ -102,48 +102,42 @@ impl Question for CalledBack {
 }
 
 impl Messaging {
-    /// Sends a message: on return it is known what its provider says, or it is still being tried.
+    /// Sends a message: on return it is known what its provider says, or it is still being tried. It is taken as every
+    /// other that is due: so a process that ends was sending no more of them than its provider is given in a moment.
     pub async fn send(
-        self: &Arc<Self>,
+        &self,
         draft: &Draft,
         number: E164,
         id: i64,
         remembered: Option<&RememberedAnswer>,
     ) -> Result<Ended, SendError> {
         let priced = self.price(draft, number)?;
+        let message = self.message(draft, number, id, priced);
         let waiting = Ended { state: MessageState::Queued, failure: None };
-        let lane = self.lane(&draft.provider.name).filter(|lane| !lane.pace.is_paused());
-        let Some(lane) = lane else {
-            // What is not being sent is not written as if it were: it goes when the provider takes messages again.
-            self.write(draft, &self.message(draft, number, id, priced), remembered).await?;
+        if self.lane(&message.provider).is_none_or(|lane| lane.pace.is_paused()) {
+            // Nobody waits for a provider that takes nothing at the moment.
+            self.write(draft, &message, remembered).await?;
             return Ok(waiting);
+        }
+        let (reply, mut ended) = oneshot::channel();
+        self.waiting().insert(id, reply);
+        if let Err(error) = self.write(draft, &message, remembered).await {
+            self.waiting().remove(&id);
+            return Err(error);
+        }
+        self.wake(&message.provider);
+        let heard = tokio::time::timeout(SEND_PATIENCE, &mut ended);
+        let heard = tokio::select! {
+            heard = heard => heard,
+            () = self.stop.cancelled() => {
+                // What is not taken by now, the next process takes.
+                let is_taken = self.waiting().remove(&id).is_none();
+                let patience = if is_taken { STOP_PATIENCE } else { Duration::ZERO };
+                tokio::time::timeout(patience, ended).await
+            }
         };
-        let message = NewMessage {
-            state: MessageState::Sending,
-            claim: Some(i64::try_from(random_below(i64::MAX.unsigned_abs())).unwrap_or(1)),
-            ..self.message(draft, number, id, priced)
-        };
-        self.write(draft, &message, remembered).await?;
-        let claimed = ClaimedMessage {
-            id,
-            account_id: message.account_id,
-            campaign_id: None,
-            held_under: message.reference.clone(),
-            reference: message.reference,
-            provider: message.provider,
-            phone: message.phone,
-            sender_id: message.sender_id,
-            body: draft.text.clone(),
-            encoding: message.encoding.to_owned(),
-            segments: message.segments,
-            give_up_at: None,
-            attempts: 1,
-            payers: message.payers,
-        };
-        let (reply, ended) = oneshot::channel();
-        let (messaging, lane) = (Arc::clone(self), Arc::clone(lane));
-        self.under_way.spawn(async move { messaging.give(&lane, claimed, Some(reply)).await });
-        match tokio::time::timeout(SEND_PATIENCE, ended).await {
+        self.waiting().remove(&id);
+        match heard {
             Ok(Ok(ended)) => Ok(ended),
             _ => Ok(waiting),
         }

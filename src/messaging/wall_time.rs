@@ -33,6 +33,10 @@ pub fn read(text: &str, zone: &TimeZone, now: Timestamp) -> Result<Timestamp, Wh
         return Err(WhenError::Form);
     }
     let local = DateTime::strptime(FORM, text).map_err(|_| WhenError::Form)?;
+    // What reads times forgives spaces and missing zeros.
+    if local.strftime(FORM).to_string() != text {
+        return Err(WhenError::Form);
+    }
     let ambiguous = zone.to_ambiguous_timestamp(local);
     if matches!(ambiguous.offset(), AmbiguousOffset::Gap { .. }) {
         return Err(WhenError::Impossible);

@@ -18,6 +18,8 @@ const PAGE_COUNT: &str = include_str!("../../sql/queries/campaigns_page_count.sq
 const TO_CANCEL: &str = include_str!("../../sql/queries/campaigns_to_cancel.sql");
 const SOME_WAITING: &str = include_str!("../../sql/queries/campaigns_some_waiting.sql");
 const CANCEL_SOME: &str = include_str!("../../sql/queries/campaigns_cancel_some.sql");
+const DISCARD_MESSAGES: &str = include_str!("../../sql/queries/campaigns_discard_messages.sql");
+const DISCARD: &str = include_str!("../../sql/queries/campaigns_discard.sql");
 const SWEEP_MESSAGES: &str = include_str!("../../sql/queries/campaigns_sweep_messages.sql");
 const SWEEP: &str = include_str!("../../sql/queries/campaigns_sweep.sql");
 
@@ -225,21 +227,21 @@ impl Tx {
         Ok(row.map(Into::into))
     }
 
-    /// Calls back at most so many of a campaign's waiting messages, the first ones, and returns who had been going to pay
-    /// what for each.
+    /// Calls back at most so many of a campaign's waiting messages, the first ones, and returns their ids and who had been
+    /// going to pay what for each.
     pub async fn cancel_some(
         &mut self,
         campaign_id: i64,
         most: i64,
         at: Timestamp,
-    ) -> Result<Vec<Payers>, StoreError> {
+    ) -> Result<Vec<(i64, Payers)>, StoreError> {
         let rows: Vec<PayersRow> =
             on!(self, c => sqlx::query_as(SOME_WAITING).bind(campaign_id).bind(most).fetch_all(c).await)?;
         let some: Vec<(i64, Payers)> = rows.iter().map(PayersRow::read).collect();
         let Some((last, _)) = some.last() else { return Ok(Vec::new()) };
         on!(self, c => sqlx::query(CANCEL_SOME).bind(campaign_id).bind(*last).bind(to_micros(at))
             .execute(c).await.map(drop))?;
-        Ok(some.into_iter().map(|(_, payers)| payers).collect())
+        Ok(some)
     }
 }
 
@@ -272,6 +274,23 @@ impl Store {
         let mut reader = self.reader().await?;
         let rows: Vec<CampaignRow> = on!(&mut reader, c => sqlx::query_as(TO_CANCEL).fetch_all(c).await)?;
         Ok(rows.into_iter().map(Into::into).collect())
+    }
+
+    /// Forgets a campaign that never became anybody's, some of its messages at a time: others may write in between.
+    pub async fn discard_campaign(&self, id: i64) -> Result<(), StoreError> {
+        loop {
+            let mut tx = self.begin().await?;
+            tx.reserve_ids(super::Reserved::default()).await?;
+            let gone = on!(&mut tx, c => sqlx::query(DISCARD_MESSAGES).bind(id).execute(c).await
+                .map(|done| done.rows_affected()))?;
+            if gone == 0 {
+                on!(&mut tx, c => sqlx::query(DISCARD).bind(id).execute(c).await.map(drop))?;
+            }
+            tx.commit().await?;
+            if gone == 0 {
+                return Ok(());
+            }
+        }
     }
 
     /// Forgets campaigns that were begun before that moment and never became anybody's.

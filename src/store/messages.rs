@@ -86,7 +86,7 @@ impl MessageState {
         }
     }
 
-    pub(super) fn read(text: &str) -> Result<Self, StoreError> {
+    pub(crate) fn read(text: &str) -> Result<Self, StoreError> {
         Ok(match text {
             "SCHEDULED" => Self::Scheduled,
             "QUEUED" => Self::Queued,
@@ -206,6 +206,7 @@ row! {
         segments: i64,
         give_up_at: Option<i64>,
         attempts: i64,
+        claim: i64,
     }
 }
 
@@ -255,6 +256,8 @@ pub struct ClaimedMessage {
     pub give_up_at: Option<Timestamp>,
     /// How often it was tried, this time included.
     pub attempts: i64,
+    /// The name that it was taken under: only this taking may end it.
+    pub claim: i64,
     /// Who pays what.
     pub payers: Payers,
 }
@@ -276,6 +279,7 @@ impl From<ClaimedRow> for ClaimedMessage {
             segments: u16::try_from(fields.segments).unwrap_or(u16::MAX),
             give_up_at: fields.give_up_at.map(from_micros),
             attempts: fields.attempts,
+            claim: fields.claim,
             payers,
         }
     }
@@ -447,10 +451,11 @@ impl Tx {
             .execute(c).await.map(|done| done.rows_affected()))?)
     }
 
-    /// Writes how a try ended; `false` where the message is not being sent: nobody else ends it.
+    /// Writes how a try ended; `false` where the message is not being sent, or was taken under another name: nobody else
+    /// ends it.
     pub async fn end_message(
         &mut self,
-        id: i64,
+        (id, claim): (i64, i64),
         state: MessageState,
         end: &MessageEnd,
         at: Timestamp,
@@ -468,14 +473,25 @@ impl Tx {
             .bind(end.ask_at.map(to_micros))
             .bind(end.due_at.map(to_micros))
             .bind(end.give_up_at.map(to_micros))
+            .bind(claim)
             .execute(c).await.map(|done| done.rows_affected()))?;
         Ok(rows == 1)
     }
 
     /// Where a message is; none where there is none.
     pub async fn message_state(&mut self, id: i64) -> Result<Option<MessageState>, StoreError> {
-        let row: Option<(String,)> = on!(self, c => sqlx::query_as(STATE).bind(id).fetch_optional(c).await)?;
-        row.map(|(state,)| MessageState::read(&state)).transpose()
+        let row = self.state_and_claim(id).await?;
+        row.map(|(state, _)| MessageState::read(&state)).transpose()
+    }
+
+    /// Whether a message is being sent by whoever took it under this name.
+    pub async fn is_claimed(&mut self, id: i64, claim: i64) -> Result<bool, StoreError> {
+        let row = self.state_and_claim(id).await?;
+        Ok(row.is_some_and(|(state, by)| state == MessageState::Sending.as_str() && by == claim))
+    }
+
+    async fn state_and_claim(&mut self, id: i64) -> Result<Option<(String, i64)>, StoreError> {
+        Ok(on!(self, c => sqlx::query_as(STATE).bind(id).fetch_optional(c).await)?)
     }
 
     /// Calls back a message that is on its own and waits; `false` where there is none such.

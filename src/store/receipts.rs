@@ -50,6 +50,8 @@ pub struct ReceiptedMessage {
     pub campaign_id: Option<i64>,
     /// Where it is.
     pub state: MessageState,
+    /// Its segments.
+    pub segments: i64,
 }
 
 impl Tx {
@@ -106,10 +108,10 @@ impl Tx {
 
     /// A message that receipts came for.
     pub async fn receipted_message(&mut self, id: i64) -> Result<Option<ReceiptedMessage>, StoreError> {
-        let row: Option<(Option<i64>, String)> =
+        let row: Option<(Option<i64>, String, i64)> =
             on!(self, c => sqlx::query_as(CAMPAIGN).bind(id).fetch_optional(c).await)?;
-        row.map(|(campaign_id, state)| {
-            Ok(ReceiptedMessage { campaign_id, state: MessageState::read(&state)? })
+        row.map(|(campaign_id, state, segments)| {
+            Ok(ReceiptedMessage { campaign_id, state: MessageState::read(&state)?, segments })
         })
         .transpose()
     }

@@ -3,9 +3,7 @@
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::app::deployment::{
-    CLIENT, Deployment, GATEWAY_KEY, INTERNAL_TOKEN, JANUS_SECRET, WEBHOOK_TOKEN,
-};
+use crate::app::deployment::{CLIENT, Deployment, GATEWAY_KEY, INTERNAL_TOKEN, JANUS_SECRET, WEBHOOK_TOKEN};
 use crate::app::documents;
 use crate::app::http::{Answered, Script};
 

@@ -63,4 +63,7 @@ mod recovery_restart;
 mod recovery_service;
 mod recovery_spool;
 mod simulation;
+mod sms_concurrency;
+mod sms_kill;
+mod sms_outage;
 mod sms_smpp;

@@ -28,16 +28,16 @@ use crate::api_connections::pem;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The SMSC, ended with the test.
-struct Smsc {
+pub(crate) struct Smsc {
     _process: Child,
     commands: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
-    port: u64,
+    pub(crate) port: u64,
 }
 
 impl Smsc {
     /// With TLS where a folder holds `key.pem` and `certificate.pem`.
-    async fn start(tls: Option<&Path>) -> Self {
+    pub(crate) async fn start(tls: Option<&Path>) -> Self {
         let folder = std::env::var("TOLLGATE_TEST_SMSC").expect(
             "TOLLGATE_TEST_SMSC must name the folder that the npm package smpp is installed in: run tests/smsc/run",
         );
@@ -79,12 +79,12 @@ impl Smsc {
         answer
     }
 
-    async fn behave(&mut self, mut how: Value) {
+    pub(crate) async fn behave(&mut self, mut how: Value) {
         how["do"] = json!("behave");
         self.tell(how).await;
     }
 
-    async fn look(&mut self) -> Value {
+    pub(crate) async fn look(&mut self) -> Value {
         self.tell(json!({ "do": "look" })).await
     }
 }

@@ -94,6 +94,8 @@ CREATE INDEX sms_messages_waiting ON sms_messages (provider, due_at, id) WHERE s
 CREATE INDEX sms_messages_sending ON sms_messages (id) WHERE state = 'SENDING';
 CREATE INDEX sms_messages_asked ON sms_messages (provider, ask_at) WHERE ask_at IS NOT NULL;
 CREATE INDEX sms_messages_scheduled ON sms_messages (account_id, id DESC) WHERE scheduled_at IS NOT NULL AND campaign_id IS NULL;
+-- A transaction charges one message.
+CREATE UNIQUE INDEX sms_messages_by_tx ON sms_messages (tx_id) WHERE tx_id IS NOT NULL;
 CREATE INDEX sms_messages_unknown ON sms_messages (id) WHERE state = 'UNKNOWN';
 
 -- The provider's names of a message and its parts: receipts come under them.

@@ -9,11 +9,11 @@ pub(crate) mod documents;
 pub(crate) mod esim;
 pub(crate) mod house;
 pub(crate) mod http;
+pub(crate) mod messages;
 pub(crate) mod phone;
 pub(crate) mod program;
 pub(crate) mod shapes;
 #[path = "../../store_story/wire.rs"]
-#[expect(dead_code, reason = "the storage story loses answers, nothing here does")]
 pub(crate) mod wire;
 
 use std::net::SocketAddr;

@@ -299,6 +299,11 @@ impl Serving {
         None
     }
 
+    /// The process's id.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it logged up to now.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()

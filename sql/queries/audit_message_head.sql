@@ -1,0 +1,1 @@
+SELECT CAST(COALESCE(MAX(id), 0) AS BIGINT) FROM sms_messages
