@@ -138,8 +138,7 @@ async fn serve(
         }
     };
     // A database that vanished without a word never answers.
-    let text =
-        tokio::time::timeout(ANSWER_PATIENCE, finished).await.unwrap_or_else(|_| Err(ApiError::away()));
+    let text = tokio::time::timeout(route.patience, finished).await.unwrap_or_else(|_| Err(ApiError::away()));
     match &text {
         Ok(_) if verb == Verb::Get => {
             tracing::debug!(api = surface.path(), endpoint = route.name, account.login = %login, "answered");

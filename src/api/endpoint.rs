@@ -2,12 +2,14 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use utoipa::{IntoParams, ToSchema};
 
+use super::dispatch::ANSWER_PATIENCE;
 use super::error::ApiError;
 use super::openapi::{self, Described};
 use super::query::Parameters;
@@ -53,6 +55,8 @@ pub trait Endpoint: 'static {
     const IDEMPOTENT: bool = false;
     /// The largest body it reads.
     const MAX_BODY_BYTES: usize = body::MAX_BYTES;
+    /// How long whoever asks waits for its answer.
+    const PATIENCE: Duration = ANSWER_PATIENCE;
     /// Its parameters in the URL.
     type Query: DeserializeOwned + IntoParams + Send;
     /// Its body.
@@ -148,6 +152,8 @@ pub struct Route {
     pub verb: Verb,
     /// The largest body it reads.
     pub(super) max_body_bytes: usize,
+    /// How long whoever asks waits for its answer.
+    pub(super) patience: Duration,
     /// Runs it: the answer's JSON, without the API's own first member.
     pub(super) run: Run,
     /// What the OpenAPI document says of it.
@@ -166,6 +172,7 @@ pub fn route<E: Endpoint>() -> Route {
         name: E::NAME,
         verb: E::VERB,
         max_body_bytes: E::MAX_BODY_BYTES,
+        patience: E::PATIENCE,
         run: run::<E>,
         describe: openapi::describe::<E>,
     }

@@ -180,7 +180,7 @@ impl Node {
         let (messaging, sending) = Messaging::start(Arc::clone(&desk), Arc::clone(&calls), &stop).await?;
         tasks.spawn(async move {
             let ended = sending.await;
-            ended.map_err(|error| NodeError::Crashed("the sending of messages", error.to_string()))
+            ended.map_err(|error| NodeError::Crashed("the sending of messages", error))
         });
         {
             let (directory, secrets) = (Arc::clone(&calls.directory), Arc::clone(&desk.secrets));

@@ -9,7 +9,7 @@ use tollgate_rating::{E164, Money};
 use super::Messaging;
 use super::order::{Draft, OrderError, encoding_name, new_reference};
 use super::single::SendError;
-use crate::accounts::spending::{self, Question, Record, Share, SpendError, Spending};
+use crate::accounts::spending::{self, Question, Record, Share, Spending};
 use crate::store::campaigns::{CampaignProgress, CampaignRecord, NewCampaign};
 use crate::store::idempotency::RememberedAnswer;
 use crate::store::messages::{MessageState, NewMessage, Payers};
@@ -187,14 +187,8 @@ impl Messaging {
         let published = Published { id, recipients: all, waiting: queued, remembered };
         let begun = async {
             self.stage(draft, &campaign, recipients, ids).await?;
-            spending::set_aside(&self.desk, Spending::Sms, &campaign.reference, &shares, &published)
-                .await
-                .map_err(|error| match error {
-                    SpendError::Refused(never) => match never {},
-                    SpendError::Short { payer_index, reason, .. } => SendError::Short { payer_index, reason },
-                    SpendError::Chain(error) => SendError::Chain(error),
-                    SpendError::Desk(error) => SendError::Desk(error),
-                })
+            spending::set_aside(&self.desk, Spending::Sms, &campaign.reference, &shares, &published).await?;
+            Ok::<(), SendError>(())
         };
         if let Err(error) = begun.await {
             if let Err(left) = self.desk.store.discard_campaign(id).await {
@@ -275,28 +269,30 @@ impl Messaging {
     pub(super) async fn cancel_rest(&self, campaign: &CampaignRecord) -> Result<i64, StoreError> {
         // One at a time, so that it can be told whose calling back a message was.
         let _alone = self.cancelling.lock().await;
-        let mut all = 0;
+        let (mut all, mut after) = (0, 0);
         loop {
             let now = self.desk.clock.now();
             let mut tx = spending::begin(&self.desk).await?;
-            let some = tx.cancel_some(campaign.id, CANCELLED_AT_ONCE, now).await?;
+            let some = tx.cancel_some(campaign.id, after, CANCELLED_AT_ONCE, now).await?;
             let Some((last, _)) = some.last() else {
                 tx.rollback().await?;
                 return Ok(all);
             };
             let called_back = IsCalledBack(*last);
+            after = *last;
             let count = i64::try_from(some.len()).unwrap_or(i64::MAX);
             let sums = sums(&some)?;
             let amounts: Vec<Money> = sums.iter().map(|(_, amount)| *amount).collect();
             spending::take(&mut tx, &campaign.reference, &amounts).await?;
             let progress = CampaignProgress { cancelled: count, ..CampaignProgress::default() };
             tx.count_campaign(campaign.id, progress, now).await?;
+            // Before the commit: what the book does, wallets must be able to follow.
+            let shares = self.shares(&sums).await?;
             if let Err(error) = tx.commit().await
                 && !spending::until_known(&self.desk, &called_back).await
             {
                 return Err(error);
             }
-            let shares = self.shares(&sums).await?;
             spending::follow(&self.desk, &shares, &amounts, &vec![Money::ZERO; amounts.len()]).await;
             all += count;
         }

@@ -130,6 +130,9 @@ pub trait Connector: Send + Sync + Debug {
     /// Asks for a message whose outcome is not known.
     fn find<'a>(&'a self, reference: &'a str, to: &'a str) -> BoxFuture<'a, Found>;
 
+    /// Whether the provider keeps our reference and can be asked by it.
+    fn can_find(&self) -> bool;
+
     /// Asks where a message is. `None` where the provider cannot be asked, does not answer or does not know.
     fn ask<'a>(&'a self, upstream_id: &'a str) -> BoxFuture<'a, Option<Receipt>>;
 

@@ -6,6 +6,7 @@
 mod alphabet;
 pub mod campaigns;
 pub mod connector;
+mod forgotten;
 mod http;
 pub mod order;
 mod outcomes;
@@ -21,9 +22,12 @@ mod smpp;
 pub mod wall_time;
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -39,6 +43,7 @@ use self::receipts::Inbox;
 use crate::app::desk::Desk;
 use crate::calls::Calls;
 use crate::store::StoreError;
+use crate::store::messages::ClaimedMessage;
 
 /// How long whoever sends a message waits to hear what its provider says.
 const SEND_PATIENCE: Duration = Duration::from_secs(20);
@@ -71,6 +76,10 @@ pub struct Messaging {
     zone: TimeZone,
     /// Calls campaigns back one after another.
     cancelling: tokio::sync::Mutex<()>,
+    /// Calls single messages back one after another.
+    calling_back: tokio::sync::Mutex<()>,
+    /// Something panicked that had to do with a message.
+    crashed: CancellationToken,
     /// Who waits to hear what becomes of a message, by its id.
     waiting: Mutex<HashMap<i64, oneshot::Sender<Ended>>>,
     stop: CancellationToken,
@@ -103,10 +112,7 @@ impl Messaging {
         desk: Arc<Desk>,
         calls: Arc<Calls>,
         stop: &CancellationToken,
-    ) -> Result<
-        (Arc<Self>, impl Future<Output = Result<(), tokio::task::JoinError>> + Send + 'static),
-        MessagingError,
-    > {
+    ) -> Result<(Arc<Self>, impl Future<Output = Result<(), String>> + Send + 'static), MessagingError> {
         let zone = TimeZone::get(&desk.config.sms.time_zone);
         let zone = zone.map_err(|error| MessagingError::Zone(error.to_string()))?;
         let inbox: Arc<dyn Receipts> = Arc::new(Inbox::new(Arc::clone(&desk)));
@@ -131,23 +137,25 @@ impl Messaging {
             ids: Mutex::new(0..0),
             zone,
             cancelling: tokio::sync::Mutex::default(),
+            calling_back: tokio::sync::Mutex::default(),
+            crashed: CancellationToken::new(),
             waiting: Mutex::default(),
             stop: stop.clone(),
         });
         // Before anything is taken: what is being sent now, an earlier process was sending.
         let left = messaging.left_over().await?;
-        messaging.desk.store.sweep_campaigns(messaging.desk.clock.now()).await?;
-        let running = Arc::clone(&messaging).run(left, queue, stop.clone());
+        let begun = messaging.desk.clock.now();
+        let running = Arc::clone(&messaging).run((left, begun), queue, stop.clone());
         Ok((messaging, running))
     }
 
     /// Everything that runs beside requests.
     fn run(
         self: Arc<Self>,
-        left: Vec<crate::store::messages::ClaimedMessage>,
+        (left, begun): (Vec<ClaimedMessage>, Timestamp),
         queue: mpsc::Receiver<Outcome>,
         stop: CancellationToken,
-    ) -> impl Future<Output = Result<(), tokio::task::JoinError>> + Send + 'static {
+    ) -> impl Future<Output = Result<(), String>> + Send + 'static {
         let mut tasks = JoinSet::new();
         let written = CancellationToken::new();
         let writer = tokio::spawn(outcomes::write_all(Arc::clone(&self), queue, written.clone()));
@@ -156,23 +164,33 @@ impl Messaging {
         }
         for message in left {
             let messaging = Arc::clone(&self);
-            self.under_way.spawn(async move { messaging.find_out(message).await });
+            self.begin(async move { messaging.find_out(message).await });
         }
         for lane in &self.lanes {
             tasks.spawn(sender::send_due(Arc::clone(&self), Arc::clone(lane), stop.clone()));
-            if lane.provider.connector.is_asked() {
+            if lane.provider.connector.is_asked() || lane.provider.connector.can_find() {
                 tasks.spawn(receipts::ask(Arc::clone(&self), Arc::clone(lane), stop.clone()));
             }
         }
         tasks.spawn(receipts::sweep(Arc::clone(&self), stop.clone()));
-        tasks.spawn(finish_cancelling(Arc::clone(&self), stop));
+        tasks.spawn(forgotten::look_after(Arc::clone(&self), begun, stop));
         let messaging = self;
         async move {
             let mut crashed = Ok(());
-            while let Some(ended) = tasks.join_next().await {
-                if ended.is_err() {
-                    crashed = ended;
-                    break;
+            loop {
+                tokio::select! {
+                    ended = tasks.join_next() => match ended {
+                        None => break,
+                        Some(Ok(())) => {}
+                        Some(Err(error)) => {
+                            crashed = Err(error.to_string());
+                            break;
+                        }
+                    },
+                    () = messaging.crashed.cancelled() => {
+                        crashed = Err("giving a message to its provider".to_owned());
+                        break;
+                    }
                 }
             }
             messaging.under_way.close();
@@ -182,10 +200,20 @@ impl Messaging {
                 );
             }
             written.cancel();
-            crashed.and(writer.await)?;
+            crashed.and(writer.await.map_err(|error| error.to_string()))?;
             messaging.providers.close().await;
             Ok(())
         }
+    }
+
+    /// Runs what has to do with one message; a panic in it ends the process, as one anywhere does.
+    fn begin(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let crashed = self.crashed.clone();
+        self.under_way.spawn(async move {
+            if AssertUnwindSafe(work).catch_unwind().await.is_err() {
+                crashed.cancel();
+            }
+        });
     }
 
     fn lane(&self, provider: &str) -> Option<&Arc<Lane>> {
@@ -247,24 +275,5 @@ impl Messaging {
         let first = tx.catalog_ids(i64::try_from(count).unwrap_or(i64::MAX)).await?;
         tx.commit().await?;
         Ok(first)
-    }
-}
-
-/// Calls back what is left of campaigns that were called back when an earlier process ended.
-async fn finish_cancelling(messaging: Arc<Messaging>, stop: CancellationToken) {
-    while !stop.is_cancelled() {
-        let done = async {
-            for campaign in messaging.desk.store.campaigns_to_cancel().await? {
-                messaging.cancel_rest(&campaign).await?;
-            }
-            Ok::<_, StoreError>(())
-        };
-        if let Err(error) = done.await {
-            tracing::warn!(%error, "campaigns that were called back are not finished");
-        }
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(30)) => {}
-            () = stop.cancelled() => {}
-        }
     }
 }

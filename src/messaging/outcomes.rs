@@ -39,8 +39,10 @@ pub(super) struct Outcome {
     pub(super) submitted: Submitted,
     /// What its provider bills in.
     pub(super) currency: String,
-    /// Whether its provider must be asked about it.
+    /// Whether its provider must be asked about it by the provider's own name.
     pub(super) is_asked: bool,
+    /// Whether its provider can be asked for it by our reference.
+    pub(super) can_find: bool,
     /// Who waits to hear of it.
     pub(super) reply: Option<oneshot::Sender<Ended>>,
 }
@@ -294,7 +296,13 @@ impl Messaging {
         };
         Ok(match &outcome.submitted {
             Submitted::Accepted(taken) => given(MessageState::SentToProvider, taken, None),
-            Submitted::Unknown { reason, taken } => given(MessageState::Unknown, taken, Some(reason)),
+            Submitted::Unknown { reason, taken } => {
+                let mut ending = given(MessageState::Unknown, taken, Some(reason));
+                if outcome.can_find {
+                    ending.end.ask_at = Some(now + FIRST_QUESTION);
+                }
+                ending
+            }
             Submitted::Refused { reason } => over(MessageState::Rejected, Some(reason)),
             Submitted::NotTaken { reason, .. } => {
                 let called_back = match message.campaign_id {

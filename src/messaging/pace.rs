@@ -41,13 +41,19 @@ impl Pace {
 
     /// Waits for the next place. Who waits and gives up has lost it.
     pub(super) async fn place(&self) {
-        let at = {
-            let mut state = self.state();
-            let at = state.next.max(state.paused_until).max(Instant::now());
-            state.next = at + self.each;
-            at
-        };
-        tokio::time::sleep_until(at).await;
+        loop {
+            let at = {
+                let mut state = self.state();
+                let at = state.next.max(state.paused_until).max(Instant::now());
+                state.next = at + self.each;
+                at
+            };
+            tokio::time::sleep_until(at).await;
+            // The provider may have asked for a pause meanwhile.
+            if !self.is_paused() {
+                return;
+            }
+        }
     }
 
     /// How many messages may be taken up now so that the last of them goes within `ahead`; none during a pause.
@@ -73,12 +79,18 @@ impl Pace {
         self.state().refusals = 0;
     }
 
-    /// The provider took nothing and wants to be left alone so long: each time in a row it is left alone twice as long.
+    /// The provider took nothing, or nobody knows, and is left alone so long: each time in a row twice as long. What comes
+    /// back during a pause was given to it before, and is not another time.
     pub(super) fn not_taken(&self, pause: Duration) {
         let mut state = self.state();
+        let now = Instant::now();
+        if state.paused_until > now {
+            state.paused_until = state.paused_until.max(now + pause.min(LONGEST_PAUSE));
+            return;
+        }
         let pause = pause.saturating_mul(1 << state.refusals.min(5)).min(LONGEST_PAUSE);
         state.refusals = state.refusals.saturating_add(1);
-        state.paused_until = state.paused_until.max(Instant::now() + pause);
+        state.paused_until = now + pause;
     }
 }
 
@@ -106,5 +118,20 @@ mod tests {
         pace.not_taken(Duration::from_mins(5));
         pace.place().await;
         assert_eq!(begun.elapsed().as_secs(), 34, "nobody may silence a provider for long");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_that_are_not_taken_at_once_are_one_time_and_a_pause_holds_for_who_waits_already() {
+        let pace = std::sync::Arc::new(Pace::new(10));
+        let begun = Instant::now();
+        pace.place().await;
+        let waiting = std::sync::Arc::clone(&pace);
+        let waiting = tokio::spawn(async move { waiting.place().await });
+        tokio::task::yield_now().await;
+        for _ in 0..50 {
+            pace.not_taken(Duration::from_secs(1));
+        }
+        waiting.await.unwrap();
+        assert_eq!(begun.elapsed().as_millis(), 1_000);
     }
 }

@@ -8,11 +8,11 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
-use super::connector::{Delivery, NotKept, Receipt, Receipts};
+use super::connector::{Delivery, Found, NotKept, Receipt, Receipts};
 use super::{Lane, Messaging};
 use crate::app::desk::Desk;
 use crate::store::messages::MessageState;
-use crate::store::receipts::PartToAsk;
+use crate::store::receipts::{LostMessage, PartToAsk};
 use crate::store::{Reserved, StoreError, Tx};
 
 /// How often it is looked whether a provider is to be asked.
@@ -128,22 +128,60 @@ pub(super) async fn sweep(messaging: Arc<Messaging>, stop: CancellationToken) {
     }
 }
 
+/// When a message that was asked about so often is asked about again; never after the last time.
+fn next_question(asked: i64, now: Timestamp) -> Option<Timestamp> {
+    let wait = WAITS_SECONDS.get(usize::try_from(asked).ok()?)?;
+    now.checked_add(SignedDuration::from_secs(*wait)).ok()
+}
+
 impl Messaging {
     async fn ask_once(&self, lane: &Lane) -> Result<(), StoreError> {
         let most = lane.provider.rate_per_second.clamp(*QUESTIONS.start(), *QUESTIONS.end());
         let now = self.desk.clock.now();
         let parts = self.desk.store.parts_to_ask(&lane.provider.name, now, i64::from(most)).await?;
         let asking = parts.into_iter().map(|part| self.ask_about(lane, part));
-        futures::stream::iter(asking).buffer_unordered(AT_ONCE).try_for_each(async |()| Ok(())).await
+        futures::stream::iter(asking).buffer_unordered(AT_ONCE).try_for_each(async |()| Ok(())).await?;
+        if !lane.provider.connector.can_find() {
+            return Ok(());
+        }
+        for lost in self.desk.store.lost_messages(&lane.provider.name, now, i64::from(most)).await? {
+            self.look_for(lane, lost).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks for a message that the provider may have. It was charged; now it may be known where it is.
+    async fn look_for(&self, lane: &Lane, lost: LostMessage) -> Result<(), StoreError> {
+        let found = lane.provider.connector.find(&lost.reference, &lost.phone).await;
+        let now = self.desk.clock.now();
+        let mut tx = self.desk.store.begin().await?;
+        tx.reserve_ids(Reserved::default()).await?;
+        match found {
+            Found::Taken(taken) => {
+                let is_asked = lane.provider.connector.is_asked() && !taken.upstream_ids.is_empty();
+                let ask_at = is_asked.then(|| now + SignedDuration::from_secs(WAITS_SECONDS[0]));
+                let message = tx.receipted_message(lost.message_id).await?;
+                if tx.message_found(lost.message_id, ask_at, now).await? {
+                    for upstream_id in &taken.upstream_ids {
+                        tx.insert_part(&lane.provider.name, upstream_id, lost.message_id, now).await?;
+                    }
+                    if let Some(campaign_id) = message.and_then(|message| message.campaign_id) {
+                        tx.count_receipt(campaign_id, 1, 0, 0, -1).await?;
+                    }
+                    if !taken.upstream_ids.is_empty() {
+                        conclude(&mut tx, lost.message_id, now).await?;
+                    }
+                }
+            }
+            Found::CannotTell => tx.message_asked(lost.message_id, next_question(lost.asked, now)).await?,
+        }
+        tx.commit().await
     }
 
     async fn ask_about(&self, lane: &Lane, part: PartToAsk) -> Result<(), StoreError> {
         let desk = &self.desk;
         let receipt = lane.provider.connector.ask(&part.upstream_id).await;
-        let asked = usize::try_from(part.asked).unwrap_or(usize::MAX);
-        let next = WAITS_SECONDS
-            .get(asked)
-            .and_then(|wait| desk.clock.now().checked_add(SignedDuration::from_secs(*wait)).ok());
+        let next = next_question(part.asked, desk.clock.now());
         if let Some(receipt) = receipt
             && let Err(error) = self.inbox.take(&lane.provider.name, receipt).await
         {

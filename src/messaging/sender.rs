@@ -28,8 +28,10 @@ const IN_FLIGHT: usize = 64;
 /// How far ahead messages are taken: of those that wait for their place a process that is killed cannot say that they were
 /// not sent.
 const AHEAD: Duration = Duration::from_millis(100);
-/// When a provider is asked about a message that an earlier process was sending: it may take a moment until it knows.
-const QUESTIONS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(15)];
+/// The waits before a provider is asked about a message that it may have: it may take a moment until it knows.
+const QUESTIONS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(10)];
+/// How long a provider that did not answer is left alone.
+const NO_ANSWER_PAUSE: Duration = Duration::from_secs(1);
 
 /// Sends one provider's messages as they become due, until `stop`.
 pub(super) async fn send_due(messaging: Arc<Messaging>, lane: Arc<Lane>, stop: CancellationToken) {
@@ -56,13 +58,12 @@ pub(super) async fn send_due(messaging: Arc<Messaging>, lane: Arc<Lane>, stop: C
                     let reply = messaging.waiting().remove(&message.id);
                     // There are as many as were asked for.
                     let Ok(place) = Arc::clone(&window).acquire_owned().await else { return };
-                    let (tracker, lane) = (messaging.under_way.clone(), Arc::clone(&lane));
-                    let messaging = Arc::clone(&messaging);
+                    let (giving, lane) = (Arc::clone(&messaging), Arc::clone(&lane));
                     let sending = async move {
-                        messaging.give(&lane, message, reply).await;
+                        giving.give(&lane, message, reply).await;
                         drop(place);
                     };
-                    tracker.spawn(sending);
+                    messaging.begin(sending);
                 }
             }
             Err(error) => {
@@ -91,8 +92,12 @@ impl Messaging {
         let claim = i64::try_from(random_below(i64::MAX.unsigned_abs())).unwrap_or(1);
         let mut tx = spending::begin(&self.desk).await?;
         let most = i64::try_from(room).unwrap_or(1);
-        tx.claim_messages(&lane.provider.name, claim, now, most).await?;
-        tx.run_campaigns(claim).await?;
+        // Whoever sends one by itself does not wait for campaigns.
+        let single = tx.claim_messages(&lane.provider.name, claim, now, most).await?;
+        let rest = most.saturating_sub(i64::try_from(single).unwrap_or(most));
+        if rest > 0 && tx.claim_of_campaigns(&lane.provider.name, claim, now, rest).await? > 0 {
+            tx.run_campaigns(claim).await?;
+        }
         if let Err(error) = tx.commit().await {
             tracing::warn!(%error, "it is asked whether messages were taken");
         }
@@ -126,12 +131,6 @@ impl Messaging {
         message: ClaimedMessage,
         reply: Option<oneshot::Sender<Ended>>,
     ) {
-        let account = self.calls.directory.account(message.account_id);
-        if !account.is_some_and(|account| account.may_call()) {
-            let reason = "the account is switched off".to_owned();
-            self.hand_on(lane, message, Submitted::Refused { reason }, reply).await;
-            return;
-        }
         tokio::select! {
             () = lane.pace.place() => {}
             () = self.stop.cancelled() => {
@@ -139,6 +138,12 @@ impl Messaging {
                 self.hand_on(lane, message, Submitted::NotTaken { reason, pause: None }, reply).await;
                 return;
             }
+        }
+        let account = self.calls.directory.account(message.account_id);
+        if !account.is_some_and(|account| account.may_call()) {
+            let reason = "the account is switched off".to_owned();
+            self.hand_on(lane, message, Submitted::Refused { reason }, reply).await;
+            return;
         }
         let outgoing = Outgoing {
             reference: message.reference.clone(),
@@ -156,9 +161,38 @@ impl Messaging {
                     lane.pace.not_taken(*pause);
                 }
             }
-            _ => lane.pace.taken(),
+            // Whoever does not answer is not well: a campaign must not run into it.
+            Submitted::Unknown { reason, .. } => {
+                tracing::debug!(provider = %lane.provider.name, %reason, "a message may have been taken");
+                lane.pace.not_taken(NO_ANSWER_PAUSE);
+            }
+            Submitted::Accepted(_) | Submitted::Refused { .. } => lane.pace.taken(),
         }
+        let submitted = match submitted {
+            Submitted::Unknown { reason, taken } if taken.upstream_ids.is_empty() => {
+                match self.search(lane, &message).await {
+                    Some(found) => Submitted::Accepted(found),
+                    None => Submitted::Unknown { reason, taken },
+                }
+            }
+            known => known,
+        };
         self.hand_on(lane, message, submitted, reply).await;
+    }
+
+    /// Asks a provider by our reference for a message that it may have; some times, since it may take a moment to know.
+    async fn search(&self, lane: &Lane, message: &ClaimedMessage) -> Option<Accepted> {
+        if !lane.provider.connector.can_find() {
+            return None;
+        }
+        for wait in QUESTIONS {
+            self.stop.run_until_cancelled(tokio::time::sleep(wait)).await?;
+            let found = lane.provider.connector.find(&message.reference, &message.phone).await;
+            if let Found::Taken(accepted) = found {
+                return Some(accepted);
+            }
+        }
+        None
     }
 
     pub(super) async fn hand_on(
@@ -173,12 +207,13 @@ impl Messaging {
             submitted,
             currency: lane.provider.currency.clone(),
             is_asked: lane.provider.connector.is_asked(),
+            can_find: lane.provider.connector.can_find(),
             reply,
         };
         self.record(outcome).await;
     }
 
-    async fn record(&self, outcome: Outcome) {
+    pub(super) async fn record(&self, outcome: Outcome) {
         if let Err(lost) = self.outcomes.send(outcome).await {
             tracing::error!(message.id = lost.0.message.id, "the outcome of a message comes after the end");
         }
@@ -201,16 +236,20 @@ impl Messaging {
             let reason = "the process ended while it was being sent, and its provider is not set up any more";
             let submitted = Submitted::Unknown { reason: reason.to_owned(), taken: Accepted::default() };
             let currency = self.desk.currency().to_owned();
-            self.record(Outcome { message, submitted, currency, is_asked: false, reply: None }).await;
+            self.record(Outcome {
+                message,
+                submitted,
+                currency,
+                is_asked: false,
+                can_find: false,
+                reply: None,
+            })
+            .await;
             return;
         };
-        for wait in QUESTIONS {
-            tokio::time::sleep(wait).await;
-            let found = lane.provider.connector.find(&message.reference, &message.phone).await;
-            if let Found::Taken(accepted) = found {
-                self.hand_on(lane, message, Submitted::Accepted(accepted), None).await;
-                return;
-            }
+        if let Some(accepted) = self.search(lane, &message).await {
+            self.hand_on(lane, message, Submitted::Accepted(accepted), None).await;
+            return;
         }
         let reason = "the process ended while it was being sent, and the provider cannot tell".to_owned();
         let unknown = Submitted::Unknown { reason, taken: Accepted::default() };

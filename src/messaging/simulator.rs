@@ -185,6 +185,10 @@ impl Connector for Simulator {
         futures::future::ready(told).boxed()
     }
 
+    fn can_find(&self) -> bool {
+        true
+    }
+
     fn is_asked(&self) -> bool {
         false
     }

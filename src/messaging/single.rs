@@ -44,6 +44,17 @@ pub enum SendError {
     Desk(#[from] DeskError),
 }
 
+impl From<SpendError<std::convert::Infallible>> for SendError {
+    fn from(error: SpendError<std::convert::Infallible>) -> Self {
+        match error {
+            SpendError::Refused(never) => match never {},
+            SpendError::Short { payer_index, reason, .. } => Self::Short { payer_index, reason },
+            SpendError::Chain(error) => Self::Chain(error),
+            SpendError::Desk(error) => Self::Desk(error),
+        }
+    }
+}
+
 impl From<StoreError> for SendError {
     fn from(error: StoreError) -> Self {
         Self::Desk(error.into())
@@ -107,11 +118,10 @@ impl Messaging {
     pub async fn send(
         &self,
         draft: &Draft,
-        number: E164,
+        (number, priced): (E164, Priced),
         id: i64,
         remembered: Option<&RememberedAnswer>,
     ) -> Result<Ended, SendError> {
-        let priced = self.price(draft, number)?;
         let message = self.message(draft, number, id, priced);
         let waiting = Ended { state: MessageState::Queued, failure: None };
         if self.lane(&message.provider).is_none_or(|lane| lane.pace.is_paused()) {
@@ -147,11 +157,10 @@ impl Messaging {
     pub async fn schedule(
         &self,
         draft: &Draft,
-        number: E164,
+        (number, priced): (E164, Priced),
         (id, at): (i64, Timestamp),
         remembered: Option<&RememberedAnswer>,
     ) -> Result<(), SendError> {
-        let priced = self.price(draft, number)?;
         let message = NewMessage {
             state: MessageState::Scheduled,
             scheduled_at: Some(at),
@@ -165,6 +174,8 @@ impl Messaging {
 
     /// Calls an account's scheduled message back. Against the sending of it exactly one wins.
     pub async fn cancel_scheduled(&self, account: &Account, id: i64) -> Result<(), CancelError> {
+        // One at a time, so that it can be told whose calling back a message was.
+        let _alone = self.calling_back.lock().await;
         let found = self.desk.store.scheduled_message(id, account.id).await?;
         let (reference, payers) = found.ok_or(CancelError::Unknown)?;
         let shares = self.shares(&payers).await?;
@@ -224,11 +235,6 @@ impl Messaging {
         let record = Written { message, remembered, at: self.desk.clock.now() };
         let written =
             spending::set_aside(&self.desk, Spending::Sms, &message.reference, &shares, &record).await;
-        written.map_err(|error| match error {
-            SpendError::Refused(never) => match never {},
-            SpendError::Short { payer_index, reason, .. } => SendError::Short { payer_index, reason },
-            SpendError::Chain(error) => SendError::Chain(error),
-            SpendError::Desk(error) => SendError::Desk(error),
-        })
+        Ok(written?)
     }
 }

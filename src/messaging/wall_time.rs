@@ -33,6 +33,10 @@ pub fn read(text: &str, zone: &TimeZone, now: Timestamp) -> Result<Timestamp, Wh
         return Err(WhenError::Form);
     }
     let local = DateTime::strptime(FORM, text).map_err(|_| WhenError::Form)?;
+    // A second 60 would be read as the one before it.
+    if local.strftime(FORM).to_string() != text {
+        return Err(WhenError::Form);
+    }
     // What reads times forgives spaces and missing zeros.
     if local.strftime(FORM).to_string() != text {
         return Err(WhenError::Form);
@@ -96,6 +100,7 @@ mod tests {
             "2026-05-09 24:00:00",
             "2026-05-09 23:00",
             "2026-05-09 23:00:61",
+            "2026-05-09 23:00:60",
             " 2026-5-09 23:00:00",
             "tomorrow at nine o'",
             "",

@@ -20,8 +20,7 @@ const SOME_WAITING: &str = include_str!("../../sql/queries/campaigns_some_waitin
 const CANCEL_SOME: &str = include_str!("../../sql/queries/campaigns_cancel_some.sql");
 const DISCARD_MESSAGES: &str = include_str!("../../sql/queries/campaigns_discard_messages.sql");
 const DISCARD: &str = include_str!("../../sql/queries/campaigns_discard.sql");
-const SWEEP_MESSAGES: &str = include_str!("../../sql/queries/campaigns_sweep_messages.sql");
-const SWEEP: &str = include_str!("../../sql/queries/campaigns_sweep.sql");
+const BEGUN: &str = include_str!("../../sql/queries/campaigns_begun.sql");
 
 /// A campaign to write. It is nobody's until it is published.
 #[derive(Clone, Debug)]
@@ -227,19 +226,19 @@ impl Tx {
         Ok(row.map(Into::into))
     }
 
-    /// Calls back at most so many of a campaign's waiting messages, the first ones, and returns their ids and who had been
-    /// going to pay what for each.
+    /// Calls back at most so many of a campaign's waiting messages, the first ones behind an id, and returns their ids and
+    /// who had been going to pay what for each.
     pub async fn cancel_some(
         &mut self,
         campaign_id: i64,
+        after: i64,
         most: i64,
         at: Timestamp,
     ) -> Result<Vec<(i64, Payers)>, StoreError> {
-        let rows: Vec<PayersRow> =
-            on!(self, c => sqlx::query_as(SOME_WAITING).bind(campaign_id).bind(most).fetch_all(c).await)?;
+        let rows: Vec<PayersRow> = on!(self, c => sqlx::query_as(SOME_WAITING).bind(campaign_id).bind(after).bind(most).fetch_all(c).await)?;
         let some: Vec<(i64, Payers)> = rows.iter().map(PayersRow::read).collect();
         let Some((last, _)) = some.last() else { return Ok(Vec::new()) };
-        on!(self, c => sqlx::query(CANCEL_SOME).bind(campaign_id).bind(*last).bind(to_micros(at))
+        on!(self, c => sqlx::query(CANCEL_SOME).bind(campaign_id).bind(after).bind(*last).bind(to_micros(at))
             .execute(c).await.map(drop))?;
         Ok(some)
     }
@@ -293,13 +292,15 @@ impl Store {
         }
     }
 
-    /// Forgets campaigns that were begun before that moment and never became anybody's.
+    /// Forgets campaigns that were begun before that moment and never became anybody's, some rows at a time.
     pub async fn sweep_campaigns(&self, begun_before: Timestamp) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
-        tx.reserve_ids(super::Reserved::default()).await?;
-        for text in [SWEEP_MESSAGES, SWEEP] {
-            on!(&mut tx, c => sqlx::query(text).bind(to_micros(begun_before)).execute(c).await.map(drop))?;
+        let mut reader = self.reader().await?;
+        let begun: Vec<(i64,)> = on!(&mut reader, c => sqlx::query_as(BEGUN).bind(to_micros(begun_before))
+            .fetch_all(c).await)?;
+        drop(reader);
+        for (id,) in begun {
+            self.discard_campaign(id).await?;
         }
-        tx.commit().await
+        Ok(())
     }
 }

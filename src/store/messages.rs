@@ -10,6 +10,8 @@ use super::insert::{ManyRows, Value};
 use super::{Store, StoreError, Tx, from_micros, on, row, to_micros};
 
 const CLAIM: &str = include_str!("../../sql/queries/messages_claim.sql");
+const CLAIM_OF_CAMPAIGNS: &str = include_str!("../../sql/queries/messages_claim_of_campaigns.sql");
+const DUE_OF_CAMPAIGNS: &str = include_str!("../../sql/queries/messages_due_of_campaigns.sql");
 const DUE: &str = include_str!("../../sql/queries/messages_due.sql");
 const CLAIMED: &str = include_str!("../../sql/queries/messages_claimed.sql");
 const END: &str = include_str!("../../sql/queries/messages_end.sql");
@@ -439,7 +441,7 @@ impl Tx {
         MESSAGES.execute(self, &values).await
     }
 
-    /// Takes at most so many of a provider's messages that are due, under a name that nobody else uses.
+    /// Takes at most so many of a provider's messages that are due and of no campaign, under a name that nobody else uses.
     pub async fn claim_messages(
         &mut self,
         provider: &str,
@@ -449,6 +451,21 @@ impl Tx {
     ) -> Result<u64, StoreError> {
         Ok(on!(self, c => sqlx::query(CLAIM).bind(claim).bind(to_micros(at)).bind(provider).bind(most)
             .execute(c).await.map(|done| done.rows_affected()))?)
+    }
+
+    /// Takes at most so many of a provider's messages that are due and of campaigns that run, as
+    /// [`Tx::claim_messages`].
+    pub async fn claim_of_campaigns(
+        &mut self,
+        provider: &str,
+        claim: i64,
+        at: Timestamp,
+        most: i64,
+    ) -> Result<u64, StoreError> {
+        Ok(
+            on!(self, c => sqlx::query(CLAIM_OF_CAMPAIGNS).bind(claim).bind(to_micros(at)).bind(provider).bind(most)
+            .execute(c).await.map(|done| done.rows_affected()))?,
+        )
     }
 
     /// Writes how a try ended; `false` where the message is not being sent, or was taken under another name: nobody else
@@ -511,9 +528,14 @@ impl Store {
     /// Whether a message of a provider's is due.
     pub async fn has_due_messages(&self, provider: &str, at: Timestamp) -> Result<bool, StoreError> {
         let mut reader = self.reader().await?;
-        let (due,): (i64,) = on!(&mut reader, c => sqlx::query_as(DUE).bind(provider).bind(to_micros(at))
-            .fetch_one(c).await)?;
-        Ok(due > 0)
+        for text in [DUE, DUE_OF_CAMPAIGNS] {
+            let (due,): (i64,) = on!(&mut reader, c => sqlx::query_as(text).bind(provider).bind(to_micros(at))
+                .fetch_one(c).await)?;
+            if due > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Messages that are being sent, behind an id, at most 500: those of a claim, or all.

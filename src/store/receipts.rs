@@ -12,6 +12,8 @@ const SWEEP: &str = include_str!("../../sql/queries/parts_sweep.sql");
 const DELIVERED: &str = include_str!("../../sql/queries/messages_delivered.sql");
 const CAMPAIGN: &str = include_str!("../../sql/queries/messages_campaign.sql");
 const ASK: &str = include_str!("../../sql/queries/messages_ask.sql");
+const LOST: &str = include_str!("../../sql/queries/messages_lost.sql");
+const FOUND: &str = include_str!("../../sql/queries/messages_found.sql");
 const ASKED: &str = include_str!("../../sql/queries/messages_asked.sql");
 
 row! {
@@ -26,6 +28,21 @@ row! {
         message_id: i64,
         upstream_id: String,
         asked: i64,
+    }
+}
+
+row! {
+    /// A message that its provider may have, and is to be asked for by our reference.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct LostMessage {
+        /// The message.
+        pub message_id: i64,
+        /// Our name for it.
+        pub reference: String,
+        /// To whom it goes.
+        pub phone: String,
+        /// How often its provider was asked.
+        pub asked: i64,
     }
 }
 
@@ -116,6 +133,18 @@ impl Tx {
         .transpose()
     }
 
+    /// A message of which nobody knew was taken by its provider; `false` where it is known by now.
+    pub async fn message_found(
+        &mut self,
+        id: i64,
+        ask_at: Option<Timestamp>,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let rows = on!(self, c => sqlx::query(FOUND).bind(id).bind(to_micros(at)).bind(ask_at.map(to_micros))
+            .execute(c).await.map(|done| done.rows_affected()))?;
+        Ok(rows == 1)
+    }
+
     /// Says when a provider is asked about a message again; never where there is no time.
     pub async fn message_asked(&mut self, id: i64, next: Option<Timestamp>) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(ASKED).bind(id).bind(next.map(to_micros)).execute(c).await.map(drop))?;
@@ -140,6 +169,18 @@ impl Store {
             asked: row.asked,
         };
         Ok(rows.into_iter().map(part).collect())
+    }
+
+    /// Messages that a provider may have, and is to be asked for by now.
+    pub async fn lost_messages(
+        &self,
+        provider: &str,
+        at: Timestamp,
+        most: i64,
+    ) -> Result<Vec<LostMessage>, StoreError> {
+        let mut reader = self.reader().await?;
+        Ok(on!(&mut reader, c => sqlx::query_as(LOST).bind(provider).bind(to_micros(at)).bind(most)
+            .fetch_all(c).await)?)
     }
 
     /// Forgets receipts of messages that nobody sent here, as old as that.

@@ -90,7 +90,10 @@ CREATE TABLE sms_messages (
 );
 CREATE INDEX sms_messages_by_account ON sms_messages (account_id, id DESC);
 CREATE INDEX sms_messages_by_campaign ON sms_messages (campaign_id, id) WHERE campaign_id IS NOT NULL;
-CREATE INDEX sms_messages_waiting ON sms_messages (provider, due_at, id) WHERE state IN ('SCHEDULED', 'QUEUED');
+CREATE INDEX sms_messages_waiting ON sms_messages (provider, due_at, id)
+    WHERE state IN ('SCHEDULED', 'QUEUED') AND campaign_id IS NULL;
+CREATE INDEX sms_messages_waiting_of_campaigns ON sms_messages (provider, due_at, id)
+    WHERE state IN ('SCHEDULED', 'QUEUED') AND campaign_id IS NOT NULL;
 CREATE INDEX sms_messages_sending ON sms_messages (id) WHERE state = 'SENDING';
 CREATE INDEX sms_messages_asked ON sms_messages (provider, ask_at) WHERE ask_at IS NOT NULL;
 CREATE INDEX sms_messages_scheduled ON sms_messages (account_id, id DESC) WHERE scheduled_at IS NOT NULL AND campaign_id IS NULL;

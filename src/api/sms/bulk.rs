@@ -1,5 +1,7 @@
 //! `POST ?endpoint=bulk`: one text to many, now or at a time.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -15,6 +17,8 @@ use crate::messaging::wall_time;
 
 /// The largest body: as many numbers as there may be, with a text and room for spaces.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// A hundred thousand recipients are written in some seconds, on a slow disk in many.
+const WRITING_PATIENCE: Duration = Duration::from_mins(3);
 /// Recipients without a price that are named one by one.
 const NAMED: usize = 100;
 
@@ -68,6 +72,7 @@ impl Endpoint for Bulk {
     const SUMMARY: &'static str = "Send a text to many";
     const IDEMPOTENT: bool = true;
     const MAX_BODY_BYTES: usize = MAX_BYTES;
+    const PATIENCE: Duration = WRITING_PATIENCE;
     type Query = NoQuery;
     type Body = Request;
     type Answer = Answer;

@@ -62,7 +62,8 @@ impl Endpoint for Schedule {
         let at = wall_time::read(&scheduled_at, messaging.zone(), call.desk().clock.now())?;
         let order = Order { account: account.clone(), provider, sender_id, text: message };
         let draft = messaging.draft(order).map_err(refused)?;
-        let cost = messaging.price(&draft, number).map_err(refused)?.retail();
+        let priced = messaging.price(&draft, number).map_err(refused)?;
+        let cost = priced.retail();
         let id = messaging.new_id().await?;
         let answer = Answer {
             scheduled_sms_id: id,
@@ -75,7 +76,7 @@ impl Endpoint for Schedule {
             cost: D4(cost),
         };
         let remembered = call.remembered(&answer)?;
-        let written = messaging.schedule(&draft, number, (id, at), remembered.as_ref()).await;
+        let written = messaging.schedule(&draft, (number, priced), (id, at), remembered.as_ref()).await;
         written.map_err(|error| call.send_refused(&account, "phone", error))?;
         Ok(answer)
     }

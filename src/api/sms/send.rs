@@ -59,7 +59,8 @@ impl Endpoint for Send {
         let messaging = &call.api.messaging;
         let order = Order { account: account.clone(), provider, sender_id, text: message };
         let draft = messaging.draft(order).map_err(refused)?;
-        let cost = messaging.price(&draft, number).map_err(refused)?.retail();
+        let priced = messaging.price(&draft, number).map_err(refused)?;
+        let cost = priced.retail();
         let answer = |sms_id, status, balance| Answer {
             sms_id,
             provider: draft.provider.name.clone(),
@@ -75,7 +76,7 @@ impl Endpoint for Send {
         // What the same request gets that comes again before this one is answered.
         let paid = balance().checked_sub(cost).unwrap_or(Money::ZERO);
         let remembered = call.remembered(&answer(id, MessageState::Queued.shown(), paid))?;
-        let sent = messaging.send(&draft, number, id, remembered.as_ref()).await;
+        let sent = messaging.send(&draft, (number, priced), id, remembered.as_ref()).await;
         let ended = sent.map_err(|error| call.send_refused(&account, "phone", error))?;
         if ended.state == MessageState::Rejected {
             // Nothing was sent and nothing charged: the same request may be sent again.
@@ -83,7 +84,10 @@ impl Endpoint for Send {
             let reason = ended.failure.unwrap_or_default();
             return Err(ApiError::refused("provider_refused", format!("the provider refused it: {reason}")));
         }
-        let answer = answer(id, ended.state.shown(), balance());
+        // What is held for one that still waits is as good as spent.
+        let is_charged = ended.state != MessageState::Queued;
+        let left = if is_charged { Some(balance()) } else { balance().checked_sub(cost) };
+        let answer = answer(id, ended.state.shown(), left.unwrap_or(Money::ZERO));
         call.remember_instead(&answer).await?;
         Ok(answer)
     }

@@ -272,6 +272,10 @@ impl Connector for Http {
         .boxed()
     }
 
+    fn can_find(&self) -> bool {
+        true
+    }
+
     fn is_asked(&self) -> bool {
         true
     }

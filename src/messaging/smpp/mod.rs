@@ -233,6 +233,10 @@ impl Connector for Smpp {
         futures::future::ready(None).boxed()
     }
 
+    fn can_find(&self) -> bool {
+        false
+    }
+
     fn is_asked(&self) -> bool {
         false
     }

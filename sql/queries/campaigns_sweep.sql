@@ -1,1 +1,0 @@
-DELETE FROM sms_campaigns WHERE state = 'STAGING' AND created_at < $1
