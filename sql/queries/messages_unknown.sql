@@ -1,3 +1,3 @@
 SELECT m.id, m.phone, m.provider, m.sender_id, '' AS body, m.segments, m.scheduled_at,
-    m.created_at, m.updated_at, m.sent_at, m.state, m.charge_1 AS charge, m.failure, m.campaign_id, m.reference
+    m.created_at, m.updated_at, m.sent_at, m.delivered_at, m.state, m.charge_1 AS charge, m.failure, m.campaign_id, m.reference
 FROM sms_messages AS m WHERE m.state = 'UNKNOWN' ORDER BY m.id DESC LIMIT $1

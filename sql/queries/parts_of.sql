@@ -1,1 +1,1 @@
-SELECT delivery, failure FROM sms_parts WHERE message_id = $1
+SELECT delivery, failure, ended_at FROM sms_parts WHERE message_id = $1

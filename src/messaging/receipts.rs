@@ -12,7 +12,7 @@ use super::connector::{Delivery, Found, NotKept, Receipt, Receipts};
 use super::{Lane, Messaging};
 use crate::app::desk::Desk;
 use crate::store::messages::MessageState;
-use crate::store::receipts::{LostMessage, PartToAsk};
+use crate::store::receipts::{LostMessage, Part, PartToAsk};
 use crate::store::{Reserved, StoreError, Tx};
 
 /// How often it is looked whether a provider is to be asked.
@@ -44,10 +44,15 @@ impl Inbox {
     async fn write(&self, provider: &str, receipt: &Receipt) -> Result<(), StoreError> {
         let Some(state) = end_of(receipt.delivery) else { return Ok(()) };
         let now = self.desk.clock.now();
-        let failure = (state != MessageState::Delivered).then_some(receipt.failure.as_deref()).flatten();
+        let part = Part {
+            end: Some(state),
+            failure: receipt.failure.clone().filter(|_| state != MessageState::Delivered),
+            // A provider's clock may be ahead of ours.
+            ended_at: Some(receipt.at.unwrap_or(now).min(now)),
+        };
         let mut tx = self.desk.store.begin().await?;
         tx.reserve_ids(Reserved::default()).await?;
-        if let Some(id) = tx.take_receipt(provider, &receipt.upstream_id, state, failure, now).await? {
+        if let Some(id) = tx.take_receipt(provider, &receipt.upstream_id, &part, now).await? {
             conclude(&mut tx, id, now).await?;
         }
         tx.commit().await
@@ -80,15 +85,17 @@ fn end_of(delivery: Delivery) -> Option<MessageState> {
 pub(super) async fn conclude(tx: &mut Tx, message_id: i64, now: Timestamp) -> Result<(), StoreError> {
     let Some(message) = tx.receipted_message(message_id).await? else { return Ok(()) };
     let parts = tx.parts_of(message_id).await?;
-    let failed = parts.iter().find(|(end, _)| end.is_some_and(|end| end != MessageState::Delivered));
+    let failed = parts.iter().find(|part| part.end.is_some_and(|end| end != MessageState::Delivered));
     let (state, failure) = match failed {
-        Some((Some(end), failure)) => (*end, failure.as_deref()),
+        Some(Part { end: Some(end), failure, .. }) => (*end, failure.as_deref()),
         // Of a message whose sending was cut short not all parts have names.
         _ if message.state == MessageState::Unknown && message.segments > 1 => return Ok(()),
-        _ if parts.iter().all(|(end, _)| end.is_some()) => (MessageState::Delivered, None),
+        _ if parts.iter().all(|part| part.end.is_some()) => (MessageState::Delivered, None),
         _ => return Ok(()),
     };
-    if !tx.message_delivered(message_id, state, failure, now).await? {
+    let last = parts.iter().filter_map(|part| part.ended_at).max();
+    let delivered_at = last.filter(|_| state == MessageState::Delivered);
+    if !tx.message_delivered(message_id, (state, failure), delivered_at, now).await? {
         return Ok(());
     }
     if let Some(campaign_id) = message.campaign_id {

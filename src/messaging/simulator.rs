@@ -8,6 +8,7 @@
 //! | 0002 | is taken and fails after `latency_ms` |
 //! | 0003 | is not taken: busy |
 //! | 0004 | is taken, but no answer comes; found when asked for by its reference, and delivered |
+//! | 0005 | is given, and neither an answer nor anything else is ever heard of it |
 //! | anything else | is taken and delivered after `latency_ms` |
 
 use std::collections::{HashSet, VecDeque};
@@ -37,6 +38,7 @@ enum Fate {
     Fails,
     Busy,
     Unanswered,
+    Lost,
     Delivered,
 }
 
@@ -46,6 +48,7 @@ fn fate(to: &str) -> Fate {
         Some("0002") => Fate::Fails,
         Some("0003") => Fate::Busy,
         Some("0004") => Fate::Unanswered,
+        Some("0005") => Fate::Lost,
         _ => Fate::Delivered,
     }
 }
@@ -148,6 +151,10 @@ impl Connector for Simulator {
             Fate::Busy => {
                 Submitted::NotTaken { reason: "the simulator is busy".to_owned(), pause: Some(BUSY) }
             }
+            Fate::Lost => Submitted::Unknown {
+                reason: "the simulator does not answer".to_owned(),
+                taken: Accepted::default(),
+            },
             Fate::Unanswered => {
                 self.take(&message, Delivery::Delivered);
                 Submitted::Unknown {

@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::{Store, StoreError, from_micros, on, row};
+use super::{Store, StoreError, from_micros, on, row, to_micros};
 
 const WAITING: &str = include_str!("../../sql/queries/messages_waiting.sql");
+const SENDING_SINCE: &str = include_str!("../../sql/queries/messages_sending_since.sql");
 const UNKNOWN_COUNT: &str = include_str!("../../sql/queries/messages_unknown_count.sql");
 
 row! {
@@ -43,6 +44,14 @@ impl Store {
     pub async fn unknown_messages_count(&self) -> Result<i64, StoreError> {
         let mut reader = self.reader().await?;
         let (count,): (i64,) = on!(&mut reader, c => sqlx::query_as(UNKNOWN_COUNT).fetch_one(c).await)?;
+        Ok(count)
+    }
+
+    /// How many messages have been written as being sent since before that moment.
+    pub async fn sending_messages_count(&self, since_before: Timestamp) -> Result<i64, StoreError> {
+        let mut reader = self.reader().await?;
+        let (count,): (i64,) = on!(&mut reader, c => sqlx::query_as(SENDING_SINCE).bind(to_micros(since_before))
+            .fetch_one(c).await)?;
         Ok(count)
     }
 }

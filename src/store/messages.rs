@@ -318,6 +318,7 @@ row! {
         created_at: i64,
         updated_at: i64,
         sent_at: Option<i64>,
+        delivered_at: Option<i64>,
         state: String,
         charge: i64,
         failure: Option<String>,
@@ -349,6 +350,8 @@ pub struct MessageRecord {
     pub updated_at: Timestamp,
     /// When the provider took it.
     pub sent_at: Option<Timestamp>,
+    /// When the phone got it, as the provider says.
+    pub delivered_at: Option<Timestamp>,
     /// Where it is.
     pub state: MessageState,
     /// What its sender pays for it, if it is sent.
@@ -386,6 +389,7 @@ impl TryFrom<ShownRow> for MessageRecord {
             created_at: from_micros(row.created_at),
             updated_at: from_micros(row.updated_at),
             sent_at: row.sent_at.map(from_micros),
+            delivered_at: row.delivered_at.map(from_micros),
             state: MessageState::read(&row.state)?,
             charge: Money::from_nanos(row.charge),
             failure: row.failure,

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::messages::MessageState;
-use super::{Store, StoreError, Tx, on, row, to_micros};
+use super::{Store, StoreError, Tx, from_micros, on, row, to_micros};
 
 const PART: &str = include_str!("../../sql/queries/parts_insert.sql");
 const RECEIPT: &str = include_str!("../../sql/queries/parts_receipt.sql");
@@ -20,6 +20,7 @@ row! {
     struct PartRow {
         delivery: Option<String>,
         failure: Option<String>,
+        ended_at: Option<i64>,
     }
 }
 
@@ -46,8 +47,16 @@ row! {
     }
 }
 
-/// A part of a message: where it is at its end, if it is, and why it failed.
-pub type Part = (Option<MessageState>, Option<String>);
+/// A part of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// How it ended, if it did.
+    pub end: Option<MessageState>,
+    /// Why it failed.
+    pub failure: Option<String>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+}
 
 /// A part of a message that its provider is to be asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,12 +100,12 @@ impl Tx {
         &mut self,
         provider: &str,
         upstream_id: &str,
-        delivery: MessageState,
-        failure: Option<&str>,
+        part: &Part,
         at: Timestamp,
     ) -> Result<Option<i64>, StoreError> {
         let (message_id,): (i64,) = on!(self, c => sqlx::query_as(RECEIPT).bind(provider).bind(upstream_id)
-            .bind(delivery.as_str()).bind(failure).bind(to_micros(at)).fetch_one(c).await)?;
+            .bind(part.end.map(MessageState::as_str)).bind(part.failure.as_deref()).bind(part.ended_at.map(to_micros))
+            .bind(to_micros(at)).fetch_one(c).await)?;
         Ok((message_id != 0).then_some(message_id))
     }
 
@@ -104,8 +113,8 @@ impl Tx {
     pub async fn parts_of(&mut self, message_id: i64) -> Result<Vec<Part>, StoreError> {
         let rows: Vec<PartRow> = on!(self, c => sqlx::query_as(PARTS).bind(message_id).fetch_all(c).await)?;
         let part = |row: PartRow| {
-            let delivery = row.delivery.as_deref().map(MessageState::read).transpose()?;
-            Ok((delivery, row.failure))
+            let end = row.delivery.as_deref().map(MessageState::read).transpose()?;
+            Ok(Part { end, failure: row.failure, ended_at: row.ended_at.map(from_micros) })
         };
         rows.into_iter().map(part).collect()
     }
@@ -114,12 +123,12 @@ impl Tx {
     pub async fn message_delivered(
         &mut self,
         id: i64,
-        state: MessageState,
-        failure: Option<&str>,
+        (state, failure): (MessageState, Option<&str>),
+        delivered_at: Option<Timestamp>,
         at: Timestamp,
     ) -> Result<bool, StoreError> {
         let rows = on!(self, c => sqlx::query(DELIVERED).bind(id).bind(state.as_str()).bind(failure)
-            .bind(to_micros(at)).execute(c).await.map(|done| done.rows_affected()))?;
+            .bind(to_micros(at)).bind(delivered_at.map(to_micros)).execute(c).await.map(|done| done.rows_affected()))?;
         Ok(rows == 1)
     }
 

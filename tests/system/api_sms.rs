@@ -16,6 +16,7 @@ const REFUSED: &str = "+4915112340001";
 const FAILS: &str = "+4915112340002";
 const BUSY: &str = "+4915112340003";
 const UNANSWERED: &str = "+4915112340004";
+const LOST: &str = "+4915112340005";
 
 /// The usual house, which sells messages over a simulator; `more` is put into `[sms]`, `pace` is messages a second.
 pub(crate) async fn house_on(database: Database, more: &str, pace: u32) -> TestApp {
@@ -401,17 +402,23 @@ on_both!(each_of_the_simulators_numbers_is_charged_as_it_ends, database => {
     assert_eq!(until(&alice, &sent["sms_id"], "FAILED").await["failure"], "simulated");
     assert_eq!(purses(&app).await, ["99.92008", "0", "99.9334", "0"]);
 
-    // Perhaps sent: charged, and never sent again.
-    let sent = send(&alice, json!({"phone": UNANSWERED})).await.ok();
+    // Perhaps sent, and the provider cannot tell: charged, and never sent again.
+    let sent = send(&alice, json!({"phone": LOST})).await.ok();
     assert_eq!(sent["status"], "UNKNOWN");
     let row = alice.read(API, &format!("status&id={}", sent["sms_id"])).await.ok();
     assert_eq!((&row["status"], &row["failure"]), (&json!("UNKNOWN"), &json!("the simulator does not answer")));
     assert_eq!(purses(&app).await, ["99.88012", "0", "99.9001", "0"]);
 
+    // Taken without an answer: found by our reference, and paid once.
+    let sent = send(&alice, json!({"phone": UNANSWERED})).await.ok();
+    let row = until(&alice, &sent["sms_id"], "DELIVERED").await;
+    assert_eq!((&row["failure"], &row["delivered_at"]), (&Value::Null, &json!("2026-11-21T12:00:00Z")));
+    assert_eq!(purses(&app).await, ["99.84016", "0", "99.8668", "0"]);
+
     // Busy: tried again until the configured time is over, its price set aside meanwhile.
     let busy = send(&alice, json!({"phone": BUSY})).await.ok();
-    assert_eq!((&busy["status"], &busy["balance_after"]), (&json!("QUEUED"), &json!("99.88012")));
-    assert_eq!(purses(&app).await, ["99.88012", "0.03996", "99.9001", "0.0333"]);
+    assert_eq!((&busy["status"], &busy["balance_after"]), (&json!("QUEUED"), &json!("99.84016")));
+    assert_eq!(purses(&app).await, ["99.84016", "0.03996", "99.8668", "0.0333"]);
     app.advance_ms(6_000).await;
     let row = until_row(&alice, &busy["sms_id"], |row| row["updated_at"] == "2026-11-21T12:00:06Z").await;
     assert_eq!((&row["status"], &row["failure"]), (&json!("QUEUED"), &json!("the simulator is busy")));
@@ -421,7 +428,7 @@ on_both!(each_of_the_simulators_numbers_is_charged_as_it_ends, database => {
     assert_eq!((&row["failure"], &row["sent_at"]), (&json!("the simulator is busy"), &Value::Null));
     assert_eq!(row["cost"], "0.0000");
     until_nothing_is_held(&app).await;
-    assert_eq!(purses(&app).await, ["99.88012", "0", "99.9001", "0"]);
+    assert_eq!(purses(&app).await, ["99.84016", "0", "99.8668", "0"]);
     app.assert_right().await;
     app.stop().await;
 });

@@ -51,7 +51,7 @@ on_both!(a_campaign_is_set_aside_as_a_whole_and_charged_by_what_became_of_each, 
     let body = json!({
         "phones": [
             "+4915112341111", "+4915112342222", "4915112341111", "+4915112340001", "+4915112340002",
-            "+4915112340004", NOWHERE, SATELLITE,
+            "+4915112340005", NOWHERE, SATELLITE,
         ],
         "message": "To you all", "provider": "cryptosms", "sender_id": "MyBrand",
         "scheduled_at": "2026-11-21 12:00:30",
@@ -91,7 +91,7 @@ on_both!(a_campaign_is_set_aside_as_a_whole_and_charged_by_what_became_of_each, 
         ("+4915112341111", "DELIVERED", "0.03996"),
         ("+4915112340001", "REJECTED", "0.0000"),
         ("+4915112340002", "FAILED", "0.03996"),
-        ("+4915112340004", "UNKNOWN", "0.03996"),
+        ("+4915112340005", "UNKNOWN", "0.03996"),
         ("+999123456", "REJECTED", "0.0000"),
     ] {
         let row = row(phone);

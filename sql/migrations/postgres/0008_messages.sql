@@ -63,6 +63,7 @@ CREATE TABLE sms_messages (
     created_at  BIGINT NOT NULL,
     updated_at  BIGINT NOT NULL,
     sent_at     BIGINT,
+    delivered_at BIGINT,
     state       TEXT    NOT NULL CHECK (state IN ('SCHEDULED', 'QUEUED', 'SENDING', 'SENT_TO_PROVIDER', 'DELIVERED',
                                                   'FAILED', 'EXPIRED', 'REJECTED', 'UNKNOWN', 'CANCELLED')),
     -- Whoever took it to send it, as long as it is SENDING.
@@ -109,6 +110,8 @@ CREATE TABLE sms_parts (
     message_id  BIGINT NOT NULL,
     delivery    TEXT,
     failure     TEXT,
+    -- When it ended so, as the provider says, never later than we heard of it.
+    ended_at    BIGINT,
     at          BIGINT NOT NULL,
     PRIMARY KEY (provider, upstream_id)
 );

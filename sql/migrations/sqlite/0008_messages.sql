@@ -63,6 +63,7 @@ CREATE TABLE sms_messages (
     created_at  INTEGER NOT NULL,
     updated_at  INTEGER NOT NULL,
     sent_at     INTEGER,
+    delivered_at INTEGER,
     state       TEXT    NOT NULL CHECK (state IN ('SCHEDULED', 'QUEUED', 'SENDING', 'SENT_TO_PROVIDER', 'DELIVERED',
                                                   'FAILED', 'EXPIRED', 'REJECTED', 'UNKNOWN', 'CANCELLED')),
     -- Whoever took it to send it, as long as it is SENDING.
@@ -109,6 +110,8 @@ CREATE TABLE sms_parts (
     message_id  INTEGER NOT NULL,
     delivery    TEXT,
     failure     TEXT,
+    -- When it ended so, as the provider says, never later than we heard of it.
+    ended_at    INTEGER,
     at          INTEGER NOT NULL,
     PRIMARY KEY (provider, upstream_id)
 ) STRICT, WITHOUT ROWID;

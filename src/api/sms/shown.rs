@@ -35,6 +35,8 @@ pub(super) struct MessageStatus {
     /// What it cost; what is set aside while it waits; nothing where it was not sent.
     cost: D4,
     sent_at: Option<String>,
+    /// When the phone got it, as the provider says.
+    delivered_at: Option<String>,
     updated_at: String,
     /// Why it was not sent or delivered; null where nothing went wrong.
     failure: Option<String>,
@@ -51,6 +53,7 @@ impl From<&MessageRecord> for MessageStatus {
             segments: message.segments,
             cost: D4(message.cost()),
             sent_at: message.sent_at.map(stamp),
+            delivered_at: message.delivered_at.map(stamp),
             updated_at: stamp(message.updated_at),
             failure: message.failure.clone(),
             campaign_id: message.campaign_id,

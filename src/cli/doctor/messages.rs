@@ -23,8 +23,8 @@ pub(super) async fn messages(desk: &Desk, findings: &mut Findings) {
     for queue in &waiting {
         if !config.provider.iter().any(|provider| provider.name == queue.provider) {
             findings.wrong(format!(
-                "{} messages wait for the provider {}, which is not set up: set it up again, or let their senders \
-                 cancel them",
+                "{} messages wait for the provider {}, which is not set up: set it up again, or they are \
+                 given back a day after they were due",
                 queue.waiting, queue.provider
             ));
         } else if now.duration_since(queue.first_due) > LATE {
@@ -39,6 +39,14 @@ pub(super) async fn messages(desk: &Desk, findings: &mut Findings) {
         Ok(0) => {}
         Ok(count) => findings.warn(format!(
             "of {count} messages nobody knows whether their provider has them: tollgate sms unknown"
+        )),
+        Err(error) => findings.wrong(format!("the messages cannot be read: {error}")),
+    }
+    match desk.store.sending_messages_count(now - LATE).await {
+        Ok(0) => {}
+        Ok(count) => findings.warn(format!(
+            "{count} messages have been written as being sent for minutes: where no server runs the next one finds out \
+             about them; where one does, its log says why their outcome could not be written"
         )),
         Err(error) => findings.wrong(format!("the messages cannot be read: {error}")),
     }
