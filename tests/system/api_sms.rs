@@ -417,7 +417,7 @@ on_both!(each_of_the_simulators_numbers_is_charged_as_it_ends, database => {
 
     // Busy: tried again until the configured time is over, its price set aside meanwhile.
     let busy = send(&alice, json!({"phone": BUSY})).await.ok();
-    assert_eq!((&busy["status"], &busy["balance_after"]), (&json!("QUEUED"), &json!("99.84016")));
+    assert_eq!((&busy["status"], &busy["balance_after"]), (&json!("QUEUED"), &json!("99.8002")));
     assert_eq!(purses(&app).await, ["99.84016", "0.03996", "99.8668", "0.0333"]);
     app.advance_ms(6_000).await;
     let row = until_row(&alice, &busy["sms_id"], |row| row["updated_at"] == "2026-11-21T12:00:06Z").await;
