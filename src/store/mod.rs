@@ -39,6 +39,7 @@ pub mod history;
 pub mod idempotency;
 mod insert;
 pub mod keys;
+pub mod message_lists;
 pub mod message_queues;
 pub mod messages;
 mod meta;

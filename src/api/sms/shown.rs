@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::api::amount::D4;
 use crate::api::rows::stamp;
-use crate::store::messages::MessageRecord;
+use crate::store::message_lists::MessageRecord;
 
 /// What is said of every sender, whatever was asked for.
 const WARNING: &str = "Sender ID / Caller ID is not guaranteed.";

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::app::desk::{Desk, DeskError};
 use crate::cli::answer::{Answer, Outcome};
-use crate::store::messages::MessageRecord;
+use crate::store::message_lists::MessageRecord;
 
 /// `tollgate sms unknown …`
 #[derive(Debug, Args)]
