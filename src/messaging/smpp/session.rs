@@ -45,10 +45,12 @@ pub(super) enum Ended {
     Stopped,
 }
 
-/// A message that was written.
+/// A message that was written, or is about to be.
 struct Pending {
     submission: Submission,
     deadline: Instant,
+    /// How many octets had been queued before it.
+    begins_at: u64,
 }
 
 /// A receipt that was written, or not: whether the SMSC is told that we have it.
@@ -61,6 +63,8 @@ pub(super) struct Session {
     reader: FramedRead<ReadHalf<Box<dyn Stream>>, LengthDelimitedCodec>,
     writer: WriteHalf<Box<dyn Stream>>,
     unwritten: BytesMut,
+    /// Octets that were ever queued; all but those in `unwritten` are written.
+    queued: u64,
     is_flushed: bool,
     last_sequence: u32,
     pending: HashMap<u32, Pending>,
@@ -94,6 +98,7 @@ impl Session {
             reader: FramedRead::new(read, codec),
             writer,
             unwritten: BytesMut::new(),
+            queued: 0,
             is_flushed: true,
             last_sequence: 0,
             pending: HashMap::new(),
@@ -143,9 +148,12 @@ impl Session {
             Ok(()) => "the service stops",
             Err(reason) => reason.as_str(),
         };
+        let written = self.queued.saturating_sub(self.unwritten.len() as u64);
         for (_, pending) in self.pending.drain() {
             let lost = format!("the connection ended before the provider answered: {reason}");
-            pending.submission.tell(Outcome::Lost(lost));
+            // Of what was only queued the provider has no octet.
+            let is_begun = pending.begins_at < written;
+            pending.submission.tell(if is_begun { Outcome::Lost(lost) } else { Outcome::NotWritten(lost) });
         }
         match ended {
             Ok(()) => Ended::Stopped,
@@ -322,9 +330,10 @@ impl Session {
             return;
         }
         let sequence = self.next_sequence();
+        let begins_at = self.queued;
         self.queue(CommandStatus::EsmeRok, sequence, submission.pdu.clone());
         let deadline = Instant::now() + self.settings.timing.answer;
-        self.pending.insert(sequence, Pending { submission, deadline });
+        self.pending.insert(sequence, Pending { submission, deadline, begins_at });
     }
 
     /// Ends what is late, and asks an SMSC that is silent whether it is there.
@@ -354,7 +363,9 @@ impl Session {
     }
 
     fn queue(&mut self, status: CommandStatus, sequence: u32, pdu: impl Into<Pdu>) {
+        let before = self.unwritten.len();
         pdu::write(&mut self.unwritten, status, sequence, pdu);
+        self.queued += (self.unwritten.len() - before) as u64;
         self.is_flushed = false;
     }
 
