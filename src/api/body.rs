@@ -47,7 +47,11 @@ pub(super) fn read<T: DeserializeOwned>(bytes: &[u8], ignore_unknown: bool) -> R
 /// What was expected, without what came: a password may have been sent where something else belongs.
 fn wanted(reason: &str) -> String {
     match reason.rsplit_once(", expected ") {
-        Some((_, expected)) => format!("expected {expected}"),
+        // The names of types are ours, not theirs.
+        Some((_, expected)) => match expected.split(' ').next() {
+            Some("i64" | "u64" | "i32" | "u32" | "u16" | "usize") => "expected a whole number".to_owned(),
+            _ => format!("expected {expected}"),
+        },
         None => reason.to_owned(),
     }
 }

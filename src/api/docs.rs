@@ -181,7 +181,8 @@ fn fields(rows: &mut String, document: &Value, before: &str, schema: &Value, dep
         fields(rows, document, &format!("{before}[]"), &schema["items"], depth + 1);
         return;
     }
-    for choice in schema["oneOf"].as_array().into_iter().flatten() {
+    let choices = ["oneOf", "allOf"].into_iter().filter_map(|kind| schema[kind].as_array()).flatten();
+    for choice in choices {
         fields(rows, document, before, choice, depth + 1);
     }
     let must =

@@ -7,7 +7,9 @@ use axum::Router;
 use axum::http::header;
 use axum::routing::get;
 use utoipa::openapi::content::ContentBuilder;
-use utoipa::openapi::path::{HttpMethod, OperationBuilder, Parameter, ParameterIn, PathItem, PathsBuilder};
+use utoipa::openapi::path::{
+    HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem, PathsBuilder,
+};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::schema::{ComponentsBuilder, ObjectBuilder, Schema, Type};
@@ -60,11 +62,29 @@ pub(super) fn describe<E: Endpoint>(flag: &'static str) -> Described {
     });
     Described {
         summary: E::SUMMARY,
-        parameters: E::Query::into_params(|| Some(ParameterIn::Query)),
+        parameters: parameters::<E>(),
         body,
         answer: flagged(E::Answer::schema(), flag, true),
         named,
     }
+}
+
+/// What stands in the URL, and the header that makes a repeated request happen once.
+fn parameters<E: Endpoint>() -> Vec<Parameter> {
+    let mut parameters = E::Query::into_params(|| Some(ParameterIn::Query));
+    if E::IDEMPOTENT {
+        let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(128));
+        let key = ParameterBuilder::new()
+            .name("Idempotency-Key")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some(
+                "The same request again with the same key happens once and gets the same answer",
+            ))
+            .schema(Some(text));
+        parameters.push(key.build());
+    }
+    parameters
 }
 
 /// A body's schema: fields that it does not name are refused.

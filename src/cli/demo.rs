@@ -351,11 +351,13 @@ fn how_to_go_on(node: &Node, folder: &Path, keys: &DemoKeys) -> String {
          Data packages (simulated): curl -H 'X-API-Key: {}' 'http://{}/esim-api/index.php?endpoint=packages&q=Europe&limit=5'\n\
          A message (simulated): curl -H 'X-API-Key: {}' -H 'Content-Type: application/json' \\\n  \
          -d '{{\"phone\":\"+491701234567\",\"message\":\"Hello\"}}' 'http://{}/sms-api/index.php?endpoint=send'\n\
-         What it costs whom: tollgate sms price {CLIENT} 491701234567 Hello\n\
          Every endpoint: http://{}/docs\n\
-         Another call:   tollgate call {CLIENT} 447400123456 --talk 30\n\
          An Asterisk:    README.md, \"From an empty Asterisk box to a metered call\"; this server's TG_AGI is {}.\n\
-         Commands:       TOLLGATE_DATABASE__URL=sqlite://{} tollgate account show {CLIENT}",
+         Commands, with this program in the PATH, on this demo's book:\n  \
+         export TOLLGATE_DATABASE__URL=sqlite://{}\n  \
+         tollgate account show {CLIENT}\n  \
+         tollgate sms price {CLIENT} 491701234567 Hello\n  \
+         tollgate call {CLIENT} 447400123456 --talk 30 --server {}",
         node.fastagi,
         node.http,
         node.internal,
@@ -370,6 +372,7 @@ fn how_to_go_on(node: &Node, folder: &Path, keys: &DemoKeys) -> String {
         node.http,
         node.fastagi,
         database.display(),
+        node.fastagi,
     )
 }
 

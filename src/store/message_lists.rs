@@ -79,6 +79,17 @@ impl MessageRecord {
             matches!(self.state, MessageState::Scheduled | MessageState::Queued | MessageState::Sending);
         if waits || self.sent_at.is_some() { self.charge } else { Money::ZERO }
     }
+
+    /// Why it was not sent or delivered, for its sender: in the words of the provider or network where they are about this
+    /// message, never in those of a connection, which name what is the operator's alone.
+    pub fn shown_failure(&self) -> Option<&str> {
+        match self.state {
+            MessageState::Unknown => Some("it is not known whether the provider has it"),
+            MessageState::Failed if self.sent_at.is_none() => Some("the provider did not take it in time"),
+            MessageState::Rejected | MessageState::Failed | MessageState::Expired => self.failure.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 impl TryFrom<ShownRow> for MessageRecord {

@@ -31,8 +31,8 @@ pub(super) struct Answer {
     sms_id: i64,
     provider: String,
     provider_name: String,
-    /// `SENT_TO_PROVIDER`; `QUEUED` where the provider takes nothing at the moment and it is tried again; `UNKNOWN` where
-    /// the provider may have it.
+    /// `SENT_TO_PROVIDER`; `QUEUED` where it waits for the provider or for the provider's answer; `UNKNOWN` where the
+    /// provider may have it and does not say.
     status: &'static str,
     balance_after: D4,
     sender_id: SenderId,

@@ -55,7 +55,7 @@ impl From<&MessageRecord> for MessageStatus {
             sent_at: message.sent_at.map(stamp),
             delivered_at: message.delivered_at.map(stamp),
             updated_at: stamp(message.updated_at),
-            failure: message.failure.clone(),
+            failure: message.shown_failure().map(str::to_owned),
             campaign_id: message.campaign_id,
         }
     }

@@ -1,7 +1,7 @@
 //! `GET ?endpoint=status`: where a message is.
 
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::shown::MessageStatus;
 use super::whose::sender;
@@ -20,12 +20,6 @@ pub(super) struct Wanted {
     client_login: Option<String>,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Answer {
-    #[serde(flatten)]
-    message: MessageStatus,
-}
-
 pub(super) struct Status;
 
 impl Endpoint for Status {
@@ -34,13 +28,13 @@ impl Endpoint for Status {
     const SUMMARY: &'static str = "Where a message is";
     type Query = Wanted;
     type Body = NoBody;
-    type Answer = Answer;
+    type Answer = MessageStatus;
 
-    async fn handle(call: Call, wanted: Wanted, _: NoBody) -> Result<Answer, ApiError> {
+    async fn handle(call: Call, wanted: Wanted, _: NoBody) -> Result<MessageStatus, ApiError> {
         let account = sender(&call, wanted.client_login.as_deref())?;
         let id = wanted.id.parse().map_err(|_| ApiError::bad_field("id", "a whole number is needed"))?;
         let message = call.desk().store.message(id, account.id).await?;
         let message = message.ok_or_else(|| ApiError::missing("id", "message"))?;
-        Ok(Answer { message: MessageStatus::from(&message) })
+        Ok(MessageStatus::from(&message))
     }
 }
