@@ -15,7 +15,7 @@ use crate::secrets::random_below;
 use crate::store::StoreError;
 
 /// How often it is looked after them.
-const EVERY: Duration = Duration::from_secs(30);
+const EVERY: Duration = Duration::from_secs(10);
 /// How long messages wait for a provider that is not set up: somebody may have taken it out by mistake.
 const PROVIDER_AWAITED: SignedDuration = SignedDuration::from_hours(24);
 /// Messages of such a provider that are given back at once.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tollgate::accounts::ops::AccountChange;
 
 use crate::api_sms::{house, house_on, message, post_with_key, purses, refusal, send, until_nothing_is_held};
+use crate::app::TestApp;
 use crate::app::database::on_both;
 use crate::app::house::money;
 
@@ -216,3 +217,38 @@ async fn a_subaccount_sends_from_its_own_wallet() {
     app.assert_right().await;
     app.stop().await;
 }
+
+on_both!(what_waits_for_a_provider_that_is_not_set_up_any_more_is_given_back_after_a_day, database => {
+    let app = house_on(database, "", 1_000).await;
+    let alice = app.script("alice").await;
+    let phones: Vec<String> = (0..3).map(|place| format!("+49151123480{place:02}")).collect();
+    let single = json!({"phone": "+4915112345678", "message": "Hi", "scheduled_at": "2026-11-21 12:30:00"});
+    let many = json!({"phones": phones, "message": "Hi", "scheduled_at": "2026-11-21 12:30:00"});
+    let id = alice.write(API, "schedule", &single).await.ok()["scheduled_sms_id"].clone();
+    alice.write(API, "bulk", &many).await.ok();
+    assert_eq!(app.held("alice").await, "0.15984");
+    let database = app.stop().await;
+
+    let app = TestApp::on(database, |config| config.sms.provider.clear()).await;
+    let alice = app.script("alice").await;
+    assert_eq!(app.held("alice").await, "0.15984", "what is set aside is found again");
+    // Half a day late: somebody may have taken the provider out by mistake.
+    app.advance_ms(12 * 3_600_000).await;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    assert_eq!(app.held("alice").await, "0.15984");
+    app.advance_ms(13 * 3_600_000).await;
+    for _ in 0..60 {
+        if app.held("alice").await == "0" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    }
+    assert_eq!(purses(&app).await, ["100", "0", "100", "0"]);
+    let row = alice.read(API, &format!("status&id={id}")).await.ok();
+    assert_eq!((&row["status"], &row["cost"]), (&json!("REJECTED"), &json!("0.0000")), "{row}");
+    assert_eq!(row["failure"], "its provider is not set up any more");
+    let campaign = alice.read(API, "campaigns").await.ok()["campaigns"][0].clone();
+    assert_eq!((&campaign["status"], &campaign["failed"]), (&json!("COMPLETED"), &json!(3)), "{campaign}");
+    app.assert_right().await;
+    app.stop().await;
+});
