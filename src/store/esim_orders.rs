@@ -21,6 +21,7 @@ const STALE: &str = include_str!("../../sql/queries/esim_orders_stale.sql");
 const NAMED: &str = include_str!("../../sql/queries/esim_orders_named.sql");
 const CODE: &str = include_str!("../../sql/queries/esim_orders_code.sql");
 const STATUS: &str = include_str!("../../sql/queries/esim_orders_status.sql");
+const NEWEST_CHARGED: &str = include_str!("../../sql/queries/esim_orders_newest_charged.sql");
 const STUCK: &str = include_str!("../../sql/queries/esim_orders_stuck.sql");
 
 /// Where an order is.
@@ -286,17 +287,21 @@ impl Tx {
 }
 
 impl Store {
-    /// Writes the upstream's number of a pending order.
+    /// Writes the upstream's number of a pending order; `false` where another order has it.
     pub async fn esim_order_accepted(
         &self,
         id: i64,
         order_no: &str,
         at: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        on!(&mut tx, c => sqlx::query(ACCEPTED)
-            .bind(id).bind(order_no).bind(to_micros(at)).execute(c).await.map(drop))?;
-        tx.commit().await
+        let written = on!(&mut tx, c => sqlx::query(ACCEPTED)
+            .bind(id).bind(order_no).bind(to_micros(at)).execute(c).await.map(drop));
+        match written.map_err(StoreError::from) {
+            Ok(()) => tx.commit().await.map(|()| true),
+            Err(error) if error.unique_violation().is_some() => tx.rollback().await.map(|()| false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes what became of an eSIM that was given.
@@ -369,6 +374,14 @@ impl Store {
             .bind(status.map_or("", EsimStatus::as_str)).bind(to_micros(made_until)).bind(limit)
             .fetch_all(c).await)?;
         orders(rows)
+    }
+
+    /// The newest order that was charged and whose eSIM was not taken back.
+    pub async fn esim_order_newest_charged(&self) -> Result<Option<EsimOrder>, StoreError> {
+        let mut reader = self.reader().await?;
+        let row: Option<OrderRow> =
+            on!(&mut reader, c => sqlx::query_as(NEWEST_CHARGED).fetch_optional(c).await)?;
+        row.map(OrderRow::order).transpose()
     }
 
     /// Every pending order, oldest first.

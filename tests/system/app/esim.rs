@@ -13,9 +13,9 @@ use tollgate::clock::Clock as _;
 use tollgate::config::{Config, EsimKind, Secret};
 use tollgate::esim::simulator::{Ordered, Settings, Simulator};
 
-use super::TestApp;
 use super::http::Script;
 use super::program::bare;
+use super::{TestApp, noon};
 
 /// The package that the documents buy.
 pub(crate) const PACKAGE: &str = "P2CYMUS93";
@@ -45,6 +45,7 @@ impl Upstream {
             allocate_ms,
             access_code: Some("our-access-code".to_owned()),
             secret: Some("our-secret".to_owned()),
+            starts_at: Some(noon()),
             ..Settings::default()
         };
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
