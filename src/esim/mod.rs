@@ -135,7 +135,8 @@ pub fn markups(config: &Config) -> Markups {
 
 /// The exchange rates in force.
 pub async fn rates(desk: &Desk) -> Result<Rates, StoreError> {
-    Rates::read(&desk.store, desk.currency(), desk.clock.now()).await
+    let snapshot = desk.esim.snapshot(&desk.store).await?;
+    Rates::read(&desk.store, &snapshot, desk.currency(), desk.clock.now()).await
 }
 
 /// Reads the upstream's catalogue into the store and the memory.

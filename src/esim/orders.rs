@@ -14,8 +14,8 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use tollgate_rating::credit::RefusalReason;
 
-use super::price::Unsold;
-use super::upstream::{Order, Profile, Upstream, UpstreamError};
+use super::price::{Buyer, Unsold};
+use super::upstream::{Lane, Order, Profile, Upstream, UpstreamError};
 use super::{markups, rates};
 use crate::accounts::directory::Account;
 use crate::accounts::spending::{
@@ -125,6 +125,7 @@ pub async fn buy<E: From<BuyError>>(
         price_nanos = order.new.price.nanos(),
         "an eSIM is ordered"
     );
+    desk.metrics.esim_became(EsimStatus::Pending.as_str());
     desk.esim.due.now(id);
     Ok(order)
 }
@@ -147,7 +148,7 @@ fn refusal(error: SpendError<std::convert::Infallible>) -> BuyError {
 }
 
 /// An order as it will be written.
-async fn prepared(desk: &Desk, account: &Account, package_code: &str) -> Result<EsimOrder, BuyError> {
+async fn prepared(desk: &Desk, account: &Arc<Account>, package_code: &str) -> Result<EsimOrder, BuyError> {
     if !desk.config.esim.is_on() {
         return Err(BuyError::Off);
     }
@@ -156,8 +157,9 @@ async fn prepared(desk: &Desk, account: &Account, package_code: &str) -> Result<
     let package = package.ok_or(BuyError::UnknownPackage)?;
     let prices = snapshot.prices(package, &rates(desk).await?, markups(&desk.config));
     let prices = prices.map_err(BuyError::Unsold)?;
-    let price = prices.of(account.kind).map_err(BuyError::Unsold)?;
-    let wholesale = prices.reseller.map_err(BuyError::Unsold)?;
+    let price = prices.of(Buyer::of(account)).map_err(BuyError::Unsold)?;
+    // Where the resellers' price is none, nobody above would pay it.
+    let wholesale = prices.reseller.unwrap_or(price);
     let now = desk.clock.now();
     let mut tx = desk.store.begin().await?;
     let id = tx.catalog_ids(1).await?;
@@ -224,7 +226,7 @@ pub async fn advance(desk: &Desk, id: i64) -> Result<Next, AdvanceError> {
             Err(next) => return Ok(next),
         },
     };
-    match upstream.profile(&order_no, &order.new.transaction_id).await {
+    match upstream.profile(Lane::Pending, &order_no, &order.new.transaction_id).await {
         Ok(profile) => given(desk, &order, profile).await,
         Err(UpstreamError::NotYet) => Ok(Next::Soon),
         // It has the order, so a "no" is none: somebody must look.
@@ -258,10 +260,10 @@ async fn ordered(
         Err(error) => {
             match error {
                 // It never arrived: if it was the first try, so is the next.
-                UpstreamError::NotReached(_) if is_first => {
+                UpstreamError::NotReached(_) | UpstreamError::Busy if is_first => {
                     desk.esim.fresh().insert(id);
                 }
-                UpstreamError::NotReached(_) | UpstreamError::Refused { .. } => {}
+                UpstreamError::NotReached(_) | UpstreamError::Busy | UpstreamError::Refused { .. } => {}
                 UpstreamError::NotYet | UpstreamError::Unknown(_) => {
                     desk.esim.unclear().insert(id, desk.clock.monotonic_ms());
                 }
@@ -341,6 +343,11 @@ async fn listed(desk: &Desk, upstream: &Upstream, order: &EsimOrder) -> Result<L
 }
 
 async fn no_answer(desk: &Desk, order: &EsimOrder, error: &UpstreamError) -> Result<Next, AdvanceError> {
+    desk.metrics.esim_failed(error.kind());
+    if *error == UpstreamError::Busy {
+        // It says nothing of the order.
+        return Ok(Next::Later);
+    }
     let reason = error.to_string();
     tracing::warn!(order.id = order.new.id, %reason, "an eSIM order stays pending");
     if order.reason.as_deref() != Some(&reason) {
@@ -386,6 +393,7 @@ async fn given(desk: &Desk, order: &EsimOrder, profile: Profile) -> Result<Next,
         }
         charged => charged?,
     }
+    desk.metrics.esim_became(status.as_str());
     tracing::info!(order.id = order.new.id, "an eSIM is allocated and charged");
     Ok(Next::Done)
 }
@@ -401,6 +409,7 @@ async fn refused(desk: &Desk, order: &EsimOrder, reason: &str) -> Result<Next, A
     let shares = payers(desk, order).await?;
     give_back(desk, &order.new.transaction_id, &shares, &written).await?;
     desk.esim.unclear().remove(&order.new.id);
+    desk.metrics.esim_became(EsimStatus::Failed.as_str());
     tracing::warn!(order.id = order.new.id, reason, "an eSIM order failed");
     Ok(Next::Done)
 }
@@ -427,7 +436,7 @@ pub async fn refresh(desk: &Desk, id: i64) -> Result<(), AdvanceError> {
     let (Some(order_no), Some(_)) = (&order.order_no, order.tx_id) else { return Ok(()) };
     let now = desk.clock.now();
     let asked = match desk.esim.upstream(&desk.config, &desk.clock).await {
-        Ok(upstream) => upstream.profile(order_no, &order.new.transaction_id).await,
+        Ok(upstream) => upstream.profile(Lane::Questions, order_no, &order.new.transaction_id).await,
         Err(error) => Err(error),
     };
     match asked {
@@ -436,13 +445,20 @@ pub async fn refresh(desk: &Desk, id: i64) -> Result<(), AdvanceError> {
             let status = status_of(&profile.state).unwrap_or(order.status);
             let bytes = (profile.total_bytes.or(order.total_bytes), profile.used_bytes.or(order.used_bytes));
             let expires_at = profile.expires_at.or(order.expires_at);
-            desk.store.esim_order_state(id, status, bytes, expires_at, now).await?;
+            let states = (order.status, status);
+            if desk.store.esim_order_state(id, states, bytes, expires_at, now).await?
+                && status != order.status
+            {
+                desk.metrics.esim_became(status.as_str());
+            }
         }
         Ok(_) => {
             tracing::error!(order.id = id, "the upstream tells another eSIM of an order than it gave");
             desk.store.esim_order_was_asked(id, now).await?;
         }
+        Err(UpstreamError::Busy) => desk.metrics.esim_failed(UpstreamError::Busy.kind()),
         Err(error) => {
+            desk.metrics.esim_failed(error.kind());
             tracing::info!(order.id = id, %error, "the upstream does not tell what became of an eSIM");
             desk.store.esim_order_was_asked(id, now).await?;
         }
@@ -450,7 +466,7 @@ pub async fn refresh(desk: &Desk, id: i64) -> Result<(), AdvanceError> {
     Ok(())
 }
 
-/// Writes how much of an eSIM is used.
+/// Writes how much of an eSIM is used. It was read a while ago and without its turn: what was learned since is left.
 pub(super) async fn used(desk: &Desk, order: &EsimOrder, used: i64, total: i64) -> Result<(), StoreError> {
     let now = desk.clock.now();
     if order.used_bytes == Some(used) && order.total_bytes == Some(total) {
@@ -461,7 +477,13 @@ pub(super) async fn used(desk: &Desk, order: &EsimOrder, used: i64, total: i64) 
         status => status,
     };
     let bytes = (Some(total), Some(used));
-    desk.store.esim_order_state(order.new.id, status, bytes, order.expires_at, now).await
+    let states = (order.status, status);
+    if !desk.store.esim_order_state(order.new.id, states, bytes, order.expires_at, now).await? {
+        tracing::debug!(order.id = order.new.id, "an eSIM is not as it was when its usage was asked for");
+    } else if status != order.status {
+        desk.metrics.esim_became(status.as_str());
+    }
+    Ok(())
 }
 
 /// What an upstream's state is to us; none for one that is not documented.

@@ -17,6 +17,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,8 +39,44 @@ use super::wire::time;
 use crate::clock::Clock;
 use crate::secrets::{hex, random_bytes};
 
-/// Requests a second that the upstream takes.
-pub const REQUESTS_PER_SECOND: u32 = 8;
+/// What is asked, of the eight requests a second that the upstream takes: each has a share of its own, so that many who
+/// want to know keep nobody from buying.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Orders.
+    Orders,
+    /// Questions about orders that wait for their eSIM.
+    Pending,
+    /// Everything else.
+    Questions,
+}
+
+impl Lane {
+    /// Requests a second; of all of them together eight.
+    const fn per_second(self) -> u32 {
+        match self {
+            Self::Orders | Self::Pending => 3,
+            Self::Questions => 2,
+        }
+    }
+
+    /// How long a request waits for its turn before it is given up.
+    const fn wait(self) -> Duration {
+        match self {
+            Self::Orders => Duration::from_secs(20),
+            Self::Pending => Duration::from_secs(10),
+            Self::Questions => Duration::from_secs(2),
+        }
+    }
+
+    /// Its pace. One more at once would be one more within a second.
+    fn limiter(self) -> DefaultDirectRateLimiter {
+        let one = NonZeroU32::MIN;
+        let rate = one.saturating_add(self.per_second() - 1);
+        RateLimiter::direct(Quota::per_second(rate).allow_burst(one))
+    }
+}
+
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long the whole catalogue is waited for: some megabytes.
@@ -78,12 +115,26 @@ pub enum UpstreamError {
     /// What became of the request is not known: no answer, or none that can be understood.
     #[error("the upstream gives no clear answer: {0}")]
     Unknown(String),
+    /// It was provably not asked: too much else is.
+    #[error("too much is asked of the upstream at once")]
+    Busy,
     /// It was provably not asked: no connection.
     #[error("the upstream cannot be reached: {0}")]
     NotReached(String),
 }
 
 impl UpstreamError {
+    /// Its name where failures are counted.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Refused { .. } => "refused",
+            Self::NotYet => "not_yet",
+            Self::Unknown(_) => "unknown",
+            Self::Busy => "busy",
+            Self::NotReached(_) => "not_reached",
+        }
+    }
+
     /// Whether it is about the request (headers, signature, address) and not about what was asked for: it then proves
     /// nothing about an earlier try.
     pub fn is_about_the_request(&self) -> bool {
@@ -200,7 +251,9 @@ pub struct Upstream {
     access_code: HeaderValue,
     secret: Option<String>,
     clock: Arc<dyn Clock>,
-    pace: DefaultDirectRateLimiter,
+    orders: DefaultDirectRateLimiter,
+    pending: DefaultDirectRateLimiter,
+    questions: DefaultDirectRateLimiter,
 }
 
 impl fmt::Debug for Upstream {
@@ -222,23 +275,23 @@ impl Upstream {
         let mut code = HeaderValue::from_str(access_code)
             .map_err(|_| wrong("esim.access_code is not printable ASCII"))?;
         code.set_sensitive(true);
-        // One more at once would be a second's ninth.
-        let one = Quota::per_second(std::num::NonZeroU32::MIN.saturating_add(REQUESTS_PER_SECOND - 1))
-            .allow_burst(std::num::NonZeroU32::MIN);
         Ok(Self {
             http: Http::new().map_err(|error| UpstreamError::NotReached(error.to_string()))?,
             base: base.trim_end_matches('/').to_owned(),
             access_code: code,
             secret: secret.map(str::to_owned),
             clock,
-            pace: RateLimiter::direct(one),
+            orders: Lane::Orders.limiter(),
+            pending: Lane::Pending.limiter(),
+            questions: Lane::Questions.limiter(),
         })
     }
 
     /// All packages that can be bought. One that cannot be understood is left out and logged: the others are sold.
     pub async fn packages(&self) -> Result<Vec<Listed>, UpstreamError> {
         let asked = serde_json::json!({ "locationCode": "", "type": "BASE" });
-        let list: PackageList = self.ask("package/list", &asked, LIST_PATIENCE, MAX_LIST).await?;
+        let list: PackageList =
+            self.ask(Lane::Questions, "package/list", &asked, LIST_PATIENCE, MAX_LIST).await?;
         let total = list.package_list.len();
         let packages: Vec<Listed> = list
             .package_list
@@ -264,7 +317,7 @@ impl Upstream {
             "amount": order.price_e4,
             "packageInfoList": [{ "packageCode": order.package_code, "count": 1, "price": order.price_e4 }],
         });
-        let ordered: Ordered = self.ask("esim/order", &asked, PATIENCE, MAX_ANSWER).await?;
+        let ordered: Ordered = self.ask(Lane::Orders, "esim/order", &asked, PATIENCE, MAX_ANSWER).await?;
         if !is_short(&ordered.order_no) || ordered.order_no.is_empty() {
             return Err(UpstreamError::Unknown("an order without a number".to_owned()));
         }
@@ -285,7 +338,7 @@ impl Upstream {
                 "orderNo": "", "iccid": "", "startTime": from, "endTime": until,
                 "pager": { "pageNum": page, "pageSize": LIST_ROWS },
             });
-            let list: EsimList = self.ask("esim/query", &asked, PATIENCE, MAX_LIST).await?;
+            let list: EsimList = self.ask(Lane::Questions, "esim/query", &asked, PATIENCE, MAX_LIST).await?;
             let total = list.pager.ok_or_else(|| unknown("a list of unknown length"))?.total.0;
             let is_last = list.esim_list.is_empty();
             for row in list.esim_list {
@@ -307,11 +360,16 @@ impl Upstream {
     }
 
     /// The eSIM of an order of ours; [`UpstreamError::NotYet`] until it is allocated.
-    pub async fn profile(&self, order_no: &str, transaction_id: &str) -> Result<Profile, UpstreamError> {
+    pub async fn profile(
+        &self,
+        lane: Lane,
+        order_no: &str,
+        transaction_id: &str,
+    ) -> Result<Profile, UpstreamError> {
         let asked = serde_json::json!({
             "orderNo": order_no, "iccid": "", "pager": { "pageNum": 1, "pageSize": PAGE_ROWS },
         });
-        let list: EsimList = self.ask("esim/query", &asked, PATIENCE, MAX_ANSWER).await?;
+        let list: EsimList = self.ask(lane, "esim/query", &asked, PATIENCE, MAX_ANSWER).await?;
         let row = match <[EsimRow; 1]>::try_from(list.esim_list) {
             Ok([row]) => row,
             Err(rows) if rows.is_empty() => return Err(UpstreamError::NotYet),
@@ -348,7 +406,8 @@ impl Upstream {
     pub async fn usage(&self, tran_nos: &[String]) -> Result<Vec<Usage>, UpstreamError> {
         debug_assert!(tran_nos.len() <= USAGE_AT_ONCE, "the upstream takes {USAGE_AT_ONCE}");
         let asked = serde_json::json!({ "esimTranNoList": tran_nos });
-        let list: UsageList = self.ask("esim/usage/query", &asked, PATIENCE, MAX_ANSWER).await?;
+        let list: UsageList =
+            self.ask(Lane::Questions, "esim/usage/query", &asked, PATIENCE, MAX_ANSWER).await?;
         let (UsageList::Named { list } | UsageList::Bare(list)) = list;
         let rows = list.into_iter().filter_map(|row| serde_json::from_str(&row.to_string()).ok());
         Ok(rows
@@ -363,12 +422,14 @@ impl Upstream {
     /// What we have there, in 1/10,000 dollars.
     pub async fn balance(&self) -> Result<i64, UpstreamError> {
         let asked = serde_json::json!({});
-        let row: BalanceRow = self.ask("balance/query", &asked, PATIENCE, MAX_ANSWER).await?;
+        let row: BalanceRow =
+            self.ask(Lane::Questions, "balance/query", &asked, PATIENCE, MAX_ANSWER).await?;
         Ok(row.balance.0)
     }
 
     async fn ask<T: DeserializeOwned>(
         &self,
+        lane: Lane,
         what: &str,
         asked: &serde_json::Value,
         patience: Duration,
@@ -378,8 +439,16 @@ impl Upstream {
             .parse()
             .map_err(|_| UpstreamError::NotReached("esim.url is no address".to_owned()))?;
         let body = asked.to_string();
+        let pace = match lane {
+            Lane::Orders => &self.orders,
+            Lane::Pending => &self.pending,
+            Lane::Questions => &self.questions,
+        };
+        if tokio::time::timeout(lane.wait(), pace.until_ready()).await.is_err() {
+            return Err(UpstreamError::Busy);
+        }
+        // Signed with the time at which it is sent.
         let headers = self.headers(&body)?;
-        self.pace.until_ready().await;
         let answered = self.http.post_json(&uri, &headers, Bytes::from(body), patience, max_bytes).await;
         let answered = answered.map_err(|error| match error {
             HttpError::NotConnected(_) | HttpError::NoRequest(_) => {

@@ -5,7 +5,7 @@
 //! - every call's charges and cost are what its own rates say for its own durations, its margin what remains of them,
 //!   and its entries in the ledger those charges and nothing else;
 //! - every call key names one CDR, and every CDR but a refused call's has one;
-//! - every order of a data package is charged once or not at all, and held while it waits (`audit_esim`).
+//! - every order of a data package is charged once to all who pay, or not at all, and held while it waits (`audit_esim`).
 //!
 //! It reads page by page: its memory grows with the accounts, not with the calls.
 

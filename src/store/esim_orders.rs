@@ -304,25 +304,28 @@ impl Store {
         }
     }
 
-    /// Writes what became of an eSIM that was given.
+    /// Writes what became of an eSIM that was given; `false` where its status is not `before` any more, and nothing is
+    /// written over what somebody else has learned meanwhile.
     pub async fn esim_order_state(
         &self,
         id: i64,
-        status: EsimStatus,
+        (before, status): (EsimStatus, EsimStatus),
         (total_bytes, used_bytes): (Option<i64>, Option<i64>),
         expires_at: Option<Timestamp>,
         at: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        on!(&mut tx, c => sqlx::query(STATE)
+        let changed = on!(&mut tx, c => sqlx::query(STATE)
             .bind(id)
             .bind(status.as_str())
             .bind(total_bytes)
             .bind(used_bytes)
             .bind(expires_at.map(to_micros))
             .bind(to_micros(at))
-            .execute(c).await.map(drop))?;
-        tx.commit().await
+            .bind(before.as_str())
+            .execute(c).await.map(|done| done.rows_affected()))?;
+        tx.commit().await?;
+        Ok(changed == 1)
     }
 
     /// Notes what the upstream last said of a pending order that is no answer.

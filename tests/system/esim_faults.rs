@@ -116,6 +116,14 @@ async fn an_order_that_gets_no_answer_stays_pending_until_the_operator_ends_it()
     assert_eq!(app.desk.store.esim_orders_stuck(stuck).await.unwrap(), 1);
     orders::give_up(&app.desk, id).await.unwrap();
     assert_eq!(shown(&alice, &order).await["status"], "FAILED");
+    let counted = app.desk.metrics.render(0);
+    for status in ["PENDING", "FAILED"] {
+        assert!(
+            counted.contains(&format!("tollgate_esim_orders_total{{status=\"{status}\"}} 1\n")),
+            "{counted}"
+        );
+    }
+    assert!(counted.contains("tollgate_esim_upstream_failures_total{kind=\"unknown\"}"), "{counted}");
     nothing_is_paid(&app).await;
     // Ending it again, or one that does not exist, changes nothing.
     orders::give_up(&app.desk, id).await.unwrap();
@@ -210,4 +218,23 @@ async fn what_is_anothers_is_not_sold_again() {
         app.assert_right().await;
         app.stop().await;
     }
+}
+
+#[tokio::test]
+async fn usage_that_is_told_late_does_not_undo_what_is_known() {
+    let upstream = Upstream::start(0).await;
+    let app = TestApp::selling(&upstream).await;
+    let alice = app.script("alice").await;
+    let order = buy(&alice).await;
+    wait_for(&alice, &order, "ALLOCATED").await;
+    let id = order["order_id"].as_i64().unwrap();
+    let now = app.desk.store.esim_order(id).await.unwrap().unwrap();
+    let write = async |states| {
+        let bytes = (Some(10), Some(9));
+        app.desk.store.esim_order_state(id, states, bytes, now.expires_at, now.updated_at).await.unwrap()
+    };
+    assert!(write((EsimStatus::Allocated, EsimStatus::UsedUp)).await);
+    assert!(!write((EsimStatus::Allocated, EsimStatus::InUse)).await);
+    assert_eq!(shown(&alice, &order).await["status"], "USED_UP");
+    app.stop().await;
 }

@@ -93,10 +93,15 @@ impl TestApp {
     /// The usual house, which sells what this upstream has.
     pub(crate) async fn selling(upstream: &Upstream) -> Self {
         let app = Self::start_with(|config| upstream.configure(config)).await;
-        app.furnish().await;
-        app.dollars("0.9215").await;
-        tollgate::esim::sync(&app.desk).await.unwrap();
+        app.sells().await;
         app
+    }
+
+    /// The usual house, with what its upstream has.
+    pub(crate) async fn sells(&self) {
+        self.furnish().await;
+        self.dollars("0.9215").await;
+        tollgate::esim::sync(&self.desk).await.unwrap();
     }
 
     /// What a dollar costs from now on.
