@@ -172,12 +172,14 @@ fn package_json(package: &Package, prices: Result<Prices, Unsold>, fixed: Option
     let text = |price: Result<Money, Unsold>| price.ok().map(|price| price.to_string());
     let side = |pick: fn(Prices) -> Result<Money, Unsold>| prices.and_then(pick);
     let (client, reseller) = (side(|prices| prices.client), side(|prices| prices.reseller));
-    let why = client.err().or(reseller.err()).map(|reason| reason.to_string());
+    let direct = side(|prices| prices.direct);
+    let why = direct.err().or(client.err()).or(reseller.err()).map(|reason| reason.to_string());
     json!({
         "package_code": package.row.code, "slug": package.row.slug, "name": package.row.name,
         "upstream_price": upstream_amount(package.row.price_e4).map(|amount| amount.to_string()),
         "upstream_currency": package.row.currency,
         "cost": text(prices.map(|prices| prices.cost)), "reseller": text(reseller), "client": text(client),
+        "direct_client": text(direct),
         "fixed": fixed.is_some(), "allow_loss": fixed.is_some_and(|fixed| fixed.allow_loss), "unsold": why,
     })
 }
@@ -242,7 +244,7 @@ async fn price(desk: &Desk, args: PriceArgs) -> Outcome {
             allow_loss: args.allow_loss,
         };
         if let Ok(prices) = snapshot.prices_with(package, &rates, markups, Some(&rule))
-            && (prices.client == Err(Unsold::BelowCost) || prices.reseller == Err(Unsold::BelowCost))
+            && [prices.client, prices.direct, prices.reseller].contains(&Err(Unsold::BelowCost))
         {
             let message = format!(
                 "{code} costs {} {}; a client's price must not be below a reseller's either: say --allow-loss to \

@@ -1,17 +1,16 @@
 //! What can be bought: the upstream's packages as they were last read, with the operator's prices, in memory and in the
 //! store.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use tollgate_rating::Money;
 
-use super::price::{Markups, Prices, Unsold, prices, upstream_amount};
+use super::price::{Buyer, Markups, Prices, Unsold, prices, upstream_amount};
 use super::upstream::{Country, Listed};
-use crate::accounts::Kind;
 use crate::catalog::fx::Rate;
 use crate::store::esim::{EsimPackageRow, EsimPrice};
-use crate::store::{FxRate, Store, StoreError, to_micros};
+use crate::store::{Store, StoreError};
 
 /// Packages written in one transaction: settlements wait for no more.
 const AT_ONCE: usize = 100;
@@ -63,6 +62,8 @@ impl Package {
 pub struct Snapshot {
     /// By code.
     packages: BTreeMap<String, Package>,
+    /// What the upstream sells them in.
+    currencies: BTreeSet<String>,
     fixed: HashMap<String, EsimPrice>,
 }
 
@@ -74,13 +75,21 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// The rates in force now.
-    pub async fn read(store: &Store, wallets: &str, now: Timestamp) -> Result<Self, StoreError> {
-        let mut lines: Vec<FxRate> = store.fx_rates().await?;
-        lines.retain(|line| line.quote == wallets && line.valid_from <= to_micros(now));
-        lines.sort_by_key(|line| (line.valid_from, line.id));
-        let rates = lines.into_iter().filter_map(|line| Some((line.base, Rate::from_pico(line.rate_pico)?)));
-        Ok(Self { wallets: wallets.to_owned(), rates: rates.collect() })
+    /// The rates in force now of the currencies that packages are sold in: one or two.
+    pub async fn read(
+        store: &Store,
+        snapshot: &Snapshot,
+        wallets: &str,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let mut rates = HashMap::new();
+        for currency in snapshot.currencies.iter().filter(|currency| *currency != wallets) {
+            let line = store.fx_rate_in_force(currency, wallets, now).await?;
+            if let Some(rate) = line.and_then(|line| Rate::from_pico(line.rate_pico)) {
+                rates.insert(currency.clone(), rate);
+            }
+        }
+        Ok(Self { wallets: wallets.to_owned(), rates })
     }
 
     /// The rate of a currency; none where it is the wallets' own.
@@ -105,10 +114,11 @@ impl Snapshot {
     /// What is in the store.
     pub async fn load(store: &Store) -> Result<Self, StoreError> {
         let rows = store.esim_packages().await?;
+        let currencies = rows.iter().map(|row| row.currency.clone()).collect();
         let packages = rows.into_iter().map(|row| (row.code.clone(), Package::new(row))).collect();
         let fixed = store.esim_prices().await?;
         let fixed = fixed.into_iter().map(|price| (price.package_code.clone(), price)).collect();
-        Ok(Self { packages, fixed })
+        Ok(Self { packages, currencies, fixed })
     }
 
     /// A package by its code, listed or not.
@@ -151,13 +161,13 @@ impl Snapshot {
         self.packages.values().filter(move |package| package.matches(&words))
     }
 
-    /// The packages that a kind of account can buy and that have all of the words of `q`, the cheapest first; of one price
+    /// The packages that somebody can buy and that have all of the words of `q`, the cheapest first; of one price
     /// by code.
-    pub fn search(&self, q: &str, kind: Kind, rates: &Rates, markups: Markups) -> Vec<(&Package, Money)> {
+    pub fn search(&self, q: &str, buyer: Buyer, rates: &Rates, markups: Markups) -> Vec<(&Package, Money)> {
         let mut found: Vec<(&Package, Money)> = self
             .matching(q)
             .filter_map(|package| {
-                let price = self.prices(package, rates, markups).and_then(|prices| prices.of(kind)).ok()?;
+                let price = self.prices(package, rates, markups).and_then(|prices| prices.of(buyer)).ok()?;
                 Some((package, price))
             })
             .collect();

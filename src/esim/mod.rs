@@ -4,6 +4,7 @@
 //! completes purchases and keeps the rest up to date, [`upstream`] the way to who sells to us, [`simulator`] somebody
 //! who plays him.
 
+mod answer;
 pub mod catalogue;
 pub mod http;
 pub mod orders;
@@ -15,7 +16,7 @@ pub mod webhook;
 pub mod wire;
 pub mod worker;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -66,6 +67,8 @@ pub struct Esim {
     turns: DashMap<i64, Arc<AsyncMutex<()>>>,
     /// Orders of this process that the upstream was not asked for yet.
     fresh: Mutex<HashSet<i64>>,
+    /// When orders were last tried without a clear answer, in milliseconds of the monotonic clock.
+    unclear: Mutex<HashMap<i64, u64>>,
     /// What the worker has to do.
     pub(crate) due: worker::Due,
     /// When each order was last asked about because somebody wanted to know, by the monotonic clock.
@@ -115,6 +118,10 @@ impl Esim {
     fn fresh(&self) -> MutexGuard<'_, HashSet<i64>> {
         self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn unclear(&self) -> MutexGuard<'_, HashMap<i64, u64>> {
+        self.unclear.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The markups of the configuration, which was checked when it was read.
@@ -128,7 +135,8 @@ pub fn markups(config: &Config) -> Markups {
 
 /// The exchange rates in force.
 pub async fn rates(desk: &Desk) -> Result<Rates, StoreError> {
-    Rates::read(&desk.store, desk.currency(), desk.clock.now()).await
+    let snapshot = desk.esim.snapshot(&desk.store).await?;
+    Rates::read(&desk.store, &snapshot, desk.currency(), desk.clock.now()).await
 }
 
 /// Reads the upstream's catalogue into the store and the memory.

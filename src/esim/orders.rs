@@ -3,16 +3,19 @@
 //! refused, hold and order end together. Whatever happens in between, the order lies in the store as pending with its
 //! credit held, and is asked for again under the same name: so it ends in one eSIM that is paid once, or in none.
 //!
-//! That stands on what the upstream documents, that a transaction id it has seen is the order it was, whatever would be
-//! refused to a new one. A refusal of the order is therefore final even where an earlier try had no answer; a refusal of
-//! the request itself (its header, signature or address) is not, because it is made before anybody looks at the id.
+//! The upstream documents that a transaction id it has seen is the order it was. It does not document that it looks for the
+//! id before it looks at prices, its stock and our balance. So a refusal is final only of an order's first try. After a
+//! try without a clear answer it proves nothing about that one: what the upstream has is then read from its own list of
+//! what was bought. An order that is in it goes on; one that is provably not in it, long after the last such try, has
+//! failed; where neither is proven it stays pending and the operator decides.
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use tollgate_rating::credit::RefusalReason;
 
-use super::price::Unsold;
-use super::upstream::{Order, Profile, Upstream, UpstreamError};
+use super::price::{Buyer, Unsold};
+use super::upstream::{Lane, Order, Profile, Upstream, UpstreamError};
 use super::{markups, rates};
 use crate::accounts::directory::Account;
 use crate::accounts::spending::{
@@ -23,6 +26,12 @@ use crate::secrets::{hex, random_bytes};
 use crate::store::esim_orders::{EsimGiven, EsimOrder, EsimStatus, NewEsimOrder};
 use crate::store::idempotency::RememberedAnswer;
 use crate::store::{StoreError, Tx};
+
+/// How long after the last try that had no clear answer the upstream's list is taken for whole: an eSIM is allocated within
+/// 30 s, and listed then.
+const LISTED_AFTER_MS: u64 = 45_000;
+/// So much is looked at before and after the time in question: clocks and zones may differ.
+const AROUND: SignedDuration = SignedDuration::from_hours(24);
 
 /// Why nothing was bought.
 #[derive(Debug, thiserror::Error)]
@@ -116,6 +125,7 @@ pub async fn buy<E: From<BuyError>>(
         price_nanos = order.new.price.nanos(),
         "an eSIM is ordered"
     );
+    desk.metrics.esim_became(EsimStatus::Pending.as_str());
     desk.esim.due.now(id);
     Ok(order)
 }
@@ -138,7 +148,7 @@ fn refusal(error: SpendError<std::convert::Infallible>) -> BuyError {
 }
 
 /// An order as it will be written.
-async fn prepared(desk: &Desk, account: &Account, package_code: &str) -> Result<EsimOrder, BuyError> {
+async fn prepared(desk: &Desk, account: &Arc<Account>, package_code: &str) -> Result<EsimOrder, BuyError> {
     if !desk.config.esim.is_on() {
         return Err(BuyError::Off);
     }
@@ -147,8 +157,9 @@ async fn prepared(desk: &Desk, account: &Account, package_code: &str) -> Result<
     let package = package.ok_or(BuyError::UnknownPackage)?;
     let prices = snapshot.prices(package, &rates(desk).await?, markups(&desk.config));
     let prices = prices.map_err(BuyError::Unsold)?;
-    let price = prices.of(account.kind).map_err(BuyError::Unsold)?;
-    let wholesale = prices.reseller.map_err(BuyError::Unsold)?;
+    let price = prices.of(Buyer::of(account)).map_err(BuyError::Unsold)?;
+    // Where the resellers' price is none, nobody above would pay it.
+    let wholesale = prices.reseller.unwrap_or(price);
     let now = desk.clock.now();
     let mut tx = desk.store.begin().await?;
     let id = tx.catalog_ids(1).await?;
@@ -215,7 +226,7 @@ pub async fn advance(desk: &Desk, id: i64) -> Result<Next, AdvanceError> {
             Err(next) => return Ok(next),
         },
     };
-    match upstream.profile(&order_no).await {
+    match upstream.profile(Lane::Pending, &order_no, &order.new.transaction_id).await {
         Ok(profile) => given(desk, &order, profile).await,
         Err(UpstreamError::NotYet) => Ok(Next::Soon),
         // It has the order, so a "no" is none: somebody must look.
@@ -239,25 +250,104 @@ async fn ordered(
         })
         .await;
     match asked {
-        Ok(number) => {
-            desk.store.esim_order_accepted(id, &number, desk.clock.now()).await?;
-            tracing::info!(order.id = id, order.upstream = %number, "the upstream has taken an order");
-            Ok(Ok(number))
-        }
-        Err(error @ UpstreamError::Refused { .. }) if is_first || !error.is_about_the_request() => {
+        Ok(number) => accepted(desk, order, number).await,
+        Err(error @ UpstreamError::Refused { .. }) if is_first => {
             refused(desk, order, &error.to_string()).await.map(Err)
         }
+        Err(error @ UpstreamError::Refused { .. }) if !error.is_about_the_request() => {
+            doubted(desk, upstream, order, &error).await
+        }
         Err(error) => {
-            if is_first && matches!(error, UpstreamError::NotReached(_)) {
-                // It never arrived, so the next try is the first.
-                desk.esim.fresh().insert(id);
+            match error {
+                // It never arrived: if it was the first try, so is the next.
+                UpstreamError::NotReached(_) | UpstreamError::Busy if is_first => {
+                    desk.esim.fresh().insert(id);
+                }
+                UpstreamError::NotReached(_) | UpstreamError::Busy | UpstreamError::Refused { .. } => {}
+                UpstreamError::NotYet | UpstreamError::Unknown(_) => {
+                    desk.esim.unclear().insert(id, desk.clock.monotonic_ms());
+                }
             }
             no_answer(desk, order, &error).await.map(Err)
         }
     }
 }
 
+/// The upstream has it.
+async fn accepted(
+    desk: &Desk,
+    order: &EsimOrder,
+    number: String,
+) -> Result<Result<String, Next>, AdvanceError> {
+    let id = order.new.id;
+    if desk.store.esim_order_accepted(id, &number, desk.clock.now()).await? {
+        desk.esim.unclear().remove(&id);
+        tracing::info!(order.id = id, order.upstream = %number, "the upstream has taken an order");
+        return Ok(Ok(number));
+    }
+    let error = UpstreamError::Unknown(format!("its order {number} is another order of ours already"));
+    no_answer(desk, order, &error).await.map(Err)
+}
+
+/// It is refused, but an earlier try had no clear answer: the upstream's list says what became of that one.
+async fn doubted(
+    desk: &Desk,
+    upstream: &Upstream,
+    order: &EsimOrder,
+    refusal: &UpstreamError,
+) -> Result<Result<String, Next>, AdvanceError> {
+    let now_ms = desk.clock.monotonic_ms();
+    // Of a try of an earlier process is not known when it was: as if it were just now.
+    let tried_ms = *desk.esim.unclear().entry(order.new.id).or_insert(now_ms);
+    let why = match listed(desk, upstream, order).await? {
+        Listed::Bought(number) => return accepted(desk, order, number).await,
+        Listed::Absent if now_ms.saturating_sub(tried_ms) >= LISTED_AFTER_MS => {
+            return refused(desk, order, &refusal.to_string()).await.map(Err);
+        }
+        Listed::Absent => "its list does not have it so far".to_owned(),
+        Listed::Untold(why) => why,
+    };
+    let error = UpstreamError::Unknown(format!("{refusal}; an earlier try may have bought it, and {why}"));
+    no_answer(desk, order, &error).await.map(Err)
+}
+
+/// What the upstream's list of what was bought says of an order.
+enum Listed {
+    /// It was bought, under this number of the upstream's.
+    Bought(String),
+    /// It is not in a list that has another order of ours of about that time.
+    Absent,
+    /// Nothing.
+    Untold(String),
+}
+
+/// Looks for an order in what the upstream says was bought. A list that lacks it proves something only if it has what it
+/// must have: an order of ours that was charged is looked for too.
+async fn listed(desk: &Desk, upstream: &Upstream, order: &EsimOrder) -> Result<Listed, StoreError> {
+    let known = desk.store.esim_order_newest_charged().await?;
+    let made = order.new.created_at;
+    let since = known.as_ref().map_or(made, |known| known.new.created_at.min(made));
+    let (now, limit) = (desk.clock.now(), jiff::Timestamp::MAX);
+    let from = since.checked_sub(AROUND).unwrap_or(since);
+    let list = match upstream.bought(from, now.checked_add(AROUND).unwrap_or(limit)).await {
+        Ok(list) => list,
+        Err(error) => return Ok(Listed::Untold(error.to_string())),
+    };
+    let find = |order: &EsimOrder| list.iter().find(|row| row.transaction_id == order.new.transaction_id);
+    Ok(match (find(order), known) {
+        (Some(row), _) => Listed::Bought(row.order_no.clone()),
+        (None, Some(known)) if find(&known).is_some() => Listed::Absent,
+        (None, Some(_)) => Listed::Untold("its list lacks what we have from it".to_owned()),
+        (None, None) => Listed::Untold("there is nothing that its list could be proven by".to_owned()),
+    })
+}
+
 async fn no_answer(desk: &Desk, order: &EsimOrder, error: &UpstreamError) -> Result<Next, AdvanceError> {
+    desk.metrics.esim_failed(error.kind());
+    if *error == UpstreamError::Busy {
+        // It says nothing of the order.
+        return Ok(Next::Later);
+    }
     let reason = error.to_string();
     tracing::warn!(order.id = order.new.id, %reason, "an eSIM order stays pending");
     if order.reason.as_deref() != Some(&reason) {
@@ -291,9 +381,26 @@ async fn given(desk: &Desk, order: &EsimOrder, profile: Profile) -> Result<Next,
     let shares = payers(desk, order).await?;
     let name = &order.new.transaction_id;
     let note = format!("eSIM {} order {}", order.new.package_code, order.new.id);
-    charge(desk, Spending::Esim, name, &shares, &note, &written).await?;
+    match charge(desk, Spending::Esim, name, &shares, &note, &written).await {
+        Err(SpendError::Desk(DeskError::Store(error))) if is_anothers(&error) => {
+            let iccid = &written.given.iccid;
+            // Card numbers are used again: perhaps only we do not know yet that the other one has ended.
+            if let Some(other) = desk.store.esim_order_named(iccid).await? {
+                desk.esim.due.told(other, std::time::Duration::ZERO);
+            }
+            let reason = format!("the eSIM {iccid} is another order's");
+            return no_answer(desk, order, &UpstreamError::Unknown(reason)).await;
+        }
+        charged => charged?,
+    }
+    desk.metrics.esim_became(status.as_str());
     tracing::info!(order.id = order.new.id, "an eSIM is allocated and charged");
     Ok(Next::Done)
+}
+
+/// Whether an eSIM could not be written because another order has it.
+fn is_anothers(error: &StoreError) -> bool {
+    error.unique_violation().is_some_and(|message| message.contains("esim_orders"))
 }
 
 /// It was refused: what was held is given back.
@@ -301,6 +408,8 @@ async fn refused(desk: &Desk, order: &EsimOrder, reason: &str) -> Result<Next, A
     let written = Failed { id: order.new.id, reason, at: desk.clock.now() };
     let shares = payers(desk, order).await?;
     give_back(desk, &order.new.transaction_id, &shares, &written).await?;
+    desk.esim.unclear().remove(&order.new.id);
+    desk.metrics.esim_became(EsimStatus::Failed.as_str());
     tracing::warn!(order.id = order.new.id, reason, "an eSIM order failed");
     Ok(Next::Done)
 }
@@ -327,7 +436,7 @@ pub async fn refresh(desk: &Desk, id: i64) -> Result<(), AdvanceError> {
     let (Some(order_no), Some(_)) = (&order.order_no, order.tx_id) else { return Ok(()) };
     let now = desk.clock.now();
     let asked = match desk.esim.upstream(&desk.config, &desk.clock).await {
-        Ok(upstream) => upstream.profile(order_no).await,
+        Ok(upstream) => upstream.profile(Lane::Questions, order_no, &order.new.transaction_id).await,
         Err(error) => Err(error),
     };
     match asked {
@@ -336,13 +445,20 @@ pub async fn refresh(desk: &Desk, id: i64) -> Result<(), AdvanceError> {
             let status = status_of(&profile.state).unwrap_or(order.status);
             let bytes = (profile.total_bytes.or(order.total_bytes), profile.used_bytes.or(order.used_bytes));
             let expires_at = profile.expires_at.or(order.expires_at);
-            desk.store.esim_order_state(id, status, bytes, expires_at, now).await?;
+            let states = (order.status, status);
+            if desk.store.esim_order_state(id, states, bytes, expires_at, now).await?
+                && status != order.status
+            {
+                desk.metrics.esim_became(status.as_str());
+            }
         }
         Ok(_) => {
             tracing::error!(order.id = id, "the upstream tells another eSIM of an order than it gave");
             desk.store.esim_order_was_asked(id, now).await?;
         }
+        Err(UpstreamError::Busy) => desk.metrics.esim_failed(UpstreamError::Busy.kind()),
         Err(error) => {
+            desk.metrics.esim_failed(error.kind());
             tracing::info!(order.id = id, %error, "the upstream does not tell what became of an eSIM");
             desk.store.esim_order_was_asked(id, now).await?;
         }
@@ -350,7 +466,7 @@ pub async fn refresh(desk: &Desk, id: i64) -> Result<(), AdvanceError> {
     Ok(())
 }
 
-/// Writes how much of an eSIM is used.
+/// Writes how much of an eSIM is used. It was read a while ago and without its turn: what was learned since is left.
 pub(super) async fn used(desk: &Desk, order: &EsimOrder, used: i64, total: i64) -> Result<(), StoreError> {
     let now = desk.clock.now();
     if order.used_bytes == Some(used) && order.total_bytes == Some(total) {
@@ -361,7 +477,13 @@ pub(super) async fn used(desk: &Desk, order: &EsimOrder, used: i64, total: i64) 
         status => status,
     };
     let bytes = (Some(total), Some(used));
-    desk.store.esim_order_state(order.new.id, status, bytes, order.expires_at, now).await
+    let states = (order.status, status);
+    if !desk.store.esim_order_state(order.new.id, states, bytes, order.expires_at, now).await? {
+        tracing::debug!(order.id = order.new.id, "an eSIM is not as it was when its usage was asked for");
+    } else if status != order.status {
+        desk.metrics.esim_became(status.as_str());
+    }
+    Ok(())
 }
 
 /// What an upstream's state is to us; none for one that is not documented.

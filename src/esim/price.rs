@@ -9,10 +9,13 @@
 //! | 0.62 USD at 0.9215 = 0.57133 | 10 % | 0.6285 (0.628463 rounded up) |
 //! | the same | 30 % | 0.7428 (0.742729 rounded up) |
 
+use std::sync::Arc;
+
 use tollgate_rating::Money;
 use tollgate_rating::plan::Markup;
 
 use crate::accounts::Kind;
+use crate::accounts::directory::Account;
 use crate::catalog::fx::Rate;
 use crate::store::esim::EsimPrice;
 
@@ -48,16 +51,41 @@ pub struct Prices {
     pub cost: Money,
     /// A reseller.
     pub reseller: Result<Money, Unsold>,
-    /// A client or a subaccount.
+    /// A client or a subaccount below a reseller, who pays too and must not lose.
     pub client: Result<Money, Unsold>,
+    /// A client or a subaccount of the operator's own, of whom only its own price matters.
+    pub direct: Result<Money, Unsold>,
+}
+
+/// Who buys, as far as its price is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Buyer {
+    /// A reseller.
+    Reseller,
+    /// Somebody below a reseller.
+    Client,
+    /// Somebody below the operator alone.
+    Direct,
+}
+
+impl Buyer {
+    /// What an account is.
+    pub fn of(account: &Arc<Account>) -> Self {
+        match account.kind {
+            Kind::Reseller => Self::Reseller,
+            Kind::Client | Kind::Subaccount if account.chain().len() > 1 => Self::Client,
+            Kind::Client | Kind::Subaccount => Self::Direct,
+        }
+    }
 }
 
 impl Prices {
-    /// What a kind of account pays.
-    pub fn of(&self, kind: Kind) -> Result<Money, Unsold> {
-        match kind {
-            Kind::Reseller => self.reseller,
-            Kind::Client | Kind::Subaccount => self.client,
+    /// What somebody pays.
+    pub fn of(&self, buyer: Buyer) -> Result<Money, Unsold> {
+        match buyer {
+            Buyer::Reseller => self.reseller,
+            Buyer::Client => self.client,
+            Buyer::Direct => self.direct,
         }
     }
 }
@@ -109,11 +137,13 @@ pub fn prices(
     let guarded = |price: Money, floor: Money| {
         if price < floor && !loss_is_allowed { Err(Unsold::BelowCost) } else { Ok(price) }
     };
+    let sold = guarded(reseller, cost);
     Ok(Prices {
         cost,
-        reseller: guarded(reseller, cost),
-        // A client's reseller pays the reseller's price, so it must not get less.
-        client: guarded(client, cost.max(reseller)),
+        reseller: sold,
+        // A client's reseller pays the reseller's price, so it must be sold to it, and must not get less.
+        client: sold.and_then(|reseller| guarded(client, reseller)),
+        direct: guarded(client, cost),
     })
 }
 
@@ -153,10 +183,13 @@ mod tests {
         let at = |price_e4| prices(price_e4, None, markups(), Some(&rule)).unwrap();
         assert_eq!((at(6_200).reseller, at(6_200).client), (Ok(money("0.70")), Ok(money("0.90"))));
         assert_eq!((at(7_000).reseller, at(7_000).client), (Ok(money("0.70")), Ok(money("0.90"))));
-        assert_eq!((at(7_001).reseller, at(7_001).client), (Err(Unsold::BelowCost), Ok(money("0.90"))));
-        assert_eq!(at(9_001).client, Err(Unsold::BelowCost));
+        let dearer = at(7_001);
+        assert_eq!((dearer.reseller, dearer.client), (Err(Unsold::BelowCost), Err(Unsold::BelowCost)));
+        // Without a reseller between there is none to lose.
+        assert_eq!((dearer.direct, at(9_001).direct), (Ok(money("0.90")), Err(Unsold::BelowCost)));
         let allowed = fixed(Some("0.50"), None, true);
         let prices = prices(6_200, None, markups(), Some(&allowed)).unwrap();
+        assert_eq!(prices.direct, Ok(money("0.50")));
         assert_eq!((prices.client, prices.reseller), (Ok(money("0.50")), Ok(money("0.682"))));
     }
 
@@ -165,6 +198,7 @@ mod tests {
         let rule = fixed(Some("0.65"), Some("0.70"), false);
         let prices = prices(6_200, None, markups(), Some(&rule)).unwrap();
         assert_eq!((prices.reseller, prices.client), (Ok(money("0.70")), Err(Unsold::BelowCost)));
+        assert_eq!(prices.direct, Ok(money("0.65")));
     }
 
     proptest! {
@@ -173,7 +207,7 @@ mod tests {
             let rate = Rate::from_pico(pico);
             let prices = prices(price_e4, rate, markups(), None).unwrap();
             let (reseller, client) = (prices.reseller.unwrap(), prices.client.unwrap());
-            prop_assert!(prices.cost <= reseller && reseller <= client);
+            prop_assert!(prices.cost <= reseller && reseller <= client && prices.direct == Ok(client));
             for price in [reseller, client] {
                 prop_assert_eq!(price.nanos() % LAST_DECIMAL, 0);
             }

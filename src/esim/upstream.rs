@@ -9,13 +9,15 @@
 //! |---|---|---|
 //! | 000001, 900001 | server error, busy | unknown: asked again, an order with the same transaction id |
 //! | 000101 … 000107, 101001 … 101003 | the request itself is wrong (header, JSON, clock, address, signature) | refused, unless an earlier try may have arrived |
-//! | 200005, 200006 | another price than the one that was said | refused |
-//! | 200007 | our balance there is out | refused |
-//! | 200008, 200011, 3102xx | parameters, none left, no such package | refused |
+//! | 200005, 200006 | another price than the one that was said | refused; but after a try without an answer only if that one is proven away |
+//! | 200007 | our balance there is out | the same |
+//! | 200008, 200011, 3102xx | parameters, none left, no such package | the same |
 //! | 200010 | not allocated yet | wait |
 //! | anything else | | unknown |
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,13 +31,52 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
+use super::answer::{
+    BalanceRow, EsimList, EsimRow, Ordered, PackageList, UsageList, UsageRow, listed, understood,
+};
 use super::http::{Http, HttpError};
-use super::wire::{Code, Truth, Whole, time};
+use super::wire::time;
 use crate::clock::Clock;
 use crate::secrets::{hex, random_bytes};
 
-/// Requests a second that the upstream takes.
-pub const REQUESTS_PER_SECOND: u32 = 8;
+/// What is asked, of the eight requests a second that the upstream takes: each has a share of its own, so that many who
+/// want to know keep nobody from buying.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Orders.
+    Orders,
+    /// Questions about orders that wait for their eSIM.
+    Pending,
+    /// Everything else.
+    Questions,
+}
+
+impl Lane {
+    /// Requests a second; of all of them together eight.
+    const fn per_second(self) -> u32 {
+        match self {
+            Self::Orders | Self::Pending => 3,
+            Self::Questions => 2,
+        }
+    }
+
+    /// How long a request waits for its turn before it is given up.
+    const fn wait(self) -> Duration {
+        match self {
+            Self::Orders => Duration::from_secs(20),
+            Self::Pending => Duration::from_secs(10),
+            Self::Questions => Duration::from_secs(2),
+        }
+    }
+
+    /// Its pace. One more at once would be one more within a second.
+    fn limiter(self) -> DefaultDirectRateLimiter {
+        let one = NonZeroU32::MIN;
+        let rate = one.saturating_add(self.per_second() - 1);
+        RateLimiter::direct(Quota::per_second(rate).allow_burst(one))
+    }
+}
+
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long the whole catalogue is waited for: some megabytes.
@@ -45,11 +86,17 @@ const MAX_ANSWER: usize = 1024 * 1024;
 /// The largest catalogue: 2,800 packages with the networks of up to 130 countries each are about 20 MiB.
 const MAX_LIST: usize = 64 * 1024 * 1024;
 /// The longest text of the upstream's that is kept.
-const MAX_TEXT: usize = 200;
+pub(super) const MAX_TEXT: usize = 200;
 /// eSIMs asked about at once by their usage.
 pub const USAGE_AT_ONCE: usize = 10;
 /// Rows of a page that is asked for: an order of ours has one eSIM, and a page has at least 5.
 const PAGE_ROWS: u32 = 20;
+/// Rows of a page where everything of a time is asked for: the most that the upstream gives.
+const LIST_ROWS: u32 = 500;
+/// Pages of such a list that are read; a longer one is no answer.
+const LIST_PAGES: u32 = 20;
+/// How the upstream is told a time: in UTC, to the minute.
+const LIST_TIME: &str = "%Y-%m-%dT%H:%M+00:00";
 
 /// Why the upstream did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,12 +115,26 @@ pub enum UpstreamError {
     /// What became of the request is not known: no answer, or none that can be understood.
     #[error("the upstream gives no clear answer: {0}")]
     Unknown(String),
+    /// It was provably not asked: too much else is.
+    #[error("too much is asked of the upstream at once")]
+    Busy,
     /// It was provably not asked: no connection.
     #[error("the upstream cannot be reached: {0}")]
     NotReached(String),
 }
 
 impl UpstreamError {
+    /// Its name where failures are counted.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Refused { .. } => "refused",
+            Self::NotYet => "not_yet",
+            Self::Unknown(_) => "unknown",
+            Self::Busy => "busy",
+            Self::NotReached(_) => "not_reached",
+        }
+    }
+
     /// Whether it is about the request (headers, signature, address) and not about what was asked for: it then proves
     /// nothing about an earlier try.
     pub fn is_about_the_request(&self) -> bool {
@@ -152,6 +213,15 @@ pub struct Profile {
     pub expires_at: Option<Timestamp>,
 }
 
+/// An eSIM as the list of everything that was bought names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bought {
+    /// Our name for its order.
+    pub transaction_id: String,
+    /// The upstream's number of its order.
+    pub order_no: String,
+}
+
 /// How much of an eSIM is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Usage {
@@ -174,99 +244,6 @@ pub struct Order<'a> {
     pub price_e4: i64,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Envelope<T> {
-    success: Truth,
-    #[serde(default)]
-    error_code: Option<Code>,
-    #[serde(default, alias = "errorMessage")]
-    error_msg: Option<String>,
-    obj: Option<T>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PackageList {
-    package_list: Vec<Box<serde_json::value::RawValue>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PackageRow {
-    package_code: String,
-    #[serde(default)]
-    slug: Option<String>,
-    name: String,
-    price: Whole,
-    currency_code: String,
-    volume: Whole,
-    duration: Whole,
-    duration_unit: String,
-    #[serde(default)]
-    location: String,
-    #[serde(default)]
-    description: Option<String>,
-    #[serde(default)]
-    location_network_list: Option<Vec<Country>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Ordered {
-    order_no: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct EsimList {
-    esim_list: Vec<EsimRow>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct EsimRow {
-    esim_tran_no: String,
-    #[serde(default)]
-    order_no: Option<String>,
-    #[serde(default)]
-    iccid: Option<String>,
-    #[serde(default)]
-    ac: Option<String>,
-    #[serde(default)]
-    esim_status: Option<String>,
-    #[serde(default)]
-    total_volume: Option<Whole>,
-    #[serde(default)]
-    order_usage: Option<Whole>,
-    #[serde(default)]
-    expired_time: Option<String>,
-}
-
-/// The usage stands in `esimUsageList`, or is the list itself: both were recorded.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum UsageList {
-    Named {
-        #[serde(rename = "esimUsageList")]
-        list: Vec<serde_json::Value>,
-    },
-    Bare(Vec<serde_json::Value>),
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct UsageRow {
-    esim_tran_no: String,
-    data_usage: Whole,
-    total_data: Whole,
-}
-
-#[derive(Deserialize)]
-struct BalanceRow {
-    balance: Whole,
-}
-
 /// The way to the upstream.
 pub struct Upstream {
     http: Http,
@@ -274,7 +251,9 @@ pub struct Upstream {
     access_code: HeaderValue,
     secret: Option<String>,
     clock: Arc<dyn Clock>,
-    pace: DefaultDirectRateLimiter,
+    orders: DefaultDirectRateLimiter,
+    pending: DefaultDirectRateLimiter,
+    questions: DefaultDirectRateLimiter,
 }
 
 impl fmt::Debug for Upstream {
@@ -296,23 +275,23 @@ impl Upstream {
         let mut code = HeaderValue::from_str(access_code)
             .map_err(|_| wrong("esim.access_code is not printable ASCII"))?;
         code.set_sensitive(true);
-        // One more at once would be a second's ninth.
-        let one = Quota::per_second(std::num::NonZeroU32::MIN.saturating_add(REQUESTS_PER_SECOND - 1))
-            .allow_burst(std::num::NonZeroU32::MIN);
         Ok(Self {
             http: Http::new().map_err(|error| UpstreamError::NotReached(error.to_string()))?,
             base: base.trim_end_matches('/').to_owned(),
             access_code: code,
             secret: secret.map(str::to_owned),
             clock,
-            pace: RateLimiter::direct(one),
+            orders: Lane::Orders.limiter(),
+            pending: Lane::Pending.limiter(),
+            questions: Lane::Questions.limiter(),
         })
     }
 
     /// All packages that can be bought. One that cannot be understood is left out and logged: the others are sold.
     pub async fn packages(&self) -> Result<Vec<Listed>, UpstreamError> {
         let asked = serde_json::json!({ "locationCode": "", "type": "BASE" });
-        let list: PackageList = self.ask("package/list", &asked, LIST_PATIENCE, MAX_LIST).await?;
+        let list: PackageList =
+            self.ask(Lane::Questions, "package/list", &asked, LIST_PATIENCE, MAX_LIST).await?;
         let total = list.package_list.len();
         let packages: Vec<Listed> = list
             .package_list
@@ -338,19 +317,59 @@ impl Upstream {
             "amount": order.price_e4,
             "packageInfoList": [{ "packageCode": order.package_code, "count": 1, "price": order.price_e4 }],
         });
-        let ordered: Ordered = self.ask("esim/order", &asked, PATIENCE, MAX_ANSWER).await?;
-        if ordered.order_no.is_empty() || ordered.order_no.len() > MAX_TEXT {
+        let ordered: Ordered = self.ask(Lane::Orders, "esim/order", &asked, PATIENCE, MAX_ANSWER).await?;
+        if !is_short(&ordered.order_no) || ordered.order_no.is_empty() {
             return Err(UpstreamError::Unknown("an order without a number".to_owned()));
+        }
+        if ordered.transaction_id.is_some_and(|name| name != order.transaction_id) {
+            return Err(UpstreamError::Unknown("an answer about another order".to_owned()));
         }
         Ok(ordered.order_no)
     }
 
-    /// The eSIM of an order; [`UpstreamError::NotYet`] until it is allocated.
-    pub async fn profile(&self, order_no: &str) -> Result<Profile, UpstreamError> {
+    /// Every eSIM that was bought between two moments, those that are not allocated yet perhaps left out. All of them, or
+    /// no answer: part of a list would be taken for the absence of the rest.
+    pub async fn bought(&self, from: Timestamp, until: Timestamp) -> Result<Vec<Bought>, UpstreamError> {
+        let unknown = |reason: &str| UpstreamError::Unknown(reason.to_owned());
+        let (from, until) = (from.strftime(LIST_TIME).to_string(), until.strftime(LIST_TIME).to_string());
+        let (mut names, mut all) = (BTreeSet::new(), Vec::new());
+        for page in 1..=LIST_PAGES {
+            let asked = serde_json::json!({
+                "orderNo": "", "iccid": "", "startTime": from, "endTime": until,
+                "pager": { "pageNum": page, "pageSize": LIST_ROWS },
+            });
+            let list: EsimList = self.ask(Lane::Questions, "esim/query", &asked, PATIENCE, MAX_LIST).await?;
+            let total = list.pager.ok_or_else(|| unknown("a list of unknown length"))?.total.0;
+            let is_last = list.esim_list.is_empty();
+            for row in list.esim_list {
+                let (Some(transaction_id), Some(order_no)) = (row.transaction_id, row.order_no) else {
+                    return Err(unknown("a list of eSIMs that does not say whose they are"));
+                };
+                if names.insert(row.esim_tran_no) {
+                    all.push(Bought { transaction_id, order_no });
+                }
+            }
+            if i64::try_from(names.len()) == Ok(total) {
+                return Ok(all);
+            }
+            if is_last {
+                return Err(unknown("a list that is shorter than it says"));
+            }
+        }
+        Err(unknown("a list that is too long"))
+    }
+
+    /// The eSIM of an order of ours; [`UpstreamError::NotYet`] until it is allocated.
+    pub async fn profile(
+        &self,
+        lane: Lane,
+        order_no: &str,
+        transaction_id: &str,
+    ) -> Result<Profile, UpstreamError> {
         let asked = serde_json::json!({
             "orderNo": order_no, "iccid": "", "pager": { "pageNum": 1, "pageSize": PAGE_ROWS },
         });
-        let list: EsimList = self.ask("esim/query", &asked, PATIENCE, MAX_ANSWER).await?;
+        let list: EsimList = self.ask(lane, "esim/query", &asked, PATIENCE, MAX_ANSWER).await?;
         let row = match <[EsimRow; 1]>::try_from(list.esim_list) {
             Ok([row]) => row,
             Err(rows) if rows.is_empty() => return Err(UpstreamError::NotYet),
@@ -359,22 +378,24 @@ impl Upstream {
             }
         };
         // An answer that is about something else would give somebody another's eSIM.
-        if row.order_no.as_deref().is_some_and(|number| number != order_no) {
+        if row.order_no.as_deref() != Some(order_no)
+            || row.transaction_id.is_some_and(|name| name != transaction_id)
+        {
             return Err(UpstreamError::Unknown("an answer about another order".to_owned()));
         }
         let (Some(iccid), Some(ac)) = (row.iccid, row.ac) else { return Err(UpstreamError::NotYet) };
         if iccid.is_empty() || ac.is_empty() {
             return Err(UpstreamError::NotYet);
         }
-        let short = |text: &str| text.len() <= MAX_TEXT && !text.contains(char::is_control);
-        if !short(&iccid) || !short(&ac) || !short(&row.esim_tran_no) {
-            return Err(UpstreamError::Unknown("an eSIM whose numbers are no numbers".to_owned()));
+        let state = row.esim_status.unwrap_or_default();
+        if [&iccid, &ac, &row.esim_tran_no, &state].into_iter().any(|text| !is_short(text)) {
+            return Err(UpstreamError::Unknown("an eSIM whose names are no names".to_owned()));
         }
         Ok(Profile {
             tran_no: row.esim_tran_no,
             iccid,
             activation_code: ac,
-            state: row.esim_status.unwrap_or_default(),
+            state,
             total_bytes: row.total_volume.map(|whole| whole.0),
             used_bytes: row.order_usage.map(|whole| whole.0),
             expires_at: row.expired_time.as_deref().and_then(time),
@@ -385,7 +406,8 @@ impl Upstream {
     pub async fn usage(&self, tran_nos: &[String]) -> Result<Vec<Usage>, UpstreamError> {
         debug_assert!(tran_nos.len() <= USAGE_AT_ONCE, "the upstream takes {USAGE_AT_ONCE}");
         let asked = serde_json::json!({ "esimTranNoList": tran_nos });
-        let list: UsageList = self.ask("esim/usage/query", &asked, PATIENCE, MAX_ANSWER).await?;
+        let list: UsageList =
+            self.ask(Lane::Questions, "esim/usage/query", &asked, PATIENCE, MAX_ANSWER).await?;
         let (UsageList::Named { list } | UsageList::Bare(list)) = list;
         let rows = list.into_iter().filter_map(|row| serde_json::from_str(&row.to_string()).ok());
         Ok(rows
@@ -400,12 +422,14 @@ impl Upstream {
     /// What we have there, in 1/10,000 dollars.
     pub async fn balance(&self) -> Result<i64, UpstreamError> {
         let asked = serde_json::json!({});
-        let row: BalanceRow = self.ask("balance/query", &asked, PATIENCE, MAX_ANSWER).await?;
+        let row: BalanceRow =
+            self.ask(Lane::Questions, "balance/query", &asked, PATIENCE, MAX_ANSWER).await?;
         Ok(row.balance.0)
     }
 
     async fn ask<T: DeserializeOwned>(
         &self,
+        lane: Lane,
         what: &str,
         asked: &serde_json::Value,
         patience: Duration,
@@ -415,8 +439,16 @@ impl Upstream {
             .parse()
             .map_err(|_| UpstreamError::NotReached("esim.url is no address".to_owned()))?;
         let body = asked.to_string();
+        let pace = match lane {
+            Lane::Orders => &self.orders,
+            Lane::Pending => &self.pending,
+            Lane::Questions => &self.questions,
+        };
+        if tokio::time::timeout(lane.wait(), pace.until_ready()).await.is_err() {
+            return Err(UpstreamError::Busy);
+        }
+        // Signed with the time at which it is sent.
         let headers = self.headers(&body)?;
-        self.pace.until_ready().await;
         let answered = self.http.post_json(&uri, &headers, Bytes::from(body), patience, max_bytes).await;
         let answered = answered.map_err(|error| match error {
             HttpError::NotConnected(_) | HttpError::NoRequest(_) => {
@@ -453,6 +485,11 @@ impl Upstream {
     }
 }
 
+/// Whether a text can be kept and shown as it is.
+fn is_short(text: &str) -> bool {
+    text.len() <= MAX_TEXT && !text.contains(char::is_control)
+}
+
 /// What a request is signed with.
 pub fn signature(secret: &str, timestamp: &str, request_id: &str, access_code: &str, body: &str) -> String {
     // HMAC takes keys of any length.
@@ -461,73 +498,6 @@ pub fn signature(secret: &str, timestamp: &str, request_id: &str, access_code: &
         mac.update(part.as_bytes());
     }
     hex(&mac.finalize().into_bytes())
-}
-
-/// What an envelope holds, or why nothing.
-fn understood<T: DeserializeOwned>(body: &[u8]) -> Result<T, UpstreamError> {
-    let unknown = |reason: String| UpstreamError::Unknown(reason);
-    let envelope: Envelope<Box<serde_json::value::RawValue>> =
-        serde_json::from_slice(body).map_err(|error| unknown(format!("an answer that is none: {error}")))?;
-    if envelope.success.0 {
-        let obj = envelope.obj.ok_or_else(|| unknown("a success without an object".to_owned()))?;
-        return serde_json::from_str(obj.get())
-            .map_err(|error| unknown(format!("an answer that is none: {error}")));
-    }
-    let code = envelope.error_code.unwrap_or_default().0;
-    let message: String =
-        envelope.error_msg.unwrap_or_default().chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect();
-    Err(match code.as_str() {
-        "200010" => UpstreamError::NotYet,
-        "200005" | "200006" | "200007" | "200008" | "200011" => UpstreamError::Refused { code, message },
-        other if is_refusal(other) => UpstreamError::Refused { code, message },
-        _ => unknown(format!("{code} {message}")),
-    })
-}
-
-/// Whether a code says no for good: about the request itself, or about a thing that does not exist.
-fn is_refusal(code: &str) -> bool {
-    code.len() == 6 && ["0001", "1010", "3102", "3104"].iter().any(|kind| code.starts_with(kind))
-}
-
-/// A package of the list, if it is one that can be sold.
-fn listed(row: &str) -> Result<Listed, String> {
-    let row: PackageRow = serde_json::from_str(row).map_err(|error| error.to_string())?;
-    let PackageRow { package_code: code, name, price, volume, duration, .. } = row;
-    let is_code = |text: &str| {
-        (1..=50).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-    };
-    if !is_code(&code) {
-        return Err(format!("{code:.60} is no code"));
-    }
-    if price.0 <= 0 || volume.0 < 0 || duration.0 <= 0 {
-        return Err(format!("{code}: price, volume or duration is out of range"));
-    }
-    let is_currency =
-        row.currency_code.len() == 3 && row.currency_code.bytes().all(|b| b.is_ascii_uppercase());
-    if !is_currency {
-        return Err(format!("{code}: its currency is none"));
-    }
-    let plain =
-        |text: String| -> String { text.chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect() };
-    Ok(Listed {
-        slug: plain(row.slug.unwrap_or_default()),
-        name: plain(name),
-        description: plain(row.description.unwrap_or_default()),
-        price_e4: price.0,
-        currency: row.currency_code,
-        volume_bytes: volume.0,
-        duration: duration.0,
-        duration_unit: plain(row.duration_unit),
-        locations: row
-            .location
-            .split(',')
-            .map(|code| code.trim().to_owned())
-            .filter(|code| !code.is_empty() && code.len() <= 8)
-            .collect(),
-        coverage: row.location_network_list.unwrap_or_default(),
-        code,
-    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What the upstream's answers are read as.
 
 use super::*;
+use crate::esim::simulator::{DOCUMENTED, Settings, Simulator};
 
 #[test]
 fn the_references_own_signature_comes_out() {
@@ -77,4 +78,42 @@ fn a_package_is_read_exactly_or_left_out() {
         row[field] = bad;
         assert!(listed(&row.to_string()).is_err(), "{field}");
     }
+}
+
+#[tokio::test]
+async fn many_who_want_to_know_keep_nobody_from_buying_and_do_not_wait_for_ever() {
+    let stop = tokio_util::sync::CancellationToken::new();
+    let _stop = stop.clone().drop_guard();
+    let settings = Settings { allocate_ms: 0, ..Settings::default() };
+    let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let simulator = Simulator::start(listen, settings, stop).await.unwrap();
+    let clock = Arc::new(crate::clock::SystemClock::new());
+    let upstream = Arc::new(Upstream::new(&simulator.url(), "x", None, clock).unwrap());
+    let began = tokio::time::Instant::now();
+    let asking: Vec<_> = (0..40)
+        .map(|_| {
+            let upstream = Arc::clone(&upstream);
+            tokio::spawn(async move { upstream.balance().await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    let (_, code, price_e4) = DOCUMENTED;
+    let order = Order { transaction_id: "one", package_code: code, price_e4 };
+    let number = upstream.order(&order).await.unwrap();
+    let profile = upstream.profile(Lane::Pending, &number, "one").await.unwrap();
+    assert!(profile.iccid.starts_with("89") && began.elapsed() < Duration::from_secs(1));
+    let mut told = 0;
+    for asked in asking {
+        match asked.await.unwrap() {
+            Ok(_) => told += 1,
+            Err(error) => assert_eq!(error, UpstreamError::Busy),
+        }
+    }
+    assert!((3..=8).contains(&told), "{told} of forty within two seconds");
+    assert!(began.elapsed() < Duration::from_secs(6));
+    // What is about another order is no answer.
+    assert!(matches!(
+        upstream.profile(Lane::Pending, &number, "two").await,
+        Err(UpstreamError::Unknown(reason)) if reason.contains("another order")
+    ));
 }

@@ -2,6 +2,7 @@
 //! upstream's catalogue is read.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::SyncError;
 use super::orders::{self, Next};
 use super::upstream::USAGE_AT_ONCE;
 use crate::app::desk::Desk;
@@ -192,6 +194,7 @@ async fn look_for_pending(desk: &Desk, stop: &CancellationToken) {
     loop {
         match desk.store.esim_orders_pending().await {
             Ok(pending) => {
+                desk.metrics.esim_pending.store(pending.len() as u64, Ordering::Relaxed);
                 for order in &pending {
                     desk.esim.due.found(order.new.id);
                 }
@@ -243,7 +246,10 @@ pub(crate) async fn ask_usage(desk: &Desk) -> Result<(), StoreError> {
                     }
                 }
             }
-            Err(error) => tracing::info!(%error, "the upstream does not tell the usage of eSIMs"),
+            Err(error) => {
+                desk.metrics.esim_failed(error.kind());
+                tracing::info!(%error, "the upstream does not tell the usage of eSIMs");
+            }
         }
     }
     for order in unused {
@@ -267,6 +273,9 @@ async fn keep_catalogue(desk: &Desk, stop: &CancellationToken) {
                 every
             }
             Err(error) => {
+                if let SyncError::Upstream(error) = &error {
+                    desk.metrics.esim_failed(error.kind());
+                }
                 tracing::warn!(%error, "the eSIM catalogue could not be read; what was known is sold on");
                 let wait = again.min(every);
                 again = again.saturating_mul(2);

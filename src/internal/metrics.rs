@@ -48,6 +48,10 @@ pub struct Metrics {
     /// Answers of the public HTTP APIs, by API and status.
     http: Mutex<BTreeMap<(&'static str, u16), u64>>,
     messages: Mutex<BTreeMap<&'static str, u64>>,
+    /// Orders of data packages that were pending when they were last looked through.
+    pub esim_pending: AtomicU64,
+    esim_orders: Mutex<BTreeMap<&'static str, u64>>,
+    esim_failures: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 /// The machine codes of refusals.
@@ -79,6 +83,18 @@ impl Metrics {
     pub fn message_ended(&self, state: &'static str) {
         let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
         *messages.entry(state).or_default() += 1;
+    }
+
+    /// Counts an order of a data package that came to a status.
+    pub fn esim_became(&self, status: &'static str) {
+        let mut orders = self.esim_orders.lock().unwrap_or_else(PoisonError::into_inner);
+        *orders.entry(status).or_default() += 1;
+    }
+
+    /// Counts a question that the eSIM upstream did not answer as was hoped.
+    pub fn esim_failed(&self, kind: &'static str) {
+        let mut failures = self.esim_failures.lock().unwrap_or_else(PoisonError::into_inner);
+        *failures.entry(kind).or_default() += 1;
     }
 
     /// Counts an answer of a public HTTP API.
@@ -160,6 +176,7 @@ impl Metrics {
         for (state, count) in &*self.messages.lock().unwrap_or_else(PoisonError::into_inner) {
             let _ = writeln!(out, "{name}{{state=\"{state}\"}} {count}");
         }
+        self.render_esim(&mut out);
         let name = "tollgate_authorize_us";
         let _ = writeln!(out, "# HELP {name} Time to decide, microseconds\n# TYPE {name} histogram");
         let mut seen = 0;
@@ -171,6 +188,32 @@ impl Metrics {
         let _ =
             writeln!(out, "{name}_sum {}\n{name}_count {seen}", self.latency_sum_us.load(Ordering::Relaxed));
         out
+    }
+
+    fn render_esim(&self, out: &mut String) {
+        let counters = [
+            (
+                "tollgate_esim_orders_total",
+                "Orders of data packages, by status come to",
+                "status",
+                &self.esim_orders,
+            ),
+            (
+                "tollgate_esim_upstream_failures_total",
+                "Questions that the eSIM upstream did not answer as hoped",
+                "kind",
+                &self.esim_failures,
+            ),
+        ];
+        for (name, help, label, counts) in counters {
+            let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} counter");
+            for (value, count) in &*counts.lock().unwrap_or_else(PoisonError::into_inner) {
+                let _ = writeln!(out, "{name}{{{label}=\"{value}\"}} {count}");
+            }
+        }
+        let name = "tollgate_esim_orders_pending";
+        let _ = writeln!(out, "# HELP {name} Orders of data packages that wait\n# TYPE {name} gauge");
+        let _ = writeln!(out, "{name} {}", self.esim_pending.load(Ordering::Relaxed));
     }
 }
 
@@ -220,6 +263,9 @@ mod tests {
         metrics.http_answered("client-api", 200);
         metrics.http_answered("client-api", 200);
         metrics.message_ended("SENT_TO_PROVIDER");
+        metrics.esim_became("ALLOCATED");
+        metrics.esim_failed("unknown");
+        metrics.esim_pending.store(2, Ordering::Relaxed);
         metrics.authorised_in_us(5_000_000);
         let text = metrics.render(3);
         assert!(text.contains("tollgate_calls_denied_total{reason=\"no_credit\"} 2"), "{text}");
@@ -229,6 +275,9 @@ mod tests {
         assert!(text.contains("tollgate_authorize_us_count 2"), "{text}");
         let http = "tollgate_http_requests_total{api=\"client-api\",status=\"200\"} 2";
         assert!(text.contains(http), "{text}");
+        assert!(text.contains("tollgate_esim_orders_total{status=\"ALLOCATED\"} 1"), "{text}");
+        assert!(text.contains("tollgate_esim_upstream_failures_total{kind=\"unknown\"} 1"), "{text}");
+        assert!(text.contains("tollgate_esim_orders_pending 2"), "{text}");
         assert!(text.contains("tollgate_messages_total{state=\"SENT_TO_PROVIDER\"} 1"), "{text}");
     }
 }

@@ -6,7 +6,7 @@
 //!   and its entries in the ledger those charges and nothing else;
 //! - every call key names one CDR, and every CDR but a refused call's has one;
 //! - every message is charged once if it was sent and never if not, and what is set aside is what waits (`audit::messages`);
-//! - every order of a data package is charged once or not at all, and held while it waits (`audit_esim`).
+//! - every order of a data package is charged once to all who pay, or not at all, and held while it waits (`audit_esim`).
 //!
 //! It reads page by page: its memory grows with the accounts, not with the calls and messages.
 

@@ -21,6 +21,7 @@ const STALE: &str = include_str!("../../sql/queries/esim_orders_stale.sql");
 const NAMED: &str = include_str!("../../sql/queries/esim_orders_named.sql");
 const CODE: &str = include_str!("../../sql/queries/esim_orders_code.sql");
 const STATUS: &str = include_str!("../../sql/queries/esim_orders_status.sql");
+const NEWEST_CHARGED: &str = include_str!("../../sql/queries/esim_orders_newest_charged.sql");
 const STUCK: &str = include_str!("../../sql/queries/esim_orders_stuck.sql");
 
 /// Where an order is.
@@ -286,38 +287,45 @@ impl Tx {
 }
 
 impl Store {
-    /// Writes the upstream's number of a pending order.
+    /// Writes the upstream's number of a pending order; `false` where another order has it.
     pub async fn esim_order_accepted(
         &self,
         id: i64,
         order_no: &str,
         at: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        on!(&mut tx, c => sqlx::query(ACCEPTED)
-            .bind(id).bind(order_no).bind(to_micros(at)).execute(c).await.map(drop))?;
-        tx.commit().await
+        let written = on!(&mut tx, c => sqlx::query(ACCEPTED)
+            .bind(id).bind(order_no).bind(to_micros(at)).execute(c).await.map(drop));
+        match written.map_err(StoreError::from) {
+            Ok(()) => tx.commit().await.map(|()| true),
+            Err(error) if error.unique_violation().is_some() => tx.rollback().await.map(|()| false),
+            Err(error) => Err(error),
+        }
     }
 
-    /// Writes what became of an eSIM that was given.
+    /// Writes what became of an eSIM that was given; `false` where its status is not `before` any more, and nothing is
+    /// written over what somebody else has learned meanwhile.
     pub async fn esim_order_state(
         &self,
         id: i64,
-        status: EsimStatus,
+        (before, status): (EsimStatus, EsimStatus),
         (total_bytes, used_bytes): (Option<i64>, Option<i64>),
         expires_at: Option<Timestamp>,
         at: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        on!(&mut tx, c => sqlx::query(STATE)
+        let changed = on!(&mut tx, c => sqlx::query(STATE)
             .bind(id)
             .bind(status.as_str())
             .bind(total_bytes)
             .bind(used_bytes)
             .bind(expires_at.map(to_micros))
             .bind(to_micros(at))
-            .execute(c).await.map(drop))?;
-        tx.commit().await
+            .bind(before.as_str())
+            .execute(c).await.map(|done| done.rows_affected()))?;
+        tx.commit().await?;
+        Ok(changed == 1)
     }
 
     /// Notes what the upstream last said of a pending order that is no answer.
@@ -369,6 +377,14 @@ impl Store {
             .bind(status.map_or("", EsimStatus::as_str)).bind(to_micros(made_until)).bind(limit)
             .fetch_all(c).await)?;
         orders(rows)
+    }
+
+    /// The newest order that was charged and whose eSIM was not taken back.
+    pub async fn esim_order_newest_charged(&self) -> Result<Option<EsimOrder>, StoreError> {
+        let mut reader = self.reader().await?;
+        let row: Option<OrderRow> =
+            on!(&mut reader, c => sqlx::query_as(NEWEST_CHARGED).fetch_optional(c).await)?;
+        row.map(OrderRow::order).transpose()
     }
 
     /// Every pending order, oldest first.

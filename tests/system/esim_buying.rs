@@ -1,6 +1,7 @@
 //! Data packages bought by those who may: what they pay, what they get, what others see of it.
 
 use serde_json::{Value, json};
+use tollgate::store::esim::EsimPrice;
 
 use crate::app::TestApp;
 use crate::app::decks::BERLIN;
@@ -128,6 +129,58 @@ async fn a_client_sees_its_own_price_and_a_reseller_another() {
     alice.read("esim-api", "coverage&package_code=NONE").await.refused(404);
     let coverage = alice.read("esim-api", &format!("coverage&package_code={PACKAGE}")).await.ok();
     assert_eq!(coverage["coverage"].as_array().unwrap().len(), 35);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_listed_can_be_bought_and_what_is_not_listed_cannot() {
+    let upstream = Upstream::start(0).await;
+    let app = TestApp::selling(&upstream).await;
+    app.client("dora", None, "retail").await;
+    app.credit("dora", "10").await;
+    let fix = async |client: &str, reseller: &str| {
+        let price = EsimPrice {
+            package_code: PACKAGE.to_owned(),
+            client: Some(money(client)),
+            reseller: Some(money(reseller)),
+            allow_loss: false,
+        };
+        let mut tx = app.desk.store.begin().await.unwrap();
+        tx.catalog_ids(0).await.unwrap();
+        tx.put_esim_price(&price, tollgate::clock::Clock::now(&*app.clock)).await.unwrap();
+        tx.commit().await.unwrap();
+        app.desk.esim.reload(&app.desk.store).await.unwrap();
+    };
+    let agree = async |login: &str, expected: Option<&str>| {
+        let script = app.script(login).await;
+        let found = script.read("esim-api", &format!("packages&q={PACKAGE}")).await.ok();
+        assert_eq!(found["packages"][0]["price"].as_str(), expected, "{login}");
+        let bought = script.write("esim-api", "buy", &json!({ "package_code": PACKAGE })).await;
+        match expected {
+            Some(price) => {
+                let order = bought.ok()["order"].clone();
+                assert_eq!(order["price"], price);
+                wait_for(&script, &order, "ALLOCATED").await;
+            }
+            None => assert_eq!(bought.refused(422), "unavailable", "{login}"),
+        }
+    };
+    fix("0.90", "0.70").await;
+    for (login, price) in [("dora", "0.9000"), ("alice", "0.9000"), ("acme", "0.7000")] {
+        agree(login, Some(price)).await;
+    }
+    // 0.62 dollars cost 0.7006: the reseller would buy below the cost, and with its clients it is the one who pays.
+    app.dollars("1.13").await;
+    for (login, price) in [("dora", Some("0.9000")), ("alice", None), ("acme", None)] {
+        agree(login, price).await;
+    }
+    // Below the reseller's price: who has no reseller takes nothing from one.
+    app.dollars("0.9215").await;
+    fix("0.65", "0.70").await;
+    for (login, price) in [("dora", Some("0.6500")), ("alice", None), ("acme", Some("0.7000"))] {
+        agree(login, price).await;
+    }
+    app.assert_right().await;
     app.stop().await;
 }
 

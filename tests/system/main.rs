@@ -47,6 +47,7 @@ mod cli_messages;
 mod cli_peers;
 mod cli_portal;
 mod cli_rate;
+mod esim_audit;
 mod esim_buying;
 mod esim_faults;
 mod esim_kill;

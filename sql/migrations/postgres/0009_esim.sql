@@ -71,6 +71,9 @@ CREATE TABLE esim_orders (
 );
 CREATE INDEX esim_orders_by_account ON esim_orders (account_id, id);
 CREATE INDEX esim_orders_by_status ON esim_orders (status, asked_at_us);
-CREATE INDEX esim_orders_by_order_no ON esim_orders (order_no);
-CREATE INDEX esim_orders_by_tran_no ON esim_orders (tran_no);
+-- One order of the upstream's, and one eSIM, is sold once.
+CREATE UNIQUE INDEX esim_orders_by_order_no ON esim_orders (order_no) WHERE order_no IS NOT NULL;
+CREATE UNIQUE INDEX esim_orders_by_tran_no ON esim_orders (tran_no) WHERE tran_no IS NOT NULL;
+-- The upstream uses card numbers again: of the eSIMs that live each has its own.
+CREATE UNIQUE INDEX esim_orders_live_iccid ON esim_orders (iccid) WHERE status IN ('ALLOCATED', 'IN_USE');
 CREATE INDEX esim_orders_by_iccid ON esim_orders (iccid);

@@ -9,6 +9,7 @@ use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::{Limit, NoBody, Offset, cut};
 use crate::esim::markups;
+use crate::esim::price::Buyer;
 
 /// The longest search.
 const MAX_QUERY_CHARS: usize = 100;
@@ -70,7 +71,7 @@ impl Endpoint for Packages {
         let desk = call.desk();
         let snapshot = desk.esim.snapshot(&desk.store).await?;
         let rates = rates(&call).await?;
-        let found = snapshot.search(&query.q, call.account.kind, &rates, markups(&desk.config));
+        let found = snapshot.search(&query.q, Buyer::of(&call.account), &rates, markups(&desk.config));
         let (rows, total) = cut(found, query.limit, query.offset);
         let packages = rows
             .into_iter()

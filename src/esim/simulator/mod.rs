@@ -20,6 +20,7 @@ mod server;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -38,13 +39,22 @@ pub struct Settings {
     pub balance_e4: i64,
     /// The access code that it takes; any where none.
     pub access_code: Option<String>,
+    /// What time it is there when it starts; the machine's where not said.
+    pub starts_at: Option<Timestamp>,
     /// The secret that requests must be signed with; unsigned ones are taken where there is none.
     pub secret: Option<String>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { record: None, allocate_ms: 2_000, balance_e4: 1_000_000_000, access_code: None, secret: None }
+        Self {
+            record: None,
+            allocate_ms: 2_000,
+            balance_e4: 1_000_000_000,
+            access_code: None,
+            starts_at: None,
+            secret: None,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use axum::extract::{Path, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -37,6 +38,10 @@ enum Fault {
     Malformed,
     /// 200011 to an order that is a new one; nothing done.
     NoStock,
+    /// 200007 to any order, also to one that it has: our balance is looked at first.
+    NoBalance,
+    /// The first order's number for another order, the first order's eSIM for another order's.
+    Repeated,
     /// 101003, nothing done.
     BadSignature,
 }
@@ -59,6 +64,8 @@ pub(super) struct State {
     access_code: Option<String>,
     secret: Option<String>,
     clock: SystemClock,
+    /// How far its time is from the machine's.
+    ahead: SignedDuration,
 }
 
 /// An answer of the upstream's that is no success.
@@ -74,11 +81,14 @@ impl State {
             faults: BTreeMap::new(),
             asked: BTreeMap::new(),
         };
+        let clock = SystemClock::new();
+        let ahead = settings.starts_at.map_or(SignedDuration::ZERO, |at| at.duration_since(clock.now()));
         Ok(Self {
             inner: Mutex::new(inner),
             access_code: settings.access_code,
             secret: settings.secret,
-            clock: SystemClock::new(),
+            clock,
+            ahead,
         })
     }
 
@@ -90,8 +100,13 @@ impl State {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn now(&self) -> Timestamp {
+        let now = self.clock.now();
+        now.checked_add(self.ahead).unwrap_or(now)
+    }
+
     fn now_ms(&self) -> i64 {
-        self.clock.now().as_millisecond()
+        self.now().as_millisecond()
     }
 
     /// Whether the headers open it.
@@ -120,7 +135,7 @@ impl State {
         match path {
             "package/list" => Ok(self.package_list()),
             "esim/order" => self.order(asked, fault),
-            "esim/query" => self.query(asked),
+            "esim/query" => self.query(asked, fault),
             "esim/usage/query" => self.usage(asked),
             "balance/query" => Ok(json!({ "balance": self.lock().balance_e4 })),
             "esim/cancel" => self.cancel(asked),
@@ -166,8 +181,14 @@ impl State {
         }
         let at_ms = self.now_ms();
         let mut inner = self.lock();
-        let answer =
-            |order: &Ordered| json!({ "orderNo": order.order_no, "transactionId": order.transaction_id });
+        let first = inner.orders.all.first().map(|order| order.order_no.clone());
+        let answer = |order: &Ordered| {
+            let number = first.as_ref().filter(|_| fault == Some(Fault::Repeated)).unwrap_or(&order.order_no);
+            json!({ "orderNo": number, "transactionId": order.transaction_id })
+        };
+        if fault == Some(Fault::NoBalance) {
+            return Err(Refusal("200007", "Insufficient account balance"));
+        }
         if let Some(known) = inner.orders.again(transaction_id) {
             return Ok(answer(&known));
         }
@@ -201,32 +222,61 @@ impl State {
         Ok(answer(&order))
     }
 
-    fn query(&self, asked: &Value) -> Result<Value, Refusal> {
+    fn query(&self, asked: &Value, fault: Option<Fault>) -> Result<Value, Refusal> {
         let size = asked["pager"]["pageSize"].as_i64();
-        if !size.is_some_and(|size| (5..=500).contains(&size)) {
+        let Some(size) = size.filter(|size| (5..=500).contains(size)) else {
             return Err(Refusal("000105", "Request parameters (mandatory) are not contained"));
-        }
+        };
         let now = self.now_ms();
         let inner = self.lock();
+        let is_allocated = |order: &Ordered| now >= order.at_ms.saturating_add_unsigned(inner.allocate_ms);
         let text = |name: &str| asked[name].as_str().filter(|text| !text.is_empty());
         let order = match (text("orderNo"), text("esimTranNo"), text("iccid")) {
             (Some(number), _, _) => inner.orders.of_number(number),
             (_, Some(number), _) => inner.orders.of_tran_no(number),
             (_, _, Some(iccid)) => inner.orders.of_iccid(iccid),
-            _ => None,
+            _ => {
+                let (Some(from), Some(until)) = (moment(&asked["startTime"]), moment(&asked["endTime"]))
+                else {
+                    return Err(Refusal("000105", "Request parameters (mandatory) are not contained"));
+                };
+                let is_asked =
+                    |order: &&Ordered| (from..=until).contains(&order.at_ms) && is_allocated(order);
+                let rows: Vec<Value> =
+                    inner.orders.all.iter().filter(is_asked).map(|order| self.row(&inner, order)).collect();
+                let page = asked["pager"]["pageNum"].as_i64().unwrap_or(1).max(1);
+                let (total, width) = (rows.len(), usize::try_from(size).unwrap_or(5));
+                let skipped = usize::try_from(page - 1).unwrap_or(0).saturating_mul(width);
+                let rows: Vec<Value> = rows.into_iter().skip(skipped).take(width).collect();
+                return Ok(json!({
+                    "esimList": rows, "pager": { "pageSize": size, "pageNum": page, "total": total },
+                }));
+            }
         };
         let Some(order) = order else { return Err(Refusal("310272", "The orderNo does not exist.")) };
-        if now < order.at_ms.saturating_add_unsigned(inner.allocate_ms) {
+        if !is_allocated(order) {
             return Err(Refusal("200010", "Profile is being downloaded for the order."));
         }
+        let mut row = self.row(&inner, order);
+        if let Some(first) = inner.orders.all.first().filter(|_| fault == Some(Fault::Repeated)) {
+            let first = self.row(&inner, first);
+            for name in ["esimTranNo", "iccid", "ac"] {
+                row[name] = first[name].clone();
+            }
+        }
+        Ok(json!({ "esimList": [row], "pager": { "pageSize": size, "pageNum": 1, "total": 1 } }))
+    }
+
+    /// An eSIM as it is told.
+    fn row(&self, inner: &Inner, order: &Ordered) -> Value {
         let package = inner.packages.iter().find(|package| package.code == order.package_code);
         let (volume, days, name) =
             package.map_or((0, 0, ""), |package| (package.volume_bytes, package.days, package.name.as_str()));
         let life = inner.orders.lives.get(&order.order_no).cloned().unwrap_or_default();
         let state = life.state.unwrap_or_else(|| "GOT_RESOURCE".to_owned());
-        let expires = self.clock.now() + jiff::SignedDuration::from_hours(24 * 180);
+        let expires = self.now() + SignedDuration::from_hours(24 * 180);
         let iccid = iccid_of(order);
-        let row = json!({
+        json!({
             "esimTranNo": tran_no_of(order), "orderNo": order.order_no, "transactionId": order.transaction_id,
             "imsi": "001010000000000", "iccid": iccid, "smsStatus": 0, "msisdn": "",
             "ac": activation_code_of(order), "qrCodeUrl": format!("https://simulator.invalid/{iccid}.png"),
@@ -238,8 +288,7 @@ impl State {
             "esimStatus": state, "pin": "", "puk": "", "apn": "internet",
             "packageList": [{ "packageName": name, "packageCode": order.package_code, "duration": days,
                 "volume": volume, "locationCode": "", "createTime": "" }],
-        });
-        Ok(json!({ "esimList": [row], "pager": { "pageSize": size, "pageNum": 1, "total": 1 } }))
+        })
     }
 
     fn usage(&self, asked: &Value) -> Result<Value, Refusal> {
@@ -258,7 +307,7 @@ impl State {
             let used = inner.orders.lives.get(&order.order_no).map_or(0, |life| life.used);
             Some(json!({
                 "esimTranNo": name, "dataUsage": used, "totalData": package.volume_bytes,
-                "lastUpdateTime": self.clock.now().strftime("%Y-%m-%dT%H:%M:%S+0000").to_string(),
+                "lastUpdateTime": self.now().strftime("%Y-%m-%dT%H:%M:%S+0000").to_string(),
             }))
         };
         Ok(json!({ "esimUsageList": names.iter().filter_map(row).collect::<Value>() }))
@@ -279,6 +328,12 @@ impl State {
         inner.balance_e4 += order.price_e4;
         Ok(json!({}))
     }
+}
+
+/// A time that was asked for, in milliseconds.
+fn moment(asked: &Value) -> Option<i64> {
+    let at = jiff::fmt::strtime::parse("%Y-%m-%dT%H:%M%:z", asked.as_str()?).ok()?;
+    Some(at.to_timestamp().ok()?.as_millisecond())
 }
 
 /// All paths.
@@ -327,7 +382,7 @@ async fn upstream(
         },
     };
     match fault {
-        None | Some(Fault::NoStock) => json_text(answer()),
+        None | Some(Fault::NoStock | Fault::NoBalance | Fault::Repeated) => json_text(answer()),
         Some(Fault::Busy) => {
             json_text(envelope(Err(Refusal("900001", "The system is busy, please try again later."))))
         }

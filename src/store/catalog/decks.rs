@@ -112,6 +112,19 @@ impl Store {
         Ok(on!(&mut reader, c => sqlx::query_as(FX_LIST).fetch_all(c).await)?)
     }
 
+    /// The exchange rate that holds at a moment.
+    pub async fn fx_rate_in_force(
+        &self,
+        base: &str,
+        quote: &str,
+        at: Timestamp,
+    ) -> Result<Option<FxRate>, StoreError> {
+        let mut reader = self.reader().await?;
+        Ok(
+            on!(&mut reader, c => sqlx::query_as(FX_IN_FORCE).bind(base).bind(quote).bind(to_micros(at)).fetch_optional(c).await)?,
+        )
+    }
+
     /// The current version of each tariff, by name.
     pub async fn current_tariffs(&self) -> Result<Vec<TariffVersion>, StoreError> {
         current_tariffs(&mut self.reader().await?).await

@@ -13,9 +13,9 @@ use tollgate::clock::Clock as _;
 use tollgate::config::{Config, EsimKind, Secret};
 use tollgate::esim::simulator::{Ordered, Settings, Simulator};
 
-use super::TestApp;
 use super::http::Script;
 use super::program::bare;
+use super::{TestApp, noon};
 
 /// The package that the documents buy.
 pub(crate) const PACKAGE: &str = "P2CYMUS93";
@@ -45,6 +45,7 @@ impl Upstream {
             allocate_ms,
             access_code: Some("our-access-code".to_owned()),
             secret: Some("our-secret".to_owned()),
+            starts_at: Some(noon()),
             ..Settings::default()
         };
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -92,10 +93,15 @@ impl TestApp {
     /// The usual house, which sells what this upstream has.
     pub(crate) async fn selling(upstream: &Upstream) -> Self {
         let app = Self::start_with(|config| upstream.configure(config)).await;
-        app.furnish().await;
-        app.dollars("0.9215").await;
-        tollgate::esim::sync(&app.desk).await.unwrap();
+        app.sells().await;
         app
+    }
+
+    /// The usual house, with what its upstream has.
+    pub(crate) async fn sells(&self) {
+        self.furnish().await;
+        self.dollars("0.9215").await;
+        tollgate::esim::sync(&self.desk).await.unwrap();
     }
 
     /// What a dollar costs from now on.

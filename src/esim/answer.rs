@@ -1,0 +1,179 @@
+//! What the upstream's answers are made of, and what they say.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::upstream::{Country, Listed, MAX_TEXT, UpstreamError};
+use super::wire::{Code, Truth, Whole};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Envelope<T> {
+    pub(super) success: Truth,
+    #[serde(default)]
+    pub(super) error_code: Option<Code>,
+    #[serde(default, alias = "errorMessage")]
+    pub(super) error_msg: Option<String>,
+    pub(super) obj: Option<T>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PackageList {
+    pub(super) package_list: Vec<Box<serde_json::value::RawValue>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PackageRow {
+    pub(super) package_code: String,
+    #[serde(default)]
+    pub(super) slug: Option<String>,
+    pub(super) name: String,
+    pub(super) price: Whole,
+    pub(super) currency_code: String,
+    pub(super) volume: Whole,
+    pub(super) duration: Whole,
+    pub(super) duration_unit: String,
+    #[serde(default)]
+    pub(super) location: String,
+    #[serde(default)]
+    pub(super) description: Option<String>,
+    #[serde(default)]
+    pub(super) location_network_list: Option<Vec<Country>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Ordered {
+    pub(super) order_no: String,
+    #[serde(default)]
+    pub(super) transaction_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EsimList {
+    pub(super) esim_list: Vec<EsimRow>,
+    #[serde(default)]
+    pub(super) pager: Option<Pager>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Pager {
+    /// Rows of all pages.
+    pub(super) total: Whole,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EsimRow {
+    pub(super) esim_tran_no: String,
+    #[serde(default)]
+    pub(super) order_no: Option<String>,
+    #[serde(default)]
+    pub(super) transaction_id: Option<String>,
+    #[serde(default)]
+    pub(super) iccid: Option<String>,
+    #[serde(default)]
+    pub(super) ac: Option<String>,
+    #[serde(default)]
+    pub(super) esim_status: Option<String>,
+    #[serde(default)]
+    pub(super) total_volume: Option<Whole>,
+    #[serde(default)]
+    pub(super) order_usage: Option<Whole>,
+    #[serde(default)]
+    pub(super) expired_time: Option<String>,
+}
+
+/// The usage stands in `esimUsageList`, or is the list itself: both were recorded.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum UsageList {
+    Named {
+        #[serde(rename = "esimUsageList")]
+        list: Vec<serde_json::Value>,
+    },
+    Bare(Vec<serde_json::Value>),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UsageRow {
+    pub(super) esim_tran_no: String,
+    pub(super) data_usage: Whole,
+    pub(super) total_data: Whole,
+}
+
+#[derive(Deserialize)]
+pub(super) struct BalanceRow {
+    pub(super) balance: Whole,
+}
+
+/// What an envelope holds, or why nothing.
+pub(super) fn understood<T: DeserializeOwned>(body: &[u8]) -> Result<T, UpstreamError> {
+    let unknown = |reason: String| UpstreamError::Unknown(reason);
+    let envelope: Envelope<Box<serde_json::value::RawValue>> =
+        serde_json::from_slice(body).map_err(|error| unknown(format!("an answer that is none: {error}")))?;
+    if envelope.success.0 {
+        let obj = envelope.obj.ok_or_else(|| unknown("a success without an object".to_owned()))?;
+        return serde_json::from_str(obj.get())
+            .map_err(|error| unknown(format!("an answer that is none: {error}")));
+    }
+    let code = envelope.error_code.unwrap_or_default().0;
+    let message: String =
+        envelope.error_msg.unwrap_or_default().chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect();
+    Err(match code.as_str() {
+        "200010" => UpstreamError::NotYet,
+        "200005" | "200006" | "200007" | "200008" | "200011" => UpstreamError::Refused { code, message },
+        other if is_refusal(other) => UpstreamError::Refused { code, message },
+        _ => unknown(format!("{code} {message}")),
+    })
+}
+
+/// Whether a code says no for good: about the request itself, or about a thing that does not exist.
+fn is_refusal(code: &str) -> bool {
+    code.len() == 6 && ["0001", "1010", "3102", "3104"].iter().any(|kind| code.starts_with(kind))
+}
+
+/// A package of the list, if it is one that can be sold.
+pub(super) fn listed(row: &str) -> Result<Listed, String> {
+    let row: PackageRow = serde_json::from_str(row).map_err(|error| error.to_string())?;
+    let PackageRow { package_code: code, name, price, volume, duration, .. } = row;
+    let is_code = |text: &str| {
+        (1..=50).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    if !is_code(&code) {
+        return Err(format!("{code:.60} is no code"));
+    }
+    if price.0 <= 0 || volume.0 < 0 || duration.0 <= 0 {
+        return Err(format!("{code}: price, volume or duration is out of range"));
+    }
+    let is_currency =
+        row.currency_code.len() == 3 && row.currency_code.bytes().all(|b| b.is_ascii_uppercase());
+    if !is_currency {
+        return Err(format!("{code}: its currency is none"));
+    }
+    let plain =
+        |text: String| -> String { text.chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect() };
+    Ok(Listed {
+        slug: plain(row.slug.unwrap_or_default()),
+        name: plain(name),
+        description: plain(row.description.unwrap_or_default()),
+        price_e4: price.0,
+        currency: row.currency_code,
+        volume_bytes: volume.0,
+        duration: duration.0,
+        duration_unit: plain(row.duration_unit),
+        locations: row
+            .location
+            .split(',')
+            .map(|code| code.trim().to_owned())
+            .filter(|code| !code.is_empty() && code.len() <= 8)
+            .collect(),
+        coverage: row.location_network_list.unwrap_or_default(),
+        code,
+    })
+}
