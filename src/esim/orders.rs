@@ -445,8 +445,8 @@ pub async fn refresh(desk: &Desk, id: i64) -> Result<(), AdvanceError> {
             let status = status_of(&profile.state).unwrap_or(order.status);
             let bytes = (profile.total_bytes.or(order.total_bytes), profile.used_bytes.or(order.used_bytes));
             let expires_at = profile.expires_at.or(order.expires_at);
-            let states = (order.status, status);
-            if desk.store.esim_order_state(id, states, bytes, expires_at, now).await?
+            let change = (order.status, status);
+            if desk.store.esim_order_state(id, change, bytes, expires_at, now).await?
                 && status != order.status
             {
                 desk.metrics.esim_became(status.as_str());
@@ -477,8 +477,8 @@ pub(super) async fn used(desk: &Desk, order: &EsimOrder, used: i64, total: i64) 
         status => status,
     };
     let bytes = (Some(total), Some(used));
-    let states = (order.status, status);
-    if !desk.store.esim_order_state(order.new.id, states, bytes, order.expires_at, now).await? {
+    let change = (order.status, status);
+    if !desk.store.esim_order_state(order.new.id, change, bytes, order.expires_at, now).await? {
         tracing::debug!(order.id = order.new.id, "an eSIM is not as it was when its usage was asked for");
     } else if status != order.status {
         desk.metrics.esim_became(status.as_str());
