@@ -14,6 +14,7 @@ pub mod esim;
 pub mod internal;
 pub mod ledger;
 pub mod messaging;
+pub mod outbound;
 pub mod peers;
 pub mod secrets;
 pub mod store;

@@ -6,7 +6,7 @@
 
 mod answer;
 pub mod catalogue;
-pub mod http;
+mod doubt;
 pub mod orders;
 pub mod price;
 pub mod qr;

@@ -11,9 +11,9 @@
 
 use std::sync::Arc;
 
-use jiff::SignedDuration;
 use tollgate_rating::credit::RefusalReason;
 
+use super::doubt::{LISTED_AFTER_MS, Listed, listed};
 use super::price::{Buyer, Unsold};
 use super::upstream::{Lane, Order, Profile, Upstream, UpstreamError};
 use super::{markups, rates};
@@ -26,12 +26,6 @@ use crate::secrets::{hex, random_bytes};
 use crate::store::esim_orders::{EsimGiven, EsimOrder, EsimStatus, NewEsimOrder};
 use crate::store::idempotency::RememberedAnswer;
 use crate::store::{StoreError, Tx};
-
-/// How long after the last try that had no clear answer the upstream's list is taken for whole: an eSIM is allocated within
-/// 30 s, and listed then.
-const LISTED_AFTER_MS: u64 = 45_000;
-/// So much is looked at before and after the time in question: clocks and zones may differ.
-const AROUND: SignedDuration = SignedDuration::from_hours(24);
 
 /// Why nothing was bought.
 #[derive(Debug, thiserror::Error)]
@@ -309,37 +303,6 @@ async fn doubted(
     };
     let error = UpstreamError::Unknown(format!("{refusal}; an earlier try may have bought it, and {why}"));
     no_answer(desk, order, &error).await.map(Err)
-}
-
-/// What the upstream's list of what was bought says of an order.
-enum Listed {
-    /// It was bought, under this number of the upstream's.
-    Bought(String),
-    /// It is not in a list that has another order of ours of about that time.
-    Absent,
-    /// Nothing.
-    Untold(String),
-}
-
-/// Looks for an order in what the upstream says was bought. A list that lacks it proves something only if it has what it
-/// must have: an order of ours that was charged is looked for too.
-async fn listed(desk: &Desk, upstream: &Upstream, order: &EsimOrder) -> Result<Listed, StoreError> {
-    let known = desk.store.esim_order_newest_charged().await?;
-    let made = order.new.created_at;
-    let since = known.as_ref().map_or(made, |known| known.new.created_at.min(made));
-    let (now, limit) = (desk.clock.now(), jiff::Timestamp::MAX);
-    let from = since.checked_sub(AROUND).unwrap_or(since);
-    let list = match upstream.bought(from, now.checked_add(AROUND).unwrap_or(limit)).await {
-        Ok(list) => list,
-        Err(error) => return Ok(Listed::Untold(error.to_string())),
-    };
-    let find = |order: &EsimOrder| list.iter().find(|row| row.transaction_id == order.new.transaction_id);
-    Ok(match (find(order), known) {
-        (Some(row), _) => Listed::Bought(row.order_no.clone()),
-        (None, Some(known)) if find(&known).is_some() => Listed::Absent,
-        (None, Some(_)) => Listed::Untold("its list lacks what we have from it".to_owned()),
-        (None, None) => Listed::Untold("there is nothing that its list could be proven by".to_owned()),
-    })
 }
 
 async fn no_answer(desk: &Desk, order: &EsimOrder, error: &UpstreamError) -> Result<Next, AdvanceError> {

@@ -23,9 +23,10 @@ use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::header::{HeaderName, HeaderValue};
-use hyper::{StatusCode, Uri};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Request, StatusCode};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -34,9 +35,9 @@ use sha2::Sha256;
 use super::answer::{
     BalanceRow, EsimList, EsimRow, Ordered, PackageList, UsageList, UsageRow, listed, understood,
 };
-use super::http::{Http, HttpError};
 use super::wire::time;
 use crate::clock::Clock;
+use crate::outbound::{Failure, Limits, Outbound};
 use crate::secrets::{hex, random_bytes};
 
 /// What is asked, of the eight requests a second that the upstream takes: each has a share of its own, so that many who
@@ -77,6 +78,8 @@ impl Lane {
     }
 }
 
+/// How long connecting may take.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long the whole catalogue is waited for: some megabytes.
@@ -246,7 +249,7 @@ pub struct Order<'a> {
 
 /// The way to the upstream.
 pub struct Upstream {
-    http: Http,
+    outbound: Outbound,
     base: String,
     access_code: HeaderValue,
     secret: Option<String>,
@@ -276,7 +279,8 @@ impl Upstream {
             .map_err(|_| wrong("esim.access_code is not printable ASCII"))?;
         code.set_sensitive(true);
         Ok(Self {
-            http: Http::new().map_err(|error| UpstreamError::NotReached(error.to_string()))?,
+            outbound: Outbound::new(base, None, CONNECT_PATIENCE)
+                .map_err(|what| wrong(&format!("esim.url: {what}")))?,
             base: base.trim_end_matches('/').to_owned(),
             access_code: code,
             secret: secret.map(str::to_owned),
@@ -435,9 +439,6 @@ impl Upstream {
         patience: Duration,
         max_bytes: usize,
     ) -> Result<T, UpstreamError> {
-        let uri: Uri = format!("{}/api/v1/open/{what}", self.base)
-            .parse()
-            .map_err(|_| UpstreamError::NotReached("esim.url is no address".to_owned()))?;
         let body = asked.to_string();
         let pace = match lane {
             Lane::Orders => &self.orders,
@@ -449,14 +450,15 @@ impl Upstream {
         }
         // Signed with the time at which it is sent.
         let headers = self.headers(&body)?;
-        let answered = self.http.post_json(&uri, &headers, Bytes::from(body), patience, max_bytes).await;
-        let answered = answered.map_err(|error| match error {
-            HttpError::NotConnected(_) | HttpError::NoRequest(_) => {
-                UpstreamError::NotReached(error.to_string())
-            }
-            HttpError::Broken(_) | HttpError::TooSlow(_) | HttpError::TooLarge(_) => {
-                UpstreamError::Unknown(error.to_string())
-            }
+        let mut request = Request::post(format!("{}/api/v1/open/{what}", self.base))
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|error| UpstreamError::NotReached(error.to_string()))?;
+        request.headers_mut().extend(headers);
+        let limits = Limits { answer: patience, body_bytes: max_bytes };
+        let answered = self.outbound.ask(request, limits).await.map_err(|failure| match failure {
+            Failure::NotSent(reason) => UpstreamError::NotReached(reason),
+            Failure::NoAnswer(reason) => UpstreamError::Unknown(reason),
         })?;
         if answered.status != StatusCode::OK {
             return Err(UpstreamError::Unknown(format!("HTTP {}", answered.status.as_u16())));
@@ -466,8 +468,9 @@ impl Upstream {
 
     /// The access code, and where there is a secret: RT-Timestamp (ms), RT-RequestID, and RT-Signature, the hexadecimal
     /// HMAC-SHA256 of timestamp + request id + access code + body.
-    fn headers(&self, body: &str) -> Result<Vec<(HeaderName, HeaderValue)>, UpstreamError> {
-        let mut headers = vec![(HeaderName::from_static("rt-accesscode"), self.access_code.clone())];
+    fn headers(&self, body: &str) -> Result<HeaderMap, UpstreamError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(HeaderName::from_static("rt-accesscode"), self.access_code.clone());
         if let Some(secret) = &self.secret {
             let timestamp = self.clock.now().as_millisecond().to_string();
             let request_id = hex(&random_bytes::<16>());
@@ -478,7 +481,7 @@ impl Upstream {
             {
                 let value = HeaderValue::from_str(&value)
                     .map_err(|_| UpstreamError::NotReached("a header of ours is no header".to_owned()))?;
-                headers.push((HeaderName::from_static(name), value));
+                headers.insert(HeaderName::from_static(name), value);
             }
         }
         Ok(headers)

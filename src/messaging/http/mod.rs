@@ -9,34 +9,25 @@ mod tests;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
-use hyper::{Method, Request, StatusCode, Uri};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::{Connected, Connection};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use http_body_util::Full;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::{Method, Request, StatusCode};
 use jiff::tz::TimeZone;
 
 use self::answer::{LONG_PAUSE, unclear};
 use super::connector::{Accepted, Connector, Encoding, Found, Outgoing, Receipt, Submitted};
 use crate::config::Secret;
-use crate::dial::{DialError, Stream, Tls, dial};
+use crate::outbound::{self, Answered, Failure, Outbound};
 
 /// How long a gateway that cannot be reached is left alone.
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-/// Connections that are kept: a few are enough for any rate, as an answer takes a fraction of a second.
-const MAX_IDLE: usize = 8;
-/// Shorter than servers keep an idle connection, lest we write to one that is being closed.
-const IDLE: Duration = Duration::from_secs(4);
 /// Rows of the journal that are looked through: the most that a gateway gives at once.
 const JOURNAL_ROWS: u32 = 100;
 /// The longest that a gateway can ask to be left alone.
@@ -71,20 +62,12 @@ pub(super) struct Settings {
     pub(super) limits: Limits,
 }
 
-/// Why the gateway was not asked, or did not answer.
-enum Failure {
-    /// Nothing was sent.
-    NotSent(String),
-    /// Something was, and what came back is no answer.
-    NoAnswer(String),
-}
-
 /// The connector.
 pub(super) struct Http {
     settings: Settings,
     base: String,
     key: HeaderValue,
-    client: Client<Dialer, Full<Bytes>>,
+    outbound: Outbound,
     /// Whether the last request was answered, and not by a refusal of who we are.
     is_up: AtomicBool,
 }
@@ -99,27 +82,13 @@ impl Http {
     /// A gateway's connector; nothing is connected yet. `Err` says what is wrong with the settings.
     pub(super) fn new(settings: Settings) -> Result<Self, String> {
         let wrong = |what: &str| format!("sms.provider {}: {what}", settings.name);
-        let url: Uri = settings.url.parse().map_err(|_| wrong("url is no address"))?;
-        let host = url.host().ok_or_else(|| wrong("url has no host"))?;
-        let is_tls = url.scheme_str() == Some("https");
-        // An IPv6 address stands in brackets in an address, and nowhere else.
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let dialer = Dialer(Arc::new(Target {
-            port: url.port_u16().unwrap_or(if is_tls { 443 } else { 80 }),
-            tls: is_tls.then(|| Tls { authorities: settings.authorities.clone(), name: host.clone() }),
-            host,
-            within: settings.limits.connect,
-        }));
+        let outbound = Outbound::new(&settings.url, settings.authorities.clone(), settings.limits.connect)
+            .map_err(wrong)?;
         let mut key = HeaderValue::from_str(settings.api_key.reveal())
             .map_err(|_| wrong("api_key cannot be sent in a header"))?;
         key.set_sensitive(true);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(IDLE)
-            .pool_timer(TokioTimer::new())
-            .pool_max_idle_per_host(MAX_IDLE)
-            .build(dialer);
         let base = settings.url.trim_end_matches('/').to_owned();
-        Ok(Self { settings, base, key, client, is_up: AtomicBool::new(true) })
+        Ok(Self { settings, base, key, outbound, is_up: AtomicBool::new(true) })
     }
 
     /// Asks, and gives the answer's status, the pause that it asks for, and its body.
@@ -139,29 +108,20 @@ impl Http {
             .uri(uri)
             .header(API_KEY, self.key.clone())
             .header(ACCEPT, "application/json, text/plain")
-            .header(USER_AGENT, concat!("tollgate/", env!("CARGO_PKG_VERSION")))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| Failure::NotSent(error.to_string()))?;
-        let asking = async {
-            let answer = self.client.request(request).await.map_err(|error| {
-                let reason = innermost(&error);
-                if error.is_connect() { Failure::NotSent(reason) } else { Failure::NoAnswer(reason) }
-            })?;
-            let status = answer.status();
-            let pause = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let Limits { answer, body_bytes, .. } = self.settings.limits;
+        let answered = self.outbound.ask(request, outbound::Limits { answer, body_bytes }).await;
+        let answered = answered.and_then(|Answered { status, headers, body }| {
+            let pause = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
             let pause = pause
                 .and_then(|seconds| seconds.parse().ok())
                 .map(|seconds: u64| Duration::from_secs(seconds.clamp(1, LONGEST_PAUSE_S)));
-            let body = Limited::new(answer.into_body(), self.settings.limits.body_bytes).collect().await;
-            let body = body.map_err(|error| Failure::NoAnswer(format!("its answer broke off: {error}")))?;
-            let body = String::from_utf8(body.to_bytes().into())
+            let body = String::from_utf8(body.into())
                 .map_err(|_| Failure::NoAnswer("its answer is no text".to_owned()))?;
             Ok((status, pause, body))
-        };
-        let answered = tokio::time::timeout(self.settings.limits.answer, asking).await;
-        let answered =
-            answered.unwrap_or_else(|_| Err(Failure::NoAnswer("it did not answer in time".to_owned())));
+        });
         self.note(&answered);
         answered
     }
@@ -208,18 +168,6 @@ impl Http {
             Ok((status, pause, body)) => understand(status, pause, &body),
         }
     }
-}
-
-/// The reason at the bottom of an error: what hyper wraps around it says only where it happened.
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        if innermost.downcast_ref::<DialError>().is_some() {
-            break;
-        }
-        innermost = source;
-    }
-    innermost.to_string()
 }
 
 /// What an answer to `/sms` says of the message.
@@ -287,43 +235,5 @@ impl Connector for Http {
     /// Kept connections end by themselves within seconds, and with the connector.
     fn close(&self) -> BoxFuture<'_, ()> {
         futures::future::ready(()).boxed()
-    }
-}
-
-/// Where the gateway listens.
-#[derive(Debug)]
-struct Target {
-    host: String,
-    port: u16,
-    tls: Option<Tls>,
-    within: Duration,
-}
-
-/// Connects the client: to the gateway, whatever it asks for.
-#[derive(Clone, Debug)]
-struct Dialer(Arc<Target>);
-
-impl tower::Service<Uri> for Dialer {
-    type Response = TokioIo<Box<dyn Stream>>;
-    type Error = DialError;
-    type Future = BoxFuture<'static, Result<Self::Response, DialError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), DialError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        let target = Arc::clone(&self.0);
-        async move {
-            let stream = dial(&target.host, target.port, target.tls.as_ref(), target.within).await?;
-            Ok(TokioIo::new(stream))
-        }
-        .boxed()
-    }
-}
-
-impl Connection for Box<dyn Stream> {
-    fn connected(&self) -> Connected {
-        Connected::new()
     }
 }
