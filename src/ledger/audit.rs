@@ -6,10 +6,11 @@
 //!   and its entries in the ledger those charges and nothing else;
 //! - every call key names one CDR, and every CDR but a refused call's has one;
 //! - every message is charged once if it was sent and never if not, and what is set aside is what waits (`audit::messages`);
-//! - every order of a data package is charged once to all who pay, or not at all, and held while it waits (`audit_esim`).
+//! - every order of a data package is charged once to all who pay, or not at all, and held while it waits (`audit::esim`).
 //!
 //! It reads page by page: its memory grows with the accounts, not with the calls and messages.
 
+mod esim;
 mod messages;
 
 use std::{
@@ -72,7 +73,7 @@ pub async fn audit(store: &Store) -> Result<AuditReport, StoreError> {
     audit.transactions(store, head).await?;
     audit.calls(store, head).await?;
     audit.messages(store, head).await?;
-    super::audit_esim::check(&mut audit, store).await?;
+    esim::check(&mut audit, store).await?;
     audit.report.ok = audit.report.differences.is_empty();
     Ok(audit.report)
 }

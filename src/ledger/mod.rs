@@ -19,7 +19,6 @@
 
 mod attempts;
 pub mod audit;
-mod audit_esim;
 pub mod spool;
 mod text;
 mod writer;

@@ -20,7 +20,6 @@
 pub mod accounts;
 pub mod attempts;
 pub(crate) mod audit;
-pub(crate) mod audit_esim;
 pub mod balances;
 pub mod batch;
 pub mod callerids;

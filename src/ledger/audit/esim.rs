@@ -7,8 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use super::audit::Audit;
-use crate::store::audit_esim::EsimOrderFact;
+use super::Audit;
+use crate::store::audit::esim::EsimOrderFact;
 use crate::store::posting::{PACKAGE_REVENUE, RESOLD_PACKAGES};
 use crate::store::{Store, StoreError};
 

@@ -1,9 +1,9 @@
 //! Orders of data packages with what the book has of each, for the audit.
 
-use super::{Store, StoreError, on, row};
+use crate::store::{Store, StoreError, on, row};
 
-const ORDERS: &str = include_str!("../../sql/queries/audit_esim_orders.sql");
-const STRAYS: &str = include_str!("../../sql/queries/audit_esim_strays.sql");
+const ORDERS: &str = include_str!("../../../sql/queries/audit_esim_orders.sql");
+const STRAYS: &str = include_str!("../../../sql/queries/audit_esim_strays.sql");
 
 row! {
     /// An order and one thing that is known of it: a payer, its posting, an entry of that, or a hold.
