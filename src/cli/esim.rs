@@ -310,6 +310,12 @@ async fn list(desk: &Desk, stuck: bool, status: Option<EsimStatus>) -> Outcome {
             order.new.price.to_string(),
             order.new.created_at
         );
+        // What the upstream's console finds it by.
+        let login = order_json(desk, order)["login"].as_str().unwrap_or_default().to_owned();
+        let _ = write!(text, " for {login}, transaction {}", order.new.transaction_id);
+        if let Some(order_no) = &order.order_no {
+            let _ = write!(text, ", upstream order {order_no}");
+        }
         if let Some(reason) = &order.reason {
             let _ = write!(text, " ({reason})");
         }
