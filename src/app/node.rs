@@ -150,6 +150,12 @@ impl Node {
         if desk.store.head().await.map_err(DeskError::from)?.entry_id != loading {
             return Err(NodeError::Crashed("the start", "the book changed while it was read".to_owned()));
         }
+        // The last that asks the database: a start that it fails has served nobody.
+        let (messaging, sending) = Messaging::start(Arc::clone(&desk), Arc::clone(&calls), &stop).await?;
+        tasks.spawn(async move {
+            let ended = sending.await;
+            ended.map_err(|error| NodeError::Crashed("the sending of messages", error))
+        });
         tracing::info!(
             accounts = calls.directory.len(),
             calls.restored = recovered.restored,
@@ -177,11 +183,6 @@ impl Node {
                 ended.map_err(|error| NodeError::Crashed("the FastAGI server", error.to_string()))
             });
         }
-        let (messaging, sending) = Messaging::start(Arc::clone(&desk), Arc::clone(&calls), &stop).await?;
-        tasks.spawn(async move {
-            let ended = sending.await;
-            ended.map_err(|error| NodeError::Crashed("the sending of messages", error))
-        });
         {
             let (directory, secrets) = (Arc::clone(&calls.directory), Arc::clone(&desk.secrets));
             let realtime = Arc::new(Realtime::new(&config, directory, secrets));
