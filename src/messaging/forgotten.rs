@@ -64,11 +64,14 @@ impl Messaging {
                 let single = tx.claim_messages(&queue.provider, claim, late, AT_ONCE).await?;
                 let of_campaigns = tx.claim_of_campaigns(&queue.provider, claim, late, AT_ONCE).await?;
                 tx.run_campaigns(claim).await?;
-                tx.commit().await?;
                 if single + of_campaigns == 0 {
                     break;
                 }
-                for message in self.desk.store.claimed_messages(Some(claim), 0).await? {
+                if let Err(error) = tx.commit().await {
+                    tracing::warn!(%error, "it is asked whether messages were taken to be given back");
+                }
+                // None may stay behind as being sent: the next process would take it for one that perhaps was.
+                for message in self.taken_under(claim).await? {
                     let reason = "its provider is not set up any more".to_owned();
                     let currency = self.desk.currency().to_owned();
                     let submitted = Submitted::Refused { reason };

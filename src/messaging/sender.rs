@@ -101,8 +101,13 @@ impl Messaging {
         if let Err(error) = tx.commit().await {
             tracing::warn!(%error, "it is asked whether messages were taken");
         }
-        // Whether it was committed or not: those that bear this name are ours to send. It is asked until it is known, under
-        // the lock that a commit still under way would hold.
+        self.taken_under(claim).await
+    }
+
+    /// The messages that were taken under a name, whether or not the commit that took them was heard of. It is asked until it
+    /// is known, under the lock that a commit still under way would hold.
+    pub(super) async fn taken_under(&self, claim: i64) -> Result<Vec<ClaimedMessage>, StoreError> {
+        let store = &self.desk.store;
         loop {
             let asked = async {
                 let mut tx: Tx = store.begin().await?;
