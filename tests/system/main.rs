@@ -52,6 +52,7 @@ mod esim_buying;
 mod esim_faults;
 mod esim_kill;
 mod esim_prices;
+mod hostile;
 mod metering;
 mod peers_invalidation;
 mod peers_realtime;

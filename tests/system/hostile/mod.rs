@@ -1,0 +1,7 @@
+//! Attacks on the running product, one file a topic. Each test states what an attacker does and what still holds.
+//!
+//! Attacks on one part stand beside that part: hostile bodies of the HTTP APIs in `api_hostile.rs`, hostile arguments of
+//! the dialplan in `calls_hostile.rs`, forged tickets in `calls_tickets.rs`, hostile bytes on FastAGI in
+//! `agi/tests/hostile.rs`.
+
+mod clocks;
