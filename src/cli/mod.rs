@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod answer;
+pub mod backup;
 pub mod call;
 pub mod callerid;
 pub mod calls;
@@ -64,6 +65,8 @@ pub enum Command {
     Doctor,
     /// Recompute every wallet and every charge from the book.
     Audit,
+    /// Copy the embedded database to a file while it is in use.
+    Backup(backup::BackupArgs),
     /// The key file.
     #[command(subcommand)]
     Secrets(system::SecretsCommand),
@@ -139,6 +142,7 @@ impl Command {
             | Self::CheckConfig
             | Self::Doctor
             | Self::Audit
+            | Self::Backup(_)
             | Self::EsimSimulator(_)
             | Self::Call(_)
             | Self::Tariff(_) => Place::Here,
@@ -204,6 +208,7 @@ async fn run_here(config: Arc<Config>, cli: Cli) -> Outcome {
         Command::CheckConfig => system::check_config(&config),
         Command::Doctor => doctor::run(&config).await,
         Command::Audit => system::audit(config).await,
+        Command::Backup(args) => backup::run(&config, &args).await,
         Command::Call(args) => call::run(&config, args, cli.json).await,
         Command::EsimSimulator(args) => esim::simulate(args, cli.json).await,
         Command::Rate(args) => rate::deck(&config, args),
@@ -273,6 +278,7 @@ async fn run_at_desk(desk: &Desk, command: Command) -> Outcome {
         | Command::CheckConfig
         | Command::Doctor
         | Command::Audit
+        | Command::Backup(_)
         | Command::EsimSimulator(_)
         | Command::Tariff(_)
         | Command::Call(_) => {

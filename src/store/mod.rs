@@ -20,6 +20,7 @@
 pub mod accounts;
 pub mod attempts;
 pub(crate) mod audit;
+pub mod backup;
 pub mod balances;
 pub mod batch;
 pub mod callerids;

@@ -40,6 +40,7 @@ mod calls_linked;
 mod calls_prices;
 mod calls_refusals;
 mod calls_tickets;
+mod cli_backup;
 mod cli_commands;
 mod cli_config;
 mod cli_doctor;
