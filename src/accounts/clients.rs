@@ -4,6 +4,7 @@
 
 use tollgate_rating::Money;
 
+use super::hashing::Caller;
 use super::ops::{self, Created, OpsError};
 use super::{AccountRecord, Kind, password};
 use crate::app::desk::{Desk, DeskError};
@@ -36,6 +37,8 @@ pub struct NewClientOfReseller {
     pub password: Option<String>,
     /// Its plan, one of the reseller's own.
     pub plan_id: i64,
+    /// In whose turn its password is hashed.
+    pub caller: Caller,
 }
 
 /// A client that a reseller made, with what is shown this once.
@@ -124,7 +127,7 @@ async fn begun(desk: &Desk, new: NewClientOfReseller) -> Result<(Tx, ClientOfRes
         .filter(|plan| plan.owner_id == Some(new.reseller_id))
         .ok_or_else(|| OpsError::UnknownPlan(new.plan_id.to_string()))?;
     let initial = InitialCredit::of(desk, &plan).await?;
-    let hash = password::hash(password.clone()).await.ok_or(OpsError::NoMemory)?;
+    let hash = password::hash(password.clone(), &new.caller).await?;
     let mut tx = ops::begin(desk).await?;
     let parent_id = Some(new.reseller_id);
     let account = blank(desk, &mut tx, new.login, parent_id, plan.plan_id, Money::ZERO).await?;

@@ -1,5 +1,6 @@
 //! The passwords of accounts, set and changed. A portal's clients prove themselves with them.
 
+use super::hashing::{Caller, HashError};
 use super::keys::random_text;
 use super::password::{self, PasswordError};
 use crate::app::desk::Desk;
@@ -26,9 +27,9 @@ pub enum CredentialError {
     /// The new one is refused.
     #[error(transparent)]
     New(#[from] PasswordError),
-    /// There is no memory for the hash.
-    #[error("no password can be hashed at the moment")]
-    Busy,
+    /// The password was not hashed.
+    #[error(transparent)]
+    Hash(#[from] HashError),
     /// The store failed.
     #[error("the database failed: {0}")]
     Store(#[from] StoreError),
@@ -43,7 +44,7 @@ impl CredentialError {
             Self::WrongPassword => "wrong_password",
             Self::Changed => "changed_meanwhile",
             Self::New(_) => "bad_password",
-            Self::Busy | Self::Store(_) => "unavailable",
+            Self::Hash(_) | Self::Store(_) => "unavailable",
         }
     }
 }
@@ -54,13 +55,14 @@ pub async fn change(
     account_id: i64,
     current: String,
     new: String,
+    caller: &Caller,
 ) -> Result<(), CredentialError> {
     password::check(&new)?;
     let Some(known) = desk.store.password(account_id).await? else { return Err(CredentialError::NoPassword) };
-    if !password::verify(current, Some(known.clone())).await {
+    if !password::verify(current, Some(known.clone()), caller).await? {
         return Err(CredentialError::WrongPassword);
     }
-    let hash = password::hash(new).await.ok_or(CredentialError::Busy)?;
+    let hash = password::hash(new, caller).await?;
     let mut tx = desk.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
     // A reset that came meanwhile stands: whoever changes it now knew the old one only.
@@ -80,7 +82,7 @@ pub async fn set(desk: &Desk, login: &str, password: Option<String>) -> Result<S
     };
     let account = desk.store.account_by_login(login).await?;
     let account = account.ok_or_else(|| CredentialError::UnknownAccount(login.to_owned()))?;
-    let hash = password::hash(password.clone()).await.ok_or(CredentialError::Busy)?;
+    let hash = password::hash(password.clone(), &Caller::operator()).await?;
     let mut tx = desk.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
     tx.set_password(account.id, &hash).await?;

@@ -22,6 +22,9 @@ const REMEMBERED_MS: u64 = 3_600_000;
 /// Logins remembered at once; beyond that the ones whose last try is longest ago are forgotten.
 const MAX_REMEMBERED: usize = 100_000;
 
+/// Tries of one login that wait for its current one.
+const MAX_WAITING: usize = 32;
+
 /// Wrong tries of one login.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tries {
@@ -77,6 +80,10 @@ impl Delays {
             self.make_room(clock.monotonic_ms());
         }
         let tries = Arc::clone(&self.tries.entry(key).or_default());
+        // The map has one reference, each try another one.
+        if Arc::strong_count(&tries) > MAX_WAITING + 2 {
+            return Err(1);
+        }
         let mut tries = tries.lock_owned().await;
         let now_ms = clock.monotonic_ms();
         if tries.is_forgotten(now_ms) {
@@ -174,6 +181,28 @@ mod tests {
         assert!(delays.tries.contains_key(&(1, Box::from((MAX_REMEMBERED - 1).to_string().as_str()))));
         delays.forget_idle(clock.monotonic_ms() + REMEMBERED_MS);
         assert_eq!(delays.tries.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn tries_that_wait_for_one_login_are_bounded() {
+        let (delays, clock) = (Arc::new(Delays::default()), ManualClock::at(jiff::Timestamp::UNIX_EPOCH));
+        let current = delays.begin(1, "alice", None, &clock).await.unwrap();
+        let mut waiting = tokio::task::JoinSet::new();
+        for _ in 0..MAX_WAITING {
+            let (delays, clock) = (Arc::clone(&delays), ManualClock::at(jiff::Timestamp::UNIX_EPOCH));
+            waiting.spawn(async move { delays.begin(1, "alice", None, &clock).await.map(Try::right) });
+        }
+        let entered =
+            |delays: &Delays| Arc::strong_count(&delays.tries.get(&(1, Box::from("alice"))).unwrap());
+        while entered(&delays) < MAX_WAITING + 2 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(delays.begin(1, "alice", None, &clock).await.unwrap_err(), 1);
+        assert!(delays.begin(1, "bob", None, &clock).await.is_ok());
+        current.right();
+        while let Some(ended) = waiting.join_next().await {
+            ended.unwrap().unwrap();
+        }
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ pub mod clients;
 pub mod credentials;
 pub mod delays;
 pub mod directory;
+pub mod hashing;
 pub mod keys;
 pub mod login;
 pub mod money;

@@ -5,6 +5,7 @@ use tollgate_rating::credit::AdjustError;
 use tollgate_rating::number::DialRules;
 
 pub use super::clients::{NewClient, create_client};
+use super::hashing::HashError;
 use super::login::{self, LoginError};
 use super::{AccountLimits, AccountRecord, Kind, MAX_CHAIN};
 use crate::app::desk::{Desk, DeskError, FEED_ACCOUNT};
@@ -52,9 +53,9 @@ pub enum OpsError {
     /// No random login was free.
     #[error("no free login was found")]
     NoFreeLogin,
-    /// A password could not be hashed.
-    #[error("there is no memory for hashing a password")]
-    NoMemory,
+    /// A password was not hashed.
+    #[error(transparent)]
+    Hash(#[from] HashError),
     /// An option's value is refused.
     #[error("{field}: {reason}")]
     BadValue {
@@ -98,9 +99,7 @@ impl OpsError {
             Self::NoFreeLogin => "no_free_login",
             Self::BadValue { .. } => "bad_argument",
             Self::NotEnough { .. } => "no_credit",
-            Self::NoMemory | Self::Post(_) | Self::Wallet(_) | Self::Store(_) | Self::Desk(_) => {
-                "unavailable"
-            }
+            Self::Hash(_) | Self::Post(_) | Self::Wallet(_) | Self::Store(_) | Self::Desk(_) => "unavailable",
         }
     }
 }

@@ -1,23 +1,19 @@
 //! Accounts' passwords: argon2id, never kept or logged in clear.
 
-use std::sync::LazyLock;
+use argon2::password_hash::phc::{Output, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 
-use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher as _, PasswordVerifier as _, Version};
-use tokio::sync::Semaphore;
+use super::hashing::{Caller, HASHER, HashError};
 
 /// Memory of one hash, in KiB; with two passes what OWASP's password storage sheet asks of argon2id (19 MiB, t=2, p=1).
 const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
-/// Hashes made at once: each takes a core and [`MEMORY_KIB`] for some ten milliseconds.
-const AT_ONCE: usize = 4;
+/// Blocks of 1 KiB that one hash needs.
+pub(super) const BLOCKS: usize = MEMORY_KIB as usize;
 /// The shortest password that somebody may choose.
 pub const MIN_CHARS: usize = 8;
 /// The longest, in bytes: hashing is not to be made expensive by its input.
 pub const MAX_BYTES: usize = 128;
-
-static TURNS: Semaphore = Semaphore::const_new(AT_ONCE);
-/// What is compared where there is no password, so that the time taken tells nothing.
-static NOBODYS: LazyLock<String> = LazyLock::new(|| hash_now("nobody has this password").unwrap_or_default());
 
 /// Why a password is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,30 +43,49 @@ fn argon2() -> Argon2<'static> {
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
 }
 
-fn hash_now(password: &str) -> Option<String> {
+fn hash_now(password: &str, blocks: &mut [Block]) -> Option<String> {
     let salt: [u8; 16] = crate::secrets::random_bytes();
-    argon2().hash_password_with_salt(password.as_bytes(), &salt).ok().map(|hash| hash.to_string())
+    let (argon2, mut bytes) = (argon2(), [0; Params::DEFAULT_OUTPUT_LEN]);
+    argon2.hash_password_into_with_memory(password.as_bytes(), &salt, &mut bytes, blocks).ok()?;
+    let hash = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: argon2.params().try_into().ok()?,
+        salt: Some(Salt::new(&salt).ok()?),
+        hash: Some(Output::new(&bytes).ok()?),
+    };
+    Some(hash.to_string())
 }
 
-/// Hashes a password, off the threads that serve; `None` only where the machine has no memory for it.
-pub async fn hash(password: String) -> Option<String> {
-    let _turn = TURNS.acquire().await.ok()?;
-    tokio::task::spawn_blocking(move || hash_now(&password)).await.ok().flatten()
+/// Whether a password is the hashed one; `None` where the hash needs more memory than a slot has, or is none.
+fn verify_now(password: &str, hash: &str, blocks: &mut [Block]) -> Option<bool> {
+    let kept = PasswordHash::new(hash).ok()?;
+    let algorithm = Algorithm::try_from(kept.algorithm.as_str()).ok()?;
+    let version = Version::try_from(kept.version?).ok()?;
+    let params = Params::try_from(&kept).ok()?;
+    let (salt, expected) = (kept.salt?, kept.hash?);
+    let mut buffer = [0; Output::MAX_LENGTH];
+    let bytes = buffer.get_mut(..expected.len())?;
+    let argon2 = Argon2::new(algorithm, version, params);
+    argon2.hash_password_into_with_memory(password.as_bytes(), &salt, bytes, blocks).ok()?;
+    // Compared in constant time by the library.
+    Some(Output::new(bytes).ok()? == expected)
+}
+
+/// Hashes a password, in the caller's turn.
+pub async fn hash(password: String, caller: &Caller) -> Result<String, HashError> {
+    let hashed = HASHER.run(caller, move |blocks| hash_now(&password, blocks)).await?;
+    hashed.ok_or(HashError::Unavailable)
 }
 
 /// Whether a password is the one that was hashed. Where there is no hash it takes as long, and is not.
-pub async fn verify(password: String, hash: Option<String>) -> bool {
-    let Ok(_turn) = TURNS.acquire().await else { return false };
-    let checked = tokio::task::spawn_blocking(move || {
-        let (kept, known) = match &hash {
-            Some(kept) => (kept.as_str(), true),
-            None => (NOBODYS.as_str(), false),
-        };
-        let matches = PasswordHash::new(kept)
-            .is_ok_and(|kept| argon2().verify_password(password.as_bytes(), &kept).is_ok());
-        matches && known
-    });
-    checked.await.unwrap_or(false)
+pub async fn verify(password: String, hash: Option<String>, caller: &Caller) -> Result<bool, HashError> {
+    let verify = move |blocks: &mut [Block]| match hash {
+        Some(hash) => verify_now(&password, &hash, blocks),
+        // Made for the time it takes.
+        None => hash_now(&password, blocks).map(|_| false),
+    };
+    HASHER.run(caller, verify).await?.ok_or(HashError::Unavailable)
 }
 
 #[cfg(test)]
@@ -79,11 +94,29 @@ mod tests {
 
     #[tokio::test]
     async fn a_password_is_known_by_its_hash_alone() {
-        let hash = hash("OldPassword".to_owned()).await.unwrap();
+        let caller = Caller::operator();
+        let hash = hash("OldPassword".to_owned(), &caller).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
-        assert!(verify("OldPassword".to_owned(), Some(hash.clone())).await);
-        assert!(!verify("oldPassword".to_owned(), Some(hash)).await);
-        assert!(!verify("nobody has this password".to_owned(), None).await);
+        let verify = async |password: &str, hash: Option<&str>| {
+            verify(password.to_owned(), hash.map(str::to_owned), &caller).await
+        };
+        assert_eq!(verify("OldPassword", Some(&hash)).await, Ok(true));
+        assert_eq!(verify("oldPassword", Some(&hash)).await, Ok(false));
+        assert_eq!(verify("OldPassword", None).await, Ok(false));
+        let needs_more = hash.replace("m=19456", "m=19460");
+        assert_eq!(verify("OldPassword", Some(&needs_more)).await, Err(HashError::Unavailable));
+        assert_eq!(verify("OldPassword", Some("$nonsense")).await, Err(HashError::Unavailable));
+    }
+
+    #[tokio::test]
+    async fn hashes_of_the_library_itself_are_verified_and_the_other_way_round() {
+        use argon2::{PasswordHasher as _, PasswordVerifier as _};
+        let caller = Caller::operator();
+        let made = argon2().hash_password_with_salt(b"a password", b"sixteen bytes!!!").unwrap().to_string();
+        assert_eq!(verify("a password".to_owned(), Some(made), &caller).await, Ok(true));
+        let made = hash("a password".to_owned(), &caller).await.unwrap();
+        argon2().verify_password(b"a password", made.as_str()).unwrap();
+        assert!(argon2().verify_password(b"another", made.as_str()).is_err());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::store::profiles::Profile;
 use crate::store::{Reserved, StoreError};
 
 use super::directory::Account;
+use super::hashing::{Caller, HashError};
 use super::keys::random_text;
 use super::password;
 
@@ -28,9 +29,9 @@ pub enum PortalError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// The machine has no memory for a password's hash.
-    #[error("the password could not be hashed")]
-    NoMemory,
+    /// The password was not hashed.
+    #[error(transparent)]
+    Hash(#[from] HashError),
     /// The store failed.
     #[error(transparent)]
     Desk(#[from] DeskError),
@@ -47,16 +48,17 @@ pub async fn is_password_of(
     desk: &Desk,
     client: Option<&Account>,
     password: String,
-) -> Result<bool, StoreError> {
+    caller: &Caller,
+) -> Result<bool, PortalError> {
     // No account has the id 0: the book is asked either way.
     let hash = desk.store.password(client.map_or(0, |client| client.id)).await?;
-    Ok(password::verify(password, hash).await)
+    Ok(password::verify(password, hash, caller).await?)
 }
 
 /// Gives a client a new password, told this once.
-pub async fn reset_password(desk: &Desk, client_id: i64) -> Result<String, PortalError> {
+pub async fn reset_password(desk: &Desk, client_id: i64, caller: &Caller) -> Result<String, PortalError> {
     let password = random_text(TEMPORARY_CHARS);
-    let hash = password::hash(password.clone()).await.ok_or(PortalError::NoMemory)?;
+    let hash = password::hash(password.clone(), caller).await?;
     let mut tx = desk.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
     tx.set_password(client_id, &hash).await?;

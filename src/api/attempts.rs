@@ -13,6 +13,8 @@ use super::error::ApiError;
 const MAX_FAILURES: usize = 10;
 /// How long a wrong guess counts: an hour.
 const WINDOW_MS: u64 = 3_600_000;
+/// Guesses of one account that wait for its current one.
+const MAX_WAITING: usize = 128;
 /// Accounts that are remembered before those are forgotten whose guesses no longer count.
 const SWEEP_ABOVE: usize = 1_000;
 
@@ -44,6 +46,10 @@ impl Attempts {
     /// Waits for the account's other guesses; refused where too many of them were wrong. `now_ms` is monotonic.
     pub(super) async fn turn(&self, guess: Guess, account_id: i64, now_ms: u64) -> Result<Turn, ApiError> {
         let failures = Arc::clone(&self.failures.entry((guess, account_id)).or_default());
+        // The map has one reference, each guess another one.
+        if Arc::strong_count(&failures) > MAX_WAITING + 2 {
+            return Err(refusal("too many attempts at once; try again later", 1));
+        }
         let mut failures = failures.lock_owned().await;
         forget(&mut failures, now_ms);
         if self.failures.len() > SWEEP_ABOVE {
@@ -59,11 +65,8 @@ impl Attempts {
         match failures.front() {
             Some(oldest) if failures.len() >= MAX_FAILURES => {
                 let wait_ms = (oldest + WINDOW_MS).saturating_sub(now_ms);
-                let message = "too many wrong attempts; try again later";
-                let mut error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", message);
-                error.retry_after =
-                    Some(u32::try_from(wait_ms / 1_000).unwrap_or(u32::MAX).saturating_add(1));
-                Err(error)
+                let seconds = u32::try_from(wait_ms / 1_000).unwrap_or(u32::MAX).saturating_add(1);
+                Err(refusal("too many wrong attempts; try again later", seconds))
             }
             _ => Ok(Turn { failures, now_ms }),
         }
@@ -75,6 +78,12 @@ impl Turn {
     pub(super) fn failed(&mut self) {
         self.failures.push_back(self.now_ms);
     }
+}
+
+fn refusal(message: &str, retry_after_s: u32) -> ApiError {
+    let mut error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", message);
+    error.retry_after = Some(retry_after_s);
+    error
 }
 
 fn forget(failures: &mut VecDeque<u64>, now_ms: u64) {
@@ -98,6 +107,26 @@ mod tests {
         drop(attempts.turn(Guess::Voucher, 101, 10_000).await.unwrap());
         drop(attempts.turn(Guess::Password, 100, 10_000).await.unwrap());
         drop(attempts.turn(Guess::Voucher, 100, WINDOW_MS).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn guesses_that_wait_for_one_account_are_bounded() {
+        let attempts = Arc::new(Attempts::default());
+        let current = attempts.turn(Guess::Password, 100, 0).await.unwrap();
+        let mut waiting = tokio::task::JoinSet::new();
+        for _ in 0..MAX_WAITING {
+            let attempts = Arc::clone(&attempts);
+            waiting.spawn(async move { attempts.turn(Guess::Password, 100, 0).await.map(drop) });
+        }
+        while Arc::strong_count(&attempts.failures.get(&(Guess::Password, 100)).unwrap()) < MAX_WAITING + 2 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(attempts.turn(Guess::Password, 100, 0).await.unwrap_err().retry_after, Some(1));
+        drop(attempts.turn(Guess::Password, 101, 0).await.unwrap());
+        drop(current);
+        while let Some(ended) = waiting.join_next().await {
+            ended.unwrap().unwrap();
+        }
     }
 
     #[tokio::test]

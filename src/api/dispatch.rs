@@ -13,6 +13,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sha2::{Digest as _, Sha256};
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::Api;
@@ -123,8 +124,10 @@ async fn serve(
         }
         None => [0; 32],
     };
-    let call =
-        Call { api, account, key, request_id: Arc::clone(request_id), idempotency_key, fingerprint, address };
+    let gone = CancellationToken::new();
+    let _gone = gone.clone().drop_guard();
+    let request_id = Arc::clone(request_id);
+    let call = Call { api, account, key, request_id, idempotency_key, fingerprint, address, gone };
     let login = call.account.login.clone();
     let running = (route.run)(call, parameters, bytes).in_current_span();
     let finished = async {

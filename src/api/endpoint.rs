@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
 use utoipa::{IntoParams, ToSchema};
 
 use super::dispatch::ANSWER_PATIENCE;
@@ -16,6 +17,7 @@ use super::query::Parameters;
 use super::{Api, body, idempotency};
 use crate::accounts::Kind;
 use crate::accounts::directory::Account;
+use crate::accounts::hashing::Caller;
 use crate::accounts::keys::KeyHolder;
 use crate::app::desk::Desk;
 use crate::config::UnknownFields;
@@ -89,6 +91,8 @@ pub struct Call {
     pub fingerprint: [u8; 32],
     /// The address it comes from.
     pub address: IpAddr,
+    /// Cancelled once whoever asked has gone away or has been answered.
+    pub gone: CancellationToken,
 }
 
 impl std::fmt::Debug for Call {
@@ -101,6 +105,11 @@ impl Call {
     /// Everything operations need.
     pub fn desk(&self) -> &Desk {
         &self.api.desk
+    }
+
+    /// In whose turn this request's passwords are hashed.
+    pub fn hash_caller(&self) -> Caller {
+        Caller::account(self.account.id, self.gone.clone())
     }
 
     /// A plan's name.

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::accounts::hashing::HashError;
 use crate::accounts::money::MoveError;
 use crate::accounts::ops::OpsError;
 use crate::app::desk::DeskError;
@@ -163,6 +164,21 @@ impl From<DeskError> for ApiError {
     }
 }
 
+impl From<HashError> for ApiError {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::Busy { retry_after_s } => {
+                let message = "too many passwords wait to be checked; ask again later";
+                let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message);
+                error.retry_after = Some(retry_after_s);
+                error
+            }
+            // Read by nobody.
+            HashError::Abandoned | HashError::Unavailable => Self::away(),
+        }
+    }
+}
+
 impl From<LedgerError> for ApiError {
     fn from(error: LedgerError) -> Self {
         match error {
@@ -184,7 +200,8 @@ impl From<OpsError> for ApiError {
             OpsError::TooDeep(_) => Self::refused("too_deep", text),
             OpsError::NameTaken(_) => Self::conflict("login_taken", "login: it is taken").at("login"),
             OpsError::BadLogin { source, .. } => Self::bad_field("login", source),
-            OpsError::NoFreeLogin | OpsError::NoMemory => Self::away(),
+            OpsError::NoFreeLogin => Self::away(),
+            OpsError::Hash(error) => error.into(),
             OpsError::BadValue { field, reason } => Self::bad_field(field, reason),
             OpsError::NotEnough { .. } => Self::no_credit("there is not enough credit"),
             OpsError::Post(error) => error.into(),

@@ -13,6 +13,7 @@ use tollgate_agi::{AllowList, Limits, Server};
 
 use super::desk::{Desk, DeskError, FEED_ACCOUNT};
 use super::{notify, ownership};
+use crate::accounts::hashing::HASHER;
 use crate::accounts::{money, topups};
 use crate::ami::{Link, LinkState, Links};
 use crate::api::server::TlsError;
@@ -494,6 +495,7 @@ impl Backend for Listener {
         text.push_str(&self.realtime.metrics());
         text.push_str(&self.links.metrics_text());
         text.push_str(&self.messaging.metrics_text());
+        text.push_str(&HASHER.metrics_text());
         text
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use hyper::Method;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
+use tollgate::accounts::hashing::Caller;
 use tollgate::accounts::password;
 use tollgate::catalog::admin::plans::{self, Basis, PlanSpec};
 use tollgate::clock::Clock as _;
@@ -81,7 +82,7 @@ on_both!(a_client_without_a_plan_pays_a_fifth_more_than_its_reseller, database =
     let id = client["id"].as_i64().unwrap();
     let hash = app.desk.store.password(id).await.unwrap();
     assert!(hash.as_ref().unwrap().starts_with("$argon2id$"));
-    assert!(password::verify(password.to_owned(), hash).await);
+    assert!(password::verify(password.to_owned(), hash, &Caller::operator()).await.unwrap());
     assert_eq!(app.show(login).await.plan, "RETAIL-100");
 
     app.credit(login, "10").await;

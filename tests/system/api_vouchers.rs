@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use futures::future::join_all;
 use hyper::Method;
 use serde_json::{Value, json};
+use tollgate::accounts::hashing::Caller;
 use tollgate::accounts::{credentials, password, vouchers};
 
 use crate::api_phones::{keys, set, tally};
@@ -153,7 +154,7 @@ async fn a_password_is_changed_by_whoever_knows_the_current_one() {
     assert_eq!(keys(&changed), set(&["success", "message"]));
     let account = app.show("alice").await.account;
     let hash = app.desk.store.password(account.id).await.unwrap();
-    assert!(password::verify("NewPassword987".to_owned(), hash).await);
+    assert!(password::verify("NewPassword987".to_owned(), hash, &Caller::operator()).await.unwrap());
     let short = change("NewPassword987", "short").await;
     assert_eq!(
         (short.refused(400).as_str(), &short.json()["field"]),

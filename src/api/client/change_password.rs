@@ -30,7 +30,8 @@ impl Endpoint for ChangePassword {
         let Request { current_password, new_password } = body;
         let now_ms = call.desk().clock.monotonic_ms();
         let mut guess = call.api.attempts.turn(Guess::Password, call.account.id, now_ms).await?;
-        let changed = credentials::change(call.desk(), call.account.id, current_password, new_password).await;
+        let (id, caller) = (call.account.id, call.hash_caller());
+        let changed = credentials::change(call.desk(), id, current_password, new_password, &caller).await;
         changed.inspect_err(|error| {
             if matches!(error, CredentialError::WrongPassword) {
                 guess.failed();
@@ -49,7 +50,7 @@ impl From<CredentialError> for ApiError {
             CredentialError::WrongPassword => Self::refused("wrong_password", text).at("current_password"),
             CredentialError::Changed => Self::conflict("changed_meanwhile", text),
             CredentialError::New(_) => Self::bad_field("new_password", text),
-            CredentialError::Busy => Self::away(),
+            CredentialError::Hash(error) => error.into(),
             CredentialError::Store(error) => error.into(),
         }
     }

@@ -73,9 +73,10 @@ impl Endpoint for ClientAuth {
             None => None,
         };
         let (desk, clock) = (call.desk(), &*call.desk().clock);
+        let caller = call.hash_caller().for_address(from);
         let attempt = call.api.delays.begin(call.account.id, &body.login, from, clock).await.map_err(wait)?;
         let client = call.own_client(&body.login).ok();
-        let right = portal::is_password_of(desk, client.as_deref(), body.password).await?;
+        let right = portal::is_password_of(desk, client.as_deref(), body.password, &caller).await?;
         let Some(client) = client.filter(|_| right) else {
             attempt.wrong(clock);
             return Err(fields::invalid_credentials());

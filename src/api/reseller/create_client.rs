@@ -67,6 +67,7 @@ impl Endpoint for CreateClient {
             login: request.login,
             password: request.password,
             plan_id,
+            caller: call.hash_caller(),
         };
         let keep = |made: &ClientOfReseller| call.remembered(&Answer::of(made));
         let made = clients::create_for_reseller::<ApiError>(call.desk(), new, keep).await?;

@@ -65,7 +65,7 @@ impl From<PortalError> for ApiError {
     fn from(error: PortalError) -> Self {
         match error {
             PortalError::BadValue { field, reason } => Self::bad_field(field, reason),
-            PortalError::NoMemory => Self::away(),
+            PortalError::Hash(error) => error.into(),
             PortalError::Desk(error) => error.into(),
         }
     }

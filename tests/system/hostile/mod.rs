@@ -5,3 +5,4 @@
 //! `agi/tests/hostile.rs`.
 
 mod clocks;
+mod passwords;
