@@ -13,6 +13,8 @@ const KEY_NAMES: [&str; 9] =
 const DEFAULT_LIMIT: i64 = 50;
 /// The most rows of a list.
 pub const MAX_LIMIT: i64 = 200;
+/// The most parameters of a URL: no endpoint has ten, and each is compared with all before it.
+pub const MAX_PARAMETERS: usize = 64;
 
 /// The parameters of a request, each at most once.
 #[derive(Clone, Debug, Default)]
@@ -23,9 +25,14 @@ pub struct Parameters {
 
 impl Parameters {
     /// Reads them; one that is given twice is refused, and so is a key.
-    pub(super) fn read(text: Option<&str>) -> Result<Self, ApiError> {
+    pub(crate) fn read(text: Option<&str>) -> Result<Self, ApiError> {
         let text = text.unwrap_or_default();
-        let pairs: Vec<(String, String)> = form_urlencoded::parse(text.as_bytes()).into_owned().collect();
+        let pairs = form_urlencoded::parse(text.as_bytes()).into_owned().take(MAX_PARAMETERS + 1);
+        let pairs: Vec<(String, String)> = pairs.collect();
+        if pairs.len() > MAX_PARAMETERS {
+            let message = format!("the URL has more than {MAX_PARAMETERS} parameters");
+            return Err(ApiError::bad_request(message));
+        }
         for (at, (name, _)) in pairs.iter().enumerate() {
             if KEY_NAMES.iter().any(|key| name.eq_ignore_ascii_case(key)) {
                 let message = "the key belongs into the X-API-Key header, never into the URL";
@@ -46,7 +53,7 @@ impl Parameters {
     }
 
     /// The parameters that an endpoint has; others do not matter.
-    pub(super) fn typed<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+    pub(crate) fn typed<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
         let deserializer = serde_urlencoded::Deserializer::new(form_urlencoded::parse(self.text.as_bytes()));
         serde_path_to_error::deserialize(deserializer).map_err(|error| {
             let (path, reason) = (error.path().to_string(), error.inner().to_string());
@@ -157,6 +164,17 @@ mod tests {
         assert_eq!(refused("endpoint=me&API_KEY=x"), "API_KEY");
         assert_eq!(Parameters::read(Some("endpoint=me&_=17")).unwrap().get("endpoint"), Some("me"));
         assert_eq!(Parameters::read(None).unwrap().get("endpoint"), None);
+    }
+
+    #[test]
+    fn a_url_has_a_bounded_number_of_parameters() {
+        let url = |count: usize| (0..count).map(|n| format!("p{n}=1")).collect::<Vec<_>>().join("&");
+        assert!(Parameters::read(Some(&url(MAX_PARAMETERS))).is_ok());
+        let error = Parameters::read(Some(&url(MAX_PARAMETERS + 1))).unwrap_err();
+        assert_eq!(
+            (error.status.as_u16(), error.message.as_str()),
+            (400, "the URL has more than 64 parameters")
+        );
     }
 
     #[test]

@@ -5,4 +5,7 @@
 //! `agi/tests/hostile.rs`.
 
 mod clocks;
+mod floods;
+mod numbers;
 mod passwords;
+mod tickets;
