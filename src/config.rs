@@ -5,6 +5,7 @@
 
 mod api;
 mod esim;
+mod internal;
 mod sms;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 pub use self::api::{Api, Callerid, CalleridPolicy, Http, UnknownFields, Webphone};
 pub use self::esim::{Esim, EsimKind};
+pub use self::internal::Internal;
 pub use self::sms::{LongMessages, Secret, Sms, SmsKind, SmsProvider};
 use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
@@ -41,7 +43,7 @@ pub struct Config {
     pub sip: Sip,
     /// How messages are sent.
     pub sms: Sms,
-    /// The internal listener: health, metrics, the command line's way to the running owner.
+    /// The internal listener, and the socket that commands are sent to.
     pub internal: Internal,
     /// How Asterisk reads peers from the internal listener.
     pub realtime: Realtime,
@@ -122,22 +124,6 @@ pub struct Sip {
 impl Default for Sip {
     fn default() -> Self {
         Self { realm: "asterisk".to_owned() }
-    }
-}
-
-/// `[internal]`
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Internal {
-    /// Address and port to listen on.
-    pub listen: SocketAddr,
-    /// The token callers show; derived from the key file when not set.
-    pub token: Option<String>,
-}
-
-impl Default for Internal {
-    fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8081)), token: None }
     }
 }
 
@@ -425,10 +411,7 @@ impl Config {
                 "realtime.token must be letters and digits, at least one: it stands in Asterisk's files",
             );
         }
-        // An empty one, as an unset variable of a template leaves it, would let anybody in.
-        if self.internal.token.as_deref() == Some("") {
-            return wrong("internal.token must not be empty: leave it out to derive it from the key file");
-        }
+        self.internal.check().map_err(ConfigError::Invalid)?;
         crate::peers::rows::check_extra(&self.peers.endpoint).map_err(ConfigError::Invalid)
     }
 
@@ -443,6 +426,12 @@ impl Config {
     /// The spool's folder: as set, else beside the SQLite database, else in the working directory.
     pub fn spool_dir(&self) -> PathBuf {
         self.ledger.spool_dir.clone().unwrap_or_else(|| self.beside_the_database("spool"))
+    }
+
+    /// Path of the command socket: as set, else beside the SQLite database, else in the working directory.
+    pub fn command_socket(&self) -> PathBuf {
+        let default = || self.beside_the_database("run").join("tollgate.sock");
+        self.internal.socket.clone().unwrap_or_else(default)
     }
 
     /// Where a simulator inside of this process keeps its orders: beside an SQLite database, else in memory alone.
@@ -490,6 +479,7 @@ mod tests {
         assert_eq!(config.internal.listen.to_string(), "127.0.0.1:8081");
         assert_eq!(config.credit.max_call_seconds, 14_400);
         assert_eq!(config.key_file(), PathBuf::from("tollgate.key"));
+        assert_eq!(config.command_socket(), PathBuf::from("tollgate.run/tollgate.sock"));
     }
 
     #[test]
@@ -505,10 +495,10 @@ mod tests {
     #[test]
     fn the_environment_overrides_the_file() {
         let config = Config::from_text(
-            "[credit]\nmax_call_seconds = 60\n[internal]\ntoken = 'a'\n",
+            "[credit]\nmax_call_seconds = 60\n[internal]\nmetrics_token = 'a'\n",
             env(&[
                 ("TOLLGATE_CREDIT__MAX_CALL_SECONDS", "120"),
-                ("TOLLGATE_INTERNAL__TOKEN", "b"),
+                ("TOLLGATE_INTERNAL__METRICS_TOKEN", "b"),
                 ("TOLLGATE_FASTAGI__ALLOW", r#"["10.0.0.0/8"]"#),
                 ("TOLLGATE_DATABASE__URL", "sqlite://other.db"),
                 ("TOLLGATE_TEST_POSTGRES", "not a key"),
@@ -516,7 +506,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(config.credit.max_call_seconds, 120);
-        assert_eq!(config.internal.token.as_deref(), Some("b"));
+        assert_eq!(config.internal.metrics_token.as_deref(), Some("b"));
         assert_eq!(config.fastagi.allow.len(), 1);
         assert_eq!(config.key_file(), PathBuf::from("other.key"));
         assert_eq!(config.spool_dir(), PathBuf::from("other.spool"));
@@ -545,7 +535,8 @@ mod tests {
             "[sip]\nrealm = 'a:b'\n",
             "[realtime]\ntoken = 'a;b'\n",
             "[realtime]\ntoken = ''\n",
-            "[internal]\ntoken = ''\n",
+            "[internal]\nmetrics_token = ''\n",
+            "[internal]\ntoken = 'a'\n",
             "[peers.endpoint]\nidentify_by = 'username,ip'\n",
             "[peers.endpoint]\nallow_transfer = 'yes'\n",
             "[peers]\nallow_ips = ['::/0']\n",

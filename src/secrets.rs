@@ -105,8 +105,8 @@ impl std::fmt::Debug for Secrets {
 pub enum Purpose {
     /// Signing tickets.
     Ticket,
-    /// The internal listener's token.
-    InternalToken,
+    /// The token that metrics are read with.
+    MetricsToken,
     /// The token that Asterisk reads peers with.
     RealtimeToken,
     /// Encrypting SIP passwords.
@@ -138,7 +138,7 @@ impl Purpose {
     const fn label(self) -> &'static [u8] {
         match self {
             Self::Ticket => b"tollgate ticket v1",
-            Self::InternalToken => b"tollgate internal token v1",
+            Self::MetricsToken => b"tollgate metrics token v1",
             Self::RealtimeToken => b"tollgate realtime token v1",
             Self::SipSecret => b"tollgate sip secret v1",
             Self::SigningSecret => b"tollgate signing secret v1",
@@ -224,9 +224,10 @@ impl Secrets {
         self.keys.iter().map(|key| hex(&derive(&key.bytes, Purpose::Fingerprint)[..8])).collect()
     }
 
-    /// The internal listener's token when none is configured.
-    pub fn internal_token(&self) -> String {
-        hex(&self.current_key(Purpose::InternalToken))
+    /// The tokens that metrics may be read with when none is configured: the current key's last, because a rotation must
+    /// not lock out a monitoring that shows an older one.
+    pub fn metrics_tokens(&self) -> Vec<String> {
+        self.keys.iter().map(|key| hex(&key.of(Purpose::MetricsToken))).collect()
     }
 
     /// The tokens that Asterisk may read peers with when none is configured: the current key's last, because a
@@ -379,7 +380,7 @@ mod tests {
         let read = Secrets::open(&file, false).unwrap();
         assert_eq!(read.key(1, Purpose::Ticket), Some(old));
         assert_ne!(read.current_key(Purpose::Ticket), old);
-        assert_ne!(read.current_key(Purpose::Ticket), read.current_key(Purpose::InternalToken));
+        assert_ne!(read.current_key(Purpose::Ticket), read.current_key(Purpose::MetricsToken));
     }
 
     #[test]

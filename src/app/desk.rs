@@ -3,17 +3,16 @@
 //! The same operations run in both. In the server the parts are there; in a command they are opened when first
 //! needed, and the ownership is taken only by what writes money.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
-use jiff::Timestamp;
 use tokio::sync::{Mutex, OnceCell, OwnedMutexGuard};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tollgate_rating::Money;
 
+use super::owner_link::owned;
 use super::ownership::{LEASE, Ownership};
 use super::spool_dir::SpoolDir;
 use crate::accounts::AccountRecord;
@@ -27,14 +26,14 @@ use crate::catalog::Catalog;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::esim::Esim;
-use crate::internal::client::{self, ClientError};
+use crate::internal::client::ClientError;
+use crate::internal::folder::{BoundSocket, SocketError};
 use crate::internal::metrics::Metrics;
-use crate::internal::{CommandAnswer, CommandRequest, ServersView};
 use crate::ledger::spool::SpoolError;
 use crate::ledger::{Ledger, LedgerError, LedgerLimits, Spool};
 use crate::peers;
 use crate::secrets::{Secrets, SecretsError, random_below};
-use crate::store::owner::{Acquired, Owner};
+use crate::store::owner::Acquired;
 use crate::store::{Store, StoreError};
 
 /// The kind of changes of accounts in the feed.
@@ -73,13 +72,27 @@ pub enum DeskError {
     /// A running server owns the wallets and does not answer.
     #[error(transparent)]
     Owner(#[from] ClientError),
+    /// The command socket cannot be listened on.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
     /// Another process owns the wallets.
-    #[error("{node} at {address} owns the wallets")]
+    #[error("{node} owns the wallets ({address})")]
     Owned {
-        /// Who.
+        /// Its node.
         node: String,
-        /// Its internal listener.
+        /// Where it takes commands, or that it only runs one.
         address: String,
+    },
+    /// A server owns the wallets that cannot be reached from here.
+    #[error(
+        "the running server on {node} owns the wallets, and its command socket {path} is not on this machine: run the \
+         command there"
+    )]
+    OwnedElsewhere {
+        /// Its node.
+        node: String,
+        /// Its socket.
+        path: String,
     },
     /// The spool cannot be used.
     #[error("the spool of settlements cannot be used: {0}")]
@@ -113,7 +126,7 @@ impl DeskError {
             Self::Spool(_) | Self::OtherSpool { .. } => "spool",
             Self::Secrets(_) | Self::OtherKeyFile { .. } => "key_file",
             Self::OtherCurrency { .. } | Self::OtherRealm { .. } => "bad_config",
-            Self::Owner(_) | Self::Owned { .. } => "owner",
+            Self::Owner(_) | Self::Socket(_) | Self::Owned { .. } | Self::OwnedElsewhere { .. } => "owner",
         }
     }
 }
@@ -153,8 +166,6 @@ pub struct Desk {
     pub metrics: Arc<Metrics>,
     /// Whether this process owns the wallets.
     pub ownership: Arc<Ownership>,
-    /// The internal address this process is reached by, while it serves.
-    address: ArcSwap<String>,
     writer: OnceCell<Writer>,
     live: OnceCell<Arc<Calls>>,
     /// The links to the Asterisk servers, while this process serves.
@@ -194,7 +205,6 @@ impl Desk {
             secrets: Arc::new(ArcSwap::from_pointee(secrets)),
             metrics: Arc::default(),
             ownership: Arc::default(),
-            address: ArcSwap::from_pointee(String::new()),
             writer: OnceCell::new(),
             live: OnceCell::new(),
             links: std::sync::OnceLock::new(),
@@ -227,42 +237,35 @@ impl Desk {
         self.config.realtime.token.clone().unwrap_or_else(derived)
     }
 
-    /// The internal listener's token.
-    pub fn token(&self) -> String {
-        self.config.internal.token.clone().unwrap_or_else(|| self.secrets.load().internal_token())
+    /// The tokens that metrics may be read with: the configured one, else one of each key, the current key's last.
+    pub fn metrics_tokens(&self) -> Vec<String> {
+        match &self.config.internal.metrics_token {
+            Some(token) => vec![token.clone()],
+            None => self.secrets.load().metrics_tokens(),
+        }
     }
 
-    /// Takes the ownership, to be reached at `address`; refused while another process serves.
-    pub async fn take_ownership(&self, address: &str) -> Result<i64, DeskError> {
+    /// Takes the ownership, to be reached at `socket` by a server; refused while another process serves.
+    pub async fn take_ownership(&self, socket: Option<&BoundSocket>) -> Result<i64, DeskError> {
         let node = node_name();
-        if let Some(owner) = self.recorded_owner().await?
-            && let Ok(at) = owner.address.parse::<SocketAddr>()
-            // This process has bound that address itself, so whoever was reached by it is gone.
-            && !(owner.address == address && owner.node == node)
-        {
-            match client::catch_up(at, &self.token()).await {
-                Err(ClientError::Gone(_)) => {}
-                Ok(()) => return Err(DeskError::Owned { node: owner.node, address: owner.address }),
-                // Hung, and its lease is over: the epoch keeps it from spending should it wake.
-                Err(ClientError::Silent { .. }) if owner.lease_until <= self.clock.now() => {}
-                Err(error) => return Err(error.into()),
-            }
+        if let Some(owner) = self.recorded_owner().await? {
+            self.require_no_server(owner, socket).await?;
         }
+        let address = socket.map(|socket| socket.address().to_string()).unwrap_or_default();
         let asked_at = self.clock.monotonic_ms();
-        match self.store.acquire_ownership(&node, address, self.clock.now(), LEASE).await? {
+        match self.store.acquire_ownership(&node, &address, self.clock.now(), LEASE).await? {
             Acquired::Owned { epoch } => {
-                self.address.store(Arc::new(address.to_owned()));
                 self.ownership.granted(epoch, asked_at);
                 Ok(epoch)
             }
-            Acquired::HeldBy(owner) => Err(DeskError::Owned { node: owner.node, address: owner.address }),
+            Acquired::HeldBy(owner) => Err(owned(&owner)),
         }
     }
 
     /// The ledger of a process that owns: takes the ownership unless this process has it.
     pub async fn ledger(&self) -> Result<&Ledger, DeskError> {
         if self.ownership.epoch() == 0 {
-            self.take_ownership("").await?;
+            self.take_ownership(None).await?;
             self.empty_spool().await?;
         }
         Ok(&self.writer().await?.ledger)
@@ -351,57 +354,6 @@ impl Desk {
     /// The calls, if they are in memory already.
     pub fn live_if_loaded(&self) -> Option<&Arc<Calls>> {
         self.live.get()
-    }
-
-    /// Sends a command to the running owner; `None` where none runs.
-    pub async fn ask_the_owner(&self, request: &CommandRequest) -> Result<Option<CommandAnswer>, DeskError> {
-        let Some(address) = self.owner_address().await? else { return Ok(None) };
-        match client::command(address, &self.token(), request).await {
-            Ok(answer) => Ok(Some(answer)),
-            Err(ClientError::Gone(_)) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Lets the running owner, if there is one, take in what was changed. A failure only means that it takes its
-    /// usual second.
-    pub async fn tell_the_owner(&self) {
-        if let Ok(Some(address)) = self.owner_address().await
-            && let Err(error) = client::catch_up(address, &self.token()).await
-            && !matches!(error, ClientError::Gone(_))
-        {
-            tracing::warn!(%error, "the running server was not told; it will notice by itself");
-        }
-    }
-
-    /// Whether the running owner answers; `false` where nothing listens at its address.
-    pub async fn owner_answers(&self) -> Result<bool, DeskError> {
-        let Some(address) = self.owner_address().await? else { return Ok(false) };
-        match client::catch_up(address, &self.token()).await {
-            Ok(()) => Ok(true),
-            Err(ClientError::Gone(_)) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// How the running owner and the Asterisk servers see each other; `None` where no owner runs.
-    pub async fn servers_of_the_owner(&self) -> Result<Option<ServersView>, DeskError> {
-        let Some(address) = self.owner_address().await? else { return Ok(None) };
-        match client::servers(address, &self.token()).await {
-            Ok(servers) => Ok(Some(servers)),
-            Err(ClientError::Gone(_)) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn owner_address(&self) -> Result<Option<SocketAddr>, DeskError> {
-        Ok(self.recorded_owner().await?.and_then(|owner| owner.address.parse().ok()))
-    }
-
-    /// The process that owns, or did without giving it up. Its lease may be over: one that was kept from renewing it
-    /// still serves, and is asked.
-    async fn recorded_owner(&self) -> Result<Option<Owner>, StoreError> {
-        self.store.owner(Timestamp::UNIX_EPOCH).await
     }
 
     /// An account was made or changed: memory, where there is one, takes it in at once.

@@ -4,5 +4,6 @@ mod credit;
 pub mod desk;
 pub mod node;
 pub mod notify;
+mod owner_link;
 pub mod ownership;
 mod spool_dir;

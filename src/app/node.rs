@@ -27,6 +27,7 @@ use crate::cli;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Reserve};
 use crate::esim;
+use crate::internal::folder::{BoundSocket, Listening};
 use crate::internal::metrics::render_spool;
 use crate::internal::server::{Backend, BoxFuture};
 use crate::internal::{self, CommandAnswer, CommandRequest, LinkView, ServersView};
@@ -100,6 +101,8 @@ pub struct Node {
     pub http: SocketAddr,
     stop: CancellationToken,
     tasks: JoinSet<Result<(), NodeError>>,
+    /// Its lock proves until the end that this process lives.
+    _commands: BoundSocket,
 }
 
 impl std::fmt::Debug for Node {
@@ -121,6 +124,7 @@ impl Node {
         let fastagi = listen("fastagi.listen", config.fastagi.listen).await?;
         let listener = listen("internal.listen", config.internal.listen).await?;
         let http = listen("http.listen", config.http.listen).await?;
+        let mut commands = bind_commands(&config).await?;
         let tls = api::server::tls(&config.http)?;
         let (fastagi_at, internal_at, http_at) = (address(&fastagi), address(&listener), address(&http));
         // Whatever changes from here on is in the feed behind this position.
@@ -128,7 +132,7 @@ impl Node {
         // Facts are facts whoever owns: what an earlier run of this node kept goes to the book even where another one
         // owns by now. And before the balances are read.
         let emptied = desk.empty_spool().await;
-        desk.take_ownership(&internal_at.to_string()).await?;
+        desk.take_ownership(Some(&commands)).await?;
         emptied?;
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
@@ -154,8 +158,7 @@ impl Node {
         // The last that asks the database: a start that it fails has served nobody.
         let (messaging, sending) = Messaging::start(Arc::clone(&desk), Arc::clone(&calls), &stop).await?;
         tasks.spawn(async move {
-            let ended = sending.await;
-            ended.map_err(|error| NodeError::Crashed("the sending of messages", error))
+            sending.await.map_err(|error| NodeError::Crashed("the sending of messages", error))
         });
         tracing::info!(
             accounts = calls.directory.len(),
@@ -163,6 +166,7 @@ impl Node {
             calls.dropped = recovered.dropped,
             fastagi.address = %fastagi_at,
             internal.address = %internal_at,
+            internal.socket = %commands.address().path.display(),
             http.address = %http_at,
             owner.epoch = desk.ownership.epoch(),
             "serving"
@@ -194,6 +198,7 @@ impl Node {
                 realtime: Arc::clone(&realtime),
                 links: links.clone(),
             });
+            serve_commands(commands.listening(), &backend, &stop, &mut tasks);
             let stop = stop.clone();
             tasks.spawn(async move {
                 let ended = internal::server::serve(listener, backend, realtime.router(), stop).await;
@@ -219,6 +224,7 @@ impl Node {
             http: http_at,
             stop,
             tasks,
+            _commands: commands,
         })
     }
 
@@ -265,6 +271,26 @@ async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, N
 fn address(listener: &TcpListener) -> SocketAddr {
     // A bound socket has an address.
     listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)))
+}
+
+/// Serves the command socket until `stop`.
+fn serve_commands(
+    socket: Option<Listening>,
+    backend: &Arc<Listener>,
+    stop: &CancellationToken,
+    tasks: &mut JoinSet<Result<(), NodeError>>,
+) {
+    let Some(socket) = socket else { return };
+    let (backend, stop) = (Arc::clone(backend), stop.clone());
+    tasks.spawn(async move {
+        let ended = internal::commands::serve(socket, backend, stop).await;
+        ended.map_err(|error| NodeError::Crashed("the command socket", error.to_string()))
+    });
+}
+
+/// Binds the command socket.
+async fn bind_commands(config: &Config) -> Result<BoundSocket, DeskError> {
+    Ok(BoundSocket::bind(&config.command_socket(), &config.key_file()).await?)
 }
 
 /// Says where calls are held whole although they were to be held by slices.
@@ -471,7 +497,7 @@ async fn sweep(calls: Arc<Calls>, stop: CancellationToken) -> Result<(), NodeErr
     }
 }
 
-/// The service behind the internal listener.
+/// The service behind the internal listener and the command socket.
 struct Listener {
     desk: Arc<Desk>,
     calls: Arc<Calls>,
@@ -511,12 +537,13 @@ impl Backend for Listener {
         ServersView { links: self.links.iter().map(view).collect(), reads, refused }
     }
 
-    fn token_is_right(&self, token: &str) -> bool {
+    fn metrics_token_is_right(&self, token: &str) -> bool {
         use hmac::digest::CtOutput;
         use sha2::{Digest as _, Sha256};
         // Digests are compared, in constant time: neither length nor content of the token shows in the time taken.
         let digest = |text: &str| CtOutput::<Sha256>::new(Sha256::digest(text.as_bytes()));
-        digest(token) == digest(&self.desk.token())
+        let shown = digest(token);
+        self.desk.metrics_tokens().iter().any(|token| shown == digest(token))
     }
 
     fn command(self: Arc<Self>, request: CommandRequest) -> BoxFuture<CommandAnswer> {

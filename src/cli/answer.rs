@@ -54,7 +54,7 @@ impl Failure {
 /// What every command returns.
 pub type Outcome = Result<Answer, Failure>;
 
-/// The answer as it crosses the internal listener.
+/// The answer as it crosses the command socket.
 pub fn to_wire(outcome: Outcome) -> CommandAnswer {
     match outcome {
         Ok(answer) => CommandAnswer { status: answer.status, json: answer.json, text: answer.text },

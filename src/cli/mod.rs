@@ -1,6 +1,6 @@
 //! The command line: arguments in, one answer out. What a command does is elsewhere.
 //!
-//! Commands that read or change a running server's data are sent to it over the internal listener, as the words that
+//! Commands that read or change a running server's data are sent to it over the command socket, as the words that
 //! were typed; without a running server they are run here, after taking the ownership where they write.
 
 pub mod account;
@@ -240,7 +240,7 @@ async fn at_the_owner(config: Arc<Config>, cli: Cli) -> Result<CommandAnswer, Fa
     Ok(answer)
 }
 
-/// Runs a command that came over the internal listener.
+/// Runs a command that came over the command socket.
 pub async fn run_for_listener(desk: &Desk, request: CommandRequest) -> CommandAnswer {
     let words = std::iter::once("tollgate".to_owned()).chain(request.argv);
     let cli = match Cli::try_parse_from(words) {

@@ -24,6 +24,8 @@ pub enum SecretsCommand {
     Rotate,
     /// Show the line of `site/realtime-token.conf` that lets Asterisk read peers.
     Realtime,
+    /// Show the header that lets a monitoring read `/metrics` on the internal listener.
+    Metrics,
 }
 
 /// Sets up logging to standard error, as configured.
@@ -79,8 +81,8 @@ pub async fn migrate(config: &Config) -> Outcome {
 /// Shows the configuration as it is understood, secrets left out.
 pub fn check_config(config: &Config) -> Outcome {
     let mut shown = config.clone();
-    if shown.internal.token.is_some() {
-        shown.internal.token = Some("(set)".to_owned());
+    if shown.internal.metrics_token.is_some() {
+        shown.internal.metrics_token = Some("(set)".to_owned());
     }
     if shown.realtime.token.is_some() {
         shown.realtime.token = Some("(set)".to_owned());
@@ -165,7 +167,14 @@ pub async fn secrets(desk: &Desk, command: &SecretsCommand) -> Outcome {
             let line = format!("userpwd = {}:{}", realtime::USER, desk.realtime_token());
             Ok(Answer::new(json!({ "user": realtime::USER, "token": desk.realtime_token() }), line))
         }
+        SecretsCommand::Metrics => Ok(metrics_header(desk)),
     }
+}
+
+/// The header that monitoring sends.
+fn metrics_header(desk: &Desk) -> Answer {
+    let token = desk.metrics_tokens().pop().unwrap_or_default();
+    Answer::new(json!({ "token": token }), format!("Authorization: Bearer {token}"))
 }
 
 async fn rotate(desk: &Desk) -> Outcome {
@@ -211,7 +220,7 @@ mod tests {
     #[test]
     fn the_shown_configuration_holds_no_secret() {
         let config = Config::from_text(
-            "[internal]\ntoken='s3cret'\n[realtime]\ntoken='s3cret'\n[database]\nurl='postgres://u:s3cret@h/d'\n[[asterisk]]\nname='a'\nhost='h'\nusername='u'\nsecret='s3cret'\n[[sms.provider]]\nname='a'\nkind='smpp'\nhost='h'\nport=1\nsystem_id='u'\npassword='s3cret'\n[[sms.provider]]\nname='b'\nkind='http'\nurl='https://h'\napi_key='s3cret'\n",
+            "[internal]\nmetrics_token='s3cret'\n[realtime]\ntoken='s3cret'\n[database]\nurl='postgres://u:s3cret@h/d'\n[[asterisk]]\nname='a'\nhost='h'\nusername='u'\nsecret='s3cret'\n[[sms.provider]]\nname='a'\nkind='smpp'\nhost='h'\nport=1\nsystem_id='u'\npassword='s3cret'\n[[sms.provider]]\nname='b'\nkind='http'\nurl='https://h'\napi_key='s3cret'\n",
             [],
         )
         .unwrap();

@@ -1,15 +1,18 @@
-//! The internal listener: health, metrics, and the command line's way to the running owner.
+//! The internal listener (health, metrics, Asterisk's reading of peers) and the command socket.
 //!
-//! It listens on loopback unless told otherwise. Health tells nothing and asks nothing; everything else wants the
-//! internal token, because whoever reaches `/v1/command` can give credit.
+//! The listener speaks TCP and changes nothing. Commands go over a Unix socket in a folder of mode 0700: the kernel tells
+//! each side whose process the other is, and no secret crosses.
 
+pub mod address;
 pub mod client;
+pub mod commands;
+pub mod folder;
 pub mod metrics;
 pub mod server;
 
 use serde::{Deserialize, Serialize};
 
-/// The largest request or answer that crosses the internal listener. Exports of large tariffs are made by the
+/// The largest request or answer that crosses the command socket. Exports of large tariffs are made by the
 /// command line itself, so nothing near this size is expected.
 pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
 

@@ -3,7 +3,7 @@
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::app::deployment::{CLIENT, Deployment, GATEWAY_KEY, INTERNAL_TOKEN, JANUS_SECRET, WEBHOOK_TOKEN};
+use crate::app::deployment::{CLIENT, Deployment, GATEWAY_KEY, JANUS_SECRET, METRICS_TOKEN, WEBHOOK_TOKEN};
 use crate::app::documents;
 use crate::app::http::{Answered, Script};
 
@@ -114,7 +114,7 @@ async fn no_secret_is_in_a_log_a_refusal_or_a_metric() {
         SIP_PASSWORD,
         KEY,
         VOUCHER,
-        INTERNAL_TOKEN,
+        METRICS_TOKEN,
         JANUS_SECRET,
         WEBHOOK_TOKEN,
         GATEWAY_KEY,
@@ -181,7 +181,7 @@ async fn no_secret_is_in_a_log_a_refusal_or_a_metric() {
         }
     }
     let inside = Script { at: deployment.serving.internal, key: None };
-    let bearer = format!("Bearer {INTERNAL_TOKEN}");
+    let bearer = format!("Bearer {METRICS_TOKEN}");
     let metrics = inside.ask(Method::GET, "/metrics", &[("Authorization", &bearer)], "").await;
     assert_eq!(metrics.status, 200, "{metrics:?}");
 

@@ -50,7 +50,7 @@ fn the_environment_overrides_every_sort_of_value_in_the_file() {
             ("TOLLGATE_CREDIT__MAX_CALL_SECONDS", "90"),
             ("TOLLGATE_CREDIT__RESERVE", "full"),
             ("TOLLGATE_FASTAGI__ALLOW", r#"["192.0.2.0/24", "2001:db8::/32"]"#),
-            ("TOLLGATE_INTERNAL__TOKEN", "t0ken"),
+            ("TOLLGATE_INTERNAL__METRICS_TOKEN", "t0ken"),
             ("TOLLGATE_LOG__JSON", "true"),
             ("TOLLGATE_MONEY__CURRENCY", "USD"),
         ],
@@ -78,6 +78,7 @@ fn a_key_that_nobody_knows_and_a_value_that_cannot_be_are_refused_by_name() {
         ("[fastagi]\nlisten = \"here\"\n", &[], "listen"),
         ("[fastagi]\nallow = [\"everybody\"]\n", &[], "fastagi.allow"),
         ("[http]\ntls_cert = \"a.pem\"\n", &[], "http.tls_cert"),
+        ("[internal]\ntoken = \"old\"\n", &[], "internal.socket"),
         ("[[asterisk]]\nname = \"pbx1\"\n", &[], "host"),
         (
             "[[asterisk]]\nname = \"a\"\nhost = \"h\"\nusername = \"u\"\nsecret = \"s\"\nport = 0\ncolour = 1\n",
@@ -129,7 +130,7 @@ fn a_configuration_file_that_is_not_there_is_named() {
 #[test]
 fn secrets_of_the_configuration_are_never_shown() {
     let said = checked(
-        "[internal]\ntoken = \"s3cret\"\n[[asterisk]]\nname = \"pbx1\"\nhost = \"h\"\nusername = \"u\"\nsecret = \"s3cret\"\n\
+        "[internal]\nmetrics_token = \"s3cret\"\n[[asterisk]]\nname = \"pbx1\"\nhost = \"h\"\nusername = \"u\"\nsecret = \"s3cret\"\n\
          [database]\nurl = \"postgres://user:s3cret@db/tollgate\"\n",
         &[],
     );

@@ -146,50 +146,6 @@ on_both!(a_server_that_hung_past_its_lease_admits_nothing_and_ends_where_another
 });
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_command_with_another_token_is_refused_by_the_running_server() {
-    let program = Program::sqlite();
-    program.furnish();
-    let serving = program.serve();
-    let wrong = [("TOLLGATE_INTERNAL__TOKEN", "guess")];
-    let said = program.run_with(&wrong, &["credit", "alice", "1", "--reference", "x"]);
-    assert_eq!((said.status, said.code().as_str()), (1, "owner"), "{said:?}");
-    assert!(said.json()["error"].as_str().unwrap().contains("internal.token"), "{said:?}");
-    assert!(!said.out.contains("guess") && !serving.log().contains("guess"));
-    assert_eq!(program.shown("alice", "balance"), "100");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_internal_listener_wants_its_token() {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let program = Program::sqlite();
-    program.furnish();
-    let serving = program.serve();
-    let ask = async |request: String| {
-        let mut stream = tokio::net::TcpStream::connect(serving.internal).await.unwrap();
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut heard = String::new();
-        stream.read_to_string(&mut heard).await.unwrap();
-        heard
-    };
-    let health = ask("GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".to_owned()).await;
-    assert!(health.starts_with("HTTP/1.1 200"), "{health}");
-    let body = r#"{"argv":["credit","alice","1000","--reference","theft"]}"#;
-    for token in ["", "Authorization: Bearer \r\n", "Authorization: Bearer guess\r\n"] {
-        for (method, path) in [("GET", "/metrics"), ("POST", "/v1/command"), ("POST", "/v1/catch-up")] {
-            let answer = ask(format!(
-                "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{token}Content-Type: application/json\r\n\
-                 Content-Length: {}\r\n\r\n{body}",
-                body.len()
-            ))
-            .await;
-            assert!(answer.starts_with("HTTP/1.1 401"), "{method} {path} {token:?}: {answer}");
-        }
-    }
-    assert_eq!(program.shown("alice", "balance"), "100");
-    assert!(!serving.log().contains("guess"), "what was guessed is not logged");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_key_file_is_refused_with_the_reason() {
     let program = Program::sqlite();
     program.furnish();

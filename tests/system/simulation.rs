@@ -303,7 +303,7 @@ async fn simulate(seed: u64, notices: u64, each: u64) -> Charges {
     config.credit.slice_seconds = 30;
     let clock = Arc::new(ManualClock::at(noon()));
     let desk = Desk::open_with(Arc::new(config), Arc::clone(&clock) as _).await.unwrap();
-    desk.take_ownership("").await.unwrap();
+    desk.take_ownership(None).await.unwrap();
     desk.empty_spool().await.unwrap();
     let calls = Arc::clone(desk.live().await.unwrap());
     calls.add_server(SERVER);

@@ -46,7 +46,7 @@ class Engine:
             f'[secrets]\nkey_file = "{data}/tollgate.key"\n\n'
             f'[fastagi]\nlisten = "{net.ASTERISK}:{net.AGI_PORT}"\n\n'
             f'[http]\nlisten = "{net.ASTERISK}:{net.HTTP_PORT}"\n\n'
-            f'[internal]\nlisten = "{net.ASTERISK}:{net.INTERNAL_PORT}"\ntoken = "{net.INTERNAL_TOKEN}"\n\n'
+            f'[internal]\nlisten = "{net.ASTERISK}:{net.INTERNAL_PORT}"\nmetrics_token = "{net.METRICS_TOKEN}"\n\n'
             f'[realtime]\ntoken = "{net.REALTIME_TOKEN}"\n\n'
             f'[peers]\nallow_ips = ["{net.PRIVATE}"]\n\n'
             + _section("credit", credit) + _section("webphone", webphone) +
@@ -102,7 +102,7 @@ class Engine:
         """What the running server counts: {name: number}; nothing while nobody answers."""
         asked = urllib.request.Request(
             f"http://{net.ASTERISK}:{net.INTERNAL_PORT}/metrics",
-            headers={"Authorization": f"Bearer {net.INTERNAL_TOKEN}"})
+            headers={"Authorization": f"Bearer {net.METRICS_TOKEN}"})
         try:
             with urllib.request.urlopen(asked, timeout=5) as answer:
                 lines = answer.read().decode().splitlines()

@@ -10,7 +10,7 @@ MANAGER_PORT = 5038
 REALTIME_RELAY_PORT = 8082
 MANAGER_RELAY_PORT = 5037
 MANAGER_SECRET = "rig-manager-secret"
-INTERNAL_TOKEN = "rig-internal-token-of-32-letters"
+METRICS_TOKEN = "rig-metrics-token-of-32-letters-x"
 POSTGRES_PORT = 5432
 # sipp binds its own address; each carrier has one, because a trunk is known by its address.
 CARRIER_PORT = 5070

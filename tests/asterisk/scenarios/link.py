@@ -103,7 +103,7 @@ def kept(rig, claims, engine):
 
     def count(name):
         asked = urllib.request.Request(
-            f"http://{net.ASTERISK}:{net.INTERNAL_PORT}/metrics", headers={"Authorization": f"Bearer {net.INTERNAL_TOKEN}"})
+            f"http://{net.ASTERISK}:{net.INTERNAL_PORT}/metrics", headers={"Authorization": f"Bearer {net.METRICS_TOKEN}"})
         with urllib.request.urlopen(asked, timeout=2) as answer:
             found = re.search(rf'^{name}{{server="rig1"}} (\d+)$', answer.read().decode(), re.MULTILINE)
         return int(found.group(1)) if found else None

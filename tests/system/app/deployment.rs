@@ -21,8 +21,8 @@ pub(crate) const LOOKED_AT: &str = "1234567892";
 /// What Janus' tokens are signed with.
 pub(crate) const JANUS_SECRET: &str = "canary-janus-token-secret";
 
-/// What commands and metrics are asked with.
-pub(crate) const INTERNAL_TOKEN: &str = "canary-internal-token-of-this-house";
+/// Token that metrics are read with.
+pub(crate) const METRICS_TOKEN: &str = "canary-metrics-token-of-this-deployment";
 
 /// What the gateway for messages is asked with.
 pub(crate) const GATEWAY_KEY: &str = "canary-key-of-the-message-gateway";
@@ -168,7 +168,8 @@ fn new_key(program: &Program, login: &str) -> String {
 
 fn configure(program: &Program) {
     let text = std::fs::read_to_string(&program.config).unwrap();
-    let mut text = text.replace("[internal]\n", &format!("[internal]\ntoken = \"{INTERNAL_TOKEN}\"\n"));
+    let mut text =
+        text.replace("[internal]\n", &format!("[internal]\nmetrics_token = \"{METRICS_TOKEN}\"\n"));
     text.push_str(&format!(
         "\n[webphone]\njanus_url = \"wss://janus.example/ws\"\njanus_secret = \"{JANUS_SECRET}\"\n\
          sip_proxy = \"sip:192.0.2.1:5060\"\nice_servers = [\"stun:stun.example:3478\"]\n\n\

@@ -68,6 +68,7 @@ impl TestApp {
         config.secrets.key_file = Some(database.files.path().join("tollgate.key"));
         config.ledger.spool_dir = Some(database.files.path().join("tollgate.spool"));
         config.fastagi.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        config.internal.socket = Some(database.files.path().join("tollgate.run/tollgate.sock"));
         config.internal.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.http.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         change(&mut config);

@@ -146,6 +146,12 @@ impl Program {
             .unwrap_or_else(|log| panic!("it does not serve:\n{log}"))
     }
 
+    /// Starts a server with this in its environment; `None` where it does not serve.
+    pub(crate) fn try_serve_with(&self, environment: &[(&str, &str)]) -> Option<Serving> {
+        let mut command = self.command(&["serve"]);
+        Serving::start(command.envs(environment.iter().copied())).ok()
+    }
+
     /// Starts a server that can write no file longer than this, as if its disk were full beyond it.
     pub(crate) fn serve_with_files_of(&self, kilobytes: u32) -> Serving {
         let limited = format!("trap '' XFSZ; ulimit -f {kilobytes}; exec \"$0\" \"$@\"");

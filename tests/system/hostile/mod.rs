@@ -5,6 +5,7 @@
 //! `agi/tests/hostile.rs`.
 
 mod clocks;
+mod command_socket;
 mod floods;
 mod numbers;
 mod passwords;

@@ -1,0 +1,51 @@
+//! `[internal]`: the internal listener and the command socket.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// `[internal]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Internal {
+    /// Address and port of health, metrics and Asterisk's reading of peers.
+    pub listen: SocketAddr,
+    /// Token that metrics are read with; derived from the key file when not set.
+    pub metrics_token: Option<String>,
+    /// Path of the Unix socket that commands are sent to, in a folder of mode 0700; beside the SQLite database, or
+    /// `tollgate.run/tollgate.sock`, when not set.
+    pub socket: Option<PathBuf>,
+    /// Removed; named so that its absence is explained.
+    #[serde(skip_serializing)]
+    pub token: Option<String>,
+}
+
+impl Default for Internal {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
+            metrics_token: None,
+            socket: None,
+            token: None,
+        }
+    }
+}
+
+impl Internal {
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.token.is_some() {
+            return Err("internal.token was removed: commands go over the Unix socket internal.socket and need no token, \
+                        and metrics are read with internal.metrics_token"
+                .to_owned());
+        }
+        // An empty one, as an unset variable of a template leaves it, would let anybody in.
+        if self.metrics_token.as_deref() == Some("") {
+            return Err(
+                "internal.metrics_token must not be empty: leave it out to derive it from the key file"
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
+}
