@@ -291,6 +291,7 @@ fn sample(at: Timestamp) -> Settlement {
             cost: cost.amount,
             rate_json: Some(rate_json),
         }),
+        provisional: false,
     }
 }
 

@@ -11,6 +11,8 @@ mod audit;
 mod audit_messages;
 #[path = "store_story/calls.rs"]
 mod calls;
+#[path = "store_story/corrections.rs"]
+mod corrections;
 #[path = "store_story/database.rs"]
 mod database;
 #[path = "store_story/feed.rs"]

@@ -2,6 +2,6 @@ SELECT c.id, c.unique_id, c.setup_at, c.caller, c.dialled, c.number, c.destinati
   c.hangup_cause, c.answered_ms, p.prefix, p.price, p.billed_seconds, p.charge
 FROM cdr_payers p
 JOIN cdrs c ON c.id = p.cdr_id AND c.settled_at = p.settled_at
-WHERE p.account_id = $1
+WHERE p.account_id = $1 AND NOT EXISTS (SELECT 1 FROM call_corrections n WHERE n.replaced_cdr = p.cdr_id)
 ORDER BY p.cdr_id DESC
 LIMIT $2 OFFSET $3

@@ -50,11 +50,12 @@ impl ChannelRow {
     }
 }
 
-/// The endpoint in a channel's name: `1001` of `PJSIP/1001-0000002a`.
+/// The endpoint in a channel's name: `1001` of `PJSIP/1001-0000002a`. The last dash parts it from the channel's number of
+/// at least eight hexadecimal digits; an endpoint's own name may hold dashes too, and be the beginning of another's.
 pub fn endpoint_of(channel: &str) -> Option<&str> {
     let (endpoint, number) = channel.strip_prefix("PJSIP/")?.rsplit_once('-')?;
-    let is_number = !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_hexdigit());
-    is_number.then_some(endpoint)
+    let is_number = number.len() >= 8 && number.bytes().all(|digit| digit.is_ascii_hexdigit());
+    (is_number && !endpoint.is_empty()).then_some(endpoint)
 }
 
 impl Link {
@@ -279,6 +280,8 @@ mod tests {
         assert_eq!(endpoint_of("PJSIP/carrier-a-0000002b"), Some("carrier-a"));
         assert_eq!(endpoint_of("PJSIP/1001"), None);
         assert_eq!(endpoint_of("PJSIP/1001-"), None);
+        assert_eq!(endpoint_of("PJSIP/carrier-a"), None, "an endpoint of that name has no channel");
+        assert_eq!(endpoint_of("PJSIP/carrier-00000001-0000002b"), Some("carrier-00000001"));
         assert_eq!(endpoint_of("Local/1001@x-0000002a;1"), None);
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tollgate_rating::Money;
 
+use super::ended::Charged;
 use super::live::signed;
 use super::reconcile::Channel;
 use super::restored::from_ticket;
@@ -73,8 +74,11 @@ impl Calls {
         }
         let key = &named;
         let Some(_turn) = self.turn(key) else { return Ok(false) };
-        if self.open.contains_key(key) || self.is_charged(key) || self.store.call_record(key).await?.is_some()
-        {
+        if self.open.contains_key(key) || self.charged(key) == Charged::Finally {
+            return Ok(false);
+        }
+        // What was concluded without the ticket is refuted by the channel: the call is alive and holds again.
+        if self.store.recorded_call(key).await?.is_some_and(|record| !record.provisional) {
             return Ok(false);
         }
         let mut call = from_ticket(self, &ticket, None).await?;

@@ -99,6 +99,10 @@ async fn allow(
         calls.void(&request.key).await;
         return Err(error);
     }
+    if !calls.allow_dialling(&request.key) {
+        tracing::warn!(call.id = %request.key, "the call ended before it had its token");
+        return session.finish().await;
+    }
     // From here on Asterisk may dial, whatever we hear of it.
     session.send(&SetVariable { name: "TG_TOKEN", value: &grant.token }).await?;
     session.finish().await

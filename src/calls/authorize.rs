@@ -292,6 +292,7 @@ impl Calls {
             hold_until_ms: now_ms + hold_ms(funded_seconds, ring_seconds),
             unsettled: None,
             tried: false,
+            dialable: false,
         };
         let journalled = self.journalled(&request.key, &open, now_ms);
         self.enlist(request, open)?;

@@ -3,26 +3,50 @@
 //! Asterisk's unique ids are its wall clock and a counter: a clock that was set back can give one out again. The book
 //! would take the second call for a repetition of the first and charge nothing, so it is not granted.
 //!
-//! And an end can be told twice: whether the wallets have taken the call's charge is remembered with its key.
+//! And an end can be told twice: what the wallets have taken of the call's charge is remembered with its key.
 
 use std::collections::{HashMap, VecDeque};
 
 /// Keys remembered: more than an hour of calls at fifty a second, in some ten megabytes.
 const MAX_KEYS: usize = 200_000;
 
+/// What the wallets have taken of an ended call's charge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Charged {
+    /// Nothing: the call's hold ended, and its ticket still charges it.
+    #[default]
+    Nothing,
+    /// The charge of a settlement without the ticket; one with the ticket replaces it.
+    Provisionally,
+    /// The charge of the settlement with the ticket.
+    Finally,
+}
+
+impl Charged {
+    /// What the wallets have taken once a settlement of this sort is in them.
+    pub(super) const fn by(provisional: bool) -> Self {
+        if provisional { Self::Provisionally } else { Self::Finally }
+    }
+}
+
 /// The last keys, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct EndedKeys {
     order: VecDeque<u64>,
-    /// Whether the wallets have taken the call's charge; a call whose hold only ended may still be charged.
-    charged: HashMap<u64, bool>,
+    charged: HashMap<u64, Charged>,
+    /// Seconds that the payers of a call are charged for at most, should its ticket still charge it: Asterisk was told
+    /// to let it run so far.
+    at_most: HashMap<u64, u32>,
 }
 
 impl EndedKeys {
     /// Remembers a call's end, and forgets the oldest beyond the limit. What was charged stays so.
-    pub(super) fn add(&mut self, key: u64, charged: bool) {
+    pub(super) fn add(&mut self, key: u64, charged: Charged) {
+        if charged == Charged::Finally {
+            self.at_most.remove(&key);
+        }
         if let Some(known) = self.charged.get_mut(&key) {
-            *known |= charged;
+            *known = charged.max(*known);
             return;
         }
         self.charged.insert(key, charged);
@@ -31,7 +55,20 @@ impl EndedKeys {
             && let Some(oldest) = self.order.pop_front()
         {
             self.charged.remove(&oldest);
+            self.at_most.remove(&oldest);
         }
+    }
+
+    /// Remembers how far a call that ended lately may be charged, unless its ticket has charged it.
+    pub(super) fn limit(&mut self, key: u64, seconds: u32) {
+        if self.charged.get(&key).is_some_and(|charged| *charged < Charged::Finally) {
+            self.at_most.insert(key, seconds);
+        }
+    }
+
+    /// How far it may be charged, in seconds, where that is remembered.
+    pub(super) fn at_most(&self, key: u64) -> Option<u32> {
+        self.at_most.get(&key).copied()
     }
 
     /// Whether the call ended lately.
@@ -39,9 +76,9 @@ impl EndedKeys {
         self.charged.contains_key(&key)
     }
 
-    /// Whether the wallets have taken the call's charge.
-    pub(super) fn is_charged(&self, key: u64) -> bool {
-        self.charged.get(&key).copied().unwrap_or(false)
+    /// What the wallets have taken of the call's charge.
+    pub(super) fn charged(&self, key: u64) -> Charged {
+        self.charged.get(&key).copied().unwrap_or_default()
     }
 }
 
@@ -54,21 +91,26 @@ mod tests {
         let mut keys = EndedKeys::default();
         let last = MAX_KEYS as u64;
         for n in 0..=last {
-            keys.add(n, false);
-            keys.add(n, false);
+            keys.add(n, Charged::Nothing);
+            keys.limit(n, 60);
+            keys.add(n, Charged::Nothing);
         }
         assert!(!keys.contains(0));
         assert!(keys.contains(1) && keys.contains(last));
-        assert_eq!(keys.order.len(), MAX_KEYS);
+        assert_eq!((keys.order.len(), keys.at_most.len()), (MAX_KEYS, MAX_KEYS));
     }
 
     #[test]
     fn a_call_whose_hold_ended_can_be_charged_later_and_not_the_other_way_round() {
         let mut keys = EndedKeys::default();
-        keys.add(7, false);
-        assert!(keys.contains(7) && !keys.is_charged(7));
-        keys.add(7, true);
-        keys.add(7, false);
-        assert!(keys.is_charged(7));
+        keys.add(7, Charged::Nothing);
+        assert!(keys.contains(7) && keys.charged(7) == Charged::Nothing);
+        for charged in [Charged::Provisionally, Charged::Finally] {
+            keys.add(7, charged);
+            keys.add(7, Charged::Nothing);
+            assert_eq!(keys.charged(7), charged);
+            keys.limit(7, 60);
+            assert_eq!(keys.at_most(7), (charged < Charged::Finally).then_some(60));
+        }
     }
 }

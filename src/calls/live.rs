@@ -3,6 +3,7 @@
 use tollgate_rating::AnswerRange;
 
 use super::open::OpenCall;
+use crate::ami::ask::endpoint_of;
 use crate::catalog::lcr::Route;
 
 /// What is added to ringing and caps before a call is given up as ended: Asterisk's timers and our clocks are not one.
@@ -91,14 +92,9 @@ impl OpenCall {
 
     /// The number of the route whose trunk a called channel belongs to; 0 where there is none.
     pub fn route_of(&self, called: &str) -> u32 {
-        let is_its = |route: &Option<Route>| {
-            route.as_ref().is_some_and(|route| {
-                called
-                    .strip_prefix("PJSIP/")
-                    .and_then(|name| name.strip_prefix(route.trunk.endpoint.as_str()))
-                    .is_some_and(|rest| rest.starts_with('-'))
-            })
-        };
+        let Some(endpoint) = endpoint_of(called) else { return 0 };
+        let is_its =
+            |route: &Option<Route>| route.as_ref().is_some_and(|route| route.trunk.endpoint == endpoint);
         let at = self.routes.iter().position(is_its);
         at.and_then(|at| u32::try_from(at + 1).ok()).unwrap_or(0)
     }

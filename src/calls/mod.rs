@@ -20,6 +20,7 @@ pub mod steer;
 pub mod ticket;
 pub mod unsettled;
 pub mod view;
+mod void;
 
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;
@@ -28,7 +29,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use dashmap::{DashMap, DashSet};
-use ended::EndedKeys;
+use ended::{Charged, EndedKeys};
 use foldhash::fast::RandomState;
 
 use crate::accounts::directory::Directory;
@@ -42,6 +43,7 @@ use crate::secrets::Secrets;
 use crate::store::Store;
 use links::LinkIs;
 use open::OpenCall;
+use spooled::OnTrust;
 use steer::Orders;
 
 /// What of the configuration calls need.
@@ -115,9 +117,8 @@ pub struct Calls {
     in_hand: DashSet<u64, RandomState>,
     /// Calls that ended a short while ago: a unique id that comes again is not a new call.
     ended: Mutex<EndedKeys>,
-    /// Calls that the wallets have paid for and the book has not, as many as the spool keeps; with the newest CDR that
-    /// the book had acknowledged before.
-    trusted: Mutex<HashMap<u64, i64>>,
+    /// Charges that the wallets have taken and the ledger has not acknowledged, as many as the spool keeps.
+    trusted: Mutex<HashMap<(u64, Charged), OnTrust>>,
     /// The newest CDR that the book has acknowledged.
     newest_cdr: AtomicI64,
     draining: AtomicBool,
@@ -235,23 +236,34 @@ impl Calls {
         self.ended().contains(number)
     }
 
-    /// Whether the call ended lately and its charge is durable and taken.
-    fn is_charged(&self, key: &CallKey) -> bool {
+    /// What the wallets have taken of the charge of a call that ended lately, and that is durable.
+    fn charged(&self, key: &CallKey) -> Charged {
         let number = self.numbers.hash_one(key);
-        self.ended().is_charged(number)
+        self.ended().charged(number)
     }
 
-    /// Whether the wallets in memory have the charge that the book records for a call: in the balances they began
-    /// with, or taken since.
-    fn has_charged(&self, key: &CallKey, cdr_id: i64) -> bool {
-        let number = self.numbers.hash_one(key);
-        cdr_id <= self.read_to_cdr || self.ended().is_charged(number)
+    /// Whether the wallets in memory have the charge of a call's record: in the balances they began with, or taken
+    /// since.
+    fn has_charged(&self, key: &CallKey, cdr_id: i64, provisional: bool) -> bool {
+        cdr_id <= self.read_to_cdr || self.charged(key) >= Charged::by(provisional)
     }
 
-    /// Remembers that the call has ended, and whether the wallets took its charge.
-    fn note_end(&self, key: &CallKey, charged: bool) {
+    /// Remembers that the call has ended, and what the wallets took of its charge.
+    fn note_end(&self, key: &CallKey, charged: Charged) {
         let number = self.numbers.hash_one(key);
         self.ended().add(number, charged);
+    }
+
+    /// Remembers the seconds that an ended call's payers are charged for at most.
+    fn note_limit(&self, key: &CallKey, seconds: u32) {
+        let number = self.numbers.hash_one(key);
+        self.ended().limit(number, seconds);
+    }
+
+    /// The seconds that an ended call's payers are charged for at most, where that is remembered.
+    fn limit_of(&self, key: &CallKey) -> Option<u32> {
+        let number = self.numbers.hash_one(key);
+        self.ended().at_most(number)
     }
 
     fn ended(&self) -> MutexGuard<'_, EndedKeys> {

@@ -69,6 +69,9 @@ pub struct OpenCall {
     pub unsettled: Option<Box<Unsettled>>,
     /// Whether the book was asked to write it and did not answer.
     pub tried: bool,
+    /// Whether the dialplan may have the token, and so may have dialled. As long as it has not, the call is provably
+    /// unanswered; of a call of an earlier process it is not known.
+    pub dialable: bool,
 }
 
 /// What is to be written of a call.

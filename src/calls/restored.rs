@@ -19,7 +19,7 @@ use super::ticket::Ticket;
 use crate::accounts::directory::Account;
 use crate::catalog::CatalogError;
 use crate::ledger::{CallKey, LedgerError, OpenCall as JournalledCall};
-use crate::store::{StoreError, within};
+use crate::store::{StoreError, to_micros, within};
 
 /// How long the book is waited for when a hold is to be ended.
 const BOOK_PATIENCE: Duration = Duration::from_secs(10);
@@ -114,6 +114,7 @@ pub(super) async fn from_ticket(
         hold_until_ms: calls.ms_until(granted_at + SignedDuration::from_secs(seconds) + HOLD_GRACE),
         unsettled: None,
         tried: false,
+        dialable: true,
         live: Live::default(),
     };
     if let Some(request) = request {
@@ -129,7 +130,9 @@ impl Calls {
         let mut recovered = Recovered::default();
         let now = self.clock.now();
         for journalled in self.store.open_calls().await? {
-            let settled = self.store.call_record(&journalled.key).await?.is_some();
+            let granted_at = to_micros(journalled.granted_at);
+            let record = self.store.recorded_call(&journalled.key).await?;
+            let settled = record.is_some_and(|record| record.setup_at == granted_at);
             let over = journalled.hold_until + HOLD_GRACE < now;
             // Its server can still tell how it ended, or show that it goes on: what is known of it is kept, without a
             // hold, as long as it can be alive.
@@ -280,11 +283,11 @@ impl Calls {
 
     /// Ends one hold that is over, by the book's word where it has the call.
     async fn end_hold(&self, key: &CallKey, is_over: impl Fn(&OpenCall) -> bool) -> Result<(), SettleError> {
-        let record = within(BOOK_PATIENCE, self.store.call_record(key)).await?;
+        let record = within(BOOK_PATIENCE, self.store.recorded_call(key)).await?;
         let Some((_, mut call)) = self.open.remove_if(key, |_, call| is_over(call)) else { return Ok(()) };
-        if let Some((cdr, _)) = record {
+        if let Some(record) = record.filter(|record| record.setup_at == to_micros(call.granted_at)) {
             call.tried = true;
-            if let Err(error) = self.close_as_written(key, &mut call, cdr.id).await {
+            if let Err(error) = self.close_as_recorded(key, &mut call, record).await {
                 self.open.insert(key.clone(), call);
                 return Err(error);
             }

@@ -6,11 +6,14 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use dashmap::Entry;
 use jiff::{SignedDuration, Timestamp};
 use tollgate_rating::call_rate::MAX_CALL_SECONDS;
+use tollgate_rating::credit::Guarded;
 use tollgate_rating::{CallRate, Money, RatingError};
 
 use super::authorize::{GUARD_MS, days};
+use super::ended::Charged;
 use super::live::signed;
 use super::open::{OpenCall, Unsettled};
 use super::request::SettleRequest;
@@ -18,7 +21,7 @@ use super::ticket::{Ticket, TicketError};
 use super::{Calls, restored};
 use crate::ledger::{
     BuyCost, CallKey, CallKind, CdrDraft, Direction, Disposition, DurationSource, LedgerError, PayerCharge,
-    RouteAttempt, Settled, Settlement, Taken, TrunkUsed,
+    RecordedCall, Replaced, RouteAttempt, Settled, Settlement, Taken, TrunkUsed,
 };
 use crate::store::{StoreError, to_micros};
 
@@ -28,7 +31,8 @@ const CLOCK_TOLERANCE_MS: u64 = 2_000;
 const TIMER_SLACK_MS: u64 = 100;
 
 /// There was nothing to settle: the key holds nothing.
-const NOTHING: Taken = Taken::Booked(Settled { cdr_id: 0, duplicate: true });
+pub(super) const NOTHING: Taken =
+    Taken::Booked(Settled { cdr_id: 0, duplicate: true, provisional: false, replaced: None });
 
 /// Why a settle request was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +46,9 @@ pub enum SettleError {
         /// The call the ticket names.
         ticket: CallKey,
     },
+    /// A settle without a ticket, for a call that its dialplan may have dialled: it is live, or may be.
+    #[error("a settle without a ticket ends no call that may have been dialled")]
+    NoTicket,
     /// The versions it was granted under cannot be read.
     #[error("the granted prices cannot be read: {0}")]
     Prices(String),
@@ -96,7 +103,8 @@ impl Calls {
             return Err(SettleError::OtherCall { ticket: ticket_key });
         }
         let turn = self.turn(&request.key).ok_or(SettleError::InProgress)?;
-        let call = match self.open.remove(&request.key) {
+        let is_its_grant = |call: &OpenCall| to_micros(call.granted_at) == ticket.granted_at_us;
+        let call = match self.open.remove_if(&request.key, |_, call| is_its_grant(call)) {
             Some((_, mut call)) => {
                 // The journal keeps the ticket alone, like a call found by it.
                 if call.granted_ms.is_none() {
@@ -105,16 +113,21 @@ impl Calls {
                 call
             }
             // Told again while the book is away, which would be asked for the prices.
-            None if self.spool.holds(&request.key) => {
+            None if self.spool.holds(&request.key, ticket.granted_at_us) => {
                 self.metrics.settles_duplicate.fetch_add(1, Ordering::Relaxed);
                 return Ok(Taken::Spooled { again: true });
             }
             // Told again: what the book has said is remembered for a while, and need not be asked for.
-            None if self.is_charged(&request.key) => {
+            None if self.charged(&request.key) == Charged::Finally => {
                 self.metrics.settles_duplicate.fetch_add(1, Ordering::Relaxed);
                 return Ok(NOTHING);
             }
-            None => Box::new(restored::from_ticket(self, &ticket, Some(request)).await?),
+            None => {
+                let mut call = restored::from_ticket(self, &ticket, Some(request)).await?;
+                // What was concluded of it forgot the call, and not how far Asterisk was told to let it run.
+                call.funded_seconds = self.limit_of(&request.key).unwrap_or(call.funded_seconds);
+                Box::new(call)
+            }
         };
         let settled = self.finish(request, call, source).await;
         drop(turn);
@@ -129,13 +142,15 @@ impl Calls {
         mut call: Box<OpenCall>,
         source: DurationSource,
     ) -> Result<Taken, SettleError> {
-        if call.unsettled.is_none() {
+        // An end that was concluded without the ticket gives way to the one with it, written or not.
+        let is_known = |unsettled: &Unsettled| request.ticket.is_empty() || !unsettled.settlement.provisional;
+        if !call.unsettled.as_deref().is_some_and(is_known) {
             match self.price(request, &call, source) {
                 Ok(unsettled) => call.unsettled = Some(Box::new(unsettled)),
                 Err(error) => {
                     self.metrics.settles_failed.fetch_add(1, Ordering::Relaxed);
                     if call.holds.is_some() {
-                        self.open.insert(request.key.clone(), call);
+                        self.keep_open(&request.key, call);
                     }
                     return Err(error);
                 }
@@ -149,11 +164,12 @@ impl Calls {
         let Some(unsettled) = call.unsettled.clone() else { return Ok(NOTHING) };
         let known_from_ticket = call.holds.is_none();
         let newest_before = self.newest_before(&call);
-        let settled = match self.spool.settle(unsettled.settlement).await {
+        let charged = Charged::by(unsettled.settlement.provisional);
+        let settled = match self.spool.settle(unsettled.settlement.clone()).await {
             Ok(Taken::Booked(settled)) => settled,
             Ok(Taken::Spooled { again }) => {
                 let newest = (!again).then_some(newest_before);
-                self.close_spooled(key, &mut call, &unsettled.charges, newest);
+                self.close_spooled(key, &mut call, &unsettled, newest);
                 return Ok(Taken::Spooled { again });
             }
             Err(error) => {
@@ -162,7 +178,7 @@ impl Calls {
                 call.tried = true;
                 // It has ended: only its money waits.
                 call.place = None;
-                self.open.insert(key.clone(), call);
+                self.keep_open(key, call);
                 return Err(error.into());
             }
         };
@@ -170,94 +186,92 @@ impl Calls {
         if !settled.duplicate {
             self.metrics.calls_settled.fetch_add(1, Ordering::Relaxed);
             hold_nothing(&mut call);
-            self.close(key, &mut call, &unsettled.charges);
-            self.note_end(key, true);
+            let due = self.due(key, &unsettled.charges, settled.replaced);
+            self.close(key, &mut call, &due);
+            self.note_end(key, charged);
             return Ok(Taken::Booked(settled));
-        }
-        match self.is_another_call(key, &call).await {
-            Ok(false) => {}
-            Ok(true) => return self.write_apart(key, call).await,
-            Err(error) => {
-                hold_nothing(&mut call);
-                call.tried = true;
-                self.open.insert(key.clone(), call);
-                return Err(error);
-            }
         }
         self.metrics.settles_duplicate.fetch_add(1, Ordering::Relaxed);
         if known_from_ticket {
             return Ok(Taken::Booked(settled));
         }
-        match self.close_as_written(key, &mut call, settled.cdr_id).await {
+        let record = RecordedCall {
+            cdr_id: settled.cdr_id,
+            setup_at: to_micros(call.granted_at),
+            provisional: settled.provisional,
+            replaced: settled.replaced.map(|replaced| replaced.cdr_id),
+        };
+        match self.close_as_recorded(key, &mut call, record).await {
             Ok(()) => Ok(Taken::Booked(settled)),
             Err(error) => {
-                self.open.insert(key.clone(), call);
+                self.keep_open(key, call);
                 Err(error)
             }
         }
     }
 
-    /// Whether the call of this key that the book has is another one, granted at another time: a unique id came twice.
-    async fn is_another_call(&self, key: &CallKey, call: &OpenCall) -> Result<bool, SettleError> {
-        let record = self.store.call_record(key).await?;
-        Ok(record.is_some_and(|(cdr, _)| cdr.setup_at != to_micros(call.granted_at)))
+    /// Puts a call back among the open ones, unless another call of the same key is there: that one is live, and this
+    /// one's end is told again.
+    fn keep_open(&self, key: &CallKey, mut call: Box<OpenCall>) {
+        match self.open.entry(key.clone()) {
+            Entry::Vacant(place) => {
+                place.insert(call);
+            }
+            Entry::Occupied(_) => {
+                if let Some(holds) = call.holds.take() {
+                    let released = call.with_chain(|wallets| wallets.release(holds).is_ok());
+                    debug_assert!(released.is_ok_and(|released| released), "what is held can be released");
+                }
+            }
+        }
     }
 
-    /// Books a call whose unique id an earlier one had, under a key with the time of its grant. That time is in its
-    /// ticket: whoever tells its end again comes to the same key.
-    async fn write_apart(&self, key: &CallKey, mut call: Box<OpenCall>) -> Result<Taken, SettleError> {
-        let Some(unsettled) = call.unsettled.as_mut() else { return Ok(NOTHING) };
-        let apart = format!("{}~{:x}", key.unique_id, to_micros(call.granted_at));
-        if unsettled.settlement.key.unique_id == apart {
-            // It is there already.
-            return Ok(NOTHING);
-        }
-        tracing::error!(call.id = %key, call.booked_as = apart, "a unique id came twice; the later call is booked apart");
-        unsettled.settlement.key.unique_id = apart;
-        let (settlement, charges) = (unsettled.settlement.clone(), unsettled.charges.clone());
-        match self.spool.settle(settlement).await {
-            Ok(Taken::Booked(Settled { duplicate: true, .. }) | Taken::Spooled { again: true }) => {
-                self.metrics.settles_duplicate.fetch_add(1, Ordering::Relaxed);
-                let nothing = vec![Money::ZERO; call.payers.len()];
-                self.close(key, &mut call, &nothing);
-                Ok(NOTHING)
-            }
-            Ok(taken) => {
-                self.metrics.calls_settled.fetch_add(1, Ordering::Relaxed);
-                hold_nothing(&mut call);
-                self.close(key, &mut call, &charges);
-                self.note_end(key, true);
-                Ok(taken)
-            }
-            Err(error) => {
-                self.metrics.settles_failed.fetch_add(1, Ordering::Relaxed);
-                hold_nothing(&mut call);
-                self.open.insert(key.clone(), call);
-                Err(error.into())
+    /// What the wallets have to take for a record: its charges, less those of the record that it replaces, as far as the
+    /// wallets have them.
+    fn due(&self, key: &CallKey, charges: &[Money], replaced: Option<Replaced>) -> Vec<Money> {
+        let mut due = charges.to_vec();
+        let Some(replaced) = replaced else { return due };
+        self.metrics.calls_corrected.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(
+            call.id = %key,
+            cdr.replaced = replaced.cdr_id,
+            "settlement with a ticket replaced one without"
+        );
+        if self.has_charged(key, replaced.cdr_id, true) {
+            for (due, before) in due.iter_mut().zip(replaced.charges) {
+                *due = due.checked_sub(before).unwrap_or(*due);
             }
         }
+        due
     }
 
     /// Closes a call whose settlement is in the book already.
     ///
     /// Where this process had tried to settle it, or found it open at its start, the wallets take that charge now,
     /// unless they have it: an end can be told again after it was paid.
-    pub(super) async fn close_as_written(
+    pub(super) async fn close_as_recorded(
         &self,
         key: &CallKey,
         call: &mut OpenCall,
-        cdr_id: i64,
+        record: RecordedCall,
     ) -> Result<(), SettleError> {
-        let charges = if self.has_charged(key, cdr_id) {
+        let charges = if self.has_charged(key, record.cdr_id, record.provisional) {
             vec![Money::ZERO; call.payers.len()]
         } else if call.tried || call.granted_ms.is_none() {
-            self.written_charges(call, cdr_id).await?
+            let mut charges = self.written_charges(call, record.cdr_id).await?;
+            if let Some(replaced) = record.replaced.filter(|id| self.has_charged(key, *id, true)) {
+                let before = self.written_charges(call, replaced).await?;
+                for (charge, before) in charges.iter_mut().zip(before) {
+                    *charge = charge.checked_sub(before).unwrap_or(*charge);
+                }
+            }
+            charges
         } else {
-            tracing::error!(call.id = %key, cdr.id = cdr_id, "the book has a call of this unique id already");
+            tracing::error!(call.id = %key, cdr.id = record.cdr_id, "the book has a call of this unique id already");
             vec![Money::ZERO; call.payers.len()]
         };
         self.close(key, call, &charges);
-        self.note_end(key, true);
+        self.note_end(key, Charged::by(record.provisional));
         Ok(())
     }
 
@@ -270,14 +284,23 @@ impl Calls {
         Ok(charges.collect())
     }
 
-    /// Replaces the holds by the charges.
+    /// Replaces the holds by the charges. A negative one, of a correction, is released to its payer.
     pub(super) fn close(&self, key: &CallKey, call: &mut OpenCall, charges: &[Money]) {
-        self.note_end(key, false);
+        self.note_end(key, Charged::Nothing);
+        self.note_limit(key, call.charged_at_most_seconds());
         let Some(holds) = call.holds.take() else { return };
         let chain: Vec<Arc<_>> = call.payers.iter().map(|payer| Arc::clone(&payer.account)).collect();
         // Spending counts in the day in which it is settled.
         let days = days(&self.catalog.snapshot(), &chain, self.clock.now());
-        match call.with_chain(|wallets| wallets.settle(holds, charges, &days)) {
+        let taken: Vec<Money> = charges.iter().map(|charge| (*charge).max(Money::ZERO)).collect();
+        for (payer, charge) in call.payers.iter().zip(charges).filter(|(_, charge)| charge.is_negative()) {
+            let released =
+                charge.checked_neg().map(|amount| payer.account.wallet.adjust(amount, Guarded::No));
+            if !matches!(released, Some(Ok(_))) {
+                tracing::error!(call.id = %key, "the book is right, but the wallets in memory are not");
+            }
+        }
+        match call.with_chain(|wallets| wallets.settle(holds, &taken, &days)) {
             Ok(Ok(settled)) => {
                 for (payer, overdrawn) in call.payers.iter().zip(settled.overdrawn) {
                     if overdrawn > Money::ZERO {
@@ -381,7 +404,9 @@ impl Calls {
             attempts: attempts(request, Some(call)),
             currency: self.settings.currency.clone(),
         };
-        Ok(Unsettled { settlement: Settlement { key: request.key.clone(), cdr, payers, buy }, charges })
+        let provisional = request.ticket.is_empty();
+        let settlement = Settlement { key: request.key.clone(), cdr, payers, buy, provisional };
+        Ok(Unsettled { settlement, charges })
     }
 
     /// The times and durations of the end, made consistent with the grant.
@@ -438,90 +463,6 @@ impl Calls {
             overrun_ms: answered_ms.saturating_sub(funded_ms),
         }
     }
-
-    /// No ticket: an emergency call is recorded, anything else is a call that was refused or never granted, and what
-    /// its key holds is given back.
-    async fn settle_without_ticket(&self, request: &SettleRequest) -> Result<Taken, SettleError> {
-        if request.extras.get("kind") == Some("emergency") {
-            return Ok(self.spool.settle(self.emergency(request)).await?);
-        }
-        let turn = self.turn(&request.key).ok_or(SettleError::InProgress)?;
-        let settled = match self.open.remove(&request.key) {
-            // Granted, but the answer never reached the dialplan: nothing was dialled.
-            Some((_, call)) => {
-                let unanswered = SettleRequest { answered_ms: 0, route: 0, ..request.clone() };
-                self.finish(&unanswered, call, DurationSource::None).await
-            }
-            None => Ok(NOTHING),
-        };
-        drop(turn);
-        settled
-    }
-
-    /// Ends what a call holds without a record: its grant never reached Asterisk, so nothing was dialled.
-    pub async fn void(&self, key: &CallKey) {
-        if let Some(_turn) = self.turn(key) {
-            self.void_in_hand(key).await;
-        }
-    }
-
-    /// As [`Calls::void`], for who has the call in hand.
-    pub(super) async fn void_in_hand(&self, key: &CallKey) {
-        let Some((_, mut call)) = self.open.remove(key) else { return };
-        let nothing = vec![Money::ZERO; call.payers.len()];
-        self.close(key, &mut call, &nothing);
-        if let Err(error) = self.spool.void(key.clone()).await {
-            tracing::warn!(call.id = %key, %error, "a voided call stays in the journal until its hold ends");
-        }
-    }
-
-    fn emergency(&self, request: &SettleRequest) -> Settlement {
-        let now = self.clock.now();
-        let real = i64::try_from(request.answered_ms).unwrap_or(0);
-        let ended_at = plausible(request.ended_at_us, Timestamp::UNIX_EPOCH, now).unwrap_or(now);
-        let answered_at = (request.answered_ms > 0)
-            .then(|| ended_at.checked_sub(SignedDuration::from_millis(real)).unwrap_or(ended_at));
-        let extra = |key: &str| request.extras.get(key).unwrap_or_default().to_owned();
-        let peer = self.directory.peer(&extra("endpoint"));
-        let cdr = CdrDraft {
-            kind: CallKind::Emergency,
-            direction: Direction::Outbound,
-            disposition: if request.answered_ms > 0 {
-                Disposition::Answered
-            } else {
-                unanswered(&request.dial_status)
-            },
-            refused_reason: None,
-            account_id: peer.map(|peer| peer.account.id),
-            endpoint: extra("endpoint"),
-            caller: extra("caller"),
-            dialled: extra("dialled"),
-            number: None,
-            destination: Some("emergency".to_owned()),
-            setup_at: answered_at.unwrap_or(ended_at),
-            answered_at,
-            ended_at,
-            answered_ms: request.answered_ms,
-            charged_ms: 0,
-            overrun_ms: 0,
-            pdd_ms: None,
-            hangup_cause: request.cause,
-            sip_code: request.extras.get("sip_code").and_then(|code| code.parse().ok()),
-            hung_up_by: request.extras.get("hung_up_by").map(str::to_owned),
-            source_address: None,
-            sip_call_id: request.extras.get("sip_call_id").map(str::to_owned),
-            duration_source: if request.answered_ms > 0 {
-                DurationSource::Asterisk
-            } else {
-                DurationSource::None
-            },
-            trunk: None,
-            route: 0,
-            attempts: attempts(request, None),
-            currency: self.settings.currency.clone(),
-        };
-        Settlement { key: request.key.clone(), cdr, payers: Vec::new(), buy: None }
-    }
 }
 
 /// Gives a call that is known from its ticket alone a hold of nothing, so that it is closed like any other.
@@ -538,7 +479,7 @@ fn rate_json(rate: &CallRate) -> Result<String, SettleError> {
 }
 
 /// A stamp of Asterisk's that lies between two of ours, a minute of clock difference allowed.
-fn plausible(us: Option<i64>, from: Timestamp, until: Timestamp) -> Option<Timestamp> {
+pub(super) fn plausible(us: Option<i64>, from: Timestamp, until: Timestamp) -> Option<Timestamp> {
     let minute = SignedDuration::from_secs(60);
     let stamp = Timestamp::from_microsecond(us?).ok()?;
     (stamp >= from.checked_sub(minute).ok()? && stamp <= until.checked_add(minute).ok()?).then_some(stamp)
@@ -553,7 +494,7 @@ fn ran_out(request: &SettleRequest, call: &OpenCall, answered_ms: u64) -> bool {
     !by_a_side && call.charged_at_most_seconds() < call.limit_seconds && answered_ms >= end_ms
 }
 
-fn unanswered(dial_status: &str) -> Disposition {
+pub(super) fn unanswered(dial_status: &str) -> Disposition {
     match dial_status {
         "BUSY" => Disposition::Busy,
         "NOANSWER" => Disposition::NoAnswer,
@@ -562,7 +503,7 @@ fn unanswered(dial_status: &str) -> Disposition {
     }
 }
 
-fn attempts(request: &SettleRequest, call: Option<&OpenCall>) -> Vec<RouteAttempt> {
+pub(super) fn attempts(request: &SettleRequest, call: Option<&OpenCall>) -> Vec<RouteAttempt> {
     request
         .attempts
         .iter()

@@ -9,10 +9,20 @@ use tollgate_rating::Money;
 use tollgate_rating::credit::Guarded;
 
 use super::Calls;
-use super::open::OpenCall;
+use super::ended::Charged;
+use super::open::{OpenCall, Unsettled};
 use super::settle::hold_nothing;
 use crate::ledger::spool::Written;
 use crate::ledger::{CallKey, LedgerError, Settlement};
+
+/// A charge that memory took while the ledger could not be asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OnTrust {
+    /// The newest CDR that the ledger had acknowledged before.
+    newest_before: i64,
+    /// Whether memory had taken the charge of a settlement without the ticket before.
+    had_provisional: bool,
+}
 
 impl Calls {
     /// The newest CDR that is certainly older than the one that this call will get; asked before the call is written.
@@ -28,23 +38,28 @@ impl Calls {
         &self,
         key: &CallKey,
         call: &mut OpenCall,
-        charges: &[Money],
+        unsettled: &Unsettled,
         newest_before: Option<i64>,
     ) {
         let number = self.numbers.hash_one(key);
+        let charged = Charged::by(unsettled.settlement.provisional);
+        let before = self.ended().charged(number);
         hold_nothing(call);
         match newest_before {
-            Some(newest) if !self.ended().is_charged(number) => {
+            Some(newest_before) if before < charged => {
                 self.metrics.calls_settled.fetch_add(1, Ordering::Relaxed);
-                self.trusted().insert(number, newest);
-                self.close(key, call, charges);
+                let had_provisional = before == Charged::Provisionally;
+                self.trusted().insert((number, charged), OnTrust { newest_before, had_provisional });
+                // In full, even where a settlement without the ticket was charged: the ledger says how much that was,
+                // and until then the wallet is on the poorer side.
+                self.close(key, call, &unsettled.charges);
             }
             _ => {
                 self.metrics.settles_duplicate.fetch_add(1, Ordering::Relaxed);
                 self.close(key, call, &vec![Money::ZERO; call.payers.len()]);
             }
         }
-        self.note_end(key, true);
+        self.note_end(key, charged);
     }
 
     /// Calls that memory has charged and of which the book has not said what it has.
@@ -71,28 +86,36 @@ impl Calls {
     ///
     /// The book may know the call already. If its record is newer than all that the book had acknowledged before the
     /// call was told, it is this process that wrote it and did not hear so: both are right. If it is older, the call was
-    /// paid before, or a unique id came twice and the book keeps the first call: memory took it once too often and
-    /// gives it back.
+    /// paid before: memory took it once too often and releases it. Where it replaces a record without the ticket whose
+    /// charge memory has, that charge is released.
     fn note_written(&self, Written { settlement, settled }: &Written) {
         let number = self.numbers.hash_one(&settlement.key);
-        self.note_end(&settlement.key, true);
-        let newest_before = self.trusted().get(&number).copied();
-        if settled.duplicate && newest_before.is_some_and(|newest| settled.cdr_id <= newest) {
-            tracing::warn!(
-                call.id = %settlement.key,
-                cdr.id = settled.cdr_id,
-                "the book had the call before; its charge is given back"
-            );
-            self.give_back(settlement);
+        let charged = Charged::by(settlement.provisional);
+        self.note_end(&settlement.key, charged);
+        let on_trust = self.trusted().get(&(number, charged)).copied();
+        if let Some(OnTrust { newest_before, had_provisional }) = on_trust {
+            if settled.duplicate && settled.cdr_id <= newest_before {
+                tracing::warn!(
+                    call.id = %settlement.key,
+                    cdr.id = settled.cdr_id,
+                    "the book had the call before; its charge is given back"
+                );
+                let charges: Vec<Money> = settlement.payers.iter().map(|payer| payer.charge).collect();
+                self.give_back(settlement, &charges);
+            } else if let Some(replaced) = settled.replaced
+                && (had_provisional || replaced.cdr_id <= self.read_to_cdr)
+            {
+                self.give_back(settlement, &replaced.charges);
+            }
         }
         self.newest_cdr.fetch_max(settled.cdr_id, Ordering::Relaxed);
-        self.trusted().remove(&number);
+        self.trusted().remove(&(number, charged));
     }
 
-    fn give_back(&self, settlement: &Settlement) {
-        for payer in &settlement.payers {
+    fn give_back(&self, settlement: &Settlement, charges: &[Money]) {
+        for (payer, charge) in settlement.payers.iter().zip(charges) {
             let Some(account) = self.directory.account(payer.account_id) else { continue };
-            if let Err(error) = account.wallet.adjust(payer.charge, Guarded::No) {
+            if let Err(error) = account.wallet.adjust(*charge, Guarded::No) {
                 tracing::error!(
                     call.id = %settlement.key,
                     account.login = %account.login,
@@ -105,7 +128,7 @@ impl Calls {
     }
 
     /// The calls that memory has charged and the book has not acknowledged, as numbers.
-    fn trusted(&self) -> MutexGuard<'_, HashMap<u64, i64>> {
+    fn trusted(&self) -> MutexGuard<'_, HashMap<(u64, Charged), OnTrust>> {
         // Single insertions and removals: whoever panicked left it whole.
         self.trusted.lock().unwrap_or_else(PoisonError::into_inner)
     }

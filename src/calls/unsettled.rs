@@ -118,6 +118,8 @@ async fn settle(calls: &Calls, request: &SettleRequest) -> Outcome {
         }
         Err(
             SettleError::InProgress
+            // Until the call has ended otherwise.
+            | SettleError::NoTicket
             | SettleError::Store(_)
             | SettleError::Ledger(LedgerError::Unavailable(_) | LedgerError::Spool(_) | LedgerError::Stopped),
         ) => Outcome::Later,

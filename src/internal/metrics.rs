@@ -21,7 +21,9 @@ pub struct Metrics {
     pub calls_settled: AtomicU64,
     /// Settle requests for calls that were settled already.
     pub settles_duplicate: AtomicU64,
-    /// Settle requests whose ticket was refused.
+    /// Settlements with a ticket that replaced a record written without one.
+    pub calls_corrected: AtomicU64,
+    /// Settle requests whose ticket was refused, or that had none for a call that may be live.
     pub tickets_refused: AtomicU64,
     /// Settle requests that could not be made durable in time.
     pub settles_failed: AtomicU64,
@@ -120,6 +122,11 @@ impl Metrics {
                 "tollgate_settles_duplicate_total",
                 "Settle requests for settled calls",
                 &self.settles_duplicate,
+            ),
+            (
+                "tollgate_calls_corrected_total",
+                "Records without a ticket replaced by the settlement with it",
+                &self.calls_corrected,
             ),
             (
                 "tollgate_tickets_refused_total",

@@ -5,11 +5,13 @@
 //! - every call's charges and cost are what its own rates say for its own durations, its margin what remains of them,
 //!   and its entries in the ledger those charges and nothing else;
 //! - every call key names one CDR, and every CDR but a refused call's has one;
+//! - the charges of a record that another one replaces are cancelled once (`audit::corrections`);
 //! - every message is charged once if it was sent and never if not, and what is set aside is what waits (`audit::messages`);
 //! - every order of a data package is charged once to all who pay, or not at all, and held while it waits (`audit::esim`).
 //!
 //! It reads page by page: its memory grows with the accounts, not with the calls and messages.
 
+mod corrections;
 mod esim;
 mod messages;
 
@@ -72,6 +74,7 @@ pub async fn audit(store: &Store) -> Result<AuditReport, StoreError> {
     audit.entries(store, head, &checkpoints).await?;
     audit.transactions(store, head).await?;
     audit.calls(store, head).await?;
+    corrections::check(&mut audit, store, head).await?;
     audit.messages(store, head).await?;
     esim::check(&mut audit, store).await?;
     audit.report.ok = audit.report.differences.is_empty();
@@ -313,7 +316,7 @@ struct Rated {
 }
 
 /// What the payers' charges do to each account.
-fn expected_entries(payers: &[PayerRow]) -> BTreeMap<i64, i128> {
+pub(super) fn expected_entries(payers: &[PayerRow]) -> BTreeMap<i64, i128> {
     let mut expected = BTreeMap::new();
     for (position, payer) in payers.iter().enumerate() {
         if payer.charge != 0 {

@@ -47,7 +47,7 @@ use crate::{
 pub use self::spool::Spool;
 pub use crate::store::{
     balances::Balance,
-    batch::{PostingRefusal, Settled},
+    batch::{PostingRefusal, RecordedCall, Replaced, Settled},
     cdr::{
         BuyCost, CallKey, CallKind, CdrDraft, Direction, Disposition, DurationSource, PayerCharge,
         RefusedAttempt, RouteAttempt, Settlement, TrunkUsed,

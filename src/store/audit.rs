@@ -4,6 +4,7 @@
 //! The lengths of the pages stand in the texts: of a length in a parameter `PostgreSQL` assumes a tenth of the table,
 //! and reads all of it for every page.
 
+pub(crate) mod corrections;
 pub(crate) mod esim;
 pub(crate) mod messages;
 

@@ -3,17 +3,21 @@
 //! Everything in a batch is durable together or not at all. A row that the database refuses fails the whole batch;
 //! finding that row and going on without it is the ledger's work.
 
+mod known;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::LazyLock,
 };
 
 use jiff::Timestamp;
+use tollgate_rating::Money;
+use tollgate_rating::credit::MAX_PAYERS;
 
 use super::{
     Reserved, Store, StoreError, Tx, attempts,
     attempts::RefusalCount,
-    cdr::{CallKey, RefusedAttempt, Settlement},
+    cdr::{CallKey, CallKind, RefusedAttempt, Settlement},
     cdr_rows::{self, NewCdr, NewPayer},
     insert::{ManyRows, Value},
     on, open_calls,
@@ -34,15 +38,16 @@ pub(super) static ENTRIES: LazyLock<ManyRows> = LazyLock::new(|| {
 pub(super) static CALL_KEYS: LazyLock<ManyRows> = LazyLock::new(|| {
     ManyRows::insert(
         "call_keys",
-        "server, unique_id, leg, cdr_id, run, batch",
+        "server, unique_id, leg, cdr_id, run, batch, provisional",
         " ON CONFLICT (server, unique_id, leg) DO NOTHING RETURNING cdr_id",
     )
 });
 
+pub use self::known::RecordedCall;
+
 /// The start that postings which are written outside of the ledger's batches are named for.
 const OUTSIDE_THE_LEDGER: i64 = -1;
 
-const FIND_CALL: &str = include_str!("../../sql/queries/call_key_find.sql");
 const ADD_REFERENCE: &str = include_str!("../../sql/queries/posting_reference_add.sql");
 const FIND_REFERENCE: &str = include_str!("../../sql/queries/posting_reference_find.sql");
 
@@ -84,6 +89,25 @@ pub struct Settled {
     pub cdr_id: i64,
     /// Whether it had been: nothing was added.
     pub duplicate: bool,
+    /// Whether that record was written without the call's ticket, so that a settlement with the ticket replaces it.
+    pub provisional: bool,
+    /// The record without the ticket that it replaces.
+    pub replaced: Option<Replaced>,
+}
+
+/// A record that another one of the same call replaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// Its id.
+    pub cdr_id: i64,
+    /// What it had charged each payer of the settlement, in their order.
+    pub charges: [Money; MAX_PAYERS],
+}
+
+impl Settled {
+    fn first(cdr_id: i64, settlement: &Settlement) -> Self {
+        Self { cdr_id, duplicate: false, provisional: settlement.provisional, replaced: None }
+    }
 }
 
 /// Why one posting of a batch was not written; the rest of the batch was.
@@ -128,8 +152,9 @@ impl Store {
         cdr_rows::insert(&mut tx, &refused, book.at).await?;
         let entries = book.write(&mut tx).await?;
         open_calls::insert(&mut tx, batch.opened).await?;
-        let ended =
-            batch.settlements.iter().map(|settlement| &settlement.key).chain(batch.voided.iter().copied());
+        // An emergency call was never journalled: what stands under its key is another call's.
+        let ended = batch.settlements.iter().filter(|settlement| settlement.cdr.kind == CallKind::Call);
+        let ended = ended.map(|settlement| &settlement.key).chain(batch.voided.iter().copied());
         open_calls::delete(&mut tx, ended).await?;
         attempts::add(&mut tx, batch.counts).await?;
         tx.commit().await?;
@@ -201,7 +226,7 @@ impl<'a> Book<'a> {
     ) -> Result<Vec<Settled>, StoreError> {
         let first_id = self.next.cdrs;
         self.next.cdrs += count(settlements.len());
-        let mut keys = Vec::with_capacity(settlements.len() * 6);
+        let mut keys = Vec::with_capacity(settlements.len() * CALL_KEYS.columns());
         for (id, settlement) in (first_id..).zip(settlements) {
             let key = &settlement.key;
             keys.extend([
@@ -211,21 +236,27 @@ impl<'a> Book<'a> {
                 Value::Int(id),
                 Value::Int(self.name.run),
                 Value::Int(self.name.batch),
+                Value::Bool(settlement.provisional),
             ]);
         }
         let fresh: HashSet<i64> = CALL_KEYS.returning(tx, &keys).await?.into_iter().collect();
-        let (mut settled, mut cdrs) = (Vec::with_capacity(settlements.len()), Vec::new());
+        let mut cdrs = Vec::new();
         for (id, &settlement) in (first_id..).zip(settlements) {
             if fresh.contains(&id) {
                 cdrs.push(self.new_cdr(id, settlement)?);
-                settled.push(Settled { cdr_id: id, duplicate: false });
-            } else {
-                let (cdr_id, name) = find_call(tx, &settlement.key).await?;
-                let earlier = settled.iter().any(|settled: &Settled| settled.cdr_id == cdr_id);
-                settled.push(Settled { cdr_id, duplicate: name != self.name || earlier });
             }
         }
         cdr_rows::insert(tx, &cdrs, self.at).await?;
+        // Those of known calls come after the records of this batch, which may be what they repeat or replace.
+        let mut settled: Vec<Settled> = Vec::with_capacity(settlements.len());
+        for (id, &settlement) in (first_id..).zip(settlements) {
+            let outcome = if fresh.contains(&id) {
+                Settled::first(id, settlement)
+            } else {
+                self.settle_known_call(tx, id, settlement, &settled).await?
+            };
+            settled.push(outcome);
+        }
         Ok(settled)
     }
 
@@ -396,12 +427,6 @@ impl<'a> Book<'a> {
         ENTRIES.execute(tx, &self.entries).await?;
         Ok(self.entries.len() / ENTRIES.columns())
     }
-}
-
-async fn find_call(tx: &mut Tx, key: &CallKey) -> Result<(i64, BatchName), StoreError> {
-    let (cdr_id, run, batch): (i64, i64, i64) = on!(tx, c => sqlx::query_as(FIND_CALL).bind(&key.server).bind(&key.unique_id)
-        .bind(i64::from(key.leg)).fetch_one(c).await)?;
-    Ok((cdr_id, BatchName { run, batch }))
 }
 
 fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {

@@ -230,6 +230,17 @@ pub struct Settlement {
     pub payers: Vec<PayerCharge>,
     /// The carrier's side, when a trunk was paid.
     pub buy: Option<BuyCost>,
+    /// Written without the call's ticket: a settlement of the same call with its ticket replaces it, once.
+    #[serde(default)]
+    pub provisional: bool,
+}
+
+impl Settlement {
+    /// The same call under a key with the time of its grant, for a call whose unique id another one had before.
+    pub(crate) fn key_apart(&self) -> CallKey {
+        let granted_at = super::to_micros(self.cdr.setup_at);
+        CallKey { unique_id: format!("{}~{granted_at:x}", self.key.unique_id), ..self.key.clone() }
+    }
 }
 
 /// A call that was refused. It takes no call key: whoever was refused may call again.

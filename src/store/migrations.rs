@@ -36,6 +36,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(7, "0007_sms_prices"),
     migration!(8, "0008_messages"),
     migration!(9, "0009_esim"),
+    migration!(10, "0010_call_corrections"),
 ];
 
 /// Any number will do that nothing else locks: two nodes that start at once migrate one after the other.

@@ -105,7 +105,21 @@ pub(crate) fn answered(unique_id: &str, ms: u64) -> Settlement {
             cost,
             rate_json: Some(rate_json),
         }),
+        provisional: false,
     }
+}
+
+/// The same call, its end concluded without its ticket.
+pub(crate) fn concluded(unique_id: &str, ms: u64) -> Settlement {
+    let mut settlement = answered(unique_id, ms);
+    settlement.cdr.duration_source = DurationSource::LastProofOfLife;
+    settlement.provisional = true;
+    if ms == 0 {
+        settlement.cdr.disposition = Disposition::Cancelled;
+        settlement.cdr.answered_at = None;
+        settlement.buy = None;
+    }
+    settlement
 }
 
 /// A call that the database refuses: no charge is negative.

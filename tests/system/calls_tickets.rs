@@ -102,15 +102,16 @@ async fn a_ticket_settles_its_own_leg_alone() {
 }
 
 #[tokio::test]
-async fn a_settle_without_a_ticket_gives_back_what_the_call_holds() {
+async fn a_settle_without_a_ticket_ends_no_call_that_has_its_token_and_needs_nothing_for_an_unknown_one() {
     let app = TestApp::start().await;
     app.furnish().await;
     let granted = app.dial("alice", BERLIN).await.allowed();
-    assert_ne!(app.held("alice").await, "0");
-    assert!(app.end(&granted, &End::answered(0).with_ticket("")).await);
-    assert_eq!((app.balance("alice").await, app.held("alice").await), ("100".into(), "0".into()));
-    let cdr = app.cdr(&granted.dial).await;
-    assert_eq!((cdr.answered_ms, cdr.charged_ms), (0, 0));
+    let held = app.held("alice").await;
+    assert_ne!(held, "0");
+    assert!(!app.end(&granted, &End::answered(0).with_ticket("")).await);
+    assert_eq!((app.balance("alice").await, app.held("alice").await), ("100".into(), held));
+    assert_eq!(app.cdr_count(&granted.dial).await, 0);
+    assert!(app.end(&granted, &End::busy()).await);
     // And for a call that nobody ever heard of there is nothing to do.
     let unknown = Granted { dial: Dial::new("alice", BERLIN), ..granted };
     assert!(app.end(&unknown, &End::answered(0).with_ticket("")).await);

@@ -14,7 +14,10 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{SpoolCounters, SpoolError, frames, frames::Kept};
-use crate::{ledger::lock, store::cdr::CallKey};
+use crate::{
+    ledger::lock,
+    store::cdr::{CallKey, Settlement},
+};
 
 /// What waits for the book.
 pub(super) const WAITING: &str = "waiting";
@@ -40,8 +43,25 @@ pub(super) enum Command {
     Close(oneshot::Sender<()>),
 }
 
-/// The keys of the calls whose end is kept.
-pub(super) type Keys = std::sync::Mutex<HashSet<CallKey>>;
+/// The calls whose end is kept.
+pub(super) type Keys = std::sync::Mutex<HashSet<KeptEnd>>;
+
+/// An end that is kept: of which call, and which word on it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct KeptEnd {
+    pub(super) key: CallKey,
+    /// When the call was granted, in microseconds since the epoch, for a settlement with the call's ticket; without
+    /// it the grant is unknown.
+    pub(super) granted_at: Option<i64>,
+}
+
+impl KeptEnd {
+    /// The mark of a settlement.
+    pub(super) fn of(settlement: &Settlement) -> Self {
+        let granted_at = (!settlement.provisional).then(|| settlement.cdr.setup_at.as_microsecond());
+        Self { key: settlement.key.clone(), granted_at }
+    }
+}
 
 /// The files, open and locked.
 pub(super) struct Keeper {
@@ -240,7 +260,7 @@ impl Keeper {
     fn remember(&mut self, kept: &Kept, at: Range<u64>) {
         self.waiting.push_back(at);
         if let Kept::Settled(settlement) = kept {
-            lock(&self.keys).insert(settlement.key.clone());
+            lock(&self.keys).insert(KeptEnd::of(settlement));
         }
     }
 
@@ -281,7 +301,7 @@ impl Keeper {
             let mut keys = lock(&self.keys);
             for kept in &ended {
                 if let Kept::Settled(settlement) = kept {
-                    keys.remove(&settlement.key);
+                    keys.remove(&KeptEnd::of(settlement));
                 }
             }
         }

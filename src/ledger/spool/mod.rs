@@ -32,7 +32,7 @@ use tokio::{
     time::timeout,
 };
 
-use self::keeper::{Command, DAMAGED, Keeper, Keys, MAX_BYTES, REFUSED, WAITING};
+use self::keeper::{Command, DAMAGED, Keeper, KeptEnd, Keys, MAX_BYTES, REFUSED, WAITING};
 use super::{Ledger, LedgerError, SettlementSink, Taken, lock, text};
 use crate::store::{
     batch::Settled,
@@ -196,12 +196,13 @@ impl Spool {
         &self.counters
     }
 
-    /// Whether the end of a call is kept here.
-    pub fn holds(&self, key: &CallKey) -> bool {
+    /// Whether the end of a call is kept here, as the settlement with its ticket has it: `granted_at` in microseconds
+    /// since the epoch.
+    pub fn holds(&self, key: &CallKey, granted_at: i64) -> bool {
         self.open.get().is_some_and(|open| {
             let mut key = key.clone();
             text::clean_key(&mut key);
-            lock(&open.keys).contains(&key)
+            lock(&open.keys).contains(&KeptEnd { key, granted_at: Some(granted_at) })
         })
     }
 
@@ -227,7 +228,8 @@ impl Spool {
             return self.ledger.settle(settlement).await.map(Taken::Booked);
         };
         text::clean_settlement(&mut settlement);
-        if lock(&open.keys).contains(&settlement.key) {
+        // A settlement without the ticket keeps none with it away: that one replaces it.
+        if lock(&open.keys).contains(&KeptEnd::of(&settlement)) {
             return Ok(Taken::Spooled { again: true });
         }
         let asked = !self.waits();

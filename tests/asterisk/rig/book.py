@@ -9,6 +9,10 @@ from pathlib import Path
 from .process import RigError
 
 
+# Without those that were written without the call's ticket and replaced by the settlement with it.
+_CDRS = "(SELECT * FROM cdrs WHERE NOT EXISTS (SELECT 1 FROM call_corrections n WHERE n.replaced_cdr = cdrs.id)) AS cdrs"
+
+
 class Book:
     """An SQLite database. Reads only."""
 
@@ -25,7 +29,7 @@ class Book:
     def cdrs(self, **where):
         """CDRs in the order of the book, with their payers (client first) under `payers`."""
         condition = " AND ".join(f"{name} = :{name}" for name in where) or "1 = 1"
-        rows = self._rows(f"SELECT * FROM cdrs WHERE {condition} ORDER BY id", where)
+        rows = self._rows(f"SELECT * FROM {_CDRS} WHERE {condition} ORDER BY id", where)
         for row in rows:
             row["payers"] = self._rows(
                 "SELECT * FROM cdr_payers WHERE cdr_id = ? ORDER BY position", (row["id"],))
@@ -34,7 +38,7 @@ class Book:
 
     def count(self, **where):
         condition = " AND ".join(f"{name} = :{name}" for name in where) or "1 = 1"
-        return self._rows(f"SELECT count(*) AS n FROM cdrs WHERE {condition}", where)[0]["n"]
+        return self._rows(f"SELECT count(*) AS n FROM {_CDRS} WHERE {condition}", where)[0]["n"]
 
     def refusals(self):
         """How often each reason was recorded: one by one, and counted beyond."""
@@ -68,14 +72,14 @@ class Book:
     def calls_of(self, sip_call_ids):
         """How often each SIP call is in the book as an answered one: {Call-ID: times}."""
         found = {}
-        for row in self._rows("SELECT sip_call_id AS id, count(*) AS n FROM cdrs WHERE disposition = 'answered' "
+        for row in self._rows(f"SELECT sip_call_id AS id, count(*) AS n FROM {_CDRS} WHERE disposition = 'answered' "
                               "GROUP BY sip_call_id"):
             found[row["id"]] = row["n"]
         return {call: found.get(call, 0) for call in sip_call_ids}
 
     def settled_twice(self):
         """Call keys with more than one record."""
-        return self._rows("SELECT server, unique_id, count(*) AS n FROM cdrs WHERE disposition <> 'refused' "
+        return self._rows(f"SELECT server, unique_id, count(*) AS n FROM {_CDRS} WHERE disposition <> 'refused' "
                           "GROUP BY server, unique_id HAVING count(*) > 1")
 
     def held_too_long(self, slack_s):

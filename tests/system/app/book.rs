@@ -52,12 +52,14 @@ pub(crate) struct PayerLine {
 
 const CDRS: &str = "SELECT id, kind, disposition, refused_reason, endpoint, dialled, number, destination, \
      answered_ms, charged_ms, overrun_ms, trunk_name, route, attempts, buy_cost, margin \
-     FROM cdrs WHERE server = $1 AND unique_id = $2 ORDER BY id";
+     FROM cdrs WHERE server = $1 AND unique_id = $2 \
+     AND NOT EXISTS (SELECT 1 FROM call_corrections n WHERE n.replaced_cdr = cdrs.id) ORDER BY id";
 const SOURCE: &str = "SELECT source_address FROM cdrs WHERE id = $1";
 const PAYERS: &str = "SELECT a.login, COALESCE(p.prefix, ''), COALESCE(p.price, 0), p.billed_seconds, p.charge FROM cdr_payers p \
      JOIN accounts a ON a.id = p.account_id WHERE p.cdr_id = $1 ORDER BY p.position";
 const CHARGES: &str = "SELECT c.unique_id, COALESCE(p.charge, 0), c.charged_ms, c.answered_ms, c.duration_source FROM cdrs c \
-     LEFT JOIN cdr_payers p ON p.cdr_id = c.id AND p.position = 0 WHERE c.disposition <> 'refused' ORDER BY c.id";
+     LEFT JOIN cdr_payers p ON p.cdr_id = c.id AND p.position = 0 WHERE c.disposition <> 'refused' \
+     AND NOT EXISTS (SELECT 1 FROM call_corrections n WHERE n.replaced_cdr = c.id) ORDER BY c.id";
 const DISPOSITIONS: &str = "SELECT disposition FROM cdrs ORDER BY id";
 const ACCOUNTS: &str = "SELECT id FROM accounts ORDER BY id";
 
@@ -86,7 +88,7 @@ pub(crate) async fn number(store: &Store, query: &'static str) -> i64 {
     row.0
 }
 
-/// Every record of a channel.
+/// Every record of a channel that counts.
 pub(crate) async fn cdrs(store: &Store, dial: &Dial) -> Vec<Cdr> {
     let rows: Vec<CdrColumns> =
         ask!(store, c => sqlx::query_as(CDRS).bind(&dial.server).bind(&dial.unique_id).fetch_all(c).await);

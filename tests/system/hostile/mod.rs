@@ -4,9 +4,12 @@
 //! the dialplan in `calls_hostile.rs`, forged tickets in `calls_tickets.rs`, hostile bytes on FastAGI in
 //! `agi/tests/hostile.rs`.
 
+mod channels;
 mod clocks;
 mod command_socket;
 mod floods;
 mod numbers;
 mod passwords;
+mod settle_sequences;
+mod settles;
 mod tickets;

@@ -1,0 +1,111 @@
+//! Ends without a ticket: calls that were never dialled, and emergency calls.
+//!
+//! A call's token goes to the dialplan after its ticket, so a call whose end is told without a ticket was not dialled, if
+//! the dialplan tells it. Whoever else tells it must end nothing that is live: only a call whose token was not sent
+//! is provably unanswered. Of any other nothing is concluded here; its ticket settles it, or what proves its end
+//! ([`reconcile`](super::reconcile)), or its hold ends.
+
+use std::sync::atomic::Ordering;
+
+use jiff::{SignedDuration, Timestamp};
+use tollgate_rating::Money;
+
+use super::Calls;
+use super::request::SettleRequest;
+use super::settle::{NOTHING, SettleError, attempts, plausible, unanswered};
+use crate::ledger::{CallKey, CallKind, CdrDraft, Direction, Disposition, DurationSource, Settlement, Taken};
+
+impl Calls {
+    /// Notes that the dialplan gets the token of a call and may dial; `false` where the call was voided meanwhile and
+    /// must not be dialled.
+    pub fn allow_dialling(&self, key: &CallKey) -> bool {
+        self.open.get_mut(key).is_some_and(|mut call| {
+            let is_live = call.unsettled.is_none();
+            call.dialable |= is_live;
+            is_live
+        })
+    }
+
+    /// No ticket: an emergency call is recorded; a call that was granted and provably not dialled ends; for a key that
+    /// holds nothing there is nothing to do.
+    pub(super) async fn settle_without_ticket(&self, request: &SettleRequest) -> Result<Taken, SettleError> {
+        if request.extras.get("kind") == Some("emergency") {
+            return Ok(self.spool.settle(self.emergency(request)).await?);
+        }
+        let _turn = self.turn(&request.key).ok_or(SettleError::InProgress)?;
+        let Some((_, call)) = self.open.remove_if(&request.key, |_, call| !call.dialable) else {
+            if !self.open.contains_key(&request.key) {
+                return Ok(NOTHING);
+            }
+            self.metrics.tickets_refused.fetch_add(1, Ordering::Relaxed);
+            return Err(SettleError::NoTicket);
+        };
+        let unanswered = SettleRequest { answered_ms: 0, route: 0, ..request.clone() };
+        self.finish(&unanswered, call, DurationSource::None).await
+    }
+
+    /// Ends what a call holds without a record: its grant never reached Asterisk, so nothing was dialled.
+    pub async fn void(&self, key: &CallKey) {
+        if let Some(_turn) = self.turn(key) {
+            self.void_in_hand(key).await;
+        }
+    }
+
+    /// As [`Calls::void`], for who has the call in hand.
+    pub(super) async fn void_in_hand(&self, key: &CallKey) {
+        let Some((_, mut call)) = self.open.remove(key) else { return };
+        let nothing = vec![Money::ZERO; call.payers.len()];
+        self.close(key, &mut call, &nothing);
+        if let Err(error) = self.spool.void(key.clone()).await {
+            tracing::warn!(call.id = %key, %error, "a voided call stays in the journal until its hold ends");
+        }
+    }
+
+    fn emergency(&self, request: &SettleRequest) -> Settlement {
+        let now = self.clock.now();
+        let real = i64::try_from(request.answered_ms).unwrap_or(0);
+        let ended_at = plausible(request.ended_at_us, Timestamp::UNIX_EPOCH, now).unwrap_or(now);
+        let answered_at = (request.answered_ms > 0)
+            .then(|| ended_at.checked_sub(SignedDuration::from_millis(real)).unwrap_or(ended_at));
+        let extra = |key: &str| request.extras.get(key).unwrap_or_default().to_owned();
+        let peer = self.directory.peer(&extra("endpoint"));
+        let cdr = CdrDraft {
+            kind: CallKind::Emergency,
+            direction: Direction::Outbound,
+            disposition: if request.answered_ms > 0 {
+                Disposition::Answered
+            } else {
+                unanswered(&request.dial_status)
+            },
+            refused_reason: None,
+            account_id: peer.map(|peer| peer.account.id),
+            endpoint: extra("endpoint"),
+            caller: extra("caller"),
+            dialled: extra("dialled"),
+            number: None,
+            destination: Some("emergency".to_owned()),
+            setup_at: answered_at.unwrap_or(ended_at),
+            answered_at,
+            ended_at,
+            answered_ms: request.answered_ms,
+            charged_ms: 0,
+            overrun_ms: 0,
+            pdd_ms: None,
+            hangup_cause: request.cause,
+            sip_code: request.extras.get("sip_code").and_then(|code| code.parse().ok()),
+            hung_up_by: request.extras.get("hung_up_by").map(str::to_owned),
+            source_address: None,
+            sip_call_id: request.extras.get("sip_call_id").map(str::to_owned),
+            duration_source: if request.answered_ms > 0 {
+                DurationSource::Asterisk
+            } else {
+                DurationSource::None
+            },
+            trunk: None,
+            route: 0,
+            attempts: attempts(request, None),
+            currency: self.settings.currency.clone(),
+        };
+        Settlement { key: request.key.clone(), cdr, payers: Vec::new(), buy: None, provisional: true }
+    }
+}
