@@ -101,6 +101,8 @@ pub struct FastAgi {
     pub allow: Vec<IpNet>,
     /// Connections served at once; one more is closed at once, and its call refused.
     pub max_connections: usize,
+    /// What each answer is proved with towards the dialplan (`TG_PROOF_SECRET` there); none: no proof.
+    pub proof_secret: Option<Secret>,
 }
 
 impl Default for FastAgi {
@@ -109,6 +111,7 @@ impl Default for FastAgi {
             listen: SocketAddr::from(([127, 0, 0, 1], 4573)),
             allow: vec![IpNet::V4(Ipv4Net::new_assert(std::net::Ipv4Addr::new(127, 0, 0, 0), 8))],
             max_connections: 4096,
+            proof_secret: None,
         }
     }
 }
@@ -380,6 +383,13 @@ impl Config {
         if self.fastagi.max_connections == 0 {
             return wrong("fastagi.max_connections must be at least 1");
         }
+        if let Some(secret) = &self.fastagi.proof_secret
+            && !is_proof_secret(secret.reveal())
+        {
+            return wrong(
+                "fastagi.proof_secret must be 24 to 128 letters and digits: it stands in Asterisk's files",
+            );
+        }
         api::check(self).map_err(ConfigError::Invalid)?;
         self.esim.check().map_err(ConfigError::Invalid)?;
         sms::check(self).map_err(ConfigError::Invalid)?;
@@ -463,6 +473,11 @@ fn environment_value(known: Option<&toml::Value>, text: String) -> Result<toml::
     }
 }
 
+/// Whether a secret can stand in a dialplan and is none that can be guessed.
+fn is_proof_secret(text: &str) -> bool {
+    (24..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -530,6 +545,8 @@ mod tests {
             "[credit]\nmax_call_seconds = 0\n",
             "[money]\ncurrency = 'euro'\n",
             "[routing]\nmax_routes = 0\n",
+            "[fastagi]\nproof_secret = 'short'\n",
+            "[fastagi]\nproof_secret = 'abcdefghijklmnopqrstuvwx,y'\n",
             "[http]\ntls_cert = 'a.pem'\n",
             "[credit]\nreserve = 'half'\n",
             "[sip]\nrealm = 'a:b'\n",

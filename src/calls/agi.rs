@@ -93,8 +93,10 @@ async fn allow(
     mut session: Session,
 ) -> Result<(), SessionError> {
     let variables = grant.variables();
-    let pairs: Vec<(&str, &str)> =
+    let mut pairs: Vec<(&str, &str)> =
         variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let proof = calls.proof("authorize", &request.key.unique_id);
+    pairs.extend(proof.as_deref().map(|proof| ("TG_PROOF", proof)));
     if let Err(error) = session.set_variables(&pairs).await {
         calls.void(&request.key).await;
         return Err(error);
@@ -156,6 +158,9 @@ async fn settle(calls: &Arc<Calls>, mut session: Session) -> Result<(), SessionE
                 cdr.spooled = cdr_id.is_none(),
                 "call settled"
             );
+            if let Some(proof) = calls.proof("settle", &request.key.unique_id) {
+                session.send(&SetVariable { name: "TG_PROOF", value: &proof }).await?;
+            }
             session.send(&SetVariable { name: "TG_SETTLED", value: "1" }).await
         }
         Err(error) => {
@@ -167,6 +172,12 @@ async fn settle(calls: &Arc<Calls>, mut session: Session) -> Result<(), SessionE
 }
 
 impl Calls {
+    /// What proves an answer to the dialplan, where a secret is configured.
+    fn proof(&self, script: &str, unique_id: &str) -> Option<String> {
+        let secret = self.settings.proof_secret.as_ref()?;
+        Some(super::proof::proof(secret.reveal(), script, unique_id))
+    }
+
     /// Hands a refusal to the book's writer, which records or counts it without keeping anybody waiting.
     fn record_refusal(&self, request: &AuthorizeRequest, refused: &Refused) {
         let now = self.clock.now();

@@ -10,6 +10,7 @@ pub mod links;
 pub mod live;
 pub mod meter;
 pub mod open;
+mod proof;
 pub mod reconcile;
 pub mod refusal;
 pub mod request;
@@ -36,7 +37,7 @@ use crate::accounts::directory::Directory;
 use crate::app::ownership::Ownership;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::config::{Callerid, Config, OnLinkLoss, Reserve, WhenDatabaseDown};
+use crate::config::{Callerid, Config, OnLinkLoss, Reserve, Secret, WhenDatabaseDown};
 use crate::internal::metrics::Metrics;
 use crate::ledger::{CallKey, Ledger, Spool};
 use crate::secrets::Secrets;
@@ -67,6 +68,8 @@ pub struct CallSettings {
     pub on_link_loss: OnLinkLoss,
     /// Which numbers clients may present.
     pub callerid: Callerid,
+    /// What answers to the dialplan are proved with.
+    pub proof_secret: Option<Secret>,
 }
 
 impl CallSettings {
@@ -82,6 +85,7 @@ impl CallSettings {
             slice_seconds: config.credit.slice_seconds,
             on_link_loss: config.credit.on_link_loss,
             callerid: config.callerid.clone(),
+            proof_secret: config.fastagi.proof_secret.clone(),
         }
     }
 }

@@ -107,12 +107,16 @@ class Asterisk:
             path.write_text(own)
             self.cli("dialplan reload")
 
-    @contextmanager
     def asking(self, address):
         """The same dialplan with Tollgate's FastAGI at another address."""
+        return self.with_globals(TG_AGI=address)
+
+    @contextmanager
+    def with_globals(self, **values):
+        """The same dialplan with other values in `site/globals.conf`."""
         path = self.outside / "etc" / "site" / "globals.conf"
         own = path.read_text()
-        self._replace(path, {"TG_AGI": address})
+        self._replace(path, values)
         self.cli("dialplan reload")
         try:
             yield

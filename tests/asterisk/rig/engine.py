@@ -29,9 +29,9 @@ class Engine:
     """One deployment: configuration, database, key file, and the server when it is started."""
 
     def __init__(self, binary: Path, data: Path, logs: Path, name, ring_seconds=60, database=None, credit=None,
-                 servers=("rig1",), webphone=None):
+                 servers=("rig1",), webphone=None, proof_secret=None):
         """`database`: a `Postgres`; an SQLite file in `data` unless told. `credit` sets keys of that section, and
-        `webphone` of its; `servers` are the Asterisk servers it is linked to."""
+        `webphone` of its; `servers` are the Asterisk servers it is linked to. `proof_secret` proves its answers."""
         self._binary = str(binary)
         self._logs = logs
         self._name = name
@@ -44,7 +44,8 @@ class Engine:
             f'[database]\nurl = "{url}"\n\n'
             f'[ledger]\nspool_dir = "{self.spool}"\n\n'
             f'[secrets]\nkey_file = "{data}/tollgate.key"\n\n'
-            f'[fastagi]\nlisten = "{net.ASTERISK}:{net.AGI_PORT}"\n\n'
+            f'[fastagi]\nlisten = "{net.ASTERISK}:{net.AGI_PORT}"\n'
+            + (f'proof_secret = "{proof_secret}"\n\n' if proof_secret else "\n") +
             f'[http]\nlisten = "{net.ASTERISK}:{net.HTTP_PORT}"\n\n'
             f'[internal]\nlisten = "{net.ASTERISK}:{net.INTERNAL_PORT}"\nmetrics_token = "{net.METRICS_TOKEN}"\n\n'
             f'[realtime]\ntoken = "{net.REALTIME_TOKEN}"\n\n'

@@ -10,8 +10,9 @@ from pathlib import Path
 # One turn after the other; the lanes of a turn run at the same time. Most scenarios wait most of the time; the ones that
 # load the machine have it to themselves.
 TURNS = (
-    ((1, 2, 3, 4, 5, 6, 7, 9, 10, 16), (11, 14), (12, 13), (15, 22, 23)),
+    ((1, 2, 3, 4, 5, 6, 7, 9, 10, 16), (11, 14, 17), (12, 13), (15, 22, 23)),
     ((8,),),
+    ((18,),),
     ((20,),),
     ((21,),),
 )

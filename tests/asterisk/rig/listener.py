@@ -12,12 +12,12 @@ from .process import RigError
 class Listener:
     """Use with `with`, while no Tollgate runs."""
 
-    def __init__(self, reset=False, hears_s=0.0, says=()):
+    def __init__(self, reset=False, hears_s=0.0, says=(), settles=()):
         """`reset`: ends with RST instead of FIN. `hears_s`: how long it listens before it closes. `says`: commands
         that it says to an authorize, each after the reply to the one before, and then it closes; `UNIQUE_ID` in them
-        is the channel's own."""
+        is the channel's own. `settles`: the same to a settle."""
         self._reset = reset
-        self._says = says
+        self._says = {b"authorize": says, b"settle": settles}
         self._hears_s = hears_s
         self._socket = socket.socket()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -36,7 +36,7 @@ class Listener:
             except TimeoutError:
                 continue
             connection.settimeout(5)
-            self.heard.append(self._say(connection) if self._says else self._hear(connection))
+            self.heard.append(self._say(connection) if any(self._says.values()) else self._hear(connection))
             if self._reset:
                 # Linger of zero seconds.
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
@@ -62,11 +62,11 @@ class Listener:
                 head += line
                 if line == b"\n":
                     break
-            if b"agi_network_script: authorize" in head:
+            script = re.search(rb"(?m)^agi_network_script: (\w+)", head)
+            for command in self._says.get(script.group(1), ()) if script else ():
                 own = re.search(rb"(?m)^agi_uniqueid: (.*)$", head).group(1)
-                for command in self._says:
-                    connection.sendall(command.encode().replace(b"UNIQUE_ID", own) + b"\n")
-                    head += lines.readline()
+                connection.sendall(command.encode().replace(b"UNIQUE_ID", own) + b"\n")
+                head += lines.readline()
         return head.decode(errors="replace")
 
     def __enter__(self):

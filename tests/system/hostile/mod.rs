@@ -8,6 +8,7 @@ mod channels;
 mod clocks;
 mod command_socket;
 mod floods;
+mod impostor;
 mod numbers;
 mod passwords;
 mod settle_sequences;
