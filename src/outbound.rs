@@ -214,6 +214,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_answer_that_drips_for_ever_or_outgrows_its_limit_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut buffer = [0; 4_096];
+                    let _ = stream.read(&mut buffer).await;
+                    let _ = stream.write_all(b"HTTP/1.1 200 X\r\ncontent-length: 100000\r\n\r\n").await;
+                    while stream.write_all(b"x").await.is_ok() {
+                        tokio::time::sleep(Duration::from_millis(10)).await;
+                    }
+                });
+            }
+        });
+        let way = Outbound::new(&format!("http://127.0.0.1:{port}"), None, Duration::from_secs(1)).unwrap();
+        // One that would take a quarter of an hour, each byte of it in time.
+        let limits = Limits { answer: Duration::from_millis(300), body_bytes: 1 << 20 };
+        let dripped = way.ask(request(port), limits).await;
+        assert_eq!(dripped.unwrap_err(), Failure::NoAnswer("it did not answer in time".to_owned()));
+        let outgrown = way.ask(request(port), LIMITS).await.unwrap_err().to_string();
+        assert!(outgrown.contains("larger than 64 bytes"), "{outgrown}");
+    }
+
+    #[tokio::test]
     async fn a_kept_connection_that_was_closed_meanwhile_makes_nothing_uncertain() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();

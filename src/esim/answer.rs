@@ -3,8 +3,17 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::upstream::{Country, Listed, MAX_TEXT, UpstreamError};
+use super::upstream::{Country, Listed, MAX_TEXT, Network, UpstreamError, is_volume};
 use super::wire::{Code, Truth, Whole};
+
+/// The most a package can cost: a million of the currency.
+const MAX_PRICE_E4: i64 = 1_000_000 * 10_000;
+/// The longest duration of a package, in its unit.
+const MAX_DURATION: i64 = 100_000;
+/// Countries of a package that are kept; there are less than 250.
+const MAX_COUNTRIES: usize = 300;
+/// Networks of a country that are kept.
+const MAX_NETWORKS: usize = 50;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -137,6 +146,22 @@ fn is_refusal(code: &str) -> bool {
     code.len() == 6 && ["0001", "1010", "3102", "3104"].iter().any(|kind| code.starts_with(kind))
 }
 
+/// A text of the upstream's as it can be kept and shown.
+fn plain(text: String) -> String {
+    text.chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect()
+}
+
+fn plain_country(country: Country) -> Country {
+    let networks = country.networks.into_iter().take(MAX_NETWORKS);
+    Country {
+        name: plain(country.name),
+        code: country.code.map(plain),
+        networks: networks
+            .map(|network| Network { operator: plain(network.operator), kind: plain(network.kind) })
+            .collect(),
+    }
+}
+
 /// A package of the list, if it is one that can be sold.
 pub(super) fn listed(row: &str) -> Result<Listed, String> {
     let row: PackageRow = serde_json::from_str(row).map_err(|error| error.to_string())?;
@@ -148,7 +173,10 @@ pub(super) fn listed(row: &str) -> Result<Listed, String> {
     if !is_code(&code) {
         return Err(format!("{code:.60} is no code"));
     }
-    if price.0 <= 0 || volume.0 < 0 || duration.0 <= 0 {
+    if !(1..=MAX_PRICE_E4).contains(&price.0)
+        || !is_volume(&volume.0)
+        || !(1..=MAX_DURATION).contains(&duration.0)
+    {
         return Err(format!("{code}: price, volume or duration is out of range"));
     }
     let is_currency =
@@ -156,8 +184,6 @@ pub(super) fn listed(row: &str) -> Result<Listed, String> {
     if !is_currency {
         return Err(format!("{code}: its currency is none"));
     }
-    let plain =
-        |text: String| -> String { text.chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect() };
     Ok(Listed {
         slug: plain(row.slug.unwrap_or_default()),
         name: plain(name),
@@ -171,9 +197,16 @@ pub(super) fn listed(row: &str) -> Result<Listed, String> {
             .location
             .split(',')
             .map(|code| code.trim().to_owned())
-            .filter(|code| !code.is_empty() && code.len() <= 8)
+            .filter(|code| (1..=8).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_graphic()))
+            .take(MAX_COUNTRIES)
             .collect(),
-        coverage: row.location_network_list.unwrap_or_default(),
+        coverage: row
+            .location_network_list
+            .unwrap_or_default()
+            .into_iter()
+            .take(MAX_COUNTRIES)
+            .map(plain_country)
+            .collect(),
         code,
     })
 }

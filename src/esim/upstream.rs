@@ -88,6 +88,8 @@ const LIST_PATIENCE: Duration = Duration::from_mins(2);
 const MAX_ANSWER: usize = 1024 * 1024;
 /// The largest catalogue: 2,800 packages with the networks of up to 130 countries each are about 20 MiB.
 const MAX_LIST: usize = 64 * 1024 * 1024;
+/// The most bytes that a package can have: a petabyte.
+const MAX_VOLUME: i64 = 1 << 50;
 /// The longest text of the upstream's that is kept.
 pub(super) const MAX_TEXT: usize = 200;
 /// eSIMs asked about at once by their usage.
@@ -98,6 +100,10 @@ const PAGE_ROWS: u32 = 20;
 const LIST_ROWS: u32 = 500;
 /// Pages of such a list that are read; a longer one is no answer.
 const LIST_PAGES: u32 = 20;
+/// The largest page of such a list: an eSIM has less than 2 KiB.
+const MAX_PAGE: usize = 4 * 1024 * 1024;
+/// The most packages of a catalogue; the upstream has less than three thousand.
+const MAX_PACKAGES: usize = 20_000;
 /// How the upstream is told a time: in UTC, to the minute.
 const LIST_TIME: &str = "%Y-%m-%dT%H:%M+00:00";
 
@@ -297,6 +303,9 @@ impl Upstream {
         let list: PackageList =
             self.ask(Lane::Questions, "package/list", &asked, LIST_PATIENCE, MAX_LIST).await?;
         let total = list.package_list.len();
+        if total > MAX_PACKAGES {
+            return Err(UpstreamError::Unknown(format!("a catalogue of {total} packages")));
+        }
         let packages: Vec<Listed> = list
             .package_list
             .into_iter()
@@ -342,13 +351,19 @@ impl Upstream {
                 "orderNo": "", "iccid": "", "startTime": from, "endTime": until,
                 "pager": { "pageNum": page, "pageSize": LIST_ROWS },
             });
-            let list: EsimList = self.ask(Lane::Questions, "esim/query", &asked, PATIENCE, MAX_LIST).await?;
+            let list: EsimList = self.ask(Lane::Questions, "esim/query", &asked, PATIENCE, MAX_PAGE).await?;
             let total = list.pager.ok_or_else(|| unknown("a list of unknown length"))?.total.0;
             let is_last = list.esim_list.is_empty();
+            if u32::try_from(list.esim_list.len()).is_ok_and(|rows| rows > LIST_ROWS) {
+                return Err(unknown("a page that is longer than was asked for"));
+            }
             for row in list.esim_list {
                 let (Some(transaction_id), Some(order_no)) = (row.transaction_id, row.order_no) else {
                     return Err(unknown("a list of eSIMs that does not say whose they are"));
                 };
+                if [&transaction_id, &order_no, &row.esim_tran_no].into_iter().any(|text| !is_short(text)) {
+                    return Err(unknown("a list of eSIMs whose names are no names"));
+                }
                 if names.insert(row.esim_tran_no) {
                     all.push(Bought { transaction_id, order_no });
                 }
@@ -400,8 +415,8 @@ impl Upstream {
             iccid,
             activation_code: ac,
             state,
-            total_bytes: row.total_volume.map(|whole| whole.0),
-            used_bytes: row.order_usage.map(|whole| whole.0),
+            total_bytes: row.total_volume.map(|whole| whole.0).filter(is_volume),
+            used_bytes: row.order_usage.map(|whole| whole.0).filter(is_volume),
             expires_at: row.expired_time.as_deref().and_then(time),
         })
     }
@@ -414,6 +429,8 @@ impl Upstream {
             self.ask(Lane::Questions, "esim/usage/query", &asked, PATIENCE, MAX_ANSWER).await?;
         let (UsageList::Named { list } | UsageList::Bare(list)) = list;
         let rows = list.into_iter().filter_map(|row| serde_json::from_str(&row.to_string()).ok());
+        // What is no volume is not told: nothing is concluded from it.
+        let rows = rows.filter(|row: &UsageRow| is_volume(&row.data_usage.0) && is_volume(&row.total_data.0));
         Ok(rows
             .map(|row: UsageRow| Usage {
                 tran_no: row.esim_tran_no,
@@ -486,6 +503,11 @@ impl Upstream {
         }
         Ok(headers)
     }
+}
+
+/// Whether a number can be the bytes of a package.
+pub(super) fn is_volume(bytes: &i64) -> bool {
+    (0..=MAX_VOLUME).contains(bytes)
 }
 
 /// Whether a text can be kept and shown as it is.

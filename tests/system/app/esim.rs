@@ -53,6 +53,11 @@ impl Upstream {
         Self { simulator, _stop: stop.drop_guard() }
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.simulator.address
+    }
+
     /// What was bought.
     pub(crate) fn orders(&self) -> Vec<Ordered> {
         self.simulator.orders()

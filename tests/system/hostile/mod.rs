@@ -7,6 +7,7 @@
 mod channels;
 mod clocks;
 mod command_socket;
+mod esim_upstream;
 mod floods;
 mod impostor;
 mod numbers;
