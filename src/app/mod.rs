@@ -6,4 +6,6 @@ pub mod node;
 pub mod notify;
 mod owner_link;
 pub mod ownership;
+pub mod requests;
 mod spool_dir;
+mod tasks;

@@ -4,17 +4,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tollgate_agi::{AllowList, Limits, Server};
 
-use super::desk::{Desk, DeskError, FEED_ACCOUNT};
+use super::desk::{Desk, DeskError};
+use super::requests::Requests;
+use super::tasks::{keep_moving, spawn_until};
 use super::{notify, ownership};
 use crate::accounts::hashing::HASHER;
-use crate::accounts::{money, topups};
 use crate::ami::{Link, LinkState, Links};
 use crate::api::server::TlsError;
 use crate::api::{self, Api};
@@ -22,11 +23,9 @@ use crate::calls::follow::follow;
 use crate::calls::reconcile::reconcile;
 use crate::calls::steer::{Orders, steer};
 use crate::calls::{self, Calls};
-use crate::catalog::Catalog;
 use crate::cli;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Reserve};
-use crate::esim;
 use crate::internal::folder::{BoundSocket, Listening};
 use crate::internal::metrics::render_spool;
 use crate::internal::server::{Backend, BoxFuture};
@@ -34,24 +33,8 @@ use crate::internal::{self, CommandAnswer, CommandRequest, LinkView, ServersView
 use crate::messaging::{Messaging, MessagingError};
 use crate::peers::invalidate::{HangUpChannels, Invalidation};
 use crate::peers::realtime::Realtime;
-use crate::store::{StoreError, within};
+use crate::store::StoreError;
 
-/// How often the change feed is read.
-const FEED_EVERY: Duration = Duration::from_millis(300);
-/// How long the feed is waited for.
-const FEED_PATIENCE: Duration = Duration::from_secs(10);
-/// How long a database that is away is left alone before the spool is tried on it again.
-const DRAIN_AGAIN: Duration = Duration::from_secs(1);
-/// How often movements of money whose outcome is not known are asked about.
-const FIND_OUT_EVERY: Duration = Duration::from_secs(1);
-/// How often holds that nobody settled are looked for.
-const SWEEP_EVERY: Duration = Duration::from_secs(5);
-/// Sweeps between two looks for exchange rates that were set for a later date: a minute.
-const FX_ROUNDS: u32 = 12;
-/// Sweeps between two prunings of the feed: an hour.
-const PRUNE_ROUNDS: u32 = 720;
-/// How long changes are kept for processes that read them.
-const FEED_KEPT: SignedDuration = SignedDuration::from_hours(24);
 /// How long requests under way may take when the process is told to stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
 
@@ -74,6 +57,9 @@ pub enum NodeError {
     /// TLS cannot be spoken.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// There are no threads for requests.
+    #[error("no threads for requests can be started: {0}")]
+    Threads(std::io::Error),
     /// Messages cannot be sent.
     #[error(transparent)]
     Messaging(#[from] MessagingError),
@@ -101,6 +87,8 @@ pub struct Node {
     pub http: SocketAddr,
     stop: CancellationToken,
     tasks: JoinSet<Result<(), NodeError>>,
+    /// Where everything runs that is not a call; its threads end with this.
+    pub requests: Requests,
     /// Its lock proves until the end that this process lives.
     _commands: BoundSocket,
 }
@@ -120,7 +108,9 @@ impl Node {
     /// As [`Node::start`], with the clock given.
     pub async fn start_with(config: Arc<Config>, clock: Arc<dyn Clock>) -> Result<Self, NodeError> {
         tell_what_is_held(&config);
+        let requests = Requests::start().map_err(NodeError::Threads)?;
         let desk = Arc::new(Desk::open_with(Arc::clone(&config), clock).await?);
+        desk.store.separate_requests(requests.handle()).await.map_err(DeskError::from)?;
         let fastagi = listen("fastagi.listen", config.fastagi.listen).await?;
         let listener = listen("internal.listen", config.internal.listen).await?;
         let http = listen("http.listen", config.http.listen).await?;
@@ -156,10 +146,7 @@ impl Node {
             return Err(NodeError::Crashed("the start", "the book changed while it was read".to_owned()));
         }
         // The last that asks the database: a start that it fails has served nobody.
-        let (messaging, sending) = Messaging::start(Arc::clone(&desk), Arc::clone(&calls), &stop).await?;
-        tasks.spawn(async move {
-            sending.await.map_err(|error| NodeError::Crashed("the sending of messages", error))
-        });
+        let messaging = start_messaging(&desk, &calls, &stop, &requests, &mut tasks).await?;
         tracing::info!(
             accounts = calls.directory.len(),
             calls.restored = recovered.restored,
@@ -197,6 +184,7 @@ impl Node {
                 messaging: Arc::clone(&messaging),
                 realtime: Arc::clone(&realtime),
                 links: links.clone(),
+                requests: requests.handle().clone(),
             });
             serve_commands(commands.listening(), &backend, &stop, &mut tasks);
             let stop = stop.clone();
@@ -208,13 +196,18 @@ impl Node {
         {
             let (desk, calls, stop) = (Arc::clone(&desk), Arc::clone(&calls), stop.clone());
             let messaging = Arc::clone(&messaging);
-            tasks.spawn(async move {
+            let serving = requests.handle().spawn(async move {
+                let http = listener_here(http)?;
                 api::server::serve(http, tls, Api::new(desk, calls, messaging), stop).await;
-                Ok(())
+                Ok::<_, std::io::Error>(())
+            });
+            tasks.spawn(async move {
+                let crashed = |error: String| NodeError::Crashed("the HTTP APIs", error);
+                serving.await.map_err(|e| crashed(e.to_string()))?.map_err(|e| crashed(e.to_string()))
             });
         }
         tasks.spawn(invalidate_peers(&calls, &links, stop.clone()));
-        keep_moving(&desk, &calls, position, &stop, &mut tasks);
+        keep_moving((&desk, &calls), position, &requests, &stop, &mut tasks);
         Ok(Self {
             desk,
             calls,
@@ -224,6 +217,7 @@ impl Node {
             http: http_at,
             stop,
             tasks,
+            requests,
             _commands: commands,
         })
     }
@@ -252,6 +246,7 @@ impl Node {
             self.tasks.abort_all();
         }
         self.desk.close().await;
+        drop(self.requests);
         outcome
     }
 }
@@ -293,6 +288,28 @@ async fn bind_commands(config: &Config) -> Result<BoundSocket, DeskError> {
     Ok(BoundSocket::bind(&config.command_socket(), &config.key_file()).await?)
 }
 
+/// A listener that was bound on the calls' runtime, for the runtime that this is called on.
+fn listener_here(listener: TcpListener) -> std::io::Result<TcpListener> {
+    TcpListener::from_std(listener.into_std()?)
+}
+
+/// Starts the sending of messages on the runtime of requests.
+async fn start_messaging(
+    desk: &Arc<Desk>,
+    calls: &Arc<Calls>,
+    stop: &CancellationToken,
+    requests: &Requests,
+    tasks: &mut JoinSet<Result<(), NodeError>>,
+) -> Result<Arc<Messaging>, NodeError> {
+    let crashed = |error: String| NodeError::Crashed("the sending of messages", error);
+    let (desk, calls, stop) = (Arc::clone(desk), Arc::clone(calls), stop.clone());
+    let starting = requests.handle().spawn(async move { Messaging::start(desk, calls, &stop).await });
+    let (messaging, sending) = starting.await.map_err(|error| crashed(error.to_string()))??;
+    let sending = requests.handle().spawn(sending);
+    tasks.spawn(async move { sending.await.unwrap_or_else(|error| Err(error.to_string())).map_err(crashed) });
+    Ok(messaging)
+}
+
 /// Says where calls are held whole although they were to be held by slices.
 fn tell_what_is_held(config: &Config) {
     if config.credit.reserve == Reserve::Slice && config.asterisk.is_empty() {
@@ -300,27 +317,6 @@ fn tell_what_is_held(config: &Config) {
             "no [[asterisk]] is configured: calls cannot be metered, and the whole grant of each is held"
         );
     }
-}
-
-/// What goes on without anybody asking: the feed behind `position` is followed, ends that wait are written, top-ups made,
-/// orders of data packages completed, systemd told.
-fn keep_moving(
-    desk: &Arc<Desk>,
-    calls: &Arc<Calls>,
-    position: i64,
-    stop: &CancellationToken,
-    tasks: &mut JoinSet<Result<(), NodeError>>,
-) {
-    tasks.spawn(follow_feed(Arc::clone(desk), Arc::clone(calls), position, stop.clone()));
-    tasks.spawn(watch_writer(Arc::clone(desk), stop.clone()));
-    tasks.spawn(sweep(Arc::clone(calls), stop.clone()));
-    tasks.spawn(drain(Arc::clone(calls), stop.clone()));
-    tasks.spawn(notify::watchdog(stop.clone()));
-    let topping_up = topups::carry_out(Arc::clone(desk), Arc::clone(calls), stop.clone());
-    spawn_until(tasks, "the top-ups", stop, topping_up);
-    let finding_out = find_out(Arc::clone(desk), stop.clone());
-    spawn_until(tasks, "the asking about movements of money", stop, finding_out);
-    spawn_until(tasks, "the eSIM worker", stop, esim::worker::run(Arc::clone(desk), stop.clone()));
 }
 
 /// Follows, steers and reconciles the calls of every server.
@@ -333,35 +329,18 @@ fn control(
     if links.iter().next().is_none() {
         return;
     }
+    let here = Handle::current();
     for link in links.iter() {
         let look = Arc::new(Notify::new());
         let following = follow(Arc::clone(calls), link.clone(), Arc::clone(&look), stop.clone());
-        spawn_until(tasks, "what follows a control link", stop, following);
+        spawn_until(tasks, &here, "what follows a control link", stop, following);
         let looking = reconcile(Arc::clone(calls), link.clone(), look, stop.clone());
-        spawn_until(tasks, "the reconciliation of a server", stop, looking);
+        spawn_until(tasks, &here, "the reconciliation of a server", stop, looking);
     }
     let (orders, given) = Orders::queue();
     calls.take_orders_to(orders);
     let steering = steer(Arc::clone(calls), links.clone(), given, stop.clone());
-    spawn_until(tasks, "the meter", stop, steering);
-}
-
-/// Runs a task that ends with `stop` and not before.
-fn spawn_until(
-    tasks: &mut JoinSet<Result<(), NodeError>>,
-    name: &'static str,
-    stop: &CancellationToken,
-    task: impl Future<Output = ()> + Send + 'static,
-) {
-    let stop = stop.clone();
-    tasks.spawn(async move {
-        task.await;
-        if stop.is_cancelled() {
-            Ok(())
-        } else {
-            Err(NodeError::Crashed(name, "it ended by itself".to_owned()))
-        }
-    });
+    spawn_until(tasks, &here, "the meter", stop, steering);
 }
 
 /// Tells every Asterisk what changes of peers.
@@ -382,121 +361,6 @@ fn invalidate_peers(
     }
 }
 
-/// Takes in what other processes, and this one's own commands, have changed.
-async fn follow_feed(
-    desk: Arc<Desk>,
-    calls: Arc<Calls>,
-    mut position: i64,
-    stop: CancellationToken,
-) -> Result<(), NodeError> {
-    let mut away = false;
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = tokio::time::sleep(FEED_EVERY) => {}
-        }
-        match take_in(&desk, &calls, position).await {
-            Ok(newer) => {
-                position = newer;
-                away = false;
-            }
-            Err(error) => {
-                if !away {
-                    tracing::warn!(%error, "the change feed could not be read");
-                }
-                away = true;
-            }
-        }
-    }
-}
-
-/// Reads the feed from a position on; returns the position it got to.
-async fn take_in(desk: &Desk, calls: &Calls, mut position: i64) -> Result<i64, String> {
-    loop {
-        let changes =
-            within(FEED_PATIENCE, desk.store.changes_since(position)).await.map_err(|e| e.to_string())?;
-        let Some(last) = changes.last() else { return Ok(position) };
-        if changes.iter().any(|change| Catalog::concerns(&change.kind)) {
-            calls.catalog.refresh().await.map_err(|e| e.to_string())?;
-        }
-        for change in changes.iter().filter(|change| change.kind == FEED_ACCOUNT) {
-            desk.account_changed(change.item_id).await.map_err(|e| e.to_string())?;
-        }
-        position = last.position;
-    }
-}
-
-/// The book's writer must not end before the process does.
-async fn watch_writer(desk: Arc<Desk>, stop: CancellationToken) -> Result<(), NodeError> {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = tokio::time::sleep(Duration::from_secs(1)) => {}
-        }
-        if desk.writer_has_ended().await {
-            return Err(NodeError::Crashed("the ledger's writer", "it ended by itself".to_owned()));
-        }
-    }
-}
-
-/// Lets the wallets follow movements of money whose outcome was not known, as soon as the book answers.
-async fn find_out(desk: Arc<Desk>, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(FIND_OUT_EVERY) => {}
-        }
-        if let Err(error) = within(FEED_PATIENCE, money::find_out(&desk)).await {
-            tracing::debug!(%error, "it is not known yet what became of a movement of money");
-        }
-    }
-}
-
-/// Writes what the spool keeps as soon as the database is back.
-async fn drain(calls: Arc<Calls>, stop: CancellationToken) -> Result<(), NodeError> {
-    loop {
-        let drained = async {
-            calls.spool.filled().await;
-            if let Err(error) = calls.drain_spool().await {
-                // The spool has told of the outage, and the writer of the database's answer.
-                tracing::debug!(%error, "the spool cannot be drained yet");
-                tokio::time::sleep(DRAIN_AGAIN).await;
-            }
-        };
-        // Given up at any point it loses nothing: what was written and not forgotten is written again, once.
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = drained => {}
-        }
-    }
-}
-
-/// Ends what nobody settled, and now and then forgets changes that every process has long taken in.
-async fn sweep(calls: Arc<Calls>, stop: CancellationToken) -> Result<(), NodeError> {
-    let mut rounds = 0_u32;
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = tokio::time::sleep(SWEEP_EVERY) => calls.sweep().await,
-        }
-        rounds = rounds.wrapping_add(1);
-        if rounds.is_multiple_of(FX_ROUNDS) {
-            let repriced = calls.catalog.reprice(calls.clock.now()).await;
-            match repriced {
-                Ok(tariffs) if tariffs.is_empty() => {}
-                Ok(tariffs) => tracing::info!(?tariffs, "a dated exchange rate is in force now"),
-                Err(error) => tracing::warn!(%error, "exchange rates could not be looked at"),
-            }
-        }
-        if rounds.is_multiple_of(PRUNE_ROUNDS)
-            && let Ok(before) = calls.clock.now().checked_sub(FEED_KEPT)
-            && let Err(error) = calls.store.prune_feed(before).await
-        {
-            tracing::warn!(%error, "old changes stay in the feed until the next try");
-        }
-    }
-}
-
 /// The service behind the internal listener and the command socket.
 struct Listener {
     desk: Arc<Desk>,
@@ -504,6 +368,8 @@ struct Listener {
     messaging: Arc<Messaging>,
     realtime: Arc<Realtime>,
     links: Links,
+    /// Where commands are carried out: a long list that somebody asks for must not keep a call waiting.
+    requests: Handle,
 }
 
 impl Backend for Listener {
@@ -548,7 +414,8 @@ impl Backend for Listener {
 
     fn command(self: Arc<Self>, request: CommandRequest) -> BoxFuture<CommandAnswer> {
         // A task of its own: whoever asked may go away, what was begun is carried to its end.
-        let running = tokio::spawn(async move {
+        let runtime = self.requests.clone();
+        let running = runtime.spawn(async move {
             let answer = cli::run_for_listener(&self.desk, request).await;
             // What the command changed is in force when its answer arrives.
             if let Err(error) = self.calls.catalog.refresh().await {
@@ -566,6 +433,11 @@ impl Backend for Listener {
     }
 
     fn catch_up(self: Arc<Self>) -> BoxFuture<Result<(), String>> {
-        Box::pin(async move { self.calls.catalog.refresh().await.map_err(|error| error.to_string()) })
+        let runtime = self.requests.clone();
+        let refreshing = runtime.spawn(async move { self.calls.catalog.refresh().await });
+        Box::pin(async move {
+            let refreshed = refreshing.await.map_err(|error| error.to_string())?;
+            refreshed.map_err(|error| error.to_string())
+        })
     }
 }

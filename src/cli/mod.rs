@@ -31,6 +31,7 @@ use std::sync::Arc;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::app::desk::{Desk, DeskError};
+use crate::app::requests;
 use crate::config::Config;
 use crate::internal::{CommandAnswer, CommandRequest};
 use answer::{Failure, Outcome, to_wire};
@@ -179,7 +180,7 @@ pub fn main() -> ExitCode {
         }
     };
     let json = cli.json;
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match requests::for_calls() {
         Ok(runtime) => runtime,
         Err(error) => {
             return print(json, &to_wire(Err(Failure::new("runtime", format!("no runtime: {error}")))));

@@ -112,7 +112,8 @@ impl Messaging {
         desk: Arc<Desk>,
         calls: Arc<Calls>,
         stop: &CancellationToken,
-    ) -> Result<(Arc<Self>, impl Future<Output = Result<(), String>> + Send + 'static), MessagingError> {
+    ) -> Result<(Arc<Self>, impl Future<Output = Result<(), String>> + Send + 'static + use<>), MessagingError>
+    {
         let zone = TimeZone::get(&desk.config.sms.time_zone);
         let zone = zone.map_err(|error| MessagingError::Zone(error.to_string()))?;
         let inbox: Arc<dyn Receipts> = Arc::new(Inbox::new(Arc::clone(&desk)));

@@ -1,6 +1,10 @@
 //! Opening either database with the settings that money needs.
 
-use std::{str::FromStr, time::Duration};
+use std::{
+    str::FromStr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use sqlx::{
     Pool, Postgres, Sqlite,
@@ -8,17 +12,27 @@ use sqlx::{
     postgres::PgConnectOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
+use tokio::{
+    runtime::{self, Handle},
+    sync::Semaphore,
+};
 
 use super::{Reader, StoreError, Tx};
 
-/// Readers of the embedded database: requests are short, and two cores serve no more at once.
+/// Readers of the embedded database: queries are short, and two cores serve no more at once.
 const SQLITE_READERS: u32 = 4;
-/// Connections of one node to `PostgreSQL`: one writes the ledger, the rest serve requests.
-const POSTGRES_CONNECTIONS: u32 = 10;
+/// Connections to `PostgreSQL` of what runs with the calls: the ledger writes by one, another renews the lease.
+const POSTGRES_CONNECTIONS: u32 = 6;
+/// Connections to `PostgreSQL` of requests.
+const POSTGRES_CONNECTIONS_OF_REQUESTS: u32 = 8;
 /// How long a connection is waited for before the database counts as unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long `SQLite` waits for another process' write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Requests that write to `SQLite` at once: the ledger and the lease wait for one transaction of them at most.
+const WRITING_REQUESTS: usize = 1;
+/// How a writing transaction of `SQLite` begins.
+const BEGIN: &str = "BEGIN IMMEDIATE";
 /// Multi-row inserts come in three lengths for each table: room for all of them, prepared once a connection.
 const STATEMENTS: usize = 256;
 /// The first `SQLite` without the bug that loses commits when two connections checkpoint the WAL at once.
@@ -39,9 +53,28 @@ pub enum Db {
 }
 
 /// The service's database. Cloning is cheap: it is a handle to pools.
+///
+/// A process that serves has two sets of connections, chosen by the runtime that asks: requests have theirs
+/// ([`Store::separate_requests`]), so that no number of them keeps the ledger, the lease or the spool from a connection. A
+/// connection to `PostgreSQL` also hears from its server by the runtime that opened it, so that one which requests opened
+/// would answer the ledger no sooner than they leave that runtime time to.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pub(super) db: Db,
+    db: Db,
+    url: Arc<str>,
+    requests: Arc<OnceLock<OfRequests>>,
+}
+
+/// How the runtime of requests reaches the database.
+#[derive(Debug)]
+struct OfRequests {
+    runtime: runtime::Id,
+    db: Db,
+    /// Opens transactions of the only writing connection of `SQLite`: the thread that works for it is started by whoever
+    /// opens it, and has that one's priority.
+    calls: Handle,
+    /// One request at a time writes to `SQLite`: others wait here and not before the ledger.
+    turns: Arc<Semaphore>,
 }
 
 impl Store {
@@ -51,23 +84,69 @@ impl Store {
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let db = match url.split_once(':').map(|(scheme, _)| scheme) {
             Some("sqlite") => open_sqlite(url).await?,
-            Some("postgres" | "postgresql") => open_postgres(url).await?,
+            Some("postgres" | "postgresql") => Db::Postgres(postgres_pool(url, POSTGRES_CONNECTIONS).await?),
             _ => return Err(StoreError::Url("must begin with sqlite:// or postgres://".to_owned())),
         };
-        Ok(Self { db })
+        Ok(Self { db, url: url.into(), requests: Arc::default() })
+    }
+
+    /// Opens connections of its own for everything that asks on this runtime, once.
+    pub async fn separate_requests(&self, runtime: &Handle) -> Result<(), StoreError> {
+        let open = {
+            let (url, db) = (Arc::clone(&self.url), self.db.clone());
+            async move {
+                Ok::<_, StoreError>(match db {
+                    Db::Sqlite { writer, .. } => {
+                        Db::Sqlite { writer, readers: sqlite_readers(sqlite_options(&url)?).await? }
+                    }
+                    Db::Postgres(_) => {
+                        Db::Postgres(postgres_pool(&url, POSTGRES_CONNECTIONS_OF_REQUESTS).await?)
+                    }
+                })
+            }
+        };
+        let opened = runtime.spawn(open).await;
+        let db = opened.unwrap_or_else(|_| Err(sqlx::Error::WorkerCrashed.into()))?;
+        let requests = OfRequests {
+            runtime: runtime.id(),
+            db,
+            calls: Handle::current(),
+            turns: Arc::new(Semaphore::new(WRITING_REQUESTS)),
+        };
+        // A second set would never be used.
+        let _ = self.requests.set(requests);
+        Ok(())
+    }
+
+    /// What requests have, where it is one that asks.
+    fn of_requests(&self) -> Option<&OfRequests> {
+        let requests = self.requests.get()?;
+        let here = Handle::try_current().ok()?;
+        (here.id() == requests.runtime).then_some(requests)
     }
 
     /// Begins a writing transaction. On `SQLite` it waits for the writer before it and is then the only one.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        Ok(match &self.db {
-            Db::Sqlite { writer, .. } => Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
+        let requests = self.of_requests();
+        Ok(match requests.map_or(&self.db, |requests| &requests.db) {
+            Db::Sqlite { writer, .. } => match requests {
+                None => Tx::Sqlite(writer.begin_with(BEGIN).await?, None),
+                Some(OfRequests { calls, turns, .. }) => {
+                    let turn = tokio::time::timeout(BUSY_TIMEOUT, Arc::clone(turns).acquire_owned()).await;
+                    // Nobody closes the semaphore.
+                    let turn = turn.ok().and_then(Result::ok).ok_or(sqlx::Error::PoolTimedOut)?;
+                    let writer = writer.clone();
+                    let begun = calls.spawn(async move { writer.begin_with(BEGIN).await }).await;
+                    Tx::Sqlite(begun.map_err(|_| sqlx::Error::WorkerCrashed)??, Some(turn))
+                }
+            },
             Db::Postgres(pool) => Tx::Postgres(pool.begin().await?),
         })
     }
 
     /// A connection to read what is committed.
     pub async fn reader(&self) -> Result<Reader, StoreError> {
-        Ok(match &self.db {
+        Ok(match self.of_requests().map_or(&self.db, |requests| &requests.db) {
             Db::Sqlite { readers, .. } => Reader::Sqlite(readers.acquire().await?),
             Db::Postgres(pool) => Reader::Postgres(pool.acquire().await?),
         })
@@ -80,6 +159,11 @@ impl Store {
 
     /// Closes the connections: those in use finish first.
     pub async fn close(&self) {
+        match self.requests.get().map(|requests| &requests.db) {
+            Some(Db::Sqlite { readers, .. }) => readers.close().await,
+            Some(Db::Postgres(pool)) => pool.close().await,
+            None => {}
+        }
         match &self.db {
             Db::Sqlite { writer, readers } => {
                 readers.close().await;
@@ -100,7 +184,8 @@ fn make_private(file: &std::path::Path) -> Result<(), StoreError> {
     }
 }
 
-async fn open_sqlite(url: &str) -> Result<Db, StoreError> {
+/// How the embedded database is opened.
+fn sqlite_options(url: &str) -> Result<SqliteConnectOptions, StoreError> {
     let options = SqliteConnectOptions::from_str(url).map_err(|error| StoreError::Url(error.to_string()))?;
     let name = options.get_filename().to_string_lossy();
     if name.is_empty()
@@ -110,22 +195,30 @@ async fn open_sqlite(url: &str) -> Result<Db, StoreError> {
     {
         return Err(StoreError::Url("SQLite needs a file: sqlite://tollgate.db".to_owned()));
     }
-    make_private(options.get_filename())?;
-    let options = options
+    Ok(options
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         // FULL: a commit is on disk before it is acknowledged; NORMAL in WAL mode loses the last ones with the power.
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
-        .statement_cache_capacity(STATEMENTS);
+        .statement_cache_capacity(STATEMENTS))
+}
+
+async fn open_sqlite(url: &str) -> Result<Db, StoreError> {
+    let options = sqlite_options(url)?;
+    make_private(options.get_filename())?;
     let writer = sqlite_pool(1).connect_with(options.clone()).await?;
     let (found,): (String,) = sqlx::query_as("SELECT sqlite_version()").fetch_one(&writer).await?;
     if version(&found) < SQLITE_NEEDED {
         return Err(StoreError::OldSqlite { found });
     }
-    let readers = sqlite_pool(SQLITE_READERS).connect_with(options.pragma("query_only", "1")).await?;
+    let readers = sqlite_readers(options).await?;
     Ok(Db::Sqlite { writer, readers })
+}
+
+async fn sqlite_readers(options: SqliteConnectOptions) -> Result<Pool<Sqlite>, StoreError> {
+    Ok(sqlite_pool(SQLITE_READERS).connect_with(options.pragma("query_only", "1")).await?)
 }
 
 /// Connections to a file never go stale: no lifetime, no idle end, no ping before use.
@@ -138,7 +231,7 @@ fn sqlite_pool(connections: u32) -> PoolOptions<Sqlite> {
         .test_before_acquire(false)
 }
 
-async fn open_postgres(url: &str) -> Result<Db, StoreError> {
+async fn postgres_pool(url: &str, connections: u32) -> Result<Pool<Postgres>, StoreError> {
     let options = PgConnectOptions::from_str(url)
         .map_err(|error| StoreError::Url(error.to_string()))?
         .application_name("tollgate")
@@ -146,12 +239,8 @@ async fn open_postgres(url: &str) -> Result<Db, StoreError> {
         // synchronous_commit: an acknowledged call is on disk whatever the server's or role's default is.
         // lock_timeout: a forgotten lock is an error that is retried and seen, not a silent stop of the book.
         .options([("synchronous_commit", "on"), ("lock_timeout", "5000"), ("timezone", "UTC")]);
-    let pool = PoolOptions::new()
-        .max_connections(POSTGRES_CONNECTIONS)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_with(options)
-        .await?;
-    Ok(Db::Postgres(pool))
+    let pool = PoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT);
+    Ok(pool.connect_with(options).await?)
 }
 
 /// `3.51.3` as numbers; what is not a number counts as 0.

@@ -1,6 +1,7 @@
 //! One text per query for both databases: a session is a connection to either, and `on!` expands a query for each.
 
 use sqlx::{Postgres, Sqlite, Transaction, pool::PoolConnection};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::StoreError;
 
@@ -53,8 +54,8 @@ pub(crate) use row;
 #[derive(Debug)]
 #[must_use = "a transaction that is not committed leaves nothing behind"]
 pub enum Tx {
-    /// Begun with BEGIN IMMEDIATE: the only writer until it ends.
-    Sqlite(Transaction<'static, Sqlite>),
+    /// Begun with BEGIN IMMEDIATE: the only writer until it ends. A request's turn to write ends with it.
+    Sqlite(Transaction<'static, Sqlite>, Option<OwnedSemaphorePermit>),
     /// READ COMMITTED; what must not run beside others takes the row lock of `ledger_head` first.
     Postgres(Transaction<'static, Postgres>),
 }
@@ -63,7 +64,7 @@ impl Tx {
     /// Makes everything that was written durable: on return it survives the loss of power.
     pub async fn commit(self) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(tx) => tx.commit().await?,
+            Self::Sqlite(tx, _turn) => tx.commit().await?,
             Self::Postgres(tx) => tx.commit().await?,
         }
         Ok(())
@@ -72,7 +73,7 @@ impl Tx {
     /// Undoes everything that was written. Dropping does the same, later.
     pub async fn rollback(self) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(tx) => tx.rollback().await?,
+            Self::Sqlite(tx, _turn) => tx.rollback().await?,
             Self::Postgres(tx) => tx.rollback().await?,
         }
         Ok(())
@@ -82,7 +83,7 @@ impl Tx {
 impl Session for Tx {
     fn side(&mut self) -> Side<'_> {
         match self {
-            Self::Sqlite(tx) => Side::Sqlite(&mut *tx),
+            Self::Sqlite(tx, _) => Side::Sqlite(&mut *tx),
             Self::Postgres(tx) => Side::Postgres(&mut *tx),
         }
     }

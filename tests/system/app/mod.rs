@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tollgate::app::desk::Desk;
@@ -44,6 +45,8 @@ pub(crate) struct TestApp {
     pub(crate) fastagi: SocketAddr,
     pub(crate) internal: SocketAddr,
     pub(crate) http: SocketAddr,
+    /// Where requests run.
+    pub(crate) requests: Handle,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) database: Database,
     stop: Option<oneshot::Sender<()>>,
@@ -76,11 +79,12 @@ impl TestApp {
         let node = Node::start_with(Arc::new(config), Arc::clone(&clock) as _).await.unwrap();
         let (desk, calls) = (Arc::clone(&node.desk), Arc::clone(&node.calls));
         let (fastagi, internal, http) = (node.fastagi, node.internal, node.http);
+        let requests = node.requests.handle().clone();
         let (stop, told) = oneshot::channel::<()>();
         let running = tokio::spawn(node.run(async move {
             let _ = told.await;
         }));
-        Self { desk, calls, fastagi, internal, http, clock, database, stop: Some(stop), running }
+        Self { desk, calls, fastagi, internal, http, requests, clock, database, stop: Some(stop), running }
     }
 
     /// Lets time pass, and waits until the node admits calls again: a lease that ran out meanwhile is renewed.

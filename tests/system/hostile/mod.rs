@@ -12,6 +12,7 @@ mod floods;
 mod impostor;
 mod numbers;
 mod passwords;
+mod runtimes;
 mod settle_sequences;
 mod settles;
 mod tickets;

@@ -1,0 +1,198 @@
+//! What goes on in a serving process without anybody asking.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::desk::{Desk, FEED_ACCOUNT};
+use super::node::NodeError;
+use super::notify;
+use super::requests::Requests;
+use crate::accounts::{money, topups};
+use crate::calls::Calls;
+use crate::catalog::Catalog;
+use crate::esim;
+use crate::store::within;
+
+/// How often the change feed is read.
+const FEED_EVERY: Duration = Duration::from_millis(300);
+/// How long the feed is waited for.
+const FEED_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a database that is away is left alone before the spool is tried on it again.
+const DRAIN_AGAIN: Duration = Duration::from_secs(1);
+/// How often movements of money whose outcome is not known are asked about.
+const FIND_OUT_EVERY: Duration = Duration::from_secs(1);
+/// How often holds that nobody settled are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// How often exchange rates are looked for that were set for a later date.
+const FX_EVERY: Duration = Duration::from_mins(1);
+/// Those looks between two prunings of the feed: an hour.
+const PRUNE_ROUNDS: u32 = 60;
+/// How long changes are kept for processes that read them.
+const FEED_KEPT: SignedDuration = SignedDuration::from_hours(24);
+
+/// What goes on without anybody asking. With the calls: ends that wait are written, holds that nobody settled are ended,
+/// systemd is told. On the runtime of requests: the feed behind `position` is followed, top-ups are made, orders of data
+/// packages completed, exchange rates looked at.
+pub(super) fn keep_moving(
+    (desk, calls): (&Arc<Desk>, &Arc<Calls>),
+    position: i64,
+    requests: &Requests,
+    stop: &CancellationToken,
+    tasks: &mut JoinSet<Result<(), NodeError>>,
+) {
+    tasks.spawn(watch_writer(Arc::clone(desk), stop.clone()));
+    tasks.spawn(sweep(Arc::clone(calls), stop.clone()));
+    tasks.spawn(drain(Arc::clone(calls), stop.clone()));
+    tasks.spawn(notify::watchdog(stop.clone()));
+    let requests = requests.handle();
+    let following = follow_feed(Arc::clone(desk), Arc::clone(calls), position, stop.clone());
+    spawn_until(tasks, requests, "the reader of the change feed", stop, following);
+    let looking = look_after_catalog(Arc::clone(calls), stop.clone());
+    spawn_until(tasks, requests, "the look at exchange rates", stop, looking);
+    let topping_up = topups::carry_out(Arc::clone(desk), Arc::clone(calls), stop.clone());
+    spawn_until(tasks, requests, "the top-ups", stop, topping_up);
+    let finding_out = find_out(Arc::clone(desk), stop.clone());
+    spawn_until(tasks, requests, "the asking about movements of money", stop, finding_out);
+    spawn_until(tasks, requests, "the eSIM worker", stop, esim::worker::run(Arc::clone(desk), stop.clone()));
+}
+
+/// Runs a task on a runtime; it ends with `stop` and not before.
+pub(super) fn spawn_until(
+    tasks: &mut JoinSet<Result<(), NodeError>>,
+    runtime: &Handle,
+    name: &'static str,
+    stop: &CancellationToken,
+    task: impl Future<Output = ()> + Send + 'static,
+) {
+    let (stop, running) = (stop.clone(), runtime.spawn(task));
+    tasks.spawn(async move {
+        match running.await {
+            Ok(()) if stop.is_cancelled() => Ok(()),
+            Ok(()) => Err(NodeError::Crashed(name, "it ended by itself".to_owned())),
+            Err(error) => Err(NodeError::Crashed(name, error.to_string())),
+        }
+    });
+}
+
+/// Takes in what other processes, and this one's own commands, have changed.
+async fn follow_feed(desk: Arc<Desk>, calls: Arc<Calls>, mut position: i64, stop: CancellationToken) {
+    let mut away = false;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(FEED_EVERY) => {}
+        }
+        match take_in(&desk, &calls, position).await {
+            Ok(newer) => {
+                position = newer;
+                away = false;
+            }
+            Err(error) => {
+                if !away {
+                    tracing::warn!(%error, "the change feed could not be read");
+                }
+                away = true;
+            }
+        }
+    }
+}
+
+/// Reads the feed from a position on; returns the position it got to.
+async fn take_in(desk: &Desk, calls: &Calls, mut position: i64) -> Result<i64, String> {
+    loop {
+        let changes =
+            within(FEED_PATIENCE, desk.store.changes_since(position)).await.map_err(|e| e.to_string())?;
+        let Some(last) = changes.last() else { return Ok(position) };
+        if changes.iter().any(|change| Catalog::concerns(&change.kind)) {
+            calls.catalog.refresh().await.map_err(|e| e.to_string())?;
+        }
+        for change in changes.iter().filter(|change| change.kind == FEED_ACCOUNT) {
+            desk.account_changed(change.item_id).await.map_err(|e| e.to_string())?;
+        }
+        position = last.position;
+    }
+}
+
+/// The book's writer must not end before the process does.
+async fn watch_writer(desk: Arc<Desk>, stop: CancellationToken) -> Result<(), NodeError> {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+        if desk.writer_has_ended().await {
+            return Err(NodeError::Crashed("the ledger's writer", "it ended by itself".to_owned()));
+        }
+    }
+}
+
+/// Lets the wallets follow movements of money whose outcome was not known, as soon as the book answers.
+async fn find_out(desk: Arc<Desk>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(FIND_OUT_EVERY) => {}
+        }
+        if let Err(error) = within(FEED_PATIENCE, money::find_out(&desk)).await {
+            tracing::debug!(%error, "it is not known yet what became of a movement of money");
+        }
+    }
+}
+
+/// Writes what the spool keeps as soon as the database is back.
+async fn drain(calls: Arc<Calls>, stop: CancellationToken) -> Result<(), NodeError> {
+    loop {
+        let drained = async {
+            calls.spool.filled().await;
+            if let Err(error) = calls.drain_spool().await {
+                // The spool has told of the outage, and the writer of the database's answer.
+                tracing::debug!(%error, "the spool cannot be drained yet");
+                tokio::time::sleep(DRAIN_AGAIN).await;
+            }
+        };
+        // Given up at any point it loses nothing: what was written and not forgotten is written again, once.
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = drained => {}
+        }
+    }
+}
+
+/// Ends what nobody settled.
+async fn sweep(calls: Arc<Calls>, stop: CancellationToken) -> Result<(), NodeError> {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(SWEEP_EVERY) => calls.sweep().await,
+        }
+    }
+}
+
+/// Lets dated exchange rates come into force, and now and then forgets changes that every process has long taken in.
+async fn look_after_catalog(calls: Arc<Calls>, stop: CancellationToken) {
+    let mut rounds = 0_u32;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(FX_EVERY) => {}
+        }
+        rounds = rounds.wrapping_add(1);
+        let repriced = calls.catalog.reprice(calls.clock.now()).await;
+        match repriced {
+            Ok(tariffs) if tariffs.is_empty() => {}
+            Ok(tariffs) => tracing::info!(?tariffs, "a dated exchange rate is in force now"),
+            Err(error) => tracing::warn!(%error, "exchange rates could not be looked at"),
+        }
+        if rounds.is_multiple_of(PRUNE_ROUNDS)
+            && let Ok(before) = calls.clock.now().checked_sub(FEED_KEPT)
+            && let Err(error) = calls.store.prune_feed(before).await
+        {
+            tracing::warn!(%error, "old changes stay in the feed until the next try");
+        }
+    }
+}
