@@ -15,8 +15,8 @@ const MIN_WORKERS: usize = 2;
 /// Threads of either runtime for work that blocks. On the calls' runtime that is the opening of the spool and the names of
 /// machines; on this one also passwords that are hashed and decks that are compiled, each of which has a bound of its own.
 const MAX_BLOCKING: usize = 16;
-/// How much lower the priority of the threads here is: a tenth of a share beside a thread of a call that has work too.
-const NICENESS: i32 = 10;
+/// How much lower the priority of the threads here is: a third of a share beside a thread of a call that has work too.
+const NICENESS: i32 = 5;
 
 /// Worker threads of a runtime.
 fn workers() -> usize {
