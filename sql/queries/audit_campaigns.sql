@@ -1,4 +1,5 @@
 SELECT c.id, c.state, c.recipients, c.waiting, c.sent, c.delivered, c.failed, c.unknown, c.cancelled, c.cost,
+    c.failed_unstored, c.cancelled_unstored,
     g.state AS message_state, CAST(COALESCE(g.was_sent, 0) AS BIGINT) AS was_sent,
     CAST(COALESCE(g.messages, 0) AS BIGINT) AS messages,
     g.payer_1, CAST(COALESCE(g.charge_1, 0) AS BIGINT) AS charge_1, g.payer_2, CAST(COALESCE(g.charge_2, 0) AS BIGINT) AS charge_2,

@@ -1,1 +1,1 @@
-DELETE FROM sms_campaigns WHERE id = $1 AND state = 'STAGING'
+DELETE FROM sms_campaigns WHERE id = $1 AND state = 'STAGING' RETURNING reference

@@ -1,2 +1,3 @@
-UPDATE sms_campaigns SET state = 'QUEUED', recipients = $2, waiting = $3, failed = CAST($2 AS BIGINT) - CAST($3 AS BIGINT)
+UPDATE sms_campaigns SET state = 'QUEUED', recipients = CAST($2 AS BIGINT) + CAST($3 AS BIGINT), waiting = $2, failed = $3,
+    failed_unstored = $3
 WHERE id = $1 AND state = 'STAGING'

@@ -1,10 +1,10 @@
-//! What nobody would come back to: campaigns that were called back when a process ended, campaigns that never became
-//! anybody's, and messages for a provider that is not set up any more.
+//! What nobody would come back to: campaigns that were called back when a process ended, campaigns whose writing was
+//! interrupted, and messages for a provider that is not set up any more.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
 use super::Messaging;
@@ -21,12 +21,12 @@ const PROVIDER_AWAITED: SignedDuration = SignedDuration::from_hours(24);
 /// Messages of such a provider that are given back at once.
 const AT_ONCE: i64 = 100;
 
-/// Looks after all of them until `stop`. Campaigns that were begun before `begun` are an earlier process's.
-pub(super) async fn look_after(messaging: Arc<Messaging>, begun: Timestamp, stop: CancellationToken) {
-    if let Err(error) = messaging.desk.store.sweep_campaigns(begun).await {
-        tracing::warn!(%error, "campaigns that never became anybody's are swept at the next start");
-    }
+/// Looks after all of them until `stop`.
+pub(super) async fn look_after(messaging: Arc<Messaging>, stop: CancellationToken) {
     while !stop.is_cancelled() {
+        if let Err(error) = messaging.discard_interrupted().await {
+            tracing::warn!(%error, "interrupted campaigns are not discarded yet");
+        }
         if let Err(error) = messaging.finish_cancelling().await {
             tracing::warn!(%error, "campaigns that were called back are not finished");
         }

@@ -19,6 +19,7 @@ mod sender;
 mod simulator;
 pub mod single;
 mod smpp;
+mod staging;
 pub mod wall_time;
 
 use std::collections::HashMap;
@@ -27,7 +28,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -40,6 +40,7 @@ use self::outcomes::Outcome;
 use self::pace::Pace;
 use self::providers::{Provider, Providers, ProvidersError};
 use self::receipts::Inbox;
+use self::staging::Staging;
 use crate::app::desk::Desk;
 use crate::calls::Calls;
 use crate::store::StoreError;
@@ -74,6 +75,8 @@ pub struct Messaging {
     /// Ids that were fetched and not given yet.
     ids: Mutex<std::ops::Range<i64>>,
     zone: TimeZone,
+    /// Campaigns that are being written.
+    staging: Staging,
     /// Calls campaigns back one after another.
     cancelling: tokio::sync::Mutex<()>,
     /// Calls single messages back one after another.
@@ -137,6 +140,7 @@ impl Messaging {
             under_way: TaskTracker::new(),
             ids: Mutex::new(0..0),
             zone,
+            staging: Staging::default(),
             cancelling: tokio::sync::Mutex::default(),
             calling_back: tokio::sync::Mutex::default(),
             crashed: CancellationToken::new(),
@@ -145,15 +149,14 @@ impl Messaging {
         });
         // Before anything is taken: what is being sent now, an earlier process was sending.
         let left = messaging.left_over().await?;
-        let begun = messaging.desk.clock.now();
-        let running = Arc::clone(&messaging).run((left, begun), queue, stop.clone());
+        let running = Arc::clone(&messaging).run(left, queue, stop.clone());
         Ok((messaging, running))
     }
 
     /// Everything that runs beside requests.
     fn run(
         self: Arc<Self>,
-        (left, begun): (Vec<ClaimedMessage>, Timestamp),
+        left: Vec<ClaimedMessage>,
         queue: mpsc::Receiver<Outcome>,
         stop: CancellationToken,
     ) -> impl Future<Output = Result<(), String>> + Send + 'static {
@@ -174,7 +177,7 @@ impl Messaging {
             }
         }
         tasks.spawn(receipts::sweep(Arc::clone(&self), stop.clone()));
-        tasks.spawn(forgotten::look_after(Arc::clone(&self), begun, stop));
+        tasks.spawn(forgotten::look_after(Arc::clone(&self), stop));
         let messaging = self;
         async move {
             let mut crashed = Ok(());

@@ -20,7 +20,10 @@ const SOME_WAITING: &str = include_str!("../../sql/queries/campaigns_some_waitin
 const CANCEL_SOME: &str = include_str!("../../sql/queries/campaigns_cancel_some.sql");
 const DISCARD_MESSAGES: &str = include_str!("../../sql/queries/campaigns_discard_messages.sql");
 const DISCARD: &str = include_str!("../../sql/queries/campaigns_discard.sql");
-const BEGUN: &str = include_str!("../../sql/queries/campaigns_begun.sql");
+const STAGING: &str = include_str!("../../sql/queries/campaigns_staging.sql");
+
+/// Messages of a discarded campaign deleted in one transaction.
+const DISCARDED_AT_ONCE: i64 = 500;
 
 /// A campaign to write. It is nobody's until it is published.
 #[derive(Clone, Debug)]
@@ -167,15 +170,15 @@ impl Tx {
         Ok(())
     }
 
-    /// Makes a campaign its sender's: so many recipients, so many of whom have a message that waits. `false` where it is
-    /// already.
+    /// Publishes a staged campaign: the number of its messages, which wait, and of recipients without a price, which have no
+    /// message. `false` if it is not staged.
     pub async fn publish_campaign(
         &mut self,
         id: i64,
-        recipients: i64,
         waiting: i64,
+        rejected: i64,
     ) -> Result<bool, StoreError> {
-        let rows = on!(self, c => sqlx::query(PUBLISH).bind(id).bind(recipients).bind(waiting)
+        let rows = on!(self, c => sqlx::query(PUBLISH).bind(id).bind(waiting).bind(rejected)
             .execute(c).await.map(|done| done.rows_affected()))?;
         Ok(rows == 1)
     }
@@ -218,6 +221,17 @@ impl Tx {
         let rows = on!(self, c => sqlx::query(CANCEL).bind(id).bind(account_id)
             .execute(c).await.map(|done| done.rows_affected()))?;
         Ok(rows == 1)
+    }
+
+    /// Deletes a campaign that is not published, which has no messages any more, with its hold: returns what was held of
+    /// whom. `None` if there is no such campaign.
+    pub async fn discard_campaign(&mut self, id: i64) -> Result<Option<Payers>, StoreError> {
+        let row: Option<(String,)> =
+            on!(self, c => sqlx::query_as(DISCARD).bind(id).fetch_optional(c).await)?;
+        match row {
+            Some((reference,)) => Ok(Some(self.delete_hold(&reference).await?)),
+            None => Ok(None),
+        }
     }
 
     /// A campaign, as this transaction sees it.
@@ -275,32 +289,24 @@ impl Store {
         Ok(rows.into_iter().map(Into::into).collect())
     }
 
-    /// Forgets a campaign that never became anybody's, some of its messages at a time: others may write in between.
-    pub async fn discard_campaign(&self, id: i64) -> Result<(), StoreError> {
+    /// Deletes the messages of a campaign that is not published, some at a time: others may write in between.
+    pub async fn discard_messages(&self, campaign_id: i64) -> Result<(), StoreError> {
         loop {
             let mut tx = self.begin().await?;
             tx.reserve_ids(super::Reserved::default()).await?;
-            let gone = on!(&mut tx, c => sqlx::query(DISCARD_MESSAGES).bind(id).execute(c).await
-                .map(|done| done.rows_affected()))?;
-            if gone == 0 {
-                on!(&mut tx, c => sqlx::query(DISCARD).bind(id).execute(c).await.map(drop))?;
-            }
+            let deleted = on!(&mut tx, c => sqlx::query(DISCARD_MESSAGES).bind(campaign_id).bind(DISCARDED_AT_ONCE)
+                .execute(c).await.map(|done| done.rows_affected()))?;
             tx.commit().await?;
-            if gone == 0 {
+            if deleted == 0 {
                 return Ok(());
             }
         }
     }
 
-    /// Forgets campaigns that were begun before that moment and never became anybody's, some rows at a time.
-    pub async fn sweep_campaigns(&self, begun_before: Timestamp) -> Result<(), StoreError> {
+    /// Campaigns that are not published.
+    pub async fn staged_campaigns(&self) -> Result<Vec<i64>, StoreError> {
         let mut reader = self.reader().await?;
-        let begun: Vec<(i64,)> = on!(&mut reader, c => sqlx::query_as(BEGUN).bind(to_micros(begun_before))
-            .fetch_all(c).await)?;
-        drop(reader);
-        for (id,) in begun {
-            self.discard_campaign(id).await?;
-        }
-        Ok(())
+        let rows: Vec<(i64,)> = on!(&mut reader, c => sqlx::query_as(STAGING).fetch_all(c).await)?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 }

@@ -11,6 +11,8 @@ const INSERT: &str = include_str!("../../sql/queries/held_insert.sql");
 const TAKE: &str = include_str!("../../sql/queries/held_take.sql");
 const SWEEP: &str = include_str!("../../sql/queries/held_sweep.sql");
 const SUMS: &str = include_str!("../../sql/queries/held_sums.sql");
+const OF_REFERENCE: &str = include_str!("../../sql/queries/held_of_reference.sql");
+const DELETE: &str = include_str!("../../sql/queries/held_delete.sql");
 const OF_ACCOUNT: &str = include_str!("../../sql/queries/held_of_account.sql");
 
 row! {
@@ -53,6 +55,14 @@ impl Tx {
         }
         on!(self, c => sqlx::query(SWEEP).bind(reference).execute(c).await.map(drop))?;
         Ok(true)
+    }
+
+    /// Deletes a hold and returns its accounts and amounts, in the order of the payer chain.
+    pub(super) async fn delete_hold(&mut self, reference: &str) -> Result<Vec<(i64, Money)>, StoreError> {
+        let rows: Vec<SumRow> =
+            on!(self, c => sqlx::query_as(OF_REFERENCE).bind(reference).fetch_all(c).await)?;
+        on!(self, c => sqlx::query(DELETE).bind(reference).execute(c).await.map(drop))?;
+        Ok(rows.into_iter().map(|row| (row.account_id, Money::from_nanos(row.amount))).collect())
     }
 }
 

@@ -37,6 +37,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(8, "0008_messages"),
     migration!(9, "0009_esim"),
     migration!(10, "0010_call_corrections"),
+    migration!(11, "0011_unpaid_rows"),
 ];
 
 /// Any number will do that nothing else locks: two nodes that start at once migrate one after the other.

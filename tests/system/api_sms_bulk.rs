@@ -82,7 +82,7 @@ on_both!(a_campaign_is_set_aside_as_a_whole_and_charged_by_what_became_of_each, 
     assert_eq!((late.0, late.1.as_str()), (409, "too_late"));
 
     let history = alice.read(API, "history").await.ok();
-    assert_eq!(history["total"], 7);
+    assert_eq!(history["total"], 5, "numbers without a price have no message");
     let row = |phone: &str| {
         let rows = history["messages"].as_array().unwrap();
         rows.iter().find(|row| row["phone"] == phone).unwrap_or_else(|| panic!("{phone} in {history}")).clone()
@@ -92,7 +92,6 @@ on_both!(a_campaign_is_set_aside_as_a_whole_and_charged_by_what_became_of_each, 
         ("+4915112340001", "REJECTED", "0.0000"),
         ("+4915112340002", "FAILED", "0.03996"),
         ("+4915112340005", "UNKNOWN", "0.03996"),
-        ("+999123456", "REJECTED", "0.0000"),
     ] {
         let row = row(phone);
         assert_eq!((&row["status"], &row["cost"]), (&json!(status), &json!(cost)), "{row}");

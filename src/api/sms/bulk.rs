@@ -19,8 +19,6 @@ use crate::messaging::wall_time;
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// A hundred thousand recipients are written in some seconds, on a slow disk in many.
 const WRITING_PATIENCE: Duration = Duration::from_mins(3);
-/// Recipients without a price that are named one by one.
-const NAMED: usize = 100;
 
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Request {
@@ -116,8 +114,8 @@ impl Endpoint for Bulk {
             scheduled_at: at.map(|at| wall_time::write(at, messaging.zone())),
             server_utc_offset: wall_time::utc_offset(at.unwrap_or(now), messaging.zone()),
             duplicates: recipients.duplicates,
-            recipients_rejected: recipients.rejected().count(),
-            rejected: recipients.rejected().take(NAMED).map(rejected).collect(),
+            recipients_rejected: recipients.rejected_count,
+            rejected: recipients.rejected().map(rejected).collect(),
             segments: draft.counted.segments,
             cost: D4(recipients.retail().map_err(|error| call.send_refused(&account, "phones", error))?),
         };

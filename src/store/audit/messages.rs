@@ -127,6 +127,10 @@ row! {
         pub(crate) unknown: i64,
         pub(crate) cancelled: i64,
         pub(crate) cost: i64,
+        /// Part of `failed` that has no message row.
+        pub(crate) failed_unstored: i64,
+        /// Part of `cancelled` that has no message row.
+        pub(crate) cancelled_unstored: i64,
     }
 }
 

@@ -1,1 +1,0 @@
-SELECT id FROM sms_campaigns WHERE state = 'STAGING' AND created_at < $1 ORDER BY id

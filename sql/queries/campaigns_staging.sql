@@ -1,0 +1,1 @@
+SELECT id FROM sms_campaigns WHERE state = 'STAGING' ORDER BY id

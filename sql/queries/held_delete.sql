@@ -1,0 +1,1 @@
+DELETE FROM held_credit WHERE reference = $1

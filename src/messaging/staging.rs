@@ -1,0 +1,241 @@
+//! How a campaign is written: its credit is held first, then its messages are staged some at a time, then it is published.
+//!
+//! A campaign that cannot be paid writes nothing. One whose writing is interrupted, by an error or a crash, is discarded: its
+//! messages are deleted and its hold is released.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+use tollgate_rating::Money;
+
+use super::Messaging;
+use super::campaigns::Recipients;
+use super::order::{Draft, encoding_name, new_reference};
+use super::single::SendError;
+use crate::accounts::spending::{self, Question, Record, Share, Spending};
+use crate::store::campaigns::NewCampaign;
+use crate::store::idempotency::RememberedAnswer;
+use crate::store::messages::{MessageState, NewMessage};
+use crate::store::{StoreError, Tx};
+
+/// Recipients in one transaction: on the embedded database calls wait for it.
+const AT_ONCE: usize = 500;
+
+/// Campaigns that this process is writing; any other that is not published was interrupted.
+#[derive(Debug, Default)]
+pub(super) struct Staging {
+    under_way: Mutex<HashSet<i64>>,
+    /// Discards campaigns one after another: a hold is released once.
+    discarding: tokio::sync::Mutex<()>,
+}
+
+/// A campaign that this process is writing, until it is dropped.
+#[derive(Debug)]
+struct UnderWay<'a> {
+    staging: &'a Staging,
+    id: i64,
+}
+
+impl Staging {
+    fn ids(&self) -> std::sync::MutexGuard<'_, HashSet<i64>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, id: i64) -> UnderWay<'_> {
+        self.ids().insert(id);
+        UnderWay { staging: self, id }
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.staging.ids().remove(&self.id);
+    }
+}
+
+/// A campaign without messages, written with its hold.
+struct Held<'a> {
+    campaign: &'a NewCampaign,
+    at: Timestamp,
+}
+
+impl Record for Held<'_> {
+    type Refused = std::convert::Infallible;
+
+    async fn write(&self, tx: &mut Tx, _: Option<i64>) -> Result<Result<(), Self::Refused>, StoreError> {
+        tx.insert_campaign(self.campaign, self.at).await?;
+        Ok(Ok(()))
+    }
+}
+
+impl Question for Held<'_> {
+    async fn is_written(&self, tx: &mut Tx) -> Result<bool, StoreError> {
+        Ok(tx.campaign_now(self.campaign.id).await?.is_some())
+    }
+}
+
+struct IsPublished(i64);
+
+impl Question for IsPublished {
+    async fn is_written(&self, tx: &mut Tx) -> Result<bool, StoreError> {
+        Ok(tx.campaign_now(self.0).await?.is_some_and(|campaign| campaign.state != "STAGING"))
+    }
+}
+
+struct IsDiscarded(i64);
+
+impl Question for IsDiscarded {
+    async fn is_written(&self, tx: &mut Tx) -> Result<bool, StoreError> {
+        Ok(tx.campaign_now(self.0).await?.is_none())
+    }
+}
+
+impl Messaging {
+    /// Takes a campaign: on return it is durable, its credit is held, and it will be sent.
+    pub async fn begin_campaign(
+        &self,
+        draft: &Draft,
+        recipients: &Recipients,
+        (id, scheduled_at): (i64, Option<Timestamp>),
+        remembered: Option<&RememberedAnswer>,
+    ) -> Result<(), SendError> {
+        let campaign = NewCampaign {
+            id,
+            account_id: draft.account.id,
+            reference: new_reference(),
+            provider: draft.provider.name.clone(),
+            sender_id: draft.sender_id.clone(),
+            body: draft.text.clone(),
+            encoding: encoding_name(draft.counted.encoding),
+            segments: draft.counted.segments,
+            scheduled_at,
+        };
+        let shares = cost_of_all(draft, recipients)?;
+        let under_way = self.staging.begin(id);
+        let held = Held { campaign: &campaign, at: self.desk.clock.now() };
+        spending::set_aside(&self.desk, Spending::Sms, &campaign.reference, &shares, &held).await?;
+        let written = async {
+            self.stage(draft, &campaign, recipients).await?;
+            self.publish(id, recipients, remembered).await
+        };
+        if let Err(error) = written.await {
+            if let Err(left) = self.discard_campaign(id).await {
+                tracing::warn!(campaign.id = id, error = %left, "campaign not discarded yet");
+            }
+            return Err(error.into());
+        }
+        drop(under_way);
+        self.wake(&campaign.provider);
+        Ok(())
+    }
+
+    /// Writes the messages, some at a time. They are not sent before the campaign is published.
+    async fn stage(
+        &self,
+        draft: &Draft,
+        campaign: &NewCampaign,
+        recipients: &Recipients,
+    ) -> Result<(), StoreError> {
+        let mut ids = self.ids(recipients.queued()).await?..;
+        let now = self.desk.clock.now();
+        let due_at = campaign.scheduled_at.unwrap_or(now);
+        for some in recipients.priced.chunks(AT_ONCE) {
+            let messages: Vec<NewMessage> = some
+                .iter()
+                .zip(&mut ids)
+                .map(|((number, cost), id)| NewMessage {
+                    id,
+                    account_id: draft.account.id,
+                    campaign_id: Some(campaign.id),
+                    reference: new_reference(),
+                    provider: campaign.provider.clone(),
+                    phone: number.to_string(),
+                    sender_id: campaign.sender_id.clone(),
+                    body: None,
+                    encoding: campaign.encoding,
+                    segments: campaign.segments,
+                    scheduled_at: campaign.scheduled_at,
+                    due_at,
+                    state: MessageState::Queued,
+                    claim: None,
+                    payers: cost.payers.clone(),
+                    prices: cost.prices.to_string(),
+                    failure: None,
+                })
+                .collect();
+            let mut tx = spending::begin(&self.desk).await?;
+            tx.insert_messages(&messages, now).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    async fn publish(
+        &self,
+        id: i64,
+        recipients: &Recipients,
+        remembered: Option<&RememberedAnswer>,
+    ) -> Result<(), StoreError> {
+        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        let mut tx = spending::begin(&self.desk).await?;
+        if !tx.publish_campaign(id, count(recipients.queued()), count(recipients.rejected_count)).await? {
+            let reason = format!("campaign {id} is not staged");
+            return Err(StoreError::Inconsistent { table: "sms_campaigns", reason });
+        }
+        if let Some(answer) = remembered {
+            tx.remember_answer(answer).await?;
+        }
+        match tx.commit().await {
+            Err(error) if !spending::until_known(&self.desk, &IsPublished(id)).await => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Discards campaigns whose writing was interrupted. One that cannot be discarded does not keep the others.
+    pub(super) async fn discard_interrupted(&self) -> Result<(), StoreError> {
+        for id in self.desk.store.staged_campaigns().await? {
+            let is_under_way = self.staging.ids().contains(&id);
+            if !is_under_way && let Err(error) = self.discard_campaign(id).await {
+                tracing::warn!(campaign.id = id, %error, "campaign not discarded yet");
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes a campaign that is not published, and releases its hold.
+    async fn discard_campaign(&self, id: i64) -> Result<(), StoreError> {
+        let _alone = self.staging.discarding.lock().await;
+        self.desk.store.discard_messages(id).await?;
+        let mut tx = spending::begin(&self.desk).await?;
+        let Some(held) = tx.discard_campaign(id).await? else {
+            return tx.rollback().await;
+        };
+        // Before the commit: the wallets must be able to follow it.
+        let shares = self.shares(&held).await?;
+        if let Err(error) = tx.commit().await
+            && !spending::until_known(&self.desk, &IsDiscarded(id)).await
+        {
+            return Err(error);
+        }
+        let amounts = spending::amounts(&shares);
+        spending::follow(&self.desk, &shares, &amounts, &vec![Money::ZERO; amounts.len()]).await;
+        tracing::info!(campaign.id = id, "campaign discarded");
+        Ok(())
+    }
+}
+
+/// What each payer pays for all of it.
+fn cost_of_all(draft: &Draft, recipients: &Recipients) -> Result<Vec<Share>, SendError> {
+    let mut shares: Vec<Share> = draft
+        .chain
+        .iter()
+        .map(|account| Share { account: std::sync::Arc::clone(account), amount: Money::ZERO })
+        .collect();
+    for (_, cost) in &recipients.priced {
+        for (share, (_, charge)) in shares.iter_mut().zip(&cost.payers) {
+            share.amount = share.amount.checked_add(*charge).ok_or(SendError::TooLarge)?;
+        }
+    }
+    Ok(shares)
+}
