@@ -6,6 +6,7 @@
 mod api;
 mod esim;
 mod internal;
+mod limits;
 mod sms;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 pub use self::api::{Api, Callerid, CalleridPolicy, Http, UnknownFields, Webphone};
 pub use self::esim::{Esim, EsimKind};
 pub use self::internal::Internal;
+pub use self::limits::Limits;
 pub use self::sms::{LongMessages, Secret, Sms, SmsKind, SmsProvider};
 use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
@@ -33,6 +35,8 @@ pub struct Config {
     pub http: Http,
     /// What the public HTTP APIs take and answer.
     pub api: Api,
+    /// Bounds on rows that nobody pays for.
+    pub limits: Limits,
     /// Which numbers clients may present.
     pub callerid: Callerid,
     /// The Janus gateway of web phones.
@@ -391,6 +395,7 @@ impl Config {
             );
         }
         api::check(self).map_err(ConfigError::Invalid)?;
+        self.limits.check().map_err(ConfigError::Invalid)?;
         self.esim.check().map_err(ConfigError::Invalid)?;
         sms::check(self).map_err(ConfigError::Invalid)?;
         let mut names: Vec<&str> = self.asterisk.iter().map(|server| server.name.as_str()).collect();

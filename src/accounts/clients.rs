@@ -130,6 +130,10 @@ async fn begun(desk: &Desk, new: NewClientOfReseller) -> Result<(Tx, ClientOfRes
     let hash = password::hash(password.clone(), &new.caller).await?;
     let mut tx = ops::begin(desk).await?;
     let parent_id = Some(new.reseller_id);
+    let most = desk.config.limits.clients_per_reseller;
+    if tx.count_clients(new.reseller_id).await? >= i64::from(most) {
+        return Err(OpsError::TooManyClients { most });
+    }
     let account = blank(desk, &mut tx, new.login, parent_id, plan.plan_id, Money::ZERO).await?;
     let sip_password = ops::insert_rows(desk, &mut tx, &account, true).await?.unwrap_or_default();
     tx.set_password(account.id, &hash).await?;

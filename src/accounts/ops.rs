@@ -50,6 +50,12 @@ pub enum OpsError {
         /// What is wrong with it.
         source: LoginError,
     },
+    /// The reseller has as many clients as it may have.
+    #[error("the reseller has {most} clients: no more are created")]
+    TooManyClients {
+        /// The bound.
+        most: u32,
+    },
     /// No random login was free.
     #[error("no free login was found")]
     NoFreeLogin,
@@ -96,6 +102,7 @@ impl OpsError {
             Self::TooDeep(_) => "too_deep",
             Self::NameTaken(_) => "name_taken",
             Self::BadLogin { .. } => "bad_login",
+            Self::TooManyClients { .. } => "too_many_clients",
             Self::NoFreeLogin => "no_free_login",
             Self::BadValue { .. } => "bad_argument",
             Self::NotEnough { .. } => "no_credit",

@@ -65,6 +65,14 @@ pub enum PaymentRefusal {
     /// It was credited; what is credited stays.
     #[error("this payment is credited: its status cannot go back")]
     AlreadyCredited,
+    /// The reseller has as many payments that were not credited as it may have.
+    #[error(
+        "{most} payments are not credited: no more are registered until some are, or are deleted in time"
+    )]
+    TooManyOpen {
+        /// The bound.
+        most: u32,
+    },
     /// The client would have more than a wallet holds.
     #[error("the balance would be more than an account holds")]
     TooLarge,
@@ -149,6 +157,10 @@ async fn record(desk: &Desk, told: &PaymentTold, account_id: i64) -> Result<(), 
     let mut tx = desk.store.begin().await?;
     let written = write(&mut tx, told, account_id, None, desk.clock.now()).await?;
     written?;
+    let most = desk.config.limits.kept_failures_per_reseller;
+    if tx.count_uncredited_payments(told.reseller_id).await? > i64::from(most) {
+        return Err(PaymentRefusal::TooManyOpen { most }.into());
+    }
     tx.commit().await?;
     Ok(())
 }

@@ -122,7 +122,8 @@ pub async fn transfer(
     }
 }
 
-/// Keeps a refused order, so that its reseller finds it among its transactions. Its name stays free.
+/// Keeps a refused order, so that its reseller finds it among its transactions, unless as many are kept already. Its name
+/// stays free.
 pub async fn keep_refused(
     desk: &Desk,
     order: &TransferOrder,
@@ -130,6 +131,10 @@ pub async fn keep_refused(
 ) -> Result<(), StoreError> {
     let mut tx = desk.store.begin().await?;
     let reserved = tx.reserve_ids(Reserved { transactions: 1, ..Reserved::default() }).await?;
+    let kept = tx.count_failed_transfers(order.reseller_id).await?;
+    if kept >= i64::from(desk.config.limits.kept_failures_per_reseller) {
+        return tx.rollback().await;
+    }
     let record = TransferRecord {
         id: reserved.transactions,
         reseller_id: order.reseller_id,

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use utoipa::{IntoParams, ToSchema};
 
+use super::changes::Changes;
 use super::dispatch::ANSWER_PATIENCE;
 use super::error::ApiError;
 use super::openapi::{self, Described};
@@ -55,6 +56,11 @@ pub trait Endpoint: 'static {
     /// Whether an `Idempotency-Key` makes it happen once: its handler then writes [`Call::remembered`] in the transaction
     /// of what it does.
     const IDEMPOTENT: bool = false;
+    /// What it changes without paying for it.
+    const CHANGES: Changes = match Self::VERB {
+        Verb::Get => Changes::Nothing,
+        Verb::Post => Changes::Something,
+    };
     /// The largest body it reads.
     const MAX_BODY_BYTES: usize = body::MAX_BYTES;
     /// How long whoever asks waits for its answer.
@@ -140,6 +146,11 @@ impl Call {
         Ok(())
     }
 
+    /// Takes a change from the budgets of the account that asks.
+    pub fn takes(&self, changes: Changes) -> Result<(), ApiError> {
+        self.api.budgets.take(changes, self.account.id)
+    }
+
     /// A client of the reseller that asks. Somebody else's is missing as one that does not exist is.
     pub fn own_client(&self, login: &str) -> Result<Arc<Account>, ApiError> {
         let found = self.api.calls.directory.account_named(login);
@@ -206,8 +217,10 @@ fn run<E: Endpoint>(
             if let Some(answer) = idempotency::first_answer(&call, &key).await? {
                 return Ok(answer);
             }
+            call.takes(E::CHANGES)?;
             return as_text(&E::handle(call, query, body).await?);
         }
+        call.takes(E::CHANGES)?;
         as_text(&E::handle(call, query, body).await?)
     })
 }

@@ -202,6 +202,7 @@ impl From<OpsError> for ApiError {
             OpsError::BadLogin { source, .. } => Self::bad_field("login", source),
             OpsError::NoFreeLogin => Self::away(),
             OpsError::Hash(error) => error.into(),
+            OpsError::TooManyClients { .. } => Self::conflict("too_many_clients", text),
             OpsError::BadValue { field, reason } => Self::bad_field(field, reason),
             OpsError::NotEnough { .. } => Self::no_credit("there is not enough credit"),
             OpsError::Post(error) => error.into(),

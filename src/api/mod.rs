@@ -7,6 +7,7 @@
 pub mod amount;
 mod attempts;
 mod body;
+pub mod changes;
 pub mod client;
 mod dispatch;
 mod docs;
@@ -35,6 +36,7 @@ use axum::response::Response;
 use axum::routing::any;
 
 use self::attempts::Attempts;
+use self::changes::Budgets;
 use self::error::ApiError;
 use self::idempotency::Repeats;
 use self::limits::Limits;
@@ -56,6 +58,7 @@ pub struct Api {
     /// The messages.
     pub messaging: Arc<Messaging>,
     limits: Limits,
+    budgets: Budgets,
     repeats: Repeats,
     /// Wrong passwords that portals passed on.
     delays: Delays,
@@ -76,11 +79,13 @@ impl Api {
     /// The APIs of a running service.
     pub fn new(desk: Arc<Desk>, calls: Arc<Calls>, messaging: Arc<Messaging>) -> Arc<Self> {
         let limits = Limits::new(&desk.config.http);
+        let budgets = Budgets::new(&desk.config.limits);
         Arc::new(Self {
             desk,
             calls,
             messaging,
             limits,
+            budgets,
             repeats: Repeats::default(),
             delays: Delays::default(),
             attempts: Attempts::default(),
@@ -103,6 +108,7 @@ impl Api {
     /// Forgets those who have not asked for a while.
     fn forget_idle(&self) {
         self.limits.forget_idle();
+        self.budgets.forget_idle();
         self.delays.forget_idle(self.desk.clock.monotonic_ms());
     }
 

@@ -306,13 +306,13 @@ impl Desk {
         self.writer
             .get_or_try_init(|| async {
                 let stop = CancellationToken::new();
-                let (ledger, task) = Ledger::start(
-                    self.store.clone(),
-                    Arc::clone(&self.clock),
-                    LedgerLimits::default(),
-                    stop.clone(),
-                )
-                .await?;
+                let limits = LedgerLimits {
+                    refused_per_source_day: self.config.limits.refused_cdrs_per_source,
+                    refused_per_day: self.config.limits.refused_cdrs_per_day,
+                    ..LedgerLimits::default()
+                };
+                let (ledger, task) =
+                    Ledger::start(self.store.clone(), Arc::clone(&self.clock), limits, stop.clone()).await?;
                 let spool = Spool::new(ledger.clone());
                 Ok::<_, DeskError>(Writer { ledger, spool, task: Mutex::new(Some(task)), stop })
             })

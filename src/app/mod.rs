@@ -6,6 +6,7 @@ pub mod node;
 pub mod notify;
 mod owner_link;
 pub mod ownership;
+pub mod pruning;
 pub mod requests;
 mod spool_dir;
 mod tasks;

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::{Desk, FEED_ACCOUNT};
 use super::node::NodeError;
-use super::notify;
 use super::requests::Requests;
+use super::{notify, pruning};
 use crate::accounts::{money, topups};
 use crate::calls::Calls;
 use crate::catalog::Catalog;
@@ -30,14 +29,10 @@ const FIND_OUT_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// How often exchange rates are looked for that were set for a later date.
 const FX_EVERY: Duration = Duration::from_mins(1);
-/// Those looks between two prunings of the feed: an hour.
-const PRUNE_ROUNDS: u32 = 60;
-/// How long changes are kept for processes that read them.
-const FEED_KEPT: SignedDuration = SignedDuration::from_hours(24);
 
 /// What goes on without anybody asking. With the calls: ends that wait are written, holds that nobody settled are ended,
 /// systemd is told. On the runtime of requests: the feed behind `position` is followed, top-ups are made, orders of data
-/// packages completed, exchange rates looked at.
+/// packages completed, exchange rates looked at, expired rows deleted.
 pub(super) fn keep_moving(
     (desk, calls): (&Arc<Desk>, &Arc<Calls>),
     position: i64,
@@ -58,6 +53,8 @@ pub(super) fn keep_moving(
     spawn_until(tasks, requests, "the top-ups", stop, topping_up);
     let finding_out = find_out(Arc::clone(desk), stop.clone());
     spawn_until(tasks, requests, "the asking about movements of money", stop, finding_out);
+    let pruning = pruning::prune(Arc::clone(desk), stop.clone());
+    spawn_until(tasks, requests, "the deletion of expired rows", stop, pruning);
     spawn_until(tasks, requests, "the eSIM worker", stop, esim::worker::run(Arc::clone(desk), stop.clone()));
 }
 
@@ -173,26 +170,18 @@ async fn sweep(calls: Arc<Calls>, stop: CancellationToken) -> Result<(), NodeErr
     }
 }
 
-/// Lets dated exchange rates come into force, and now and then forgets changes that every process has long taken in.
+/// Lets dated exchange rates come into force.
 async fn look_after_catalog(calls: Arc<Calls>, stop: CancellationToken) {
-    let mut rounds = 0_u32;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(FX_EVERY) => {}
         }
-        rounds = rounds.wrapping_add(1);
         let repriced = calls.catalog.reprice(calls.clock.now()).await;
         match repriced {
             Ok(tariffs) if tariffs.is_empty() => {}
             Ok(tariffs) => tracing::info!(?tariffs, "a dated exchange rate is in force now"),
             Err(error) => tracing::warn!(%error, "exchange rates could not be looked at"),
-        }
-        if rounds.is_multiple_of(PRUNE_ROUNDS)
-            && let Ok(before) = calls.clock.now().checked_sub(FEED_KEPT)
-            && let Err(error) = calls.store.prune_feed(before).await
-        {
-            tracing::warn!(%error, "old changes stay in the feed until the next try");
         }
     }
 }

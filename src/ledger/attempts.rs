@@ -1,7 +1,7 @@
 //! Refused calls under a flood: the first few of a source get a CDR, the others are counted, and memory is bounded.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{HashMap, HashSet},
     mem,
 };
 
@@ -12,6 +12,8 @@ use crate::store::{attempts::RefusalCount, cdr::RefusedAttempt};
 const EVERYBODY: &str = "*";
 /// Reasons are our own machine codes, a dozen; anything longer is not one.
 const MAX_REASON_BYTES: usize = 32;
+
+const MINUTES_A_DAY: i64 = 1_440;
 
 /// Counts by source, reason and minute.
 type Counts = HashMap<(String, String, i64), i64>;
@@ -29,14 +31,22 @@ impl TakenAttempts {
     }
 }
 
-/// Refused calls since the writer last came by, and how many CDRs each source has had this minute.
+/// Refused calls since the writer last came by, and how many rows each source has had this minute and this day.
 #[derive(Debug)]
 pub(super) struct AttemptBook {
     per_source: u32,
+    per_source_day: u32,
+    per_day: u32,
     max_sources: usize,
     max_waiting: usize,
     minute: i64,
+    day: i64,
     recorded_by_source: HashMap<String, u32>,
+    recorded_today: u32,
+    recorded_today_by_source: HashMap<String, u32>,
+    /// Sources and reasons that have a count of their own this minute.
+    named: HashSet<(String, String)>,
+    named_today: u32,
     waiting: Vec<RefusedAttempt>,
     counts: Counts,
 }
@@ -45,10 +55,17 @@ impl AttemptBook {
     pub(super) fn new(limits: &LedgerLimits) -> Self {
         Self {
             per_source: limits.refused_per_source,
+            per_source_day: limits.refused_per_source_day,
+            per_day: limits.refused_per_day,
             max_sources: limits.sources,
             max_waiting: limits.refused_waiting,
             minute: 0,
+            day: 0,
             recorded_by_source: HashMap::new(),
+            recorded_today: 0,
+            recorded_today_by_source: HashMap::new(),
+            named: HashSet::new(),
+            named_today: 0,
             waiting: Vec::new(),
             counts: Counts::new(),
         }
@@ -59,6 +76,14 @@ impl AttemptBook {
         if minute != self.minute {
             self.minute = minute;
             self.recorded_by_source.clear();
+            self.named.clear();
+        }
+        let day = minute.div_euclid(MINUTES_A_DAY);
+        if day != self.day {
+            self.day = day;
+            self.recorded_today = 0;
+            self.recorded_today_by_source.clear();
+            self.named_today = 0;
         }
         let source = source(&attempt);
         if self.waiting.len() < self.max_waiting && self.may_record(&source) {
@@ -69,14 +94,19 @@ impl AttemptBook {
     }
 
     fn may_record(&mut self, source: &str) -> bool {
-        if let Some(recorded) = self.recorded_by_source.get_mut(source) {
-            let may = *recorded < self.per_source;
-            *recorded += u32::from(may);
-            return may;
-        }
-        let may = self.per_source > 0 && self.recorded_by_source.len() < self.max_sources;
+        let recorded = |counts: &HashMap<String, u32>| counts.get(source).copied();
+        let (this_minute, today) =
+            (recorded(&self.recorded_by_source), recorded(&self.recorded_today_by_source));
+        let has_room = this_minute.is_some() || self.recorded_by_source.len() < self.max_sources;
+        let may = has_room
+            && this_minute.unwrap_or(0) < self.per_source
+            && today.unwrap_or(0) < self.per_source_day
+            && self.recorded_today < self.per_day;
         if may {
-            self.recorded_by_source.insert(source.to_owned(), 1);
+            self.recorded_today += 1;
+            for counts in [&mut self.recorded_by_source, &mut self.recorded_today_by_source] {
+                *counts.entry(source.to_owned()).or_insert(0) += 1;
+            }
         }
         may
     }
@@ -85,16 +115,18 @@ impl AttemptBook {
         if reason.len() > MAX_REASON_BYTES {
             "other".clone_into(&mut reason);
         }
-        let room = self.counts.len() < self.max_sources;
-        match self.counts.entry((source, reason, self.minute)) {
-            Entry::Occupied(mut counted) => *counted.get_mut() += 1,
-            Entry::Vacant(new) if room => {
-                new.insert(1);
+        let named = (source, reason);
+        let is_named = self.named.contains(&named);
+        let has_room = self.named.len() < self.max_sources && self.named_today < self.per_day;
+        let (source, reason) = named;
+        if is_named || has_room {
+            if !is_named {
+                self.named_today += 1;
+                self.named.insert((source.clone(), reason.clone()));
             }
-            Entry::Vacant(new) => {
-                let (_, reason, minute) = new.into_key();
-                *self.counts.entry((EVERYBODY.to_owned(), reason, minute)).or_insert(0) += 1;
-            }
+            *self.counts.entry((source, reason, self.minute)).or_insert(0) += 1;
+        } else {
+            *self.counts.entry((EVERYBODY.to_owned(), reason, self.minute)).or_insert(0) += 1;
         }
     }
 

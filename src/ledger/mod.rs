@@ -71,6 +71,10 @@ pub struct LedgerLimits {
     pub opened: usize,
     /// Refused calls of one source and minute that get a CDR; more are counted.
     pub refused_per_source: u32,
+    /// Refused calls of one source and day that get a CDR; more are counted.
+    pub refused_per_source_day: u32,
+    /// Refused calls of a day that get a CDR, and counts of a day that name their source; more are counted together.
+    pub refused_per_day: u32,
     /// Sources that are told apart within a minute; more are counted together.
     pub sources: usize,
     /// Refused calls that wait for their CDR; more are counted.
@@ -94,6 +98,8 @@ impl Default for LedgerLimits {
             batch: 512,
             opened: 65_536,
             refused_per_source: 10,
+            refused_per_source_day: 500,
+            refused_per_day: 20_000,
             sources: 10_000,
             refused_waiting: 4_096,
             patience: Duration::from_secs(5),

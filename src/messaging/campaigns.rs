@@ -98,7 +98,8 @@ struct IsCalledBack(i64);
 
 impl Question for IsCalledBack {
     async fn is_written(&self, tx: &mut Tx) -> Result<bool, StoreError> {
-        Ok(tx.message_state(self.0).await? == Some(MessageState::Cancelled))
+        // A cancelled one may have been deleted since.
+        Ok(tx.message_state(self.0).await?.is_none_or(|state| state == MessageState::Cancelled))
     }
 }
 

@@ -13,6 +13,7 @@ mod outcomes;
 mod pace;
 pub mod price;
 pub mod providers;
+mod pruning;
 mod receipts;
 pub mod segments;
 mod sender;
@@ -20,6 +21,7 @@ mod simulator;
 pub mod single;
 mod smpp;
 mod staging;
+mod unsent;
 pub mod wall_time;
 
 use std::collections::HashMap;
@@ -39,8 +41,10 @@ pub use self::outcomes::Ended;
 use self::outcomes::Outcome;
 use self::pace::Pace;
 use self::providers::{Provider, Providers, ProvidersError};
+pub use self::pruning::Pruned;
 use self::receipts::Inbox;
 use self::staging::Staging;
+use self::unsent::Unsent;
 use crate::app::desk::Desk;
 use crate::calls::Calls;
 use crate::store::StoreError;
@@ -77,6 +81,8 @@ pub struct Messaging {
     zone: TimeZone,
     /// Campaigns that are being written.
     staging: Staging,
+    /// How many messages nobody has paid for.
+    unsent: Unsent,
     /// Calls campaigns back one after another.
     cancelling: tokio::sync::Mutex<()>,
     /// Calls single messages back one after another.
@@ -130,6 +136,7 @@ impl Messaging {
         });
         let lanes: Vec<_> = lanes.collect();
         let (outcomes, queue) = mpsc::channel(outcomes::QUEUE);
+        let unsent = Unsent::new(&desk.config.limits);
         let messaging = Arc::new(Self {
             desk,
             calls,
@@ -141,6 +148,7 @@ impl Messaging {
             ids: Mutex::new(0..0),
             zone,
             staging: Staging::default(),
+            unsent,
             cancelling: tokio::sync::Mutex::default(),
             calling_back: tokio::sync::Mutex::default(),
             crashed: CancellationToken::new(),
@@ -149,6 +157,7 @@ impl Messaging {
         });
         // Before anything is taken: what is being sent now, an earlier process was sending.
         let left = messaging.left_over().await?;
+        messaging.count_unsent().await?;
         let running = Arc::clone(&messaging).run(left, queue, stop.clone());
         Ok((messaging, running))
     }
@@ -177,6 +186,7 @@ impl Messaging {
             }
         }
         tasks.spawn(receipts::sweep(Arc::clone(&self), stop.clone()));
+        tasks.spawn(pruning::prune(Arc::clone(&self), stop.clone()));
         tasks.spawn(forgotten::look_after(Arc::clone(&self), stop));
         let messaging = self;
         async move {

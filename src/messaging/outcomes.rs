@@ -174,6 +174,9 @@ impl Messaging {
                 }
             }
             for (ending, shares) in endings.iter().zip(&shares) {
+                if ending.charged {
+                    self.unsent.sent(shares.iter().map(|share| share.account.id));
+                }
                 let held = spending::amounts(shares);
                 if ending.charged {
                     spending::follow(&self.desk, shares, &held, &held).await;

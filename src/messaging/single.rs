@@ -11,6 +11,7 @@ use tollgate_rating::credit::{ChainError, RefusalReason};
 use super::campaigns::CancelError;
 use super::order::{Draft, OrderError, Priced, encoding_name, new_reference};
 use super::outcomes::Ended;
+use super::unsent::TooManyUnsent;
 use super::{Messaging, SEND_PATIENCE, STOP_PATIENCE};
 use crate::accounts::directory::Account;
 use crate::accounts::spending::{self, Question, Record, SpendError, Spending};
@@ -33,6 +34,14 @@ pub enum SendError {
         /// No credit, or the day's spending limit.
         reason: RefusalReason,
     },
+    /// The account, or a reseller above it, has as many messages that nobody has paid for as it may have.
+    #[error(
+        "too many messages wait, were cancelled or were refused: {most} at most; cancelled and refused ones are deleted in time"
+    )]
+    TooManyUnsent {
+        /// The bound.
+        most: u32,
+    },
     /// It costs more than there can be.
     #[error("it costs more than an account can hold")]
     TooLarge,
@@ -52,6 +61,12 @@ impl From<SpendError<std::convert::Infallible>> for SendError {
             SpendError::Chain(error) => Self::Chain(error),
             SpendError::Desk(error) => Self::Desk(error),
         }
+    }
+}
+
+impl From<TooManyUnsent> for SendError {
+    fn from(TooManyUnsent { most }: TooManyUnsent) -> Self {
+        Self::TooManyUnsent { most }
     }
 }
 
@@ -226,6 +241,7 @@ impl Messaging {
         message: &NewMessage,
         remembered: Option<&RememberedAnswer>,
     ) -> Result<(), SendError> {
+        let reserved = self.unsent.reserve(&draft.chain, 1)?;
         let shares: Vec<_> = draft
             .chain
             .iter()
@@ -235,6 +251,8 @@ impl Messaging {
         let record = Written { message, remembered, at: self.desk.clock.now() };
         let written =
             spending::set_aside(&self.desk, Spending::Sms, &message.reference, &shares, &record).await;
-        Ok(written?)
+        written?;
+        reserved.written();
+        Ok(())
     }
 }

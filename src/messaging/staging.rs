@@ -112,6 +112,7 @@ impl Messaging {
             scheduled_at,
         };
         let shares = cost_of_all(draft, recipients)?;
+        let reserved = self.unsent.reserve(&draft.chain, recipients.queued())?;
         let under_way = self.staging.begin(id);
         let held = Held { campaign: &campaign, at: self.desk.clock.now() };
         spending::set_aside(&self.desk, Spending::Sms, &campaign.reference, &shares, &held).await?;
@@ -126,6 +127,7 @@ impl Messaging {
             return Err(error.into());
         }
         drop(under_way);
+        reserved.written();
         self.wake(&campaign.provider);
         Ok(())
     }

@@ -205,6 +205,15 @@ impl Tx {
     }
 }
 
+impl Tx {
+    /// How many clients a reseller has.
+    pub async fn count_clients(&mut self, reseller_id: i64) -> Result<i64, StoreError> {
+        let (count,): (i64,) =
+            on!(self, c => sqlx::query_as(CLIENTS_COUNT).bind(reseller_id).fetch_one(c).await)?;
+        Ok(count)
+    }
+}
+
 impl Store {
     /// A plan's id.
     pub async fn plan_id(&self, name: &str) -> Result<Option<i64>, StoreError> {

@@ -21,7 +21,6 @@ row! {
 
 const APPEND: &str = include_str!("../../sql/queries/feed_append.sql");
 const SINCE: &str = include_str!("../../sql/queries/feed_since.sql");
-const PRUNE: &str = include_str!("../../sql/queries/feed_prune.sql");
 
 /// The most changes that one reading returns.
 const PAGE: i64 = 1_000;
@@ -47,12 +46,5 @@ impl Store {
     /// The newest change's position: where a process that has just read everything starts from. Read it before the rest.
     pub async fn feed_position(&self) -> Result<i64, StoreError> {
         Ok(self.head().await?.feed_position)
-    }
-
-    /// Forgets the changes before a time; every running process has long read them.
-    pub async fn prune_feed(&self, before: Timestamp) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
-        on!(&mut tx, c => sqlx::query(PRUNE).bind(to_micros(before)).execute(c).await.map(drop))?;
-        tx.commit().await
     }
 }

@@ -32,6 +32,7 @@ pub mod cdr_view;
 mod error;
 pub mod esim;
 pub mod esim_orders;
+pub mod expired;
 mod feed;
 mod head;
 pub mod held;
@@ -57,6 +58,7 @@ mod references;
 mod session;
 pub mod subaccounts;
 pub mod transfers;
+pub mod unsent;
 pub mod vouchers;
 
 pub use catalog::{FxRate, NewTariffVersion, OverridePrice, PlanVersion, StaleDeck, TariffVersion, TrunkRow};

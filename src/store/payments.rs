@@ -7,6 +7,7 @@ use super::{Session, Store, StoreError, Tx, from_micros, on, row, to_micros};
 
 const INSERT: &str = include_str!("../../sql/queries/payments_insert.sql");
 const CHANGE: &str = include_str!("../../sql/queries/payments_change.sql");
+const UNCREDITED_COUNT: &str = include_str!("../../sql/queries/payments_uncredited_count.sql");
 const OF: &str = include_str!("../../sql/queries/payments_of.sql");
 const OF_TXID: &str = include_str!("../../sql/queries/payments_of_txid.sql");
 
@@ -98,6 +99,13 @@ async fn payment_of(
 }
 
 impl Tx {
+    /// How many payments of a reseller were not credited.
+    pub async fn count_uncredited_payments(&mut self, reseller_id: i64) -> Result<i64, StoreError> {
+        let (count,): (i64,) =
+            on!(self, c => sqlx::query_as(UNCREDITED_COUNT).bind(reseller_id).fetch_one(c).await)?;
+        Ok(count)
+    }
+
     /// Adds a payment.
     pub async fn insert_payment(&mut self, payment: &PaymentRecord) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(INSERT)

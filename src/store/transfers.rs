@@ -8,6 +8,7 @@ use super::{Store, StoreError, Tx, from_micros, on, row, to_micros};
 const INSERT: &str = include_str!("../../sql/queries/transfers_insert.sql");
 const OF: &str = include_str!("../../sql/queries/transfers_of.sql");
 const LIST: &str = include_str!("../../sql/queries/transfers_list.sql");
+const FAILED_COUNT: &str = include_str!("../../sql/queries/transfers_failed_count.sql");
 const COUNT: &str = include_str!("../../sql/queries/transfers_count.sql");
 const SUCCESS: &str = "success";
 const FAILED: &str = "failed";
@@ -100,6 +101,13 @@ impl TransferRow {
 }
 
 impl Tx {
+    /// How many refused transfers of a reseller are kept.
+    pub async fn count_failed_transfers(&mut self, reseller_id: i64) -> Result<i64, StoreError> {
+        let (count,): (i64,) =
+            on!(self, c => sqlx::query_as(FAILED_COUNT).bind(reseller_id).fetch_one(c).await)?;
+        Ok(count)
+    }
+
     /// Adds a transfer.
     pub async fn insert_transfer(&mut self, transfer: &TransferRecord) -> Result<(), StoreError> {
         let (status, reason, balance) = match &transfer.end {

@@ -1,5 +1,7 @@
 //! The change feed.
 
+use tollgate::store::expired::Expired;
+
 use crate::database::{noon, story};
 
 story!(changes_come_in_the_order_of_commits, database => {
@@ -13,7 +15,10 @@ story!(changes_come_in_the_order_of_commits, database => {
     let changes = store.changes_since(0).await.unwrap();
     assert_eq!(changes.iter().map(|change| (change.position, change.item_id)).collect::<Vec<_>>(), [(1, 7), (2, 8)]);
     assert_eq!(store.changes_since(1).await.unwrap()[0].item_id, 8);
-    store.prune_feed(crate::calls::later(1)).await.unwrap();
+    assert_eq!(store.delete_expired(Expired::Feed, noon(), 10).await.unwrap(), 0, "none is older");
+    assert_eq!(store.delete_expired(Expired::Feed, crate::calls::later(1), 1).await.unwrap(), 1);
+    assert_eq!(store.changes_since(0).await.unwrap()[0].item_id, 8, "the oldest goes first");
+    assert_eq!(store.delete_expired(Expired::Feed, crate::calls::later(1), 10).await.unwrap(), 1);
     assert_eq!(store.changes_since(0).await.unwrap(), []);
     assert_eq!(store.feed_position().await.unwrap(), 2);
 });

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use tollgate::ledger::{Fence, LedgerError, LedgerLimits, Posting, PostingRefusal, Reference, audit::audit};
+use tollgate::store::expired::Expired;
 use tollgate_rating::Money;
 
 use crate::{
@@ -179,6 +180,42 @@ story!(refused_calls_are_recorded_up_to_a_cap_and_counted_beyond, database => {
     running.ledger.flush().await.unwrap();
     assert_eq!(number(&database.store, "SELECT COUNT(*) FROM cdrs WHERE disposition = 'refused'").await, 6);
     assert!(audit(&database.store).await.unwrap().ok);
+});
+
+story!(refused_calls_of_one_source_and_of_all_get_so_many_cdrs_a_day, database => {
+    let limits = LedgerLimits {
+        refused_per_source: 10,
+        refused_per_source_day: 15,
+        refused_per_day: 20,
+        ..LedgerLimits::default()
+    };
+    let running = start(&database.store, limits).await;
+    let rows = async || {
+        running.ledger.flush().await.unwrap();
+        [
+            number(&database.store, "SELECT COUNT(*) FROM cdrs").await,
+            number(&database.store, "SELECT COUNT(*) FROM refusal_counts").await,
+            number(&database.store, "SELECT CAST(SUM(count) AS BIGINT) FROM refusal_counts").await,
+        ]
+    };
+    for minute in 0..10 {
+        for attempt in 0..100 {
+            running.ledger.attempt(refused(&format!("{minute}.{attempt}"), "198.51.100.1", "unknown_peer"));
+        }
+        running.clock.advance_ms(60_000);
+    }
+    assert_eq!(rows().await, [15, 10, 985], "a row a minute beyond the day's");
+    for source in 0..100 {
+        running.ledger.attempt(refused("many", &format!("source-{source}"), "unknown_peer"));
+    }
+    // 20 records of the day in all; 20 counts that name a source, of which 10 are used, and one for all others.
+    assert_eq!(rows().await, [20, 10 + 10 + 1, 985 + 95]);
+    running.clock.advance_ms(86_400_000);
+    running.ledger.attempt(refused("next", "198.51.100.1", "unknown_peer"));
+    assert_eq!(rows().await[0], 21, "the next day is another");
+    let before = crate::calls::later(60 + 86_400);
+    let deleted = database.store.delete_expired(Expired::RefusalCounts, before, 1_000).await.unwrap();
+    assert!(deleted > 0);
 });
 
 story!(a_flood_from_many_sources_is_counted_in_bounded_memory, database => {

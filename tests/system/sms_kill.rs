@@ -48,7 +48,7 @@ impl Acknowledged {
 }
 
 /// A program with a house that sells messages, over this way out; and the client's key.
-fn house(database: Database, section: &str) -> (Program, String) {
+pub(crate) fn house(database: Database, section: &str) -> (Program, String) {
     let program = Program::on(database);
     let text = std::fs::read_to_string(&program.config).unwrap();
     std::fs::write(&program.config, text + section).unwrap();

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use crate::accounts::vouchers::{self, MAX_CODE_CHARS, RedeemError};
 use crate::api::amount::D4;
 use crate::api::attempts::Guess;
+use crate::api::changes::Changes;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
@@ -34,6 +35,7 @@ impl Endpoint for RedeemVoucher {
     const NAME: &'static str = "redeem-voucher";
     const VERB: Verb = Verb::Post;
     const SUMMARY: &'static str = "Redeem voucher";
+    const CHANGES: Changes = Changes::Nothing;
     const IDEMPOTENT: bool = true;
     type Query = NoQuery;
     type Body = Request;

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::fields;
 use crate::accounts::password::MAX_BYTES;
 use crate::accounts::portal;
+use crate::api::changes::Changes;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
@@ -56,6 +57,7 @@ impl Endpoint for ClientAuth {
     const NAME: &'static str = "client-auth";
     const VERB: Verb = Verb::Post;
     const SUMMARY: &'static str = "Check a client's login and password";
+    const CHANGES: Changes = Changes::Nothing;
     type Query = NoQuery;
     type Body = Request;
     type Answer = Answer;

@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use crate::accounts::clients::{self, ClientOfReseller, NewClientOfReseller};
 use crate::api::amount::Num;
+use crate::api::changes::Changes;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
@@ -52,6 +53,7 @@ impl Endpoint for CreateClient {
     const NAME: &'static str = "create-client";
     const VERB: Verb = Verb::Post;
     const SUMMARY: &'static str = "Create a client";
+    const CHANGES: Changes = Changes::Client;
     const IDEMPOTENT: bool = true;
     type Query = NoQuery;
     type Body = Request;

@@ -6,6 +6,7 @@ use tollgate_rating::{Prefix, PricedTariff};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::amount::{Num, Percent, PercentIn};
+use crate::api::changes::Changes;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::price_lists::search;
@@ -70,6 +71,7 @@ impl Endpoint for PreviewAgentMarkup {
     const NAME: &'static str = "preview-agent-markup";
     const VERB: Verb = Verb::Post;
     const SUMMARY: &'static str = "Prices with another markup";
+    const CHANGES: Changes = Changes::Nothing;
     type Query = Wanted;
     type Body = Request;
     type Answer = Answer;

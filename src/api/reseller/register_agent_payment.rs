@@ -71,6 +71,7 @@ impl From<PaymentRefusal> for ApiError {
                 Self::conflict("provider_txid_taken", text).at("provider_txid")
             }
             PaymentRefusal::AlreadyCredited => Self::conflict("already_credited", text).at("status"),
+            PaymentRefusal::TooManyOpen { .. } => Self::conflict("too_many_open_payments", text),
             PaymentRefusal::TooLarge => fields::too_large(),
         }
     }

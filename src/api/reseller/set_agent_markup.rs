@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::amount::{Percent, PercentIn};
+use crate::api::changes::Changes;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
@@ -36,6 +37,7 @@ impl Endpoint for SetAgentMarkup {
     const NAME: &'static str = "set-agent-markup";
     const VERB: Verb = Verb::Post;
     const SUMMARY: &'static str = "Change the retail plan's markup";
+    const CHANGES: Changes = Changes::Prices;
     type Query = NoQuery;
     type Body = Request;
     type Answer = Answer;

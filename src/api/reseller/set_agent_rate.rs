@@ -5,6 +5,7 @@ use tollgate_rating::Prefix;
 use utoipa::ToSchema;
 
 use crate::api::amount::{Amount, Num};
+use crate::api::changes::Changes;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
@@ -71,6 +72,7 @@ impl Endpoint for SetAgentRate {
     const NAME: &'static str = "set-agent-rate";
     const VERB: Verb = Verb::Post;
     const SUMMARY: &'static str = "Set a retail price for a prefix";
+    const CHANGES: Changes = Changes::Prices;
     type Query = NoQuery;
     type Body = Request;
     type Answer = Answer;

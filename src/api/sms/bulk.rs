@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::shown::SenderId;
 use super::whose::active_sender;
 use crate::api::amount::D4;
+use crate::api::changes::Changes;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
@@ -68,6 +69,7 @@ impl Endpoint for Bulk {
     const NAME: &'static str = "bulk";
     const VERB: Verb = Verb::Post;
     const SUMMARY: &'static str = "Send a text to many";
+    const CHANGES: Changes = Changes::Campaign;
     const IDEMPOTENT: bool = true;
     const MAX_BODY_BYTES: usize = MAX_BYTES;
     const PATIENCE: Duration = WRITING_PATIENCE;

@@ -1,5 +1,6 @@
 //! Why messages are not sent, as it is answered: who asks is told what it lacks itself, and never what those above it lack.
 
+use axum::http::StatusCode;
 use tollgate_rating::credit::RefusalReason;
 
 use crate::accounts::directory::Account;
@@ -10,6 +11,9 @@ use crate::messaging::order::OrderError;
 use crate::messaging::price::{NoPrice, NoPriceReason};
 use crate::messaging::single::SendError;
 use crate::messaging::wall_time::WhenError;
+
+/// Seconds after which messages may have been sent or deleted.
+const UNSENT_RETRY_S: u32 = 60;
 
 impl Call {
     /// What is wrong with an order. `phone` is the name of the field that the number came in.
@@ -48,6 +52,12 @@ impl Call {
         match error {
             SendError::Order(error) => self.order_refused(sender, phone, &error),
             SendError::Short { payer_index, reason } => self.short(sender, payer_index, reason),
+            SendError::TooManyUnsent { .. } => {
+                let text = error.to_string();
+                let mut error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_unsent", text);
+                error.retry_after = Some(UNSENT_RETRY_S);
+                error
+            }
             SendError::TooLarge => ApiError::no_credit("it costs more than an account can hold"),
             SendError::Chain(error) => ApiError::fault(&error),
             SendError::Desk(error) => error.into(),

@@ -1,11 +1,13 @@
 //! `POST ?endpoint=schedule`: a message is sent at a time.
 
 use serde::{Deserialize, Serialize};
+use tollgate_rating::Money;
 use utoipa::ToSchema;
 
 use super::shown::SenderId;
 use super::whose::active_sender;
 use crate::api::amount::D4;
+use crate::api::changes::Changes;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
@@ -48,6 +50,7 @@ impl Endpoint for Schedule {
     const NAME: &'static str = "schedule";
     const VERB: Verb = Verb::Post;
     const SUMMARY: &'static str = "Send a message at a time";
+    const CHANGES: Changes = Changes::Nothing;
     const IDEMPOTENT: bool = true;
     type Query = NoQuery;
     type Body = Request;
@@ -64,6 +67,10 @@ impl Endpoint for Schedule {
         let draft = messaging.draft(order).map_err(refused)?;
         let priced = messaging.price(&draft, number).map_err(refused)?;
         let cost = priced.retail();
+        if cost == Money::ZERO {
+            // Its row is not paid for.
+            call.takes(Changes::Something)?;
+        }
         let id = messaging.new_id().await?;
         let answer = Answer {
             scheduled_sms_id: id,

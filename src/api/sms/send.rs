@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use super::shown::SenderId;
 use super::whose::active_sender;
 use crate::api::amount::D4;
+use crate::api::changes::Changes;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
@@ -46,6 +47,7 @@ impl Endpoint for Send {
     const NAME: &'static str = "send";
     const VERB: Verb = Verb::Post;
     const SUMMARY: &'static str = "Send a message";
+    const CHANGES: Changes = Changes::Nothing;
     const IDEMPOTENT: bool = true;
     type Query = NoQuery;
     type Body = Request;
@@ -61,6 +63,10 @@ impl Endpoint for Send {
         let draft = messaging.draft(order).map_err(refused)?;
         let priced = messaging.price(&draft, number).map_err(refused)?;
         let cost = priced.retail();
+        if cost == Money::ZERO {
+            // Its row is not paid for.
+            call.takes(Changes::Something)?;
+        }
         let answer = |sms_id, status, balance| Answer {
             sms_id,
             provider: draft.provider.name.clone(),

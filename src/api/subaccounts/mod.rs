@@ -26,6 +26,7 @@ use tracing::Instrument as _;
 
 use self::answer::{Created, Done, Listed, Shape};
 use self::parameters::Parameters;
+use super::changes::Changes;
 use super::error::ApiError;
 use super::{Api, dispatch};
 use crate::accounts::Kind;
@@ -207,6 +208,9 @@ async fn serve(api: Arc<Api>, action: Option<String>, request: Request) -> Resul
     let action = Action::named(name).ok_or_else(|| Refusal::because("Invalid request"))?;
     if action != Action::Read && !client.may_call() {
         return Err(Refusal::because("The account is switched off"));
+    }
+    if action != Action::Read {
+        api.budgets.take(Changes::Something, client.id)?;
     }
     let key = idempotency_key(&parts)?;
     let shape = if holder.numbers { Shape::Numbers } else { Shape::Documented };

@@ -75,6 +75,7 @@ impl Deployment {
         let mut all = vec![
             ("TOLLGATE_HTTP__KEY_REQUESTS_PER_MINUTE", "10000000"),
             ("TOLLGATE_HTTP__ADDRESS_REQUESTS_PER_MINUTE", "10000000"),
+            ("TOLLGATE_LIMITS__CHANGES_PER_MINUTE", "1000000"),
         ];
         all.extend_from_slice(environment);
         let serving = program.serve_with(&all);

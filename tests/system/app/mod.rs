@@ -30,6 +30,7 @@ use tollgate::calls::Calls;
 use tollgate::clock::{Clock as _, ManualClock};
 use tollgate::config::Config;
 use tollgate::ledger::audit::audit;
+use tollgate::messaging::Messaging;
 
 use self::database::Database;
 
@@ -42,6 +43,7 @@ pub(crate) fn noon() -> Timestamp {
 pub(crate) struct TestApp {
     pub(crate) desk: Arc<Desk>,
     pub(crate) calls: Arc<Calls>,
+    pub(crate) messaging: Arc<Messaging>,
     pub(crate) fastagi: SocketAddr,
     pub(crate) internal: SocketAddr,
     pub(crate) http: SocketAddr,
@@ -78,13 +80,26 @@ impl TestApp {
         let clock = Arc::new(ManualClock::at(noon()));
         let node = Node::start_with(Arc::new(config), Arc::clone(&clock) as _).await.unwrap();
         let (desk, calls) = (Arc::clone(&node.desk), Arc::clone(&node.calls));
+        let messaging = Arc::clone(&node.messaging);
         let (fastagi, internal, http) = (node.fastagi, node.internal, node.http);
         let requests = node.requests.handle().clone();
         let (stop, told) = oneshot::channel::<()>();
         let running = tokio::spawn(node.run(async move {
             let _ = told.await;
         }));
-        Self { desk, calls, fastagi, internal, http, requests, clock, database, stop: Some(stop), running }
+        Self {
+            desk,
+            calls,
+            messaging,
+            fastagi,
+            internal,
+            http,
+            requests,
+            clock,
+            database,
+            stop: Some(stop),
+            running,
+        }
     }
 
     /// Lets time pass, and waits until the node admits calls again: a lease that ran out meanwhile is renewed.

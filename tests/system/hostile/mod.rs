@@ -12,6 +12,8 @@ mod floods;
 mod impostor;
 mod numbers;
 mod passwords;
+mod rows;
+mod rows_killed;
 mod runtimes;
 mod settle_sequences;
 mod settles;

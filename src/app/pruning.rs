@@ -1,0 +1,65 @@
+//! Rows that are kept for a time are deleted when it is over: some at a time, with pauses, so that no settlement waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio_util::sync::CancellationToken;
+
+use super::desk::Desk;
+use crate::config::Limits;
+use crate::store::StoreError;
+use crate::store::expired::Expired;
+
+/// How often it is looked for them.
+const EVERY: Duration = Duration::from_mins(10);
+/// Rows deleted in one transaction.
+const AT_ONCE: i64 = 200;
+/// The wait between two transactions: others write meanwhile.
+const PAUSE: Duration = Duration::from_millis(10);
+/// Hours that changes are kept for the processes that read them.
+const FEED_HOURS: i64 = 24;
+
+/// Deletes them until `stop`.
+pub(super) async fn prune(desk: Arc<Desk>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            () = stop.cancelled() => return,
+        }
+        for expired in Expired::ALL {
+            if let Some(Err(error)) = stop.run_until_cancelled(prune_once(&desk, expired)).await {
+                tracing::warn!(?expired, %error, "expired rows not deleted");
+            }
+        }
+    }
+}
+
+/// Hours that rows are kept.
+fn kept_hours(expired: Expired, limits: &Limits) -> i64 {
+    let days = match expired {
+        Expired::Feed => return FEED_HOURS,
+        Expired::IdempotentAnswers => limits.idempotency_days,
+        Expired::FailedTransfers | Expired::UncreditedPayments => limits.kept_failures_days,
+        Expired::RefusalCounts => limits.refused_counts_days,
+    };
+    24 * i64::from(days)
+}
+
+/// Deletes all rows of a sort whose time is over. Returns how many.
+pub async fn prune_once(desk: &Desk, expired: Expired) -> Result<u64, StoreError> {
+    let before = desk.clock.now() - SignedDuration::from_hours(kept_hours(expired, &desk.config.limits));
+    let mut deleted = 0;
+    loop {
+        let some = desk.store.delete_expired(expired, before, AT_ONCE).await?;
+        deleted += some;
+        if some < AT_ONCE.unsigned_abs() {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    if deleted > 0 {
+        tracing::info!(?expired, deleted, "expired rows deleted");
+    }
+    Ok(deleted)
+}
