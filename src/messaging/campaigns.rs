@@ -15,7 +15,7 @@ use crate::store::{StoreError, Tx};
 /// The most recipients of a campaign.
 pub const MAX_RECIPIENTS: usize = 100_000;
 /// Messages called back in one transaction.
-const CANCELLED_AT_ONCE: i64 = 1_000;
+const CANCELLED_AT_ONCE: i64 = 250;
 
 /// Recipients without a price that are kept with their reason; the others are counted.
 pub const NAMED_REJECTIONS: usize = 100;

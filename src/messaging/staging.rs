@@ -220,8 +220,10 @@ impl Messaging {
         {
             return Err(error);
         }
-        let amounts = spending::amounts(&shares);
-        spending::follow(&self.desk, &shares, &amounts, &vec![Money::ZERO; amounts.len()]).await;
+        if !shares.is_empty() {
+            let amounts = spending::amounts(&shares);
+            spending::follow(&self.desk, &shares, &amounts, &vec![Money::ZERO; amounts.len()]).await;
+        }
         tracing::info!(campaign.id = id, "campaign discarded");
         Ok(())
     }

@@ -152,7 +152,7 @@ async fn what_is_malformed_or_for_somebody_elses_client_is_refused() {
 }
 
 on_both!(of_a_hundred_that_tell_of_one_payment_one_credits, database => {
-    let app = TestApp::on(database, |_| {}).await;
+    let app = TestApp::on(database, |config| config.limits.changes_per_minute = 10_000).await;
     app.furnish().await;
     app.client("bob", Some("acme"), "retail").await;
     let acme = app.script("acme").await;
