@@ -5,6 +5,7 @@
 
 mod api;
 mod esim;
+pub mod exposure;
 mod internal;
 mod limits;
 mod sms;

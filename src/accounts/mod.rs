@@ -6,6 +6,7 @@
 pub mod callerids;
 pub mod clients;
 pub mod credentials;
+pub mod credit;
 pub mod delays;
 pub mod directory;
 pub mod hashing;

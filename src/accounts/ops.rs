@@ -5,6 +5,7 @@ use tollgate_rating::credit::AdjustError;
 use tollgate_rating::number::DialRules;
 
 pub use super::clients::{NewClient, create_client};
+use super::credit::{self, CreditOrder, MAX_CREDIT};
 use super::hashing::HashError;
 use super::login::{self, LoginError};
 use super::{AccountLimits, AccountRecord, Kind, MAX_CHAIN};
@@ -19,10 +20,6 @@ const LOGIN_TRIES: usize = 20;
 const MAX_DIGITS: usize = 15;
 /// Blocked prefixes an account can have.
 const MAX_BLOCKED_PREFIXES: usize = 200;
-/// The longest reference of a credit.
-const MAX_REFERENCE_CHARS: usize = 200;
-/// The largest amount one command credits: a thousand million units, far below what a wallet can hold.
-const MAX_CREDIT: Money = Money::from_nanos(1_000_000_000 * 1_000_000_000);
 
 /// Why an operation was refused.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +75,9 @@ pub enum OpsError {
         /// What it has.
         available: Money,
     },
+    /// The key of a credit named another one before.
+    #[error("the key {0} named a credit of another login or amount before")]
+    KeyTaken(String),
     /// The ledger did not take it.
     #[error("the ledger refused: {0}")]
     Post(#[from] LedgerError),
@@ -106,6 +106,7 @@ impl OpsError {
             Self::NoFreeLogin => "no_free_login",
             Self::BadValue { .. } => "bad_argument",
             Self::NotEnough { .. } => "no_credit",
+            Self::KeyTaken(_) => "key_taken",
             Self::Hash(_) | Self::Post(_) | Self::Wallet(_) | Self::Store(_) | Self::Desk(_) => "unavailable",
         }
     }
@@ -243,31 +244,10 @@ pub async fn change_plan(desk: &Desk, account_id: i64, plan_id: i64) -> Result<(
     Ok(())
 }
 
-/// Puts money into an account, or takes it back where the amount is below zero.
+/// Credits an account, or debits it where the amount is negative; returns the new balance.
 pub async fn credit(desk: &Desk, login: &str, amount: Money, reference: &str) -> Result<Money, OpsError> {
-    let bad = |field, reason: &str| OpsError::BadValue { field, reason: reason.to_owned() };
-    if amount == Money::ZERO {
-        return Err(bad("AMOUNT", "must not be zero"));
-    }
-    if amount > MAX_CREDIT || amount.nanos() < -MAX_CREDIT.nanos() {
-        return Err(bad("AMOUNT", "is larger than one credit may be (1000000000)"));
-    }
-    let characters = reference.chars().count();
-    if characters == 0 || characters > MAX_REFERENCE_CHARS || reference.chars().any(char::is_control) {
-        return Err(bad("reference", "must be 1 to 200 printable characters"));
-    }
-    let account = desk
-        .store
-        .account_by_login(login)
-        .await?
-        .ok_or_else(|| OpsError::UnknownAccount(login.to_owned()))?;
-    let balance = desk.post_credit(&account, amount, reference).await?;
-    if let Some(calls) = desk.live_if_loaded()
-        && let Some(live) = calls.directory.account(account.id)
-    {
-        calls.directory.purses().look_at(&live);
-    }
-    Ok(balance)
+    let order = CreditOrder { login, amount, reference, key: None };
+    Ok(credit::give(desk, &order).await?.balance)
 }
 
 /// An account with its money.

@@ -205,6 +205,7 @@ impl From<OpsError> for ApiError {
             OpsError::TooManyClients { .. } => Self::conflict("too_many_clients", text),
             OpsError::BadValue { field, reason } => Self::bad_field(field, reason),
             OpsError::NotEnough { .. } => Self::no_credit("there is not enough credit"),
+            OpsError::KeyTaken(_) => Self::conflict("key_taken", text),
             OpsError::Post(error) => error.into(),
             OpsError::Wallet(error) => Self::refused("too_large", error.to_string()),
             OpsError::Store(error) => error.into(),

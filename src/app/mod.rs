@@ -1,6 +1,5 @@
 //! Starts and stops everything: the only place that knows all parts.
 
-mod credit;
 pub mod desk;
 pub mod node;
 pub mod notify;

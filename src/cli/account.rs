@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use tollgate_rating::Money;
 
 use super::answer::{Answer, Failure, Outcome};
+use super::secret_input::PasswordInput;
 use crate::accounts::credentials::{self, CredentialError};
+use crate::accounts::credit::{self, CreditOrder, Credited};
 use crate::accounts::ops::{self, AccountChange, AccountView, NewClient, NewReseller, OpsError};
 use crate::app::desk::Desk;
 
@@ -59,9 +61,9 @@ pub enum AccountCommand {
     Password {
         /// Its login.
         login: String,
-        /// The password; one is made when not given.
-        #[arg(long)]
-        password: Option<String>,
+        /// Where the password is.
+        #[command(flatten)]
+        password: PasswordInput,
     },
     /// Change an account.
     Set(Box<SetArgs>),
@@ -112,12 +114,16 @@ pub struct SetArgs {
 pub struct CreditArgs {
     /// The account's login.
     pub login: String,
-    /// How much; below zero takes back.
+    /// Amount to credit; negative to debit.
     #[arg(allow_hyphen_values = true)]
     pub amount: String,
-    /// Why, for the ledger.
+    /// Note in the ledger.
     #[arg(long)]
     pub reference: String,
+    /// Name under which this credit happens once: the same command with the same key credits nothing more and answers
+    /// with the first transaction. Without one, a command whose answer was lost must not be repeated unseen.
+    #[arg(long)]
+    pub key: Option<String>,
 }
 
 fn yes_or_no(text: &str) -> Result<bool, String> {
@@ -162,7 +168,7 @@ pub async fn account(desk: &Desk, command: AccountCommand) -> Outcome {
     let view = match command {
         AccountCommand::Show { login } => ops::show(desk, &login).await?,
         AccountCommand::Password { login, password } => {
-            let password = credentials::set(desk, &login, password).await?;
+            let password = credentials::set(desk, &login, password.take()?).await?;
             let text = format!("password of {login}, shown this once: {password}");
             return Ok(Answer::new(json!({ "login": login, "password": password }), text));
         }
@@ -178,13 +184,18 @@ pub async fn account(desk: &Desk, command: AccountCommand) -> Outcome {
 /// Runs `tollgate credit …`.
 pub async fn credit(desk: &Desk, args: CreditArgs) -> Outcome {
     let amount = amount("AMOUNT", &args.amount)?;
-    let balance = ops::credit(desk, &args.login, amount, &args.reference).await?;
-    let text = format!("{}: {} credited, balance {} {}", args.login, amount, balance, desk.currency());
+    let order =
+        CreditOrder { login: &args.login, amount, reference: &args.reference, key: args.key.as_deref() };
+    let Credited { balance, tx_id, repeated } = credit::give(desk, &order).await?;
+    let done = if repeated { "was credited before, nothing more now" } else { "credited" };
+    let text = format!("{}: {amount} {done}, balance {balance} {}", args.login, desk.currency());
     let json = json!({
         "login": args.login,
         "amount": amount.to_string(),
         "balance": balance.to_string(),
         "reference": args.reference,
+        "transaction": tx_id,
+        "repeated": repeated,
     });
     Ok(Answer::new(json, text))
 }

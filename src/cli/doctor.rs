@@ -1,8 +1,10 @@
 //! `tollgate doctor`: looks at a set-up, running or not, and says what is wrong in the operator's words.
 
+mod files;
 mod messages;
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,9 +64,10 @@ impl Findings {
 }
 
 /// Checks everything that can be checked from here. Status 1 if anything is wrong.
-pub async fn run(config: &Arc<Config>) -> Outcome {
+pub async fn run(config: &Arc<Config>, file: Option<&Path>) -> Outcome {
     let mut findings = Findings::default();
     configuration(config, &mut findings);
+    files::files(config, file, &mut findings);
     match Desk::open(Arc::clone(config)).await {
         Ok(desk) => {
             findings.good(format!("the database {} is usable", without_password(&config.database.url)));
@@ -110,6 +113,13 @@ fn configuration(config: &Config, findings: &mut Findings) {
         findings.warn(format!(
             "FastAGI listens on {}: it has no password, so the network between it and Asterisk must be yours",
             config.fastagi.listen
+        ));
+    }
+    if !config.internal.listen.ip().is_loopback() {
+        findings.warn(format!(
+            "the internal listener is on {}: the tokens of metrics and realtime cross the network in clear, so it must be \
+             yours",
+            config.internal.listen
         ));
     }
     if config.internal.metrics_token.as_deref().is_some_and(|token| token.len() < 24) {

@@ -11,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 use tollgate_rating::Money;
 
 use super::answer::{Answer, Failure, Outcome};
+use super::secret_input;
 use crate::app::desk::Desk;
+use crate::config::Secret;
 use crate::esim::catalogue::Package;
 use crate::esim::price::{Prices, Unsold, upstream_amount};
 use crate::esim::simulator::{Settings, Simulator};
@@ -92,12 +94,19 @@ pub struct SimulatorArgs {
     /// How long an order takes until its eSIM is there.
     #[arg(long, default_value_t = 2_000, value_name = "MS")]
     pub allocate_ms: u64,
-    /// The access code that it takes; any when not given.
-    #[arg(long, value_name = "CODE")]
-    pub access_code: Option<String>,
-    /// The secret that requests must be signed with; unsigned ones are taken when not given.
-    #[arg(long, value_name = "SECRET")]
-    pub secret: Option<String>,
+    /// File that holds the access code that it takes, `-` for standard input; any code when not given.
+    #[arg(long, value_name = "FILE")]
+    pub access_code_file: Option<PathBuf>,
+    /// File that holds the secret that requests must be signed with, `-` for standard input; unsigned requests are
+    /// accepted when not given.
+    #[arg(long, value_name = "FILE")]
+    pub secret_file: Option<PathBuf>,
+    /// Removed; named so that its absence is explained.
+    #[arg(long, hide = true)]
+    access_code: Option<Secret>,
+    /// Removed; named so that its absence is explained.
+    #[arg(long, hide = true)]
+    secret: Option<Secret>,
 }
 
 fn amount(text: &str) -> Result<Money, String> {
@@ -348,11 +357,17 @@ async fn balance(desk: &Desk) -> Outcome {
 
 /// Runs a simulator until it is told to stop.
 pub async fn simulate(args: SimulatorArgs, json: bool) -> Outcome {
+    secret_input::refuse("--access-code", "--access-code-file", args.access_code.is_some())?;
+    secret_input::refuse("--secret", "--secret-file", args.secret.is_some())?;
+    let read = |argument: &str, file: Option<PathBuf>| {
+        let secret = file.map(|file| secret_input::read(argument, &file)).transpose()?;
+        Ok::<_, Failure>(secret.map(|secret| secret.reveal().to_owned()))
+    };
     let settings = Settings {
         record: args.record,
         allocate_ms: args.allocate_ms,
-        access_code: args.access_code,
-        secret: args.secret,
+        access_code: read("--access-code-file", args.access_code_file)?,
+        secret: read("--secret-file", args.secret_file)?,
         ..Settings::default()
     };
     let stop = CancellationToken::new();

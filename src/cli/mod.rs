@@ -18,6 +18,7 @@ pub mod peers;
 pub mod plan;
 pub mod rate;
 pub mod rate_login;
+pub mod secret_input;
 pub mod sms;
 pub mod system;
 pub mod tariff;
@@ -35,6 +36,7 @@ use crate::app::requests;
 use crate::config::Config;
 use crate::internal::{CommandAnswer, CommandRequest};
 use answer::{Failure, Outcome, to_wire};
+use secret_input::PasswordInput;
 
 /// Telephony control plane for Asterisk with a real-time rating engine.
 #[derive(Debug, Parser)]
@@ -169,8 +171,23 @@ impl Command {
     }
 }
 
+impl Command {
+    /// Where a command that sets a password is given it.
+    const fn password_input(&mut self) -> Option<&mut PasswordInput> {
+        match self {
+            Self::Account(account::AccountCommand::Password { password, .. })
+            | Self::Sip(
+                peers::SipCommand::Create { password, .. } | peers::SipCommand::Password { password, .. },
+            ) => Some(password),
+            _ => None,
+        }
+    }
+}
+
 /// Reads the command line, does what it says, prints the answer.
 pub fn main() -> ExitCode {
+    // Databases, keys and whatever else is made are for this user alone.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let cli = match Cli::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
@@ -204,10 +221,10 @@ async fn run(cli: Cli) -> CommandAnswer {
 async fn run_here(config: Arc<Config>, cli: Cli) -> Outcome {
     match cli.command {
         Command::Demo(args) => demo::run(&config, args, cli.json).await,
-        Command::Serve => system::serve(config).await,
+        Command::Serve => system::serve(config, cli.config.as_deref()).await,
         Command::Migrate => system::migrate(&config).await,
-        Command::CheckConfig => system::check_config(&config),
-        Command::Doctor => doctor::run(&config).await,
+        Command::CheckConfig => system::check_config(&config, cli.config.as_deref()),
+        Command::Doctor => doctor::run(&config, cli.config.as_deref()).await,
         Command::Audit => system::audit(config).await,
         Command::Backup(args) => backup::run(&config, &args).await,
         Command::Call(args) => call::run(&config, args, cli.json).await,
@@ -230,10 +247,18 @@ async fn run_here(config: Arc<Config>, cli: Cli) -> Outcome {
 }
 
 /// Sends the command to the owner; where none runs, runs it here.
-async fn at_the_owner(config: Arc<Config>, cli: Cli) -> Result<CommandAnswer, Failure> {
+async fn at_the_owner(config: Arc<Config>, mut cli: Cli) -> Result<CommandAnswer, Failure> {
+    // Here, with the rights and in the folder of whoever typed it.
+    let password = match cli.command.password_input() {
+        Some(input) => {
+            input.read()?;
+            input.given().cloned()
+        }
+        None => None,
+    };
     let desk = Desk::open(Arc::clone(&config)).await?;
     let argv = std::env::args().skip(1).collect();
-    let answer = match desk.ask_the_owner(&CommandRequest { argv }).await? {
+    let answer = match desk.ask_the_owner(&CommandRequest::new(argv, password)).await? {
         Some(answer) => answer,
         None => to_wire(run_at_desk(&desk, cli.command).await),
     };
@@ -243,11 +268,15 @@ async fn at_the_owner(config: Arc<Config>, cli: Cli) -> Result<CommandAnswer, Fa
 
 /// Runs a command that came over the command socket.
 pub async fn run_for_listener(desk: &Desk, request: CommandRequest) -> CommandAnswer {
+    let password = request.password();
     let words = std::iter::once("tollgate".to_owned()).chain(request.argv);
-    let cli = match Cli::try_parse_from(words) {
+    let mut cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
         Err(error) => return to_wire(Err(Failure::new("bad_usage", error.to_string()))),
     };
+    if let Some(input) = cli.command.password_input() {
+        input.set(password);
+    }
     match cli.command.place() {
         Place::Owner => to_wire(run_at_desk(desk, cli.command).await),
         Place::Here => to_wire(Err(Failure::new("bad_usage", "this command is not for the running server"))),

@@ -7,6 +7,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure, Outcome};
+use super::secret_input::PasswordInput;
 use crate::app::desk::Desk;
 use crate::peers::ops::{self, PeerError, WithPassword};
 use crate::peers::rows::CHALLENGED_PBX;
@@ -28,9 +29,9 @@ pub enum SipCommand {
     Create {
         /// The client's login.
         login: String,
-        /// Its password; one is made when not given.
-        #[arg(long)]
-        password: Option<String>,
+        /// Where its password is.
+        #[command(flatten)]
+        password: PasswordInput,
     },
     /// Give a SIP account another password.
     Password {
@@ -38,9 +39,9 @@ pub enum SipCommand {
         login: String,
         /// The SIP account; the main one when not given.
         name: Option<String>,
-        /// The password; one is made when not given.
-        #[arg(long)]
-        password: Option<String>,
+        /// Where the password is.
+        #[command(flatten)]
+        password: PasswordInput,
     },
     /// Switch a SIP account off, and its IP peers with it: its calls end at once.
     Disable {
@@ -108,12 +109,12 @@ pub async fn sip(desk: &Desk, command: SipCommand) -> Outcome {
     match command {
         SipCommand::List { login, include_service } => list(desk, &login, include_service).await,
         SipCommand::Create { login, password } => {
-            let made = ops::create(desk, &login, password).await?;
+            let made = ops::create(desk, &login, password.take()?).await?;
             Ok(with_password(&made, "made"))
         }
         SipCommand::Password { login, name, password } => {
             let name = name.unwrap_or_else(|| login.clone());
-            let changed = ops::set_password(desk, &login, &name, password).await?;
+            let changed = ops::set_password(desk, &login, &name, password.take()?).await?;
             Ok(with_password(&changed, "changed"))
         }
         SipCommand::Disable { login, name } => switch(desk, &login, name, false).await,

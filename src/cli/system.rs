@@ -1,6 +1,7 @@
 //! `tollgate serve | migrate | check-config | audit | secrets`.
 
 use std::io::IsTerminal as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::Subcommand;
@@ -12,6 +13,7 @@ use crate::accounts::keys;
 use crate::app::desk::Desk;
 use crate::app::node::Node;
 use crate::config::Config;
+use crate::config::exposure::{self, Exposure};
 use crate::ledger::audit::{self, Difference};
 use crate::ledger::spool::{Kept, look};
 use crate::peers::{self, realtime};
@@ -41,7 +43,8 @@ pub fn log(config: &Config) {
 }
 
 /// Serves until a signal. A second signal ends the process at once.
-pub async fn serve(config: Arc<Config>) -> Outcome {
+pub async fn serve(config: Arc<Config>, file: Option<&Path>) -> Outcome {
+    refuse_exposed(file)?;
     log(&config);
     // Before anything else: a signal that comes while it starts must not end it half-way, as if it had crashed.
     let mut told = Box::pin(told_to_stop()?);
@@ -79,7 +82,8 @@ pub async fn migrate(config: &Config) -> Outcome {
 }
 
 /// Shows the configuration as it is understood, secrets left out.
-pub fn check_config(config: &Config) -> Outcome {
+pub fn check_config(config: &Config, file: Option<&Path>) -> Outcome {
+    refuse_exposed(file)?;
     let mut shown = config.clone();
     if shown.internal.metrics_token.is_some() {
         shown.internal.metrics_token = Some("(set)".to_owned());
@@ -98,6 +102,12 @@ pub fn check_config(config: &Config) -> Outcome {
     let json = serde_json::to_value(&shown).map_err(|e| failed(e.to_string()))?;
     let text = toml::to_string_pretty(&shown).map_err(|e| failed(e.to_string()))?;
     Ok(Answer::new(json, text))
+}
+
+/// Refuses a configuration file whose secrets every user can read.
+fn refuse_exposed(file: Option<&Path>) -> Result<(), Failure> {
+    let refused = |error: Exposure| Failure::new("exposed_config", error.to_string());
+    file.map_or(Ok(()), |file| exposure::check(file).map_err(refused))
 }
 
 /// A database URL without its password.
@@ -224,7 +234,7 @@ mod tests {
             [],
         )
         .unwrap();
-        let shown = check_config(&config).unwrap();
+        let shown = check_config(&config, None).unwrap();
         assert!(!shown.text.contains("s3cret") && !shown.json.to_string().contains("s3cret"));
         assert!(shown.text.contains("(set)") && !format!("{:?}", config.sms).contains("s3cret"));
     }

@@ -195,8 +195,19 @@ pub(super) fn look(address: &CommandAddress, trusted: Trusted) -> Result<Sign, S
     }
 }
 
+/// Looks at the folder of a socket, where it is there already.
+pub fn examine(path: &Path, key_file: &Path) -> Result<(), SocketError> {
+    let path = std::path::absolute(path).map_err(|source| io_error(path, source))?;
+    check_path(&path)?;
+    let folder = folder_of(&path)?;
+    if std::fs::symlink_metadata(folder).is_err() || !key_file.exists() {
+        return Ok(());
+    }
+    check_folder(folder, Trusted::owner_of(key_file)?)
+}
+
 /// Refuses a folder that anybody but a trusted user could put something into.
-pub(super) fn check_folder(folder: &Path, trusted: Trusted) -> Result<(), SocketError> {
+fn check_folder(folder: &Path, trusted: Trusted) -> Result<(), SocketError> {
     let refused = |reason: String| SocketError::Folder { folder: folder.to_owned(), reason };
     let metadata = std::fs::symlink_metadata(folder).map_err(|source| io_error(folder, source))?;
     if metadata.is_symlink() {

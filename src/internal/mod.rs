@@ -12,15 +12,38 @@ pub mod server;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::Secret;
+
 /// The largest request or answer that crosses the command socket. Exports of large tariffs are made by the
 /// command line itself, so nothing near this size is expected.
 pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
 
 /// A command for the owner: the words after `tollgate`, without `--config`.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub struct CommandRequest {
     /// For example `["credit", "1001", "10", "--reference", "cash"]`.
     pub argv: Vec<String>,
+    /// Password that the command line has read for the command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    password: Option<String>,
+}
+
+impl CommandRequest {
+    /// These words, with the password that goes with them.
+    pub fn new(argv: Vec<String>, password: Option<Secret>) -> Self {
+        Self { argv, password: password.map(|password| password.reveal().to_owned()) }
+    }
+
+    /// The password that came with the words.
+    pub fn password(&self) -> Option<Secret> {
+        self.password.clone().map(Secret::new)
+    }
+}
+
+impl std::fmt::Debug for CommandRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CommandRequest").field("argv", &self.argv).finish_non_exhaustive()
+    }
 }
 
 /// How the owner's link to an Asterisk server is.

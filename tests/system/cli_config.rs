@@ -11,6 +11,7 @@ fn checked(text: &str, environment: &[(&str, &str)]) -> Said {
     let files = tempfile::tempdir().unwrap();
     let file = files.path().join("tollgate.toml");
     std::fs::write(&file, text).unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let mut command: Command = bare();
     command.args(["check-config", "--json", "--config"]).arg(&file).envs(environment.iter().copied());
     finish(command.current_dir(files.path()))

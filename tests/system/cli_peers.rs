@@ -36,7 +36,11 @@ on_both!(sip_accounts_are_made_changed_and_deleted, database => {
     let made = program.ok_line("sip create 1234567801");
     assert_eq!((&made["name"], &made["main"], &made["active"]), (&"1234567802".into(), &false.into(), &true.into()));
     assert_eq!(made["password"].as_str().unwrap().len(), 20);
-    let chosen = program.ok_line("sip create bob --password StrongSipPass123");
+    let with = |password: &str, line: &str| {
+        let words: Vec<&str> = line.split_whitespace().chain(["--password-file", "-"]).collect();
+        program.run_with_input(password, &words)
+    };
+    let chosen = with("StrongSipPass123", "sip create bob").json();
     assert_eq!((&chosen["name"], &chosen["password"]), (&"bob-2".into(), &"StrongSipPass123".into()));
     assert_eq!(program.ok_line("sip create 1234567801")["name"], "1234567803");
 
@@ -46,7 +50,7 @@ on_both!(sip_accounts_are_made_changed_and_deleted, database => {
     assert_eq!((&main["main"], &main["active"], &main["registered"]), (&true.into(), &true.into(), &Value::Null));
     assert!(!listed.to_string().contains("password"), "a list shows no password");
 
-    let changed = program.ok_line("sip password 1234567801 1234567802 --password another-one");
+    let changed = with("another-one", "sip password 1234567801 1234567802").json();
     assert_eq!((&changed["name"], &changed["password"]), (&"1234567802".into(), &"another-one".into()));
     assert_ne!(program.ok_line("sip password 1234567801")["password"], made["password"]);
     assert_eq!(program.ok_line("sip disable 1234567801 1234567802")["active"], false);
@@ -57,13 +61,13 @@ on_both!(sip_accounts_are_made_changed_and_deleted, database => {
     // A number that became free comes again.
     assert_eq!(program.ok_line("sip create 1234567801")["name"], "1234567802");
 
+    assert_eq!(with("short", "sip create bob").code(), "bad_password");
+    assert_eq!(with("pässwort-mit-umlaut", "sip password bob").code(), "bad_password");
     for (line, wanted) in [
         ("sip create nobody", "unknown_account"),
         ("sip list nobody", "unknown_account"),
         ("sip create acme", "no_phones"),
         ("sip delete 1234567801 1234567801", "main_sip_account"),
-        ("sip create bob --password short", "bad_password"),
-        ("sip password bob --password pässwort-mit-umlaut", "bad_password"),
         // Somebody else's is as one that is not there.
         ("sip delete bob 1234567802", "unknown_sip_account"),
         ("sip disable bob 1234567801", "unknown_sip_account"),

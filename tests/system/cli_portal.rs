@@ -35,9 +35,11 @@ fn a_password_is_set_and_shown_and_caller_ids_are_listed() {
     program.furnish();
     let made = program.ok_line("account password alice");
     assert_eq!((&made["login"], made["password"].as_str().unwrap().len()), (&"alice".into(), 16));
-    let chosen = program.ok_line("account password alice --password StrongPass123");
-    assert_eq!(chosen["password"], "StrongPass123");
-    assert_eq!(program.refused(&["account", "password", "alice", "--password", "short"]), "bad_password");
+    let set = |password: &str| {
+        program.run_with_input(password, &["account", "password", "alice", "--password-file", "-"])
+    };
+    assert_eq!(set("StrongPass123").json()["password"], "StrongPass123");
+    assert_eq!(set("short").code(), "bad_password");
     assert_eq!(program.refused(&["account", "password", "nobody"]), "unknown_account");
     assert_eq!(program.ok_line("callerid list alice")["callerids"].as_array().unwrap().len(), 0);
     assert_eq!(program.refused(&["callerid", "list", "nobody"]), "unknown_account");

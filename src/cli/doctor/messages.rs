@@ -15,6 +15,15 @@ pub(super) async fn messages(desk: &Desk, findings: &mut Findings) {
     for provider in config.provider.iter().filter(|provider| provider.kind == SmsKind::Simulator) {
         findings.warn(format!("sms.provider {} is a simulator: nothing real is sent", provider.name));
     }
+    for provider in &config.provider {
+        let is_clear_http = provider.url.as_deref().is_some_and(|url| url.starts_with("http://"));
+        if is_clear_http || (provider.kind == SmsKind::Smpp && provider.tls != Some(true)) {
+            findings.warn(format!(
+                "sms.provider {} is spoken to without TLS: who listens on the way, or in its place, has its password",
+                provider.name
+            ));
+        }
+    }
     let waiting = match desk.store.waiting_messages().await {
         Ok(waiting) => waiting,
         Err(error) => return findings.wrong(format!("the messages cannot be read: {error}")),

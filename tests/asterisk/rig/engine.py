@@ -54,6 +54,8 @@ class Engine:
             f"[routing]\nring_seconds = {ring_seconds}\n\n"
             + "".join(f'[[asterisk]]\nname = "{server}"\nhost = "{net.ASTERISK}"\nport = {net.MANAGER_RELAY_PORT}\n'
                       f'username = "tollgate"\nsecret = "{net.MANAGER_SECRET}"\n\n' for server in servers))
+        # It holds secrets: a server refuses one that every user can read.
+        self._config.chmod(0o600)
         self._environment = {key: value for key, value in os.environ.items() if not key.startswith("TOLLGATE_")}
         self._process = None
 
@@ -119,11 +121,15 @@ class Engine:
         path = self._logs / f"tollgate-{self._name}.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def cli(self, *arguments, allowed=(0,)):
-        """A command's JSON. Status 1 raises `Refused`, unless it is allowed."""
+    def cli(self, *arguments, allowed=(0,), password=None):
+        """A command's JSON. Status 1 raises `Refused`, unless it is allowed. A password goes over standard input."""
         arguments = [str(argument) for argument in arguments]
+        given = {"stdin": subprocess.DEVNULL}
+        if password is not None:
+            arguments += ["--password-file", "-"]
+            given = {"input": password.encode()}
         done = subprocess.run(
-            [self._binary, *arguments, "--config", str(self._config), "--json"], stdin=subprocess.DEVNULL,
+            [self._binary, *arguments, "--config", str(self._config), "--json"], **given,
             capture_output=True, timeout=120, check=False, env=self._environment)
         try:
             answer = json.loads(done.stdout) if done.stdout.strip() else None

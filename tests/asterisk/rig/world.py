@@ -79,7 +79,7 @@ def build(engine, folder, clients=(CLIENT,), client_credit="100", reseller_credi
         engine.cli("credit", RESELLER, reseller_credit, "--reference", "rig: reseller's first credit")
     for client in clients:
         engine.cli("client", "create", client, "--reseller", RESELLER, "--plan", "retail")
-        engine.cli("sip", "password", client, "--password", net.PASSWORD)
+        engine.cli("sip", "password", client, password=net.PASSWORD)
         if Decimal(client_credit):
             engine.cli("credit", client, client_credit, "--reference", f"rig: first credit of {client}")
     if CLIENT in clients:

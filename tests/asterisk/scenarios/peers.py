@@ -75,17 +75,17 @@ def _sip_account(rig, claims, engine):
     made = {}
 
     def create():
-        made.update(engine.cli("sip", "create", OTHER, "--password", net.PASSWORD))
+        made.update(engine.cli("sip", "create", OTHER, password=net.PASSWORD))
     within(claims, "a new SIP account registers", create, lambda: registers(made["name"])(), 200)
     further = made["name"]
     claims.equal("a new SIP account calls", calls(further)(), 200)
 
     within(claims, "after a change of password the old one is refused",
-           lambda: engine.cli("sip", "password", OTHER, further, "--password", NEW_PASSWORD), registers(further), 401)
+           lambda: engine.cli("sip", "password", OTHER, further, password=NEW_PASSWORD), registers(further), 401)
     claims.equal("it calls with the old one no more", calls(further)(), 401)
     claims.equal("the new one registers", registers(further, NEW_PASSWORD)(), 200)
     claims.equal("the new one calls", calls(further, NEW_PASSWORD)(), 200)
-    within(claims, "and back", lambda: engine.cli("sip", "password", OTHER, further, "--password", net.PASSWORD),
+    within(claims, "and back", lambda: engine.cli("sip", "password", OTHER, further, password=net.PASSWORD),
            registers(further), 200)
 
     claims.that("its registration is in Asterisk", rig.asterisk.contacts(further))
@@ -182,7 +182,7 @@ def _strangers(rig, claims, engine):
 
 def _overlap(rig, claims, engine):
     """Asterisk is reading a peer while it is switched off: the answer, old by then, must not stay in the cache."""
-    name = engine.cli("sip", "create", OTHER, "--password", net.PASSWORD)["name"]
+    name = engine.cli("sip", "create", OTHER, password=net.PASSWORD)["name"]
     time.sleep(1.5)
     rig.realtime.delay_s = 0.3
     with Agent(name) as agent:

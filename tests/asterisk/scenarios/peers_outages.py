@@ -58,13 +58,13 @@ def _death(rig):
 
 def _link_away(rig, claims, engine):
     """What changes while the link is away is in force right after it is back."""
-    further = engine.cli("sip", "create", OTHER, "--password", net.PASSWORD)["name"]
+    further = engine.cli("sip", "create", OTHER, password=net.PASSWORD)["name"]
     for name in (further, OTHER):
         claims.equal(f"{name} registers", registers(name)(), 200)
     rig.manager.close()
     wait_until("the link to be away", lambda: not engine.linked(), 10)
     engine.cli("sip", "disable", OTHER, further)
-    engine.cli("sip", "password", OTHER, "--password", "while-you-were-out")
+    engine.cli("sip", "password", OTHER, password="while-you-were-out")
     engine.cli("ipauth", "disable", world.CLIENT, net.PBX)
     claims.equal("while the link is away a call of what was switched off is refused", calls(further)(), 403)
     claims.equal("and so is one of an IP peer", calls("4930000000", None, net.PBX)(), 403)
@@ -77,7 +77,7 @@ def _link_away(rig, claims, engine):
     claims.equal("the new one is taken", registers(OTHER, "while-you-were-out")(), 200)
     claims.soon("an IP peer that was switched off is challenged", calls("4930000000", None, net.PBX), 401, 2)
     claims.that("all of it right away", time.monotonic() - began < 2.5, time.monotonic() - began)
-    engine.cli("sip", "password", OTHER, "--password", net.PASSWORD)
+    engine.cli("sip", "password", OTHER, password=net.PASSWORD)
     engine.cli("ipauth", "enable", world.CLIENT, net.PBX)
 
 
@@ -85,7 +85,7 @@ def _link_cut_often(rig, claims, engine):
     """The link is cut again and again under load while peers change; when it is back, Asterisk's view is the database's,
     and every call was charged for what was talked."""
     chance = random.Random(3)
-    names = [engine.cli("sip", "create", world.CLIENT, "--password", net.PASSWORD)["name"] for _ in range(4)]
+    names = [engine.cli("sip", "create", world.CLIENT, password=net.PASSWORD)["name"] for _ in range(4)]
     active = dict.fromkeys(names, True)
     before = engine.book.count(disposition="answered")
     long = Phones(rig.logs, [Call(OTHER, world.BERLIN, talk_ms=LONG_MS)] * LONG_CALLS, seconds=90)

@@ -1,6 +1,6 @@
 //! The binary as an operator runs it: commands, and a server in a process of its own.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -54,6 +54,8 @@ impl Program {
             spool.display()
         );
         std::fs::write(&config, text).unwrap();
+        // Tests add secrets to it: a server refuses one that every user can read.
+        std::fs::set_permissions(&config, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         Self { database, config }
     }
 
@@ -166,6 +168,21 @@ impl Program {
         }
         shell.current_dir(self.database.files.path());
         Serving::start(&mut shell).unwrap_or_else(|log| panic!("it does not serve:\n{log}"))
+    }
+
+    /// Runs a command with `--json` and this on its standard input.
+    pub(crate) fn run_with_input(&self, input: &str, arguments: &[&str]) -> Said {
+        let mut command = self.command(arguments);
+        command.arg("--json").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // A command that refuses before it reads closes the pipe.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        Said {
+            status: output.status.code().unwrap_or(-1),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
     }
 
     /// Runs a command with `--json` and this in its environment.

@@ -7,6 +7,7 @@
 mod channels;
 mod clocks;
 mod command_socket;
+mod credit_keys;
 mod esim_upstream;
 mod floods;
 mod impostor;
@@ -15,6 +16,7 @@ mod passwords;
 mod rows;
 mod rows_killed;
 mod runtimes;
+mod secrets_on_disk;
 mod settle_sequences;
 mod settles;
 mod tickets;
