@@ -46,8 +46,12 @@ struct World {
     prices: [Priced; 2],
 }
 
-const REQUEST: ReserveRequest =
-    ReserveRequest { caps_seconds: 14_400, slice: Slice::Seconds(120), now_ms: 0, days: [Day(0); 4] };
+const REQUEST: ReserveRequest = ReserveRequest {
+    caps_seconds: 14_400,
+    slice: Slice::Seconds(120),
+    now_ms: 0,
+    days: [Day::numbered(0); 4],
+};
 
 impl World {
     fn new() -> Self {

@@ -8,7 +8,7 @@
 //!   time: a chain's wallets are locked together, the client's first, and nothing changes before all is checked.
 //! - A settlement is a fact and is never refused for lack of money; where it makes `available` negative that is
 //!   counted in the wallet ([`Snapshot::overdraws`]).
-//! - Wallets keep no time: the caller passes monotonic milliseconds and day numbers.
+//! - Wallets keep no time: the caller passes monotonic milliseconds and spending days.
 //!
 //! ```
 //! use tollgate_rating::{Money, credit::{Chain, Day, Pricing, ReserveRequest, Slice, Wallet}};
@@ -27,7 +27,7 @@
 //!
 //! let (client, reseller) = (Wallet::new(Money::from_nanos(700)), Wallet::new(Money::from_nanos(5_000)));
 //! let chain = Chain::new(&[&client, &reseller]).unwrap();
-//! let request = ReserveRequest { caps_seconds: 3_600, slice: Slice::Full, now_ms: 0, days: [Day(20_000); 4] };
+//! let request = ReserveRequest { caps_seconds: 3_600, slice: Slice::Full, now_ms: 0, days: [Day::numbered(20_000); 4] };
 //! let prices = [PerMinute(100), PerMinute(80)];
 //! let grant = chain.reserve(&prices, &request).unwrap();
 //! assert_eq!(grant.funded_seconds, 420);
@@ -43,6 +43,7 @@ mod aside;
 mod chain;
 mod guard;
 mod limits;
+mod spending;
 mod wallet;
 
 pub use self::{
@@ -51,6 +52,7 @@ pub use self::{
         RefusalReason, ReserveRequest, SettleError, Settled, Slice, Unsettled,
     },
     guard::{BlockedPrefixes, Loss, LossGuard, PriceCeiling},
-    limits::{Day, Limits, MAX_CALLS_PER_SECOND},
+    limits::{Limits, MAX_CALLS_PER_SECOND},
+    spending::Day,
     wallet::{AdjustError, Guarded, Snapshot, Wallet},
 };

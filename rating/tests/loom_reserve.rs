@@ -27,7 +27,7 @@ impl Pricing for Flat {
 }
 
 const REQUEST: ReserveRequest =
-    ReserveRequest { caps_seconds: 60, slice: Slice::Full, now_ms: 0, days: [Day(1); 4] };
+    ReserveRequest { caps_seconds: 60, slice: Slice::Full, now_ms: 0, days: [Day::numbered(1); 4] };
 
 fn wallet(calls: i64) -> Arc<Wallet> {
     Arc::new(Wallet::new(Money::from_nanos(calls * CALL_NANOS)))

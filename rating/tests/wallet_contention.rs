@@ -32,7 +32,7 @@ const THREADS: usize = 16;
 const ATTEMPTS: usize = 1_000;
 
 fn request(slice: Slice) -> ReserveRequest {
-    ReserveRequest { caps_seconds: 60, slice, now_ms: 0, days: [Day(1); 4] }
+    ReserveRequest { caps_seconds: 60, slice, now_ms: 0, days: [Day::numbered(1); 4] }
 }
 
 fn wallet(nanos: i64) -> Wallet {
@@ -115,7 +115,9 @@ fn holds_of_all_levels_belong_to_the_same_calls_while_calls_come_and_go() {
                         let (chain, holds) = live.swap_remove(step % 4);
                         if step % 200 == 0 {
                             let prices = [10, 7, 5];
-                            chain.settle(holds, &prices.map(Money::from_nanos), &[Day(1); 4]).unwrap();
+                            chain
+                                .settle(holds, &prices.map(Money::from_nanos), &[Day::numbered(1); 4])
+                                .unwrap();
                             let mut sums = charged.lock().unwrap();
                             sums.iter_mut().zip(prices).for_each(|(sum, price)| *sum += price);
                         } else {

@@ -71,6 +71,8 @@ struct Account {
     admitted_ms: Vec<u64>,
     /// Charges and the day in which each counts, in order.
     spent: Vec<(i32, i64)>,
+    /// The latest day that the wallet was shown.
+    latest: Option<i32>,
     overdraws: u64,
     overdrawn: i64,
 }
@@ -116,17 +118,19 @@ impl Model {
         self.balance(account) + self.accounts[account].credit_limit - self.held(account)
     }
 
+    /// Days never go back: one before the latest counts as that.
     fn counted_day(&self, account: usize, day: i32) -> i32 {
-        match self.accounts[account].spent.last() {
-            Some((present, _)) if *present == day + 1 => *present,
-            _ => day,
-        }
+        self.accounts[account].latest.map_or(day, |latest| latest.max(day))
     }
 
     fn spent(&self, account: usize, day: i32) -> i64 {
         let day = self.counted_day(account, day);
-        let same_day = self.accounts[account].spent.iter().rev().take_while(|(counted, _)| *counted == day);
-        same_day.map(|(_, amount)| amount).sum()
+        let of_day = self.accounts[account].spent.iter().filter(|(counted, _)| *counted == day);
+        of_day.map(|(_, amount)| amount).sum()
+    }
+
+    fn show_day(&mut self, account: usize, day: i32) {
+        self.accounts[account].latest = Some(self.counted_day(account, day));
     }
 
     fn reserve(
@@ -257,6 +261,10 @@ impl ReferenceStateMachine for Model {
                 state.day += day;
                 let chain = chain_of(*account);
                 state.outcome = state.reserve(&chain, prices, *caps, *slice);
+                let looked_at = state.outcome.as_ref().map_or_else(|(payer, _)| payer + 1, |_| chain.len());
+                for account in &chain[..looked_at] {
+                    state.show_day(*account, state.day);
+                }
                 if let Ok((funded, _, holds)) = &state.outcome {
                     for account in &chain {
                         let now_ms = state.now_ms;
@@ -278,6 +286,9 @@ impl ReferenceStateMachine for Model {
                 let target = u32::try_from(i64::from(call.funded) + more).unwrap_or(0);
                 state.extended = extension(&state, call, target, *caps, state.day + day);
                 let (funded, _) = state.extended;
+                for account in state.calls[at].chain.clone() {
+                    state.show_day(account, state.day + day);
+                }
                 let call = &mut state.calls[at];
                 if funded > call.funded {
                     for (hold, price) in call.holds.iter_mut().zip(&call.prices) {
@@ -293,6 +304,9 @@ impl ReferenceStateMachine for Model {
                     // The call's hold is given back already.
                     let before = state.available(*account) - call.holds[n];
                     let after = before + call.holds[n] - charge;
+                    if charge > 0 {
+                        state.show_day(*account, state.day + day);
+                    }
                     let counted = state.counted_day(*account, state.day + day);
                     let further = (-after).max(0) - (-before).max(0);
                     let account = &mut state.accounts[*account];
@@ -370,7 +384,7 @@ impl StateMachineTest for Wallets {
                     caps_seconds: caps,
                     slice: slice.map_or(Slice::Full, Slice::Seconds),
                     now_ms: state.now_ms,
-                    days: [Day(state.day); MAX_PAYERS],
+                    days: [Day::numbered(state.day); MAX_PAYERS],
                 };
                 let accounts = chain_of(account);
                 match (chain(&state.accounts, &accounts).reserve(&prices, &request), &model.outcome) {
@@ -396,7 +410,7 @@ impl StateMachineTest for Wallets {
                     caps_seconds: caps,
                     funded_seconds: *funded,
                     target_seconds: u32::try_from(i64::from(*funded) + more).unwrap_or(0),
-                    days: [Day(state.day + day); MAX_PAYERS],
+                    days: [Day::numbered(state.day + day); MAX_PAYERS],
                 };
                 let Extended { funded_seconds, affordable_seconds } =
                     chain(&state.accounts, accounts).extend(holds, prices, &request);
@@ -408,7 +422,7 @@ impl StateMachineTest for Wallets {
                 let shared = holds.amounts().iter().zip(shares);
                 let charges: Vec<_> =
                     shared.map(|(hold, share)| Money::from_nanos(hold.nanos() * share / 10)).collect();
-                let days = [Day(state.day + day); MAX_PAYERS];
+                let days = [Day::numbered(state.day + day); MAX_PAYERS];
                 chain(&state.accounts, &accounts).settle(holds, &charges, &days).unwrap();
             }
             Transition::Release { call } => {
@@ -443,7 +457,7 @@ impl StateMachineTest for Wallets {
                 (snapshot.overdraws, snapshot.overdrawn.nanos()),
                 (expected.overdraws, expected.overdrawn)
             );
-            let spent = expected.spent.last().map_or(0, |(day, _)| model.spent(account, *day));
+            let spent = expected.latest.map_or(0, |day| model.spent(account, day));
             assert_eq!(snapshot.spent.nanos(), spent);
         }
     }

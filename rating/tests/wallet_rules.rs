@@ -31,11 +31,11 @@ fn nanos(nanos: i64) -> Money {
 }
 
 fn request(slice: Slice) -> ReserveRequest {
-    ReserveRequest { caps_seconds: 3_600, slice, now_ms: 0, days: [Day(100); 4] }
+    ReserveRequest { caps_seconds: 3_600, slice, now_ms: 0, days: [Day::numbered(100); 4] }
 }
 
 const FULL: ReserveRequest =
-    ReserveRequest { caps_seconds: 3_600, slice: Slice::Full, now_ms: 0, days: [Day(100); 4] };
+    ReserveRequest { caps_seconds: 3_600, slice: Slice::Full, now_ms: 0, days: [Day::numbered(100); 4] };
 
 fn refusal(payer_index: usize, reason: RefusalReason) -> Refusal {
     Refusal { payer_index, reason }
@@ -140,7 +140,7 @@ fn a_settlement_that_overdraws_is_made_and_counted() {
     let (client, reseller) = (Wallet::new(nanos(100)), Wallet::new(nanos(100)));
     let chain = Chain::new(&[&client, &reseller]).unwrap();
     let grant = chain.reserve(&[Blocks(60, 3_600), Blocks(50, 3_600)], &FULL).unwrap();
-    let settled = chain.settle(grant.holds, &[nanos(130), nanos(100)], &[Day(100); 4]).unwrap();
+    let settled = chain.settle(grant.holds, &[nanos(130), nanos(100)], &[Day::numbered(100); 4]).unwrap();
     assert_eq!(settled.overdrawn, [30, 0, 0, 0].map(nanos));
     let after = client.snapshot();
     assert_eq!((after.balance, after.held, after.calls), (nanos(-30), Money::ZERO, 0));
@@ -155,7 +155,7 @@ fn holds_that_do_not_fit_come_back_and_change_nothing() {
     let prices = [Blocks(60, 3_600), Blocks(50, 3_600)];
     let holds = pair.reserve(&prices, &FULL).unwrap().holds;
     let before = (client.snapshot(), reseller.snapshot());
-    let days = [Day(100); 4];
+    let days = [Day::numbered(100); 4];
     let unsettled = single.settle(holds, &[nanos(1)], &days).unwrap_err();
     assert_eq!(unsettled.reason, SettleError::Mismatch);
     let unsettled = pair.settle(unsettled.holds, &[nanos(1)], &days).unwrap_err();
@@ -207,17 +207,17 @@ fn calls_per_second_count_only_calls_that_were_admitted() {
 fn the_daily_limit_is_a_second_purse_that_holds_count_against() {
     let client = Wallet::new(nanos(10_000));
     client.set_limits(Limits { daily_spend: Some(nanos(100)), ..Limits::default() });
-    client.restore_spent(Day(100), nanos(30));
+    client.restore_spent(Day::numbered(100), nanos(30));
     let chain = Chain::new(&[&client]).unwrap();
     let first = chain.reserve(&[Blocks(1, 1)], &request(Slice::Seconds(50))).unwrap();
     let second = chain.reserve(&[Blocks(1, 1)], &FULL).unwrap();
     assert_eq!((first.affordable_seconds, second.funded_seconds), (70, 20));
     assert_eq!(chain.reserve(&[Blocks(1, 1)], &FULL).unwrap_err(), refusal(0, RefusalReason::DailyLimit));
     chain.release(second.holds).unwrap();
-    let _ = chain.settle(first.holds, &[nanos(10)], &[Day(100); 4]).unwrap();
+    let _ = chain.settle(first.holds, &[nanos(10)], &[Day::numbered(100); 4]).unwrap();
     assert_eq!(client.snapshot().spent, nanos(40));
     // The next day begins at nothing; what is still held counts in it.
-    let tomorrow = ReserveRequest { days: [Day(101); 4], ..FULL };
+    let tomorrow = ReserveRequest { days: [Day::numbered(101); 4], ..FULL };
     let third = chain.reserve(&[Blocks(1, 1)], &tomorrow).unwrap();
     assert_eq!(third.funded_seconds, 100);
     // Short of both: it is the credit that is named.
@@ -234,7 +234,7 @@ fn holds_of_calls_under_way_are_held_again_whatever_is_there() {
     assert!(chain.restore(&[nanos(1), nanos(-1)]).is_none());
     let holds = chain.restore(&[nanos(40), nanos(30)]).unwrap();
     assert_eq!((client.snapshot().available, client.snapshot().calls), (nanos(-30), 1));
-    let settled = chain.settle(holds, &[nanos(40), nanos(30)], &[Day(1); 4]).unwrap();
+    let settled = chain.settle(holds, &[nanos(40), nanos(30)], &[Day::numbered(1); 4]).unwrap();
     // It was overdrawn before it was charged.
     assert_eq!(settled.overdrawn, [Money::ZERO; 4]);
     assert_eq!((client.snapshot().balance, client.snapshot().held), (nanos(-30), Money::ZERO));

@@ -10,6 +10,7 @@ use super::hashing::HashError;
 use super::login::{self, LoginError};
 use super::{AccountLimits, AccountRecord, Kind, MAX_CHAIN};
 use crate::app::desk::{Desk, DeskError, FEED_ACCOUNT};
+use crate::catalog::admin;
 use crate::ledger::LedgerError;
 use crate::peers;
 use crate::store::{Reserved, StoreError, Tx};
@@ -229,10 +230,14 @@ pub async fn change_plan(desk: &Desk, account_id: i64, plan_id: i64) -> Result<(
         return Err(OpsError::UnknownPlan(plan_id.to_string()));
     }
     let mut changed = tx.subaccounts_of(client.id).await?;
-    changed.insert(0, client);
+    // The last, because whoever reads it again gives its subaccounts their plan in memory, too.
+    changed.push(client);
     changed.retain(|account| account.plan_id != plan_id);
     let now = desk.clock.now();
     for account in &mut changed {
+        // The day of the zone that it leaves counts until it is over.
+        let begun = admin::plans::spending_day(&mut tx, account.plan_id, now).await?;
+        tx.keep_spending_day(account.id, begun, now).await?;
         account.plan_id = plan_id;
         tx.update_account(account).await?;
         tx.append_feed(FEED_ACCOUNT, account.id, now).await?;

@@ -246,7 +246,7 @@ async fn days(desk: &Desk, shares: &[Share]) -> Result<[Day; MAX_PAYERS], DeskEr
     let mut days = [Day::default(); MAX_PAYERS];
     for (day, share) in days.iter_mut().zip(shares) {
         if let Some(plan) = catalog.plan(share.account.settings().plan_id) {
-            *day = Day(plan.day(now));
+            *day = plan.spending_day(now);
         }
     }
     Ok(days)

@@ -344,7 +344,10 @@ impl Desk {
                     read_to_cdr,
                 }));
                 for account in calls.directory.all() {
-                    calls.restore_spent(&account).await?;
+                    let settings = account.settings();
+                    if settings.limits.daily_spend.is_some() {
+                        calls.restore_spent(&account, settings.plan_id).await?;
+                    }
                 }
                 Ok(calls)
             })
@@ -361,11 +364,23 @@ impl Desk {
         match self.live.get() {
             Some(calls) => {
                 let limited = |account: &Arc<Account>| account.settings().limits.daily_spend.is_some();
-                let before = calls.directory.account(id).is_some_and(|account| limited(&account));
+                let before = calls.directory.account(id);
+                let counted = before.as_ref().is_some_and(limited);
+                if let Some(account) = &before
+                    && let Some(record) = self.store.account_by_id(id).await?
+                    && record.limits.daily_spend.is_some()
+                    && !(counted && account.settings().plan_id == record.plan_id)
+                {
+                    // Before the change is in force: the wallet must not count a day from nothing that has begun.
+                    calls.restore_spent(account, record.plan_id).await?;
+                }
                 calls.directory.reload(&self.store, self.currency(), id).await?;
                 match calls.directory.account(id) {
                     // Wallets count what is spent under a limit by themselves, from when there is one.
-                    Some(account) if !before && limited(&account) => calls.restore_spent(&account).await,
+                    Some(account) if !counted && limited(&account) => {
+                        let plan_id = account.settings().plan_id;
+                        calls.restore_spent(&account, plan_id).await
+                    }
                     _ => Ok(()),
                 }
             }

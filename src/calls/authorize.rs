@@ -401,7 +401,7 @@ pub fn days(snapshot: &Snapshot, chain: &[Arc<Account>], at: Timestamp) -> [Day;
         if settings.limits.daily_spend.is_some()
             && let Some(plan) = snapshot.plan(settings.plan_id)
         {
-            *day = Day(plan.day(at));
+            *day = plan.spending_day(at);
         }
     }
     days

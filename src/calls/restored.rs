@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tollgate_rating::credit::Day;
 use tollgate_rating::{E164, Money};
 
 use super::Calls;
@@ -17,7 +16,7 @@ use super::request::SettleRequest;
 use super::settle::SettleError;
 use super::ticket::Ticket;
 use crate::accounts::directory::Account;
-use crate::catalog::CatalogError;
+use crate::catalog::{CatalogError, admin};
 use crate::ledger::{CallKey, LedgerError, OpenCall as JournalledCall};
 use crate::store::{StoreError, to_micros, within};
 
@@ -207,17 +206,22 @@ impl Calls {
         Ok(true)
     }
 
-    /// Reads from the book what an account with a daily limit has spent today, in its plan's zone.
-    pub async fn restore_spent(&self, account: &Account) -> Result<(), StoreError> {
-        let settings = account.settings();
-        if settings.limits.daily_spend.is_none() {
-            return Ok(());
-        }
-        let snapshot = self.catalog.snapshot();
-        let Some(plan) = snapshot.plan(settings.plan_id) else { return Ok(()) };
+    /// Reads from the book what an account with a daily limit has spent, in every day that counts: that of the zone of the
+    /// plan it has or is to have, and those that began under plans it had before.
+    pub async fn restore_spent(&self, account: &Account, plan_id: i64) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let spent = self.store.spent_since(account.id, plan.midnight(now)).await?;
-        account.wallet.restore_spent(Day(plan.day(now)), spent);
+        let present = match self.catalog.snapshot().plan(plan_id) {
+            Some(plan) => plan.spending_day(now),
+            // A plan that prices nothing at the moment has its days all the same.
+            None => admin::plans::spending_day(&mut self.store.reader().await?, plan_id, now).await?,
+        };
+        let mut days = self.store.spending_days_of(account.id, now).await?;
+        days.push(present);
+        for day in days {
+            let start = Timestamp::from_second(day.start_s()).unwrap_or(now);
+            let spent = self.store.spent_since(account.id, start).await?;
+            account.wallet.restore_spent(day, spent);
+        }
         Ok(())
     }
 

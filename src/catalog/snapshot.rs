@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tollgate_rating::credit::Day;
 use tollgate_rating::{Money, PricedTariff, Tariff, plan::Cheapest};
 
 use super::trunks::Trunk;
@@ -110,17 +112,27 @@ impl Plan {
         self.messages.as_ref()?.as_ref().ok().map(|messages| messages.tariff_version_id)
     }
 
-    /// The spending day a moment lies in: days since 1970-01-01 in the plan's time zone.
-    pub fn day(&self, at: Timestamp) -> i32 {
-        let seconds = at.as_second() + i64::from(self.priced.terms().zone.to_offset(at).seconds());
-        i32::try_from(seconds.div_euclid(86_400)).unwrap_or(i32::MAX)
+    /// The spending day a moment lies in, in the plan's time zone.
+    pub fn spending_day(&self, at: Timestamp) -> Day {
+        spending_day(&self.priced.terms().zone, at)
     }
+}
 
-    /// When that day began.
-    pub fn midnight(&self, at: Timestamp) -> Timestamp {
-        let today = at.to_zoned(self.priced.terms().zone.clone()).start_of_day();
-        today.map_or(at, |start| start.timestamp())
-    }
+/// The spending day a moment lies in: from midnight to midnight in a time zone. Where no midnight can be told, at the end
+/// of all time, the day is one of UTC.
+pub(super) fn spending_day(zone: &TimeZone, at: Timestamp) -> Day {
+    let of = |zone: TimeZone| {
+        let start = at.to_zoned(zone).start_of_day()?;
+        let end = start.tomorrow()?.start_of_day()?;
+        Ok::<_, jiff::Error>((start.timestamp().as_second(), end.timestamp().as_second()))
+    };
+    let at_s = at.as_second();
+    let in_utc = || {
+        let start_s = at_s.div_euclid(86_400) * 86_400;
+        (start_s, start_s.saturating_add(86_400))
+    };
+    let (start_s, end_s) = of(zone.clone()).unwrap_or_else(|_| in_utc());
+    Day::new(start_s, end_s, at_s)
 }
 
 /// A tariff that a plan or trunk stands on.

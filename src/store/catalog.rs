@@ -8,6 +8,7 @@ mod plans;
 mod trunks;
 
 pub use decks::{FxRate, NewTariffVersion, StaleDeck, TariffVersion};
+pub(crate) use plans::plan_by_id;
 pub use plans::{OverridePrice, PlanVersion};
 pub use trunks::TrunkRow;
 

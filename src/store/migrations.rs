@@ -38,6 +38,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(9, "0009_esim"),
     migration!(10, "0010_call_corrections"),
     migration!(11, "0011_unpaid_rows"),
+    migration!(12, "0012_spending_days"),
 ];
 
 /// Any number will do that nothing else locks: two nodes that start at once migrate one after the other.

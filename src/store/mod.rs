@@ -56,11 +56,13 @@ pub mod profiles;
 pub mod receipts;
 mod references;
 mod session;
+pub mod spending_days;
 pub mod subaccounts;
 pub mod transfers;
 pub mod unsent;
 pub mod vouchers;
 
+pub(crate) use catalog::plan_by_id;
 pub use catalog::{FxRate, NewTariffVersion, OverridePrice, PlanVersion, StaleDeck, TariffVersion, TrunkRow};
 pub use error::StoreError;
 pub use feed::Change;

@@ -6,7 +6,7 @@
 
 use super::{
     chain::{Chain, Locked, MAX_PAYERS, Refusal, RefusalReason, SettleError, Settled},
-    limits::Day,
+    spending::Day,
     wallet::{Settling, Wallet},
 };
 use crate::money::Money;
@@ -20,7 +20,7 @@ impl Chain<'_> {
         }
         let mut locked = self.lock();
         let mut sums = [Money::ZERO; MAX_PAYERS];
-        let payers = locked.iter().flatten().zip(amounts).zip(days).zip(&mut sums).enumerate();
+        let payers = locked.iter_mut().flatten().zip(amounts).zip(days).zip(&mut sums).enumerate();
         for (payer_index, (((state, amount), day), sum)) in payers {
             let refused = |reason| Refusal { payer_index, reason };
             if *amount == Money::ZERO {
@@ -28,7 +28,8 @@ impl Chain<'_> {
                 continue;
             }
             *sum = state.held_with(*amount).ok_or(refused(RefusalReason::NoCredit))?;
-            if state.left_on(*day).is_some_and(|left| *amount > left) {
+            state.enter(*day);
+            if state.left().is_some_and(|left| *amount > left) {
                 return Err(refused(RefusalReason::DailyLimit));
             }
         }
@@ -93,7 +94,7 @@ mod tests {
     use super::*;
     use crate::credit::{Guarded, Limits};
 
-    const TODAY: [Day; MAX_PAYERS] = [Day(20_000); MAX_PAYERS];
+    const TODAY: [Day; MAX_PAYERS] = [Day::numbered(20_000); MAX_PAYERS];
 
     fn money(nanos: i64) -> Money {
         Money::from_nanos(nanos)

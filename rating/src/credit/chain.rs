@@ -1,7 +1,7 @@
 //! The payers of one call: all hold or none does, all are charged at once.
 
 use super::{
-    limits::Day,
+    spending::Day,
     wallet::{Settling, State, Wallet},
 };
 use crate::{money::Money, sync::Guard};
@@ -228,6 +228,7 @@ impl<'a> Chain<'a> {
         for (payer_index, ((wallet, day), place)) in payers {
             let refused = |reason| Refusal { payer_index, reason };
             let state = place.insert(wallet.lock());
+            state.enter(*day);
             if !state.has_room_for_a_call() {
                 return Err(refused(RefusalReason::CallLimit));
             }
@@ -235,7 +236,7 @@ impl<'a> Chain<'a> {
                 return Err(refused(RefusalReason::CpsLimit));
             }
             let price = prices.get(payer_index).ok_or(refused(RefusalReason::NoCredit))?;
-            affordable_seconds = affordable(state, *day, price, affordable_seconds).map_err(refused)?;
+            affordable_seconds = affordable(state, price, affordable_seconds).map_err(refused)?;
         }
         let funded_seconds = match request.slice {
             Slice::Full => affordable_seconds,
@@ -243,14 +244,14 @@ impl<'a> Chain<'a> {
         };
         let mut holds = Holds { amounts: [Money::ZERO; MAX_PAYERS], len: self.len };
         let mut held = [Money::ZERO; MAX_PAYERS];
-        let payers = locked.iter().flatten().zip(prices).zip(&request.days);
-        for (payer_index, (((state, price), day), (amount, sum))) in
+        let payers = locked.iter().flatten().zip(prices);
+        for (payer_index, ((state, price), (amount, sum))) in
             payers.zip(holds.amounts.iter_mut().zip(&mut held)).enumerate()
         {
             let refused = |reason| Refusal { payer_index, reason };
             *amount = price.hold(funded_seconds).ok_or(refused(RefusalReason::NoCredit))?;
             *sum = state.held_with(*amount).ok_or(refused(RefusalReason::NoCredit))?;
-            if state.left_on(*day).is_some_and(|left| *amount > left) {
+            if state.left().is_some_and(|left| *amount > left) {
                 return Err(refused(RefusalReason::DailyLimit));
             }
         }
@@ -275,10 +276,11 @@ impl<'a> Chain<'a> {
         }
         let mut locked = self.lock();
         let mut affordable = request.caps_seconds;
-        let payers = locked.iter().flatten().zip(holds.amounts()).zip(prices).zip(&request.days);
+        let payers = locked.iter_mut().flatten().zip(holds.amounts()).zip(prices).zip(&request.days);
         for (((state, hold), price), day) in payers {
+            state.enter(*day);
             let credit = state.credit_with(*hold);
-            let left = state.left_with(*day, *hold).unwrap_or(Money::MAX);
+            let left = state.left_with(*hold).unwrap_or(Money::MAX);
             affordable = price.max_seconds(credit.min(left), affordable).min(affordable);
         }
         let target = request.target_seconds.min(affordable);
@@ -376,9 +378,9 @@ impl<'a> Chain<'a> {
 }
 
 /// How long a call a payer can afford, at most `cap` seconds and at least one.
-fn affordable(state: &State, day: Day, price: &impl Pricing, cap: u32) -> Result<u32, RefusalReason> {
+fn affordable(state: &State, price: &impl Pricing, cap: u32) -> Result<u32, RefusalReason> {
     let credit = state.credit();
-    let left = state.left_on(day).unwrap_or(Money::MAX);
+    let left = state.left().unwrap_or(Money::MAX);
     match price.max_seconds(credit.min(left), cap).min(cap) {
         0 if left < credit && price.max_seconds(credit, cap) > 0 => Err(RefusalReason::DailyLimit),
         0 => Err(RefusalReason::NoCredit),

@@ -21,10 +21,6 @@ pub struct Limits {
     pub daily_spend: Option<Money>,
 }
 
-/// A day in the zone of an account's plan, as a count of days from any fixed one.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub struct Day(pub i32);
-
 /// When the last calls were admitted.
 ///
 /// The rule: a call at `now` is refused exactly when `limit` calls were admitted since `now` − 1,000 ms, that moment
@@ -67,45 +63,6 @@ impl Admissions {
 
 fn kept(limit: Option<u32>) -> Option<usize> {
     limit.map(|limit| limit.min(MAX_CALLS_PER_SECOND) as usize)
-}
-
-/// What was spent in the present day.
-///
-/// The rule: spending counts in the day in which it is settled, so whatever is held may yet be spent today, and
-/// counts too. A day other than the present one and the one before it begins anew; the one before it comes from a
-/// call that read the time just before midnight, and counts as the present one.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct DaySpend {
-    day: Day,
-    spent: Money,
-}
-
-impl DaySpend {
-    pub(crate) const fn new(day: Day, spent: Money) -> Self {
-        Self { day, spent }
-    }
-
-    /// As it is on a day.
-    pub(crate) fn on(self, day: Day) -> Self {
-        if day == self.day || Some(day.0) == self.day.0.checked_sub(1) {
-            self
-        } else {
-            Self { day, spent: Money::ZERO }
-        }
-    }
-
-    /// With more spent; more than fits counts as the most that fits.
-    pub(crate) fn and(self, amount: Money) -> Self {
-        Self { spent: self.spent.checked_add(amount).unwrap_or(Money::MAX), ..self }
-    }
-
-    pub(crate) const fn spent(self) -> Money {
-        self.spent
-    }
-
-    pub(crate) const fn day(self) -> Day {
-        self.day
-    }
 }
 
 #[cfg(test)]
@@ -154,16 +111,5 @@ mod tests {
         assert!(admit(&mut admissions, 2, 2_000));
         assert!(!admit(&mut admissions, 1, 10_999));
         assert!(admit(&mut admissions, 1, 11_000));
-    }
-
-    #[test]
-    fn a_new_day_begins_at_nothing_and_yesterdays_stragglers_count_today() {
-        let today = DaySpend::new(Day(7), Money::from_nanos(50));
-        assert_eq!(today.on(Day(7)).spent().nanos(), 50);
-        assert_eq!(today.on(Day(6)).spent().nanos(), 50);
-        assert_eq!(today.on(Day(6)).day(), Day(7));
-        assert_eq!(today.on(Day(8)).spent(), Money::ZERO);
-        assert_eq!(today.on(Day(5)).spent(), Money::ZERO);
-        assert_eq!(today.and(Money::MAX).spent(), Money::MAX);
     }
 }

@@ -1,6 +1,9 @@
 //! One account's wallet.
 
-use super::limits::{Admissions, Day, DaySpend, Limits};
+use super::{
+    limits::{Admissions, Limits},
+    spending::{Day, Spending},
+};
 use crate::{
     money::Money,
     sync::{Guard, Mutex},
@@ -29,9 +32,7 @@ pub struct Snapshot {
     pub calls: u32,
     /// The account's limits.
     pub limits: Limits,
-    /// The day that `spent` counts.
-    pub day: Day,
-    /// Charged to the account by settlements in that day.
+    /// Charged to the account by settlements in its spending day; where days of several zones run, in that with most.
     pub spent: Money,
     /// Settlements that made `available` negative, or more so, since the wallet was opened.
     pub overdraws: u64,
@@ -78,7 +79,7 @@ pub(super) struct State {
     held: Money,
     limits: Limits,
     calls: u32,
-    spend: DaySpend,
+    spend: Spending,
     admissions: Admissions,
     overdraws: u64,
     overdrawn: Money,
@@ -127,9 +128,9 @@ impl Wallet {
         self.lock().limits = limits;
     }
 
-    /// Sets what was spent in a day: for a wallet that is opened in the middle of it.
+    /// Tells what was spent in a day that the wallet did not see all of: it counts at least so much from now on.
     pub fn restore_spent(&self, day: Day, spent: Money) {
-        self.lock().spend = DaySpend::new(day, spent);
+        self.lock().spend.restore(day, spent);
     }
 
     /// The wallet as it is now.
@@ -142,7 +143,6 @@ impl Wallet {
             available: narrowed(state.available()),
             calls: state.calls,
             limits: state.limits,
-            day: state.spend.day(),
             spent: state.spend.spent(),
             overdraws: state.overdraws,
             overdrawn: state.overdrawn,
@@ -193,10 +193,15 @@ impl State {
         narrowed(self.available())
     }
 
+    /// Begins a spending day, and ends those that are over. It comes before [`left`](Self::left).
+    pub(super) fn enter(&mut self, day: Day) {
+        self.spend.enter(day);
+    }
+
     /// What the daily limit leaves for a new call, if there is one.
-    pub(super) fn left_on(&self, day: Day) -> Option<Money> {
+    pub(super) fn left(&self) -> Option<Money> {
         let limit = i128::from(self.limits.daily_spend?.nanos());
-        let spent = i128::from(self.spend.on(day).spent().nanos());
+        let spent = i128::from(self.spend.spent().nanos());
         Some(narrowed(limit - spent - i128::from(self.held.nanos())))
     }
 
@@ -206,8 +211,8 @@ impl State {
     }
 
     /// What the daily limit leaves for a call that so much is held for already, if there is one.
-    pub(super) fn left_with(&self, day: Day, hold: Money) -> Option<Money> {
-        self.left_on(day).map(|left| narrowed(i128::from(left.nanos()) + i128::from(hold.nanos())))
+    pub(super) fn left_with(&self, hold: Money) -> Option<Money> {
+        self.left().map(|left| narrowed(i128::from(left.nanos()) + i128::from(hold.nanos())))
     }
 
     pub(super) fn has_room_for_a_call(&self) -> bool {
@@ -273,7 +278,8 @@ impl State {
             self.overdrawn = self.overdrawn.checked_add(settling.overdraw).unwrap_or(Money::MAX);
         }
         if charge != Money::ZERO {
-            self.spend = self.spend.on(day).and(charge);
+            self.spend.enter(day);
+            self.spend.add(charge);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `GET ?endpoint=client-dashboard`: a client as its portal's first page shows it to the client.
 
+use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -49,7 +50,9 @@ impl Endpoint for ClientDashboard {
         };
         let desk = call.desk();
         let now = desk.clock.now();
-        let midnight = call.api.calls.catalog.snapshot().plan(plan_id).map_or(now, |plan| plan.midnight(now));
+        let snapshot = call.api.calls.catalog.snapshot();
+        let start_s = snapshot.plan(plan_id).map(|plan| plan.spending_day(now).start_s());
+        let midnight = start_s.and_then(|start_s| Timestamp::from_second(start_s).ok()).unwrap_or(now);
         let profile = desk.store.profile(client.id).await?;
         let client = ClientDashboardView {
             login: client.login.clone(),

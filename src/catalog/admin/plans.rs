@@ -1,16 +1,18 @@
 //! Plans: tariffs as they are sold.
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tollgate_rating::{
     Money,
+    credit::Day,
     plan::{BlockRounding, DurationRounding, Markup, RoundingMode},
     prefix::Prefix,
     tariff::MAX_PRICE,
 };
 
 use super::{AdminError, FEED_PLAN, check_name, invalid, parse_zone, tariff_of_kind, unknown};
-use crate::catalog::TariffKind;
-use crate::store::{PlanVersion, Store, Tx};
+use crate::catalog::{TariffKind, snapshot};
+use crate::store::{PlanVersion, Session, Store, StoreError, Tx, plan_by_id};
 
 /// The most markups between a tariff and a plan: a price goes through each of them at every call.
 pub const MAX_LEVELS: usize = 4;
@@ -191,6 +193,31 @@ fn levels(plans: &[PlanVersion], plan: &PlanVersion) -> usize {
         base = plans.iter().find(|plan| plan.plan_id == id).and_then(|plan| plan.base_plan_id);
     }
     level
+}
+
+/// The spending day of a plan that a moment lies in, whether the plan prices anything or not: its own zone's, else its
+/// nearest base's.
+pub async fn spending_day(
+    session: &mut impl Session,
+    plan_id: i64,
+    at: Timestamp,
+) -> Result<Day, StoreError> {
+    let mut next = Some(plan_id);
+    for _ in 0..=MAX_LEVELS {
+        let Some(id) = next else { break };
+        let Some(plan) = plan_by_id(session, id).await? else { break };
+        if let Some(name) = &plan.zone {
+            return match parse_zone(name) {
+                Ok(zone) => Ok(snapshot::spending_day(&zone, at)),
+                Err(error) => Err(StoreError::Inconsistent {
+                    table: "plan_versions",
+                    reason: format!("plan {:?}: {error}", plan.name),
+                }),
+            };
+        }
+        next = plan.base_plan_id;
+    }
+    Ok(snapshot::spending_day(&TimeZone::UTC, at))
 }
 
 /// The current version of each plan, by name.

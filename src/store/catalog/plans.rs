@@ -83,8 +83,7 @@ impl Store {
 
     /// The current version of a plan.
     pub async fn plan_by_id(&self, plan_id: i64) -> Result<Option<PlanVersion>, StoreError> {
-        let mut reader = self.reader().await?;
-        Ok(on!(&mut reader, c => sqlx::query_as(PLAN_BY_ID).bind(plan_id).fetch_optional(c).await)?)
+        plan_by_id(&mut self.reader().await?, plan_id).await
     }
 
     /// The current versions of a reseller's plans, newest plan first.
@@ -197,4 +196,12 @@ async fn retail_plan_of(
     reseller_id: i64,
 ) -> Result<Option<PlanVersion>, StoreError> {
     Ok(on!(session, c => sqlx::query_as(RETAIL_PLAN_OF).bind(reseller_id).fetch_optional(c).await)?)
+}
+
+/// The current version of a plan, as this session sees it.
+pub(crate) async fn plan_by_id(
+    session: &mut impl Session,
+    plan_id: i64,
+) -> Result<Option<PlanVersion>, StoreError> {
+    Ok(on!(session, c => sqlx::query_as(PLAN_BY_ID).bind(plan_id).fetch_optional(c).await)?)
 }

@@ -8,6 +8,7 @@ mod channels;
 mod clocks;
 mod command_socket;
 mod credit_keys;
+mod daily_limit;
 mod esim_upstream;
 mod floods;
 mod impostor;

@@ -1,0 +1,1 @@
+SELECT since_us, until_us FROM spending_days WHERE account_id = $1 AND until_us > $2
