@@ -19,6 +19,7 @@ pub mod payments;
 pub mod phones;
 pub mod portal;
 pub mod purses;
+pub mod reference_text;
 pub mod retail_credit;
 pub mod spending;
 pub mod subaccounts;

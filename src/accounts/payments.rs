@@ -5,6 +5,7 @@ use tollgate_rating::Money;
 
 use super::directory::Account;
 use super::money::{Alongside, MoveError, move_money};
+use super::reference_text::{self, OddText};
 use super::retail_credit::{self, AmountError};
 use crate::app::desk::{Desk, DeskError};
 use crate::store::payments::{Credited, PaymentRecord};
@@ -50,6 +51,12 @@ pub fn is_paid(status: &str) -> bool {
 /// Why a payment was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PaymentRefusal {
+    /// The portal's name for it has more than one spelling.
+    #[error("external_id: {0}")]
+    ExternalId(OddText),
+    /// The provider's name for it has more than one spelling.
+    #[error("provider_txid: {0}")]
+    ProviderTxid(OddText),
     /// The amount is none that is credited.
     #[error("amount: {0}")]
     Amount(AmountError),
@@ -106,6 +113,17 @@ enum Step {
     Credit,
 }
 
+/// Checks the names that are told for the first time: what was told under an odd one before is found by it.
+fn check_names(before: Option<&PaymentRecord>, told: &PaymentTold) -> Result<(), PaymentRefusal> {
+    if before.is_none() {
+        reference_text::check(&told.external_id).map_err(PaymentRefusal::ExternalId)?;
+    }
+    if before.is_none_or(|before| before.provider_txid != told.provider_txid) {
+        reference_text::check(&told.provider_txid).map_err(PaymentRefusal::ProviderTxid)?;
+    }
+    Ok(())
+}
+
 /// What is to be done, given what was told before of the same name.
 fn step(before: Option<&PaymentRecord>, account_id: i64, told: &PaymentTold) -> Result<Step, PaymentRefusal> {
     let Some(before) = before else {
@@ -143,6 +161,7 @@ pub async fn register(
     let _turn = desk.turn_of(client.id).await;
     for _ in 0..LOOKS {
         let before = desk.store.payment_of(told.reseller_id, &told.external_id).await?;
+        check_names(before.as_ref(), told)?;
         match (step(before.as_ref(), client.id, told)?, before) {
             (Step::Known, Some(before)) => return Ok(before),
             (Step::Credit, _) => credit(desk, told, client).await?,

@@ -6,6 +6,7 @@ use tollgate_rating::Money;
 
 use super::directory::Account;
 use super::money::{Alongside, MoveError, move_money};
+use super::reference_text::{self, OddText};
 use super::retail_credit::{self, AmountError};
 use crate::app::desk::{Desk, DeskError};
 use crate::store::transfers::{TransferEnd, TransferRecord};
@@ -33,6 +34,9 @@ pub enum TransferRefusal {
     /// The reseller has no such client.
     #[error("the reseller has no such client")]
     UnknownClient,
+    /// The reseller's name for it has more than one spelling.
+    #[error("external_id: {0}")]
+    ExternalId(OddText),
     /// The amount is none that is given.
     #[error("amount: {0}")]
     Amount(AmountError),
@@ -49,6 +53,7 @@ impl TransferRefusal {
     pub const fn reason(self) -> &'static str {
         match self {
             Self::UnknownClient => "unknown_client",
+            Self::ExternalId(_) => "external_id",
             Self::Amount(_) => "amount",
             Self::ExternalIdTaken => "external_id_taken",
             Self::TooLarge => "too_large",
@@ -85,6 +90,8 @@ pub async fn transfer(
     if let Some(first) = desk.store.transfer_of(order.reseller_id, &order.external_id).await? {
         return the_same(first, order);
     }
+    // After the search: what was given under an odd name before is found by it.
+    reference_text::check(&order.external_id).map_err(TransferRefusal::ExternalId)?;
     let client = client.ok_or(TransferRefusal::UnknownClient)?;
     let _turn = desk.turn_of(client.id).await;
     let before = client.wallet.snapshot().balance;

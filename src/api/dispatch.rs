@@ -23,6 +23,7 @@ use super::query::Parameters;
 use super::surface::Surface;
 use crate::accounts::directory::Account;
 use crate::accounts::keys::{self, KeyHolder};
+use crate::accounts::reference_text;
 use crate::secrets::{hex, random_bytes};
 
 /// How long a body may take to arrive, all of it.
@@ -213,10 +214,14 @@ fn admit(api: &Api, address: IpAddr, headers: &HeaderMap) -> Result<(KeyHolder, 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let mut shown = headers.get_all(IDEMPOTENCY_HEADER).iter();
     let Some(key) = shown.next() else { return Ok(None) };
-    let text = key.to_str().ok().filter(|key| (1..=MAX_IDEMPOTENCY_KEY).contains(&key.len()));
+    let fits =
+        |key: &&str| (1..=MAX_IDEMPOTENCY_KEY).contains(&key.len()) && reference_text::check(key).is_ok();
+    let text = key.to_str().ok().filter(fits);
     match text {
         Some(text) if shown.next().is_none() => Ok(Some(text.to_owned())),
-        _ => Err(ApiError::bad_request("Idempotency-Key: one header of 1 to 128 printable ASCII characters")),
+        _ => Err(ApiError::bad_request(
+            "Idempotency-Key: one header of 1 to 128 printable ASCII characters, spaces one at a time and inside",
+        )),
     }
 }
 

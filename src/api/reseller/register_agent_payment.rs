@@ -62,6 +62,8 @@ impl From<PaymentRefusal> for ApiError {
     fn from(refusal: PaymentRefusal) -> Self {
         let text = refusal.to_string();
         match refusal {
+            PaymentRefusal::ExternalId(error) => Self::bad_field("external_id", error),
+            PaymentRefusal::ProviderTxid(error) => Self::bad_field("provider_txid", error),
             PaymentRefusal::Amount(error) => Self::bad_field("amount", error),
             PaymentRefusal::WrongCurrency => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "wrong_currency", text).at("currency")

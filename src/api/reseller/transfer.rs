@@ -66,6 +66,7 @@ impl From<TransferRefusal> for ApiError {
     fn from(refusal: TransferRefusal) -> Self {
         match refusal {
             TransferRefusal::UnknownClient => Self::missing("login", "client"),
+            TransferRefusal::ExternalId(error) => Self::bad_field("external_id", error),
             TransferRefusal::Amount(error) => Self::bad_field("amount", error),
             TransferRefusal::ExternalIdTaken => {
                 Self::conflict("external_id_taken", refusal.to_string()).at("external_id")
@@ -99,7 +100,8 @@ impl Endpoint for Transfer {
             Ok(record) => Ok(Answer { transaction: record.into() }),
             Err(TransferError::Desk(error)) => Err(error.into()),
             Err(TransferError::Refused(refusal)) => {
-                if call.api.limits.keeps_failure_of(call.account.id)
+                if !matches!(refusal, TransferRefusal::ExternalId(_))
+                    && call.api.limits.keeps_failure_of(call.account.id)
                     && let Err(error) = transfers::keep_refused(call.desk(), &order, refusal).await
                 {
                     tracing::warn!(%error, "a refused transfer is not among its reseller's transactions");
