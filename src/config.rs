@@ -8,9 +8,9 @@ mod esim;
 pub mod exposure;
 mod internal;
 mod limits;
+mod peers;
 mod sms;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,7 @@ pub use self::api::{Api, Callerid, CalleridPolicy, Http, UnknownFields, Webphone
 pub use self::esim::{Esim, EsimKind};
 pub use self::internal::Internal;
 pub use self::limits::Limits;
+pub use self::peers::{IpApproval, Peers};
 pub use self::sms::{LongMessages, Secret, Sms, SmsKind, SmsProvider};
 use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
@@ -151,24 +152,6 @@ impl Default for Realtime {
             token: None,
             allow: vec![IpNet::V4(Ipv4Net::new_assert(std::net::Ipv4Addr::new(127, 0, 0, 0), 8))],
         }
-    }
-}
-
-/// `[peers]`
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Peers {
-    /// Whether an address of the networks for documentation can be an IP peer's.
-    pub documentation_ips: bool,
-    /// Networks that are not public and whose addresses can be an IP peer's all the same.
-    pub allow_ips: Vec<Ipv4Net>,
-    /// Options of every endpoint, in place of or beside Tollgate's own; what guards calls cannot be changed.
-    pub endpoint: BTreeMap<String, String>,
-}
-
-impl Default for Peers {
-    fn default() -> Self {
-        Self { documentation_ips: true, allow_ips: Vec::new(), endpoint: BTreeMap::new() }
     }
 }
 
@@ -428,7 +411,7 @@ impl Config {
             );
         }
         self.internal.check().map_err(ConfigError::Invalid)?;
-        crate::peers::rows::check_extra(&self.peers.endpoint).map_err(ConfigError::Invalid)
+        self.peers.check().map_err(ConfigError::Invalid)
     }
 
     /// Where the key file is: as configured, else beside the SQLite database, else in the working directory.

@@ -12,6 +12,7 @@ use super::directory::Account;
 use crate::peers::PeerKind;
 use crate::peers::changes::{Changes, PeerChange};
 use crate::peers::digest::{self, Ha1};
+use crate::peers::proofs::Proofs;
 use crate::peers::rows::MANY_ADDRESSES;
 use crate::secrets::Secrets;
 use crate::store::peers::PeerRecord;
@@ -31,7 +32,7 @@ pub struct Peer {
     pub digest: Option<Ha1>,
     /// Of an `_ipaN`: the SIP account it belongs to.
     sip_account: Option<Arc<str>>,
-    /// Its own switch.
+    /// Its own switch, off while its claim is pending.
     switch: bool,
 }
 
@@ -103,6 +104,7 @@ pub struct Phones {
     address_peers: DashSet<Box<str>>,
     passwords: Passwords,
     changes: Arc<Changes>,
+    proofs: Proofs,
     /// Many `_ipaN` slow every Asterisk down: said once.
     warned: AtomicBool,
 }
@@ -116,6 +118,7 @@ impl Phones {
             address_peers: DashSet::new(),
             passwords,
             changes: Arc::default(),
+            proofs: Proofs::default(),
             warned: AtomicBool::new(false),
         }
     }
@@ -123,6 +126,11 @@ impl Phones {
     /// Where changes are told.
     pub fn changes(&self) -> &Arc<Changes> {
         &self.changes
+    }
+
+    /// Pending claims of addresses, and calls that prove them.
+    pub fn proofs(&self) -> &Proofs {
+        &self.proofs
     }
 
     /// A peer by its name.
@@ -160,6 +168,7 @@ impl Phones {
         self.of_account.entry(account.id).or_default().push(name.clone());
         if record.kind == PeerKind::Ipa {
             self.address_peers.insert(name.clone());
+            self.expect_proof(record);
         }
         self.peers.insert(name, self.peer(account, record));
     }
@@ -178,15 +187,18 @@ impl Phones {
         // account is not.
         let switched_on: HashMap<&str, bool> =
             records.iter().map(|record| (record.name.as_str(), record.active)).collect();
+        let known = self.of_account.get(&account.id).map(|names| names.clone()).unwrap_or_default();
+        self.proofs.forget(&known);
         for record in records {
             let mut peer = self.peer(account, record);
-            peer.active = record.active
+            peer.active = peer.switch
                 && record
                     .sip_account
                     .as_deref()
                     .is_none_or(|sip| switched_on.get(sip).copied().unwrap_or(false));
             if peer.kind == PeerKind::Ipa {
                 self.address_peers.insert(record.name.as_str().into());
+                self.expect_proof(record);
             }
             self.peers.insert(record.name.as_str().into(), peer);
         }
@@ -198,6 +210,14 @@ impl Phones {
             }
         }
         self.count_addresses();
+    }
+
+    fn expect_proof(&self, record: &PeerRecord) {
+        if let (false, true, Some(sip_account), Some(ip)) =
+            (record.approved, record.active, &record.sip_account, record.source)
+        {
+            self.proofs.expect(sip_account, ip, &record.name);
+        }
     }
 
     fn follow(&self, names: &[Box<str>]) {
@@ -226,11 +246,11 @@ impl Phones {
         Peer {
             account: Arc::clone(account),
             kind: record.kind,
-            active: record.active,
+            active: record.active && record.approved,
             source: record.source,
             digest: self.passwords.digest(record),
             sip_account: record.sip_account.as_deref().map(Into::into),
-            switch: record.active,
+            switch: record.active && record.approved,
         }
     }
 

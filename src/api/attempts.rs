@@ -1,4 +1,5 @@
-//! Guessing is slow: an account that has guessed wrong too often waits.
+//! Guessing is slow: an account that has guessed wrong too often waits. A login or an address that somebody else has is
+//! a wrong guess too: logins are one namespace, so a refusal cannot be hidden, but it cannot be asked for by the thousand.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,8 +10,6 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::error::ApiError;
 
-/// Wrong guesses of one account within [`WINDOW_MS`].
-const MAX_FAILURES: usize = 10;
 /// How long a wrong guess counts: an hour.
 const WINDOW_MS: u64 = 3_600_000;
 /// Guesses of one account that wait for its current one.
@@ -25,6 +24,20 @@ pub(super) enum Guess {
     Voucher,
     /// The password of an account.
     Password,
+    /// A login that nobody has.
+    Login,
+    /// An address that nobody has.
+    Address,
+}
+
+impl Guess {
+    /// Wrong guesses of one account within [`WINDOW_MS`]. People choose logins that others have without meaning harm.
+    const fn most(self) -> usize {
+        match self {
+            Self::Voucher | Self::Password | Self::Address => 10,
+            Self::Login => 20,
+        }
+    }
 }
 
 type Failures = Arc<Mutex<VecDeque<u64>>>;
@@ -63,7 +76,7 @@ impl Attempts {
             });
         }
         match failures.front() {
-            Some(oldest) if failures.len() >= MAX_FAILURES => {
+            Some(oldest) if failures.len() >= guess.most() => {
                 let wait_ms = (oldest + WINDOW_MS).saturating_sub(now_ms);
                 let seconds = u32::try_from(wait_ms / 1_000).unwrap_or(u32::MAX).saturating_add(1);
                 Err(refusal("too many wrong attempts; try again later", seconds))

@@ -198,7 +198,7 @@ impl From<OpsError> for ApiError {
             OpsError::UnknownAccount(_) | OpsError::NotAReseller(_) => Self::missing("login", "login"),
             OpsError::UnknownPlan(_) => Self::missing("plan_id", "plan"),
             OpsError::TooDeep(_) => Self::refused("too_deep", text),
-            OpsError::NameTaken(_) => Self::conflict("login_taken", "login: it is taken").at("login"),
+            OpsError::NameTaken(_) => Self::conflict("login_taken", "login: it is not available").at("login"),
             OpsError::BadLogin { source, .. } => Self::bad_field("login", source),
             OpsError::NoFreeLogin => Self::away(),
             OpsError::Hash(error) => error.into(),
@@ -221,16 +221,22 @@ impl From<PeerError> for ApiError {
             PeerError::UnknownAccount(_) | PeerError::NoPhones(_) => Self::missing("login", "login"),
             PeerError::UnknownSipAccount(_) => Self::missing("name", "SIP account"),
             PeerError::UnknownAddress { .. } => Self::missing("id", "IP authorization"),
-            PeerError::TooMany { .. } | PeerError::TooManyAddresses(_) => {
-                Self::conflict("limit_reached", text)
+            PeerError::TooMany { .. } => Self::conflict("limit_reached", text),
+            PeerError::TooManyAddresses(_) => Self::conflict("limit_reached", text).at("ip"),
+            // How many others have is nobody's business.
+            PeerError::AddressLimit { .. } => {
+                let message = "ip: no more IP authorizations are given; ask the operator";
+                Self::conflict("limit_reached", message).at("ip")
             }
+            PeerError::Approved(_) => Self::conflict("approved", "it is approved already").at("id"),
             PeerError::NoFreeName(_) => Self::away(),
             PeerError::Main(_) => Self::refused("main_sip_account", text).at("name"),
             PeerError::Password(error) => Self::bad_field("password", error),
             PeerError::Address(error) => Self::bad_field("ip", error),
             // Which addresses are the operator's own is nobody's business.
             PeerError::OwnAddress { .. } | PeerError::AddressTaken(_) => {
-                Self::conflict("ip_in_use", "ip: it is in use").at("ip")
+                let message = "ip: it is in use; if it is yours, ask the operator to give it to you";
+                Self::conflict("ip_in_use", message).at("ip")
             }
             PeerError::Secrets(error) => Self::fault(&error),
             PeerError::Store(error) => error.into(),

@@ -15,6 +15,7 @@ use crate::accounts::{money, topups};
 use crate::calls::Calls;
 use crate::catalog::Catalog;
 use crate::esim;
+use crate::peers::proofs;
 use crate::store::within;
 
 /// How often the change feed is read.
@@ -51,6 +52,8 @@ pub(super) fn keep_moving(
     spawn_until(tasks, requests, "the look at exchange rates", stop, looking);
     let topping_up = topups::carry_out(Arc::clone(desk), Arc::clone(calls), stop.clone());
     spawn_until(tasks, requests, "the top-ups", stop, topping_up);
+    let proving = proofs::carry_out(Arc::clone(desk), Arc::clone(calls), stop.clone());
+    spawn_until(tasks, requests, "the proofs of addresses", stop, proving);
     let finding_out = find_out(Arc::clone(desk), stop.clone());
     spawn_until(tasks, requests, "the asking about movements of money", stop, finding_out);
     let pruning = pruning::prune(Arc::clone(desk), stop.clone());

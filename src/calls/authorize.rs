@@ -1,5 +1,6 @@
 //! Whether a call may be made, by which routes and until when: decided in memory, without waiting for anything.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -21,6 +22,7 @@ use crate::accounts::directory::Account;
 use crate::catalog::Snapshot;
 use crate::catalog::lcr::{Route, RouteRequest};
 use crate::config::CalleridPolicy;
+use crate::peers::PeerKind;
 use crate::secrets::random_below;
 
 /// Kept before the funded end, so that Asterisk's overshoot of up to 20 ms does not buy another increment.
@@ -90,6 +92,11 @@ impl Calls {
         }
         if !peer.comes_from(request.source) {
             return Err(Refused { reason: Reason::BadSource, ..refused });
+        }
+        if peer.kind == PeerKind::Sip
+            && let Some(IpAddr::V4(from)) = request.source.map(|from| from.to_canonical())
+        {
+            self.directory.phones().proofs().note(&request.endpoint, from);
         }
         let snapshot = self.catalog.snapshot();
         let number = match Self::number(&chain, request) {

@@ -22,7 +22,8 @@ use crate::config::{Config, EsimKind};
 use crate::esim::price::Unsold;
 use crate::internal::{LinkView, ServersView};
 use crate::ledger::spool::{Look, look};
-use crate::peers::rows::{CHALLENGED_PBX, MANY_ADDRESSES};
+use crate::peers::claims;
+use crate::peers::rows::CHALLENGED_PBX;
 use crate::secrets::random_below;
 
 /// The longest the dialplan can be kept waiting; authorise must be far quicker.
@@ -264,14 +265,45 @@ async fn peers(desk: &Desk, findings: &mut Findings) {
             ));
         }
     }
+    addresses(desk, findings).await;
+}
+
+/// IP peers: how many there are, which wait, and which have an address of the operator's own.
+async fn addresses(desk: &Desk, findings: &mut Findings) {
+    let limit = i64::from(desk.config.peers.ips_in_all);
+    let near = limit - limit / 10;
     match desk.store.active_address_peers().await {
         Ok(0) => {}
-        Ok(count) if usize::try_from(count).is_ok_and(|count| count > MANY_ADDRESSES) => findings.warn(format!(
-            "{count} IP peers are active, more than {MANY_ADDRESSES}: every request that no name matches costs each \
-             Asterisk a comparison with all of them, at a cost that grows with the square of their number"
+        Ok(count) if count >= near => findings.warn(format!(
+            "{count} IP peers are active of {limit} that there can be (peers.ips_in_all): every request that no name \
+             matches costs each Asterisk a comparison with all of them, at a cost that grows with the square of their \
+             number"
         )),
         Ok(count) => findings.good(format!("{count} IP peers are active. {CHALLENGED_PBX}")),
         Err(error) => findings.wrong(format!("the peers cannot be read: {error}")),
+    }
+    match claims::pending_addresses(desk).await {
+        Ok(pending) if pending.is_empty() => {}
+        Ok(pending) => findings.warn(format!(
+            "{} claims of addresses are pending: `tollgate ipauth pending` lists them",
+            pending.len()
+        )),
+        Err(error) => findings.wrong(format!("the peers cannot be read: {error}")),
+    }
+    match claims::own_addresses_claimed(desk).await {
+        Ok(claimed) => {
+            for (peer, whose) in claimed {
+                let ip = peer.source.map(|ip| ip.to_string()).unwrap_or_default();
+                findings.wrong(format!(
+                    "IP peer {} has {ip}, the address of {whose}: its calls are charged to that peer's account; delete it \
+                     with `tollgate ipauth delete {} {}`",
+                    peer.name,
+                    peer.sip_account.as_deref().unwrap_or_default(),
+                    peer.id
+                ));
+            }
+        }
+        Err(error) => findings.wrong(format!("the addresses of IP peers cannot be compared: {error}")),
     }
 }
 

@@ -81,6 +81,27 @@ pub enum IpauthCommand {
         /// The address.
         ip: String,
     },
+    /// List the claims of addresses that wait for approval or a proof.
+    Pending,
+    /// Approve a pending claim of an address.
+    Approve {
+        /// The SIP account.
+        sip_login: String,
+        /// The IP peer's id, name or address.
+        which: String,
+    },
+    /// Show whose IP peers have an address, in force or not.
+    Find {
+        /// The address.
+        ip: String,
+    },
+    /// Take an address from whoever has it and give it to a SIP account.
+    Move {
+        /// The address.
+        ip: String,
+        /// The SIP account that it is to speak for.
+        sip_login: String,
+    },
     /// Switch an IP peer off: its calls end at once.
     Disable {
         /// The SIP account.
@@ -138,6 +159,14 @@ pub async fn ipauth(desk: &Desk, command: IpauthCommand) -> Outcome {
             let text = format!("IP peer {} ({ip}, id {}) made. {CHALLENGED_PBX}", peer.name, peer.id);
             return Ok(Answer::new(address_json(&peer), text));
         }
+        IpauthCommand::Pending => return Ok(claims(&ops::pending_addresses(desk).await?)),
+        IpauthCommand::Find { ip } => return Ok(claims(&ops::who_claims(desk, &ip).await?)),
+        IpauthCommand::Approve { sip_login, which } => {
+            (ops::approve_address(desk, &sip_login, &which).await?, "approved")
+        }
+        IpauthCommand::Move { ip, sip_login } => {
+            (ops::move_address(desk, &ip, &sip_login).await?, "has the address now")
+        }
         IpauthCommand::Disable { sip_login, which } => {
             (ops::set_address_active(desk, &sip_login, &which, false).await?, "switched off")
         }
@@ -181,13 +210,30 @@ async fn list(desk: &Desk, login: &str, service: bool) -> Outcome {
 
 async fn list_addresses(desk: &Desk, sip_account: &str) -> Outcome {
     let peers = ops::list_addresses(desk, sip_account).await?;
-    let mut text = format!("{:<8} {:<40} {:<15} status", "id", "name", "address");
+    let mut text = format!("{:<8} {:<40} {:<15} {:<6} state", "id", "name", "address", "status");
     for peer in &peers {
         let ip = peer.source.map(|ip| ip.to_string()).unwrap_or_default();
-        let _ = write!(text, "\n{:<8} {:<40} {ip:<15} {}", peer.id, peer.name, i32::from(peer.active));
+        let _ = write!(
+            text,
+            "\n{:<8} {:<40} {ip:<15} {:<6} {}",
+            peer.id,
+            peer.name,
+            i32::from(peer.active && peer.approved),
+            peer.state()
+        );
     }
     let listed: Vec<Value> = peers.iter().map(address_json).collect();
     Ok(Answer::new(json!({ "sip_login": sip_account, "ip_auth": listed }), text))
+}
+
+/// IP peers of several SIP accounts.
+fn claims(peers: &[PeerRecord]) -> Answer {
+    let mut text = format!("{:<8} {:<40} {:<15} state", "id", "name", "address");
+    for peer in peers {
+        let ip = peer.source.map(|ip| ip.to_string()).unwrap_or_default();
+        let _ = write!(text, "\n{:<8} {:<40} {ip:<15} {}", peer.id, peer.name, peer.state());
+    }
+    Answer::new(json!({ "ip_auth": peers.iter().map(address_json).collect::<Vec<_>>() }), text)
 }
 
 /// Whether somebody is registered as each peer: known where the server runs that is linked to Asterisk.
@@ -220,7 +266,8 @@ fn address_json(peer: &PeerRecord) -> Value {
         "peer_name": peer.name,
         "ip": peer.source.map(|ip| ip.to_string()),
         "port": 5060,
-        "status": i32::from(peer.active),
+        "status": i32::from(peer.active && peer.approved),
+        "state": peer.state(),
     })
 }
 

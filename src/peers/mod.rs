@@ -2,14 +2,16 @@
 //!
 //! The store is the truth of them, [`crate::accounts::directory`] their copy in memory. [`ops`] changes them,
 //! [`realtime`] answers Asterisk's reading of them, [`invalidate`] makes a change bite on running Asterisk servers,
-//! [`registrations`] knows who is registered, [`webphone`] lets browsers in at the Janus gateway.
+//! [`claims`] and [`proofs`] decide which address speaks for whom, [`registrations`] knows who is registered, [`webphone`] lets browsers in at the Janus gateway.
 
 pub mod address;
 pub mod changes;
+pub mod claims;
 pub mod digest;
 pub mod invalidate;
 pub mod name;
 pub mod ops;
+pub mod proofs;
 pub mod realtime;
 pub mod registrations;
 pub mod rows;

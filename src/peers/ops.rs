@@ -5,9 +5,12 @@
 
 use jiff::Timestamp;
 
-use super::address::{self, AddressError};
+use super::address::AddressError;
+pub use super::claims::{
+    approve_address, create_address, create_own_address, delete_address, list_addresses, move_address,
+    pending_addresses, set_address_active, who_claims,
+};
 use super::digest::{self, PasswordError};
-use super::rows::CHALLENGED_PBX;
 use super::{PeerKind, name};
 use crate::accounts::{AccountRecord, Kind};
 use crate::app::desk::{Desk, FEED_ACCOUNT};
@@ -59,6 +62,17 @@ pub enum PeerError {
     /// The SIP account has as many IP peers as it can have.
     #[error("{0} has {MAX_ADDRESSES} IP peers already")]
     TooManyAddresses(String),
+    /// Those who are counted together have as many IP peers as they can have.
+    #[error("{whose} {limit} IP peers already")]
+    AddressLimit {
+        /// Who has them, as the sentence begins.
+        whose: &'static str,
+        /// How many they can have.
+        limit: u32,
+    },
+    /// The IP peer is approved already.
+    #[error("{0} is approved already")]
+    Approved(String),
     /// No further name was free.
     #[error("no free name was found for {0}")]
     NoFreeName(String),
@@ -91,6 +105,11 @@ pub enum PeerError {
 }
 
 impl PeerError {
+    /// Whether it says that an address is somebody's.
+    pub const fn is_in_use(&self) -> bool {
+        matches!(self, Self::OwnAddress { .. } | Self::AddressTaken(_))
+    }
+
     /// The machine code.
     pub const fn code(&self) -> &'static str {
         match self {
@@ -98,7 +117,8 @@ impl PeerError {
             Self::NoPhones(_) => "no_phones",
             Self::UnknownSipAccount(_) => "unknown_sip_account",
             Self::UnknownAddress { .. } => "unknown_ip_peer",
-            Self::TooMany { .. } | Self::TooManyAddresses(_) => "too_many",
+            Self::TooMany { .. } | Self::TooManyAddresses(_) | Self::AddressLimit { .. } => "too_many",
+            Self::Approved(_) => "approved",
             Self::NoFreeName(_) => "no_free_name",
             Self::Main(_) => "main_sip_account",
             Self::Password(_) => "bad_password",
@@ -266,115 +286,6 @@ pub async fn list(desk: &Desk, login: &str, service: bool) -> Result<Vec<PeerRec
     Ok(peers.into_iter().filter(|peer| service || peer.kind == PeerKind::Sip).collect())
 }
 
-/// The IP peers of a SIP account.
-pub async fn list_addresses(desk: &Desk, sip_account: &str) -> Result<Vec<PeerRecord>, PeerError> {
-    let unknown = || PeerError::UnknownSipAccount(sip_account.to_owned());
-    desk.store
-        .peer_by_name(sip_account)
-        .await?
-        .filter(|peer| peer.kind == PeerKind::Sip)
-        .ok_or_else(unknown)?;
-    Ok(desk.store.address_peers_of(sip_account).await?)
-}
-
-/// Lets an address speak for a SIP account.
-pub async fn create_address(desk: &Desk, sip_account: &str, ip: &str) -> Result<PeerRecord, PeerError> {
-    authorize_address(desk, None, sip_account, ip).await
-}
-
-/// The same, only if the SIP account is this account's: somebody else's is as one that does not exist.
-pub async fn create_own_address(
-    desk: &Desk,
-    account_id: i64,
-    sip_account: &str,
-    ip: &str,
-) -> Result<PeerRecord, PeerError> {
-    authorize_address(desk, Some(account_id), sip_account, ip).await
-}
-
-async fn authorize_address(
-    desk: &Desk,
-    owner: Option<i64>,
-    sip_account: &str,
-    ip: &str,
-) -> Result<PeerRecord, PeerError> {
-    let ip = address::check(ip, &desk.config.peers)?;
-    not_our_own(desk, ip).await?;
-    let (mut tx, above) = begin_at(desk, sip_account).await?;
-    if owner.is_some_and(|owner| owner != above.account_id) {
-        return Err(PeerError::UnknownSipAccount(sip_account.to_owned()));
-    }
-    let siblings = tx.address_peers_of(sip_account).await?;
-    if siblings.len() >= MAX_ADDRESSES {
-        return Err(PeerError::TooManyAddresses(sip_account.to_owned()));
-    }
-    if tx.peer_of_address(ip).await?.is_some() {
-        return Err(PeerError::AddressTaken(ip));
-    }
-    let number = name::lowest_free(siblings.iter().filter_map(|peer| peer.number));
-    let now = desk.clock.now();
-    let peer = PeerRecord {
-        id: tx.append_feed(FEED_ACCOUNT, above.account_id, now).await?,
-        name: name::address_peer(sip_account, number),
-        account_id: above.account_id,
-        kind: PeerKind::Ipa,
-        main: false,
-        active: true,
-        sip_account: Some(sip_account.to_owned()),
-        source: Some(ip),
-        number: Some(number),
-        secret: None,
-        created_at: now,
-        changed_at: now,
-    };
-    finish_new(desk, tx, &peer).await.map_err(|error| taken(error, ip))?;
-    tracing::info!(peer.name = %peer.name, peer.address = %ip, "an address speaks for a SIP account. {CHALLENGED_PBX}");
-    Ok(peer)
-}
-
-/// Switches an IP peer of a SIP account on or off; `which` is its id, its name or its address.
-pub async fn set_address_active(
-    desk: &Desk,
-    sip_account: &str,
-    which: &str,
-    active: bool,
-) -> Result<PeerRecord, PeerError> {
-    if active {
-        // Before the transaction: an address never changes.
-        let peers = desk.store.address_peers_of(sip_account).await?;
-        if let Some(ip) = found_among(&peers, which).and_then(|peer| peer.source) {
-            not_our_own(desk, ip).await?;
-        }
-    }
-    let (mut tx, above) = begin_at(desk, sip_account).await?;
-    let peer = address_peer(&mut tx, sip_account, which).await?;
-    if let Some(ip) = peer.source.filter(|_| active && !peer.active) {
-        // What was a PBX's may be a server's by now, or be kept by somebody else.
-        address::check(&ip.to_string(), &desk.config.peers)?;
-        if tx.peer_of_address(ip).await?.is_some() {
-            return Err(PeerError::AddressTaken(ip));
-        }
-    }
-    let now = desk.clock.now();
-    let switched = tx.set_peer_active(&peer.name, active, now).await.map_err(PeerError::from);
-    switched.map_err(|error| {
-        peer.source.map_or_else(|| PeerError::NoFreeName(peer.name.clone()), |ip| taken(error, ip))
-    })?;
-    tx.append_feed(FEED_ACCOUNT, above.account_id, now).await?;
-    finish(desk, tx, above.account_id).await?;
-    Ok(PeerRecord { active, changed_at: now, ..peer })
-}
-
-/// Deletes an IP peer of a SIP account; `which` as in [`set_address_active`].
-pub async fn delete_address(desk: &Desk, sip_account: &str, which: &str) -> Result<PeerRecord, PeerError> {
-    let (mut tx, above) = begin_at(desk, sip_account).await?;
-    let peer = address_peer(&mut tx, sip_account, which).await?;
-    tx.delete_peer(&peer.name).await?;
-    tx.append_feed(FEED_ACCOUNT, above.account_id, desk.clock.now()).await?;
-    finish(desk, tx, above.account_id).await?;
-    Ok(peer)
-}
-
 /// Gives a password to SIP accounts that were made before there were any: unknown to everybody until it is changed.
 pub async fn give_missing_passwords(
     store: &Store,
@@ -445,6 +356,7 @@ fn with_password(
         kind,
         main: false,
         active: true,
+        approved: true,
         sip_account: None,
         source: None,
         number: None,
@@ -466,7 +378,7 @@ async fn begin(desk: &Desk, login: &str) -> Result<(Tx, AccountRecord), PeerErro
 }
 
 /// As [`begin`], on a SIP account.
-async fn begin_at(desk: &Desk, sip_account: &str) -> Result<(Tx, PeerRecord), PeerError> {
+pub(super) async fn begin_at(desk: &Desk, sip_account: &str) -> Result<(Tx, PeerRecord), PeerError> {
     let mut tx = desk.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
     let peer = tx.peer_by_name(sip_account).await?.filter(|peer| peer.kind == PeerKind::Sip);
@@ -489,23 +401,6 @@ async fn sip_account(tx: &mut Tx, account: &AccountRecord, name: &str) -> Result
         .ok_or_else(|| PeerError::UnknownSipAccount(name.to_owned()))
 }
 
-async fn address_peer(tx: &mut Tx, sip_account: &str, which: &str) -> Result<PeerRecord, PeerError> {
-    let peers = tx.address_peers_of(sip_account).await?;
-    found_among(&peers, which).cloned().ok_or_else(|| PeerError::UnknownAddress {
-        sip_account: sip_account.to_owned(),
-        which: which.to_owned(),
-    })
-}
-
-/// The IP peer of this id, name or address.
-fn found_among<'a>(peers: &'a [PeerRecord], which: &str) -> Option<&'a PeerRecord> {
-    let names = |peer: &&PeerRecord| peer.name == which || peer.id.to_string() == which;
-    let has = |peer: &&PeerRecord| peer.source.is_some_and(|ip| ip.to_string() == which);
-    // Of several that had an address one after the other, the one that is on, or the newest.
-    let is_on = |peer: &&PeerRecord| has(peer) && peer.active;
-    peers.iter().find(names).or_else(|| peers.iter().find(is_on)).or_else(|| peers.iter().rev().find(has))
-}
-
 /// The first name that nobody has.
 async fn free_name(
     tx: &mut Tx,
@@ -521,37 +416,13 @@ async fn free_name(
     Err(PeerError::NoFreeName(login.to_owned()))
 }
 
-/// An address that our own servers or our carriers have speaks for no customer.
-async fn not_our_own(desk: &Desk, ip: std::net::Ipv4Addr) -> Result<(), PeerError> {
-    let own = |whose: String| Err(PeerError::OwnAddress { ip, whose });
-    let is = |host: &str| host.parse() == Ok(ip);
-    if let Some(server) = desk.config.asterisk.iter().find(|server| is(&server.host)) {
-        return own(format!("the Asterisk server {}", server.name));
-    }
-    for trunk in desk.store.trunks().await? {
-        let host = trunk.host.as_deref().unwrap_or_default();
-        if is(host.split([':', ';']).next().unwrap_or(host)) {
-            return own(format!("the trunk {}", trunk.name));
-        }
-    }
-    Ok(())
-}
-
-/// The database's own word on an address that somebody took meanwhile.
-fn taken(error: PeerError, ip: std::net::Ipv4Addr) -> PeerError {
-    match error {
-        PeerError::Store(error) if error.unique_violation().is_some() => PeerError::AddressTaken(ip),
-        other => other,
-    }
-}
-
-async fn finish_new(desk: &Desk, mut tx: Tx, peer: &PeerRecord) -> Result<(), PeerError> {
+pub(super) async fn finish_new(desk: &Desk, mut tx: Tx, peer: &PeerRecord) -> Result<(), PeerError> {
     tx.insert_name(&peer.name, peer.account_id).await?;
     tx.insert_peer(peer).await?;
     finish(desk, tx, peer.account_id).await
 }
 
-async fn finish(desk: &Desk, tx: Tx, account_id: i64) -> Result<(), PeerError> {
+pub(super) async fn finish(desk: &Desk, tx: Tx, account_id: i64) -> Result<(), PeerError> {
     tx.commit().await?;
     desk.account_changed(account_id).await?;
     Ok(())

@@ -39,6 +39,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(10, "0010_call_corrections"),
     migration!(11, "0011_unpaid_rows"),
     migration!(12, "0012_spending_days"),
+    migration!(13, "0013_ip_approval"),
 ];
 
 /// Any number will do that nothing else locks: two nodes that start at once migrate one after the other.

@@ -19,6 +19,11 @@ const UNDER_OTHER_KEY: &str = include_str!("../../sql/queries/peers_under_other_
 const COUNT: &str = include_str!("../../sql/queries/peers_count.sql");
 const ACTIVE_ADDRESSES: &str = include_str!("../../sql/queries/peers_active_addresses.sql");
 const SET_ACTIVE: &str = include_str!("../../sql/queries/peers_set_active.sql");
+const SET_STATE: &str = include_str!("../../sql/queries/peers_set_state.sql");
+const PENDING_ADDRESSES: &str = include_str!("../../sql/queries/peers_pending_addresses.sql");
+const ADDRESSES_IN_FORCE: &str = include_str!("../../sql/queries/peers_addresses_in_force.sql");
+const CLAIMING_ADDRESS: &str = include_str!("../../sql/queries/peers_claiming_address.sql");
+const ADDRESSES_BELOW: &str = include_str!("../../sql/queries/peers_addresses_below.sql");
 const SET_SECRET: &str = include_str!("../../sql/queries/peers_set_secret.sql");
 const DELETE: &str = include_str!("../../sql/queries/peers_delete.sql");
 const NAME_DELETE: &str = include_str!("../../sql/queries/names_delete.sql");
@@ -34,6 +39,7 @@ row! {
         kind: String,
         main: i64,
         active: i64,
+        approved: i64,
         sip_account: Option<String>,
         source_ip: Option<String>,
         number: Option<i64>,
@@ -59,6 +65,8 @@ pub struct PeerRecord {
     pub main: bool,
     /// Whether it may call; an account's own `active` is another matter.
     pub active: bool,
+    /// Of an `_ipaN`: whether its claim of the address is in force; a pending one waits.
+    pub approved: bool,
     /// Of an `_ipaN`: the SIP account it belongs to.
     pub sip_account: Option<String>,
     /// Of an `_ipaN`: the address that its requests come from.
@@ -71,6 +79,17 @@ pub struct PeerRecord {
     pub created_at: Timestamp,
     /// When it last changed.
     pub changed_at: Timestamp,
+}
+
+impl PeerRecord {
+    /// Of an `_ipaN`: whether it is in force, in a word.
+    pub const fn state(&self) -> &'static str {
+        match (self.active, self.approved) {
+            (false, _) => "disabled",
+            (true, false) => "pending",
+            (true, true) => "active",
+        }
+    }
 }
 
 impl PeerRow {
@@ -97,6 +116,7 @@ impl PeerRow {
             account_id: self.account_id,
             main: self.main != 0,
             active: self.active != 0,
+            approved: self.approved != 0,
             sip_account: self.sip_account,
             secret,
             created_at: from_micros(self.created_at_us),
@@ -124,6 +144,11 @@ async fn of_sip_account(session: &mut impl Session, name: &str) -> Result<Vec<Pe
     records(on!(session, c => sqlx::query_as(OF_SIP_ACCOUNT).bind(name).fetch_all(c).await)?)
 }
 
+async fn active_address_peers(session: &mut impl Session) -> Result<i64, StoreError> {
+    let (count,): (i64,) = on!(session, c => sqlx::query_as(ACTIVE_ADDRESSES).fetch_one(c).await)?;
+    Ok(count)
+}
+
 impl Tx {
     /// Adds a peer whose name is in the namespace already.
     ///
@@ -136,6 +161,7 @@ impl Tx {
             .bind(peer.kind.as_str())
             .bind(i64::from(peer.main))
             .bind(i64::from(peer.active))
+            .bind(i64::from(peer.approved))
             .bind(&peer.sip_account)
             .bind(peer.source.map(|ip| ip.to_string()))
             .bind(peer.number.map(i64::from))
@@ -152,7 +178,7 @@ impl Tx {
         by_name(self, name).await
     }
 
-    /// The active `_ipaN` that has an address.
+    /// The `_ipaN` in force that has an address.
     pub async fn peer_of_address(&mut self, ip: Ipv4Addr) -> Result<Option<PeerRecord>, StoreError> {
         let row: Option<PeerRow> =
             on!(self, c => sqlx::query_as(OF_ADDRESS).bind(ip.to_string()).fetch_optional(c).await)?;
@@ -186,6 +212,32 @@ impl Tx {
         on!(self, c => sqlx::query(SET_ACTIVE).bind(name).bind(i64::from(active)).bind(to_micros(at))
             .execute(c).await.map(drop))?;
         Ok(())
+    }
+
+    /// Switches a peer on or off and says whether its claim is in force. As with [`Tx::insert_peer`] its address may be
+    /// taken.
+    pub async fn set_peer_state(
+        &mut self,
+        name: &str,
+        active: bool,
+        approved: bool,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        on!(self, c => sqlx::query(SET_STATE).bind(name).bind(i64::from(active)).bind(i64::from(approved))
+            .bind(to_micros(at)).execute(c).await.map(drop))?;
+        Ok(())
+    }
+
+    /// How many `_ipaN` an account and all below it have, in force or not.
+    pub async fn count_addresses_below(&mut self, account_id: i64) -> Result<i64, StoreError> {
+        let (count,): (i64,) =
+            on!(self, c => sqlx::query_as(ADDRESSES_BELOW).bind(account_id).fetch_one(c).await)?;
+        Ok(count)
+    }
+
+    /// How many `_ipaN` are in force by their own switch.
+    pub async fn active_address_peers(&mut self) -> Result<i64, StoreError> {
+        active_address_peers(self).await
     }
 
     /// Gives a peer another encrypted password.
@@ -254,10 +306,28 @@ impl Store {
         Ok(!found.is_empty())
     }
 
-    /// How many `_ipaN` are switched on.
+    /// How many `_ipaN` are in force by their own switch.
     pub async fn active_address_peers(&self) -> Result<i64, StoreError> {
+        active_address_peers(&mut self.reader().await?).await
+    }
+
+    /// The `_ipaN` whose claims are pending, the oldest first, at most a thousand.
+    pub async fn pending_address_peers(&self) -> Result<Vec<PeerRecord>, StoreError> {
         let mut reader = self.reader().await?;
-        let (count,): (i64,) = on!(&mut reader, c => sqlx::query_as(ACTIVE_ADDRESSES).fetch_one(c).await)?;
-        Ok(count)
+        records(on!(&mut reader, c => sqlx::query_as(PENDING_ADDRESSES).fetch_all(c).await)?)
+    }
+
+    /// Every `_ipaN` that is in force by its own switch, the oldest first.
+    pub async fn address_peers_in_force(&self) -> Result<Vec<PeerRecord>, StoreError> {
+        let mut reader = self.reader().await?;
+        records(on!(&mut reader, c => sqlx::query_as(ADDRESSES_IN_FORCE).fetch_all(c).await)?)
+    }
+
+    /// Everybody's `_ipaN` with an address, in force or not, the oldest first, at most a thousand.
+    pub async fn peers_of_address(&self, ip: Ipv4Addr) -> Result<Vec<PeerRecord>, StoreError> {
+        let mut reader = self.reader().await?;
+        records(
+            on!(&mut reader, c => sqlx::query_as(CLAIMING_ADDRESS).bind(ip.to_string()).fetch_all(c).await)?,
+        )
     }
 }

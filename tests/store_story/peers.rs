@@ -33,6 +33,7 @@ fn sip(name: &str, id: i64, main: bool) -> PeerRecord {
         kind: PeerKind::Sip,
         main,
         active: true,
+        approved: true,
         sip_account: None,
         source: None,
         number: None,
@@ -179,7 +180,7 @@ story!(sip_accounts_of_before_become_peers, database => {
         "INSERT INTO names VALUES ('b', 100)",
         "INSERT INTO sip_accounts VALUES ('b', 100, 0, 0, 6)",
         "INSERT INTO sip_accounts VALUES ('a', 100, 1, 1, 5)",
-        "DELETE FROM schema_migrations WHERE version = 4",
+        "DELETE FROM schema_migrations WHERE version IN (4, 13)",
     ] {
         execute(store, text).await.unwrap();
     }

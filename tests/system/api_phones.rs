@@ -222,10 +222,11 @@ async fn an_address_is_authorized_disabled_enabled_and_deleted_by_its_owner_alon
     let id = made["data"]["id"].as_i64().unwrap();
     let wanted = json!({
         "id": id, "sip_login": "alice", "peer_name": "alice_ipa1", "ip": "203.0.113.10", "port": 5060, "status": 1,
+        "state": "active",
     });
     assert_eq!((&made["message"], &made["data"]), (&json!("IP authentication created"), &wanted));
     let listed = read(&alice, "ip-auth-list").await;
-    let row = json!({ "id": id, "peer_name": "alice_ipa1", "ip": "203.0.113.10", "port": 5060, "status": 1 });
+    let row = json!({ "id": id, "peer_name": "alice_ipa1", "ip": "203.0.113.10", "port": 5060, "status": 1, "state": "active" });
     assert_eq!(listed["data"], json!([{ "sip_login": "alice", "ip_auth": [row] }]));
     assert_eq!(read(&bob, "ip-auth-list").await["data"], json!([{ "sip_login": "bob", "ip_auth": [] }]));
 
@@ -254,7 +255,7 @@ async fn an_address_is_authorized_disabled_enabled_and_deleted_by_its_owner_alon
     }
     assert!(app.calls.directory.peer("alice_ipa1").unwrap().in_force());
     let disabled = write(&alice, "ip-auth-disable", json!({ "id": id })).await.ok();
-    assert_eq!(disabled["data"], json!({ "id": id, "status": 0 }));
+    assert_eq!(disabled["data"], json!({ "id": id, "status": 0, "state": "disabled" }));
     assert!(!app.calls.directory.peer("alice_ipa1").unwrap().in_force());
     // While it speaks for nobody, somebody else may have it; then it cannot come back.
     let bobs = write(&bob, "ip-auth-create", json!({ "sip_login": "bob", "ip": "203.0.113.10" })).await.ok();
@@ -263,7 +264,7 @@ async fn an_address_is_authorized_disabled_enabled_and_deleted_by_its_owner_alon
     assert_eq!(deleted["data"], json!({ "id": bobs["data"]["id"] }));
     assert!(app.calls.directory.peer("bob_ipa1").is_none());
     let enabled = write(&alice, "ip-auth-enable", json!({ "id": id })).await.ok();
-    assert_eq!(enabled["data"], json!({ "id": id, "status": 1 }));
+    assert_eq!(enabled["data"], json!({ "id": id, "status": 1, "state": "active" }));
     let again = write(&alice, "create-sip", json!({})).await.ok();
     let sip_login = &again["data"]["name"];
     let second =
@@ -283,7 +284,8 @@ on_both!(an_address_that_two_clients_ask_for_at_once_is_one_clients, database =>
         async move { script.write("client-api", "ip-auth-create", &body).await }
     });
     let answers = join_all(asked).await;
-    assert_eq!(tally(&answers), (1, BTreeSet::from(["ip_in_use".to_owned()])));
+    let refusals = BTreeSet::from(["ip_in_use", "too_many_attempts"].map(str::to_owned));
+    assert_eq!(tally(&answers), (1, refusals), "whoever has it may ask again and again, nobody else");
     app.stop().await;
 });
 

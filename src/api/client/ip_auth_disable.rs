@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::api::attempts::Guess;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
@@ -19,6 +20,8 @@ pub(super) struct Request {
 pub(super) struct SwitchedIpAuth {
     id: i64,
     status: u8,
+    /// `active`, `disabled` or `pending`.
+    state: &'static str,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -46,8 +49,18 @@ impl Endpoint for IpAuthDisable {
 /// Switches an own authorization on or off.
 pub(super) async fn switch(call: &Call, id: i64, active: bool) -> Result<SwitchedIpAuth, ApiError> {
     let sip_login = sip_login_of(call, id).await?;
-    let peer = ops::set_address_active(call.desk(), &sip_login, &id.to_string(), active).await?;
-    Ok(SwitchedIpAuth { id: peer.id, status: u8::from(peer.active) })
+    let mut guess = None;
+    if active {
+        let now_ms = call.desk().clock.monotonic_ms();
+        guess = Some(call.api.attempts.turn(Guess::Address, call.account.id, now_ms).await?);
+    }
+    let switched = ops::set_address_active(call.desk(), &sip_login, &id.to_string(), active).await;
+    let peer = switched.inspect_err(|error| {
+        if let Some(guess) = guess.as_mut().filter(|_| error.is_in_use()) {
+            guess.failed();
+        }
+    })?;
+    Ok(SwitchedIpAuth { id: peer.id, status: u8::from(peer.active && peer.approved), state: peer.state() })
 }
 
 /// The SIP account that an own authorization belongs to.

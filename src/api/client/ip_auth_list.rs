@@ -19,7 +19,10 @@ pub(super) struct ClientIpAuth {
     peer_name: String,
     ip: String,
     port: u16,
+    /// 1 where calls from the address are taken.
     status: u8,
+    /// `active`, `disabled`, or `pending`: the operator or a proof is waited for.
+    state: &'static str,
 }
 
 impl From<&PeerRecord> for ClientIpAuth {
@@ -29,7 +32,8 @@ impl From<&PeerRecord> for ClientIpAuth {
             peer_name: peer.name.clone(),
             ip: peer.source.map(|ip| ip.to_string()).unwrap_or_default(),
             port: SIP_PORT,
-            status: u8::from(peer.active),
+            status: u8::from(peer.active && peer.approved),
+            state: peer.state(),
         }
     }
 }

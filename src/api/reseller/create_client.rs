@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::accounts::clients::{self, ClientOfReseller, NewClientOfReseller};
+use crate::accounts::ops::OpsError;
 use crate::api::amount::Num;
+use crate::api::attempts::Guess;
 use crate::api::changes::Changes;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
@@ -47,6 +49,25 @@ pub(super) struct Answer {
     client: CreatedClient,
 }
 
+/// Why no client was made, and whether it is because the login is not available.
+struct Refused {
+    error: ApiError,
+    is_taken: bool,
+}
+
+impl From<ApiError> for Refused {
+    fn from(error: ApiError) -> Self {
+        Self { error, is_taken: false }
+    }
+}
+
+impl From<OpsError> for Refused {
+    fn from(error: OpsError) -> Self {
+        let is_taken = matches!(error, OpsError::NameTaken(_));
+        Self { error: error.into(), is_taken }
+    }
+}
+
 pub(super) struct CreateClient;
 
 impl Endpoint for CreateClient {
@@ -71,8 +92,22 @@ impl Endpoint for CreateClient {
             plan_id,
             caller: call.hash_caller(),
         };
-        let keep = |made: &ClientOfReseller| call.remembered(&Answer::of(made));
-        let made = clients::create_for_reseller::<ApiError>(call.desk(), new, keep).await?;
+        let keep = |made: &ClientOfReseller| call.remembered(&Answer::of(made)).map_err(Refused::from);
+        // One at a time where the login is chosen: what is taken is counted before the next is looked at.
+        let mut guess = match &new.login {
+            Some(_) => {
+                let now_ms = call.desk().clock.monotonic_ms();
+                Some(call.api.attempts.turn(Guess::Login, call.account.id, now_ms).await?)
+            }
+            None => None,
+        };
+        let made = clients::create_for_reseller::<Refused>(call.desk(), new, keep).await;
+        let made = made.map_err(|Refused { error, is_taken }| {
+            if let Some(guess) = guess.as_mut().filter(|_| is_taken) {
+                guess.failed();
+            }
+            error
+        })?;
         Ok(Answer::of(&made))
     }
 }

@@ -29,9 +29,10 @@ class Engine:
     """One deployment: configuration, database, key file, and the server when it is started."""
 
     def __init__(self, binary: Path, data: Path, logs: Path, name, ring_seconds=60, database=None, credit=None,
-                 servers=("rig1",), webphone=None, proof_secret=None):
+                 servers=("rig1",), webphone=None, peers=None, proof_secret=None):
         """`database`: a `Postgres`; an SQLite file in `data` unless told. `credit` sets keys of that section, and
-        `webphone` of its; `servers` are the Asterisk servers it is linked to. `proof_secret` proves its answers."""
+        `webphone` and `peers` of theirs; `servers` are the Asterisk servers it is linked to. `proof_secret` proves its
+        answers."""
         self._binary = str(binary)
         self._logs = logs
         self._name = name
@@ -49,7 +50,7 @@ class Engine:
             f'[http]\nlisten = "{net.ASTERISK}:{net.HTTP_PORT}"\n\n'
             f'[internal]\nlisten = "{net.ASTERISK}:{net.INTERNAL_PORT}"\nmetrics_token = "{net.METRICS_TOKEN}"\n\n'
             f'[realtime]\ntoken = "{net.REALTIME_TOKEN}"\n\n'
-            f'[peers]\nallow_ips = ["{net.PRIVATE}"]\n\n'
+            + _section("peers", {"allow_ips": [net.PRIVATE], **(peers or {})})
             + _section("credit", credit) + _section("webphone", webphone) +
             f"[routing]\nring_seconds = {ring_seconds}\n\n"
             + "".join(f'[[asterisk]]\nname = "{server}"\nhost = "{net.ASTERISK}"\nport = {net.MANAGER_RELAY_PORT}\n'

@@ -7,13 +7,15 @@ from rig.agent import Agent
 from rig.process import wait_until
 from rig.sipp import Call, Carrier, Phones
 
+from .portal import Api
+
 SECOND = 1.0
 OTHER = world.CLIENTS[1]
 NEW_PASSWORD = "another-password"
 
 
 def run(rig, claims):
-    engine = rig.engine("peers")
+    engine = rig.engine("peers", peers={"ip_approval": "proof"})
     world.build(engine, rig.folder, clients=(world.CLIENT, OTHER))
     engine.start().wait_linked()
     carrier = Carrier(rig.logs, "carrier-a", ring_ms=50)
@@ -22,6 +24,7 @@ def run(rig, claims):
     _live_calls(rig, claims, engine)
     _accounts(claims, engine)
     _addresses(rig, claims, engine)
+    _claims(claims, engine)
     _strangers(rig, claims, engine)
     _overlap(rig, claims, engine)
     claims.equal("the audit finds no difference", engine.audit()["differences"], [])
@@ -160,6 +163,29 @@ def _addresses(rig, claims, engine):
            calls("4930000000", None, other), 401)
     claims.equal("an address that is somebody's is refused to others",
                  engine.cli("ipauth", "create", OTHER, net.PBX, allowed=(1,))["code"], "ip_taken")
+
+
+def _claims(claims, engine):
+    """A client claims an address over the API: it calls from there once it has proved that it is its own."""
+    office = "127.0.3.4"
+    unnamed = calls("4930000000", None, office)
+    api = Api("client-api", engine.cli("key", "create", OTHER)["key"])
+    status, made = api.ask("ip-auth-create", {"sip_login": OTHER, "ip": office})
+    claims.equal("a claimed address waits", (status, made["data"]["status"], made["data"]["state"]), (200, 0, "pending"))
+    time.sleep(SECOND)
+    claims.equal("until it is proved a call from it is challenged", unnamed(), 401)
+    claims.equal("a call of the account from elsewhere is taken", calls(OTHER)(), 200)
+    time.sleep(SECOND)
+    claims.equal("and is no proof", unnamed(), 401)
+    within(claims, "a call from the address, with the account's password, proves it: its PBX calls",
+           calls(OTHER, host=office), unnamed, 200)
+    claims.equal("it is shown as active", api.ask("ip-auth-list")[1]["data"][0]["ip_auth"][-1]["state"], "active")
+    moved = engine.cli("ipauth", "move", office, world.CLIENT)
+    time.sleep(SECOND)
+    claims.equal("moved to another account within a second, it calls", unnamed(), 200)
+    cdr = engine.book.wait_cdrs(1, endpoint=moved["peer_name"])[0]
+    claims.equal("on the other account's bill", (cdr["endpoint"], cdr["source_address"]), (moved["peer_name"], office))
+    engine.cli("ipauth", "delete", world.CLIENT, moved["peer_name"])
 
 
 def _strangers(rig, claims, engine):

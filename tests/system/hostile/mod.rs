@@ -12,6 +12,8 @@ mod daily_limit;
 mod esim_upstream;
 mod floods;
 mod impostor;
+mod ip_peers;
+mod names;
 mod numbers;
 mod passwords;
 mod rows;

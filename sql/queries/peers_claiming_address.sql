@@ -1,0 +1,6 @@
+SELECT peer_id, name, account_id, kind, main, active, approved, sip_account, source_ip, number, secret_key_id, secret,
+  created_at_us, changed_at_us
+FROM peers
+WHERE kind = 'ipa' AND source_ip = $1
+ORDER BY peer_id
+LIMIT 1000

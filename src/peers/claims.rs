@@ -1,0 +1,439 @@
+//! Addresses that speak for SIP accounts: claimed, approved or proved, bounded in number, taken away by the operator.
+//!
+//! Whoever claims an address gets the calls that come from it, so a claim can be made to wait (`peers.ip_approval`): for
+//! the operator's word, or for a proof. The proof is a call of that SIP account from that very address, in which Asterisk
+//! has checked the account's password: its challenge was sent to the address and holds it, so only who receives what is
+//! sent there can answer. A pending claim is no identify of Asterisk's and keeps nobody else from claiming the address.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+
+use super::address;
+use super::ops::{PeerError, begin_at, finish, finish_new};
+use super::rows::CHALLENGED_PBX;
+use super::{PeerKind, name};
+use crate::accounts::Kind;
+use crate::app::desk::{Desk, FEED_ACCOUNT};
+use crate::config::IpApproval;
+use crate::store::peers::PeerRecord;
+use crate::store::{StoreError, Tx};
+
+/// IP peers that a SIP account can have: the offices of a large customer.
+pub const MAX_ADDRESSES: usize = 20;
+/// How long a host's name is waited for, and how long its addresses are remembered.
+const NAME_PATIENCE: Duration = Duration::from_secs(1);
+const NAME_KEPT: Duration = Duration::from_secs(60);
+
+/// The IP peers of a SIP account.
+pub async fn list_addresses(desk: &Desk, sip_account: &str) -> Result<Vec<PeerRecord>, PeerError> {
+    let unknown = || PeerError::UnknownSipAccount(sip_account.to_owned());
+    desk.store
+        .peer_by_name(sip_account)
+        .await?
+        .filter(|peer| peer.kind == PeerKind::Sip)
+        .ok_or_else(unknown)?;
+    Ok(desk.store.address_peers_of(sip_account).await?)
+}
+
+/// The claims that wait for approval or a proof, the oldest first.
+pub async fn pending_addresses(desk: &Desk) -> Result<Vec<PeerRecord>, PeerError> {
+    Ok(desk.store.pending_address_peers().await?)
+}
+
+/// Everybody's claims of an address, in force or not, the oldest first.
+pub async fn who_claims(desk: &Desk, ip: &str) -> Result<Vec<PeerRecord>, PeerError> {
+    let ip = ip.parse().map_err(|_| address::AddressError::NotIpv4(ip.chars().take(64).collect()))?;
+    Ok(desk.store.peers_of_address(ip).await?)
+}
+
+/// Lets an address speak for a SIP account, by the operator's word.
+pub async fn create_address(desk: &Desk, sip_account: &str, ip: &str) -> Result<PeerRecord, PeerError> {
+    authorize_address(desk, None, sip_account, ip).await
+}
+
+/// The same by an account's own word, only if the SIP account is its: somebody else's is as one that does not exist.
+/// Where `peers.ip_approval` says so the claim is pending.
+pub async fn create_own_address(
+    desk: &Desk,
+    account_id: i64,
+    sip_account: &str,
+    ip: &str,
+) -> Result<PeerRecord, PeerError> {
+    authorize_address(desk, Some(account_id), sip_account, ip).await
+}
+
+async fn authorize_address(
+    desk: &Desk,
+    owner: Option<i64>,
+    sip_account: &str,
+    ip: &str,
+) -> Result<PeerRecord, PeerError> {
+    let ip = address::check(ip, &desk.config.peers)?;
+    not_our_own(desk, ip).await?;
+    let (mut tx, above) = begin_at(desk, sip_account).await?;
+    if owner.is_some_and(|owner| owner != above.account_id) {
+        return Err(PeerError::UnknownSipAccount(sip_account.to_owned()));
+    }
+    let siblings = tx.address_peers_of(sip_account).await?;
+    let its = |peer: &&PeerRecord| peer.source == Some(ip) && peer.active;
+    if siblings.iter().any(|peer| its(&peer)) || tx.peer_of_address(ip).await?.is_some() {
+        return Err(PeerError::AddressTaken(ip));
+    }
+    let approved = owner.is_none() || desk.config.peers.ip_approval == IpApproval::None;
+    if siblings.len() >= MAX_ADDRESSES {
+        return Err(PeerError::TooManyAddresses(sip_account.to_owned()));
+    }
+    check_owners(desk, &mut tx, above.account_id).await?;
+    if approved {
+        check_deployment(desk, &mut tx).await?;
+    }
+    let peer = claim(desk, &mut tx, &above, &siblings, ip, approved).await?;
+    finish_new(desk, tx, &peer).await.map_err(|error| taken(error, ip))?;
+    if approved {
+        tracing::info!(peer.name = %peer.name, peer.address = %ip, "an address speaks for a SIP account. {CHALLENGED_PBX}");
+    } else {
+        tracing::info!(peer.name = %peer.name, peer.address = %ip, "an address is claimed; the claim is pending");
+    }
+    Ok(peer)
+}
+
+/// An IP peer that is not written yet.
+async fn claim(
+    desk: &Desk,
+    tx: &mut Tx,
+    above: &PeerRecord,
+    siblings: &[PeerRecord],
+    ip: Ipv4Addr,
+    approved: bool,
+) -> Result<PeerRecord, PeerError> {
+    let number = name::lowest_free(siblings.iter().filter_map(|peer| peer.number));
+    let now = desk.clock.now();
+    Ok(PeerRecord {
+        id: tx.append_feed(FEED_ACCOUNT, above.account_id, now).await?,
+        name: name::address_peer(&above.name, number),
+        account_id: above.account_id,
+        kind: PeerKind::Ipa,
+        main: false,
+        active: true,
+        approved,
+        sip_account: Some(above.name.clone()),
+        source: Some(ip),
+        number: Some(number),
+        secret: None,
+        created_at: now,
+        changed_at: now,
+    })
+}
+
+/// Switches an IP peer of a SIP account on or off; `which` is its id, its name or its address. One that is pending stays
+/// so, unless nothing is waited for any more.
+pub async fn set_address_active(
+    desk: &Desk,
+    sip_account: &str,
+    which: &str,
+    active: bool,
+) -> Result<PeerRecord, PeerError> {
+    if active {
+        // Before the transaction: an address never changes.
+        let peers = desk.store.address_peers_of(sip_account).await?;
+        if let Some(ip) = found_among(&peers, which).and_then(|peer| peer.source) {
+            not_our_own(desk, ip).await?;
+        }
+    }
+    let (mut tx, above) = begin_at(desk, sip_account).await?;
+    let peer = address_peer(&mut tx, sip_account, which).await?;
+    let approved = peer.approved || (active && desk.config.peers.ip_approval == IpApproval::None);
+    let comes_into_force = active && approved && !(peer.active && peer.approved);
+    if let Some(ip) = peer.source.filter(|_| comes_into_force) {
+        may_come_into_force(desk, &mut tx, ip).await?;
+    }
+    let switched = PeerRecord { active, approved, changed_at: desk.clock.now(), ..peer };
+    write(desk, tx, &above, &switched).await?;
+    Ok(switched)
+}
+
+/// Approves a pending IP peer of a SIP account, by the operator's word; `which` as in [`set_address_active`].
+pub async fn approve_address(desk: &Desk, sip_account: &str, which: &str) -> Result<PeerRecord, PeerError> {
+    let peers = desk.store.address_peers_of(sip_account).await?;
+    let which = pending_first(&peers, which);
+    approve(desk, sip_account, &which).await.inspect(|peer| {
+        tracing::warn!(
+            audit = "ipauth",
+            peer.name = %peer.name,
+            peer.address = ?peer.source,
+            "the operator approved an address"
+        );
+    })
+}
+
+/// A call has proved that a SIP account's owner has an address: a pending claim of it is approved, where `peers.ip_approval`
+/// waits for proofs. Whether there was one.
+pub async fn prove_address(desk: &Desk, sip_account: &str, ip: Ipv4Addr) -> Result<bool, PeerError> {
+    if desk.config.peers.ip_approval != IpApproval::Proof {
+        return Ok(false);
+    }
+    let peers = desk.store.address_peers_of(sip_account).await?;
+    let Some(claim) = peers.iter().find(|peer| peer.source == Some(ip) && peer.active && !peer.approved)
+    else {
+        return Ok(false);
+    };
+    let peer = approve(desk, sip_account, &claim.name).await?;
+    tracing::info!(peer.name = %peer.name, peer.address = %ip, "a call proved the claim of an address");
+    Ok(true)
+}
+
+async fn approve(desk: &Desk, sip_account: &str, which: &str) -> Result<PeerRecord, PeerError> {
+    let known = desk.store.address_peers_of(sip_account).await?;
+    if let Some(ip) = found_among(&known, which).and_then(|peer| peer.source) {
+        not_our_own(desk, ip).await?;
+    }
+    let (mut tx, above) = begin_at(desk, sip_account).await?;
+    let peer = address_peer(&mut tx, sip_account, which).await?;
+    if peer.approved {
+        return Err(PeerError::Approved(peer.name));
+    }
+    if let Some(ip) = peer.source.filter(|_| peer.active) {
+        may_come_into_force(desk, &mut tx, ip).await?;
+    }
+    let approved = PeerRecord { approved: true, changed_at: desk.clock.now(), ..peer };
+    write(desk, tx, &above, &approved).await?;
+    Ok(approved)
+}
+
+/// Takes an address from whoever has it and gives it to a SIP account, by the operator's word: the peer that had it is
+/// switched off, and its owner sees that.
+pub async fn move_address(desk: &Desk, ip: &str, sip_account: &str) -> Result<PeerRecord, PeerError> {
+    let ip = address::check(ip, &desk.config.peers)?;
+    not_our_own(desk, ip).await?;
+    let (mut tx, above) = begin_at(desk, sip_account).await?;
+    let holder = tx.peer_of_address(ip).await?;
+    if let Some(holder) = &holder
+        && holder.sip_account.as_deref() == Some(sip_account)
+    {
+        return Ok(holder.clone());
+    }
+    let now = desk.clock.now();
+    match &holder {
+        Some(holder) => {
+            tx.set_peer_state(&holder.name, false, holder.approved, now).await?;
+            tx.append_feed(FEED_ACCOUNT, holder.account_id, now).await?;
+        }
+        None => check_deployment(desk, &mut tx).await?,
+    }
+    let siblings = tx.address_peers_of(sip_account).await?;
+    let known = siblings.iter().rev().find(|peer| peer.source == Some(ip));
+    let peer = match known {
+        Some(known) => {
+            tx.set_peer_state(&known.name, true, true, now).await?;
+            tx.append_feed(FEED_ACCOUNT, above.account_id, now).await?;
+            PeerRecord { active: true, approved: true, changed_at: now, ..known.clone() }
+        }
+        None if siblings.len() >= MAX_ADDRESSES => {
+            return Err(PeerError::TooManyAddresses(sip_account.to_owned()));
+        }
+        None => {
+            let peer = claim(desk, &mut tx, &above, &siblings, ip, true).await?;
+            tx.insert_name(&peer.name, peer.account_id).await?;
+            tx.insert_peer(&peer).await?;
+            peer
+        }
+    };
+    tx.commit().await?;
+    if let Some(holder) = &holder {
+        desk.account_changed(holder.account_id).await?;
+    }
+    desk.account_changed(above.account_id).await?;
+    tracing::warn!(
+        audit = "ipauth",
+        peer.address = %ip,
+        peer.from = holder.as_ref().map_or("nobody", |holder| holder.name.as_str()),
+        peer.to = %peer.name,
+        "the operator moved an address"
+    );
+    Ok(peer)
+}
+
+/// Deletes an IP peer of a SIP account; `which` as in [`set_address_active`].
+pub async fn delete_address(desk: &Desk, sip_account: &str, which: &str) -> Result<PeerRecord, PeerError> {
+    let (mut tx, above) = begin_at(desk, sip_account).await?;
+    let peer = address_peer(&mut tx, sip_account, which).await?;
+    tx.delete_peer(&peer.name).await?;
+    tx.append_feed(FEED_ACCOUNT, above.account_id, desk.clock.now()).await?;
+    finish(desk, tx, above.account_id).await?;
+    Ok(peer)
+}
+
+/// Writes whether a peer is switched on and approved.
+async fn write(desk: &Desk, mut tx: Tx, above: &PeerRecord, peer: &PeerRecord) -> Result<(), PeerError> {
+    let written = tx.set_peer_state(&peer.name, peer.active, peer.approved, peer.changed_at).await;
+    written.map_err(|error| match peer.source {
+        Some(ip) => taken(error.into(), ip),
+        None => error.into(),
+    })?;
+    tx.append_feed(FEED_ACCOUNT, above.account_id, peer.changed_at).await?;
+    finish(desk, tx, above.account_id).await
+}
+
+/// What was a PBX's may be a server's by now, or be kept by somebody else, and Asterisk may know as many as it can.
+async fn may_come_into_force(desk: &Desk, tx: &mut Tx, ip: Ipv4Addr) -> Result<(), PeerError> {
+    address::check(&ip.to_string(), &desk.config.peers)?;
+    if tx.peer_of_address(ip).await?.is_some() {
+        return Err(PeerError::AddressTaken(ip));
+    }
+    check_deployment(desk, tx).await
+}
+
+/// One client's claims, and one reseller's with all that are below it. Every one counts, in force or not: each is a row.
+async fn check_owners(desk: &Desk, tx: &mut Tx, account_id: i64) -> Result<(), PeerError> {
+    let settings = &desk.config.peers;
+    let mut next = Some(account_id);
+    while let Some(id) = next {
+        let Some(account) = tx.account_by_id(id).await? else { break };
+        let bound = match account.kind {
+            // Its client's bound is its own.
+            Kind::Subaccount => None,
+            Kind::Client => Some(("the client and its subaccounts have", settings.ips_per_client)),
+            Kind::Reseller => Some(("the reseller's clients have", settings.ips_per_reseller)),
+        };
+        if let Some((whose, limit)) = bound
+            && tx.count_addresses_below(id).await? >= i64::from(limit)
+        {
+            return Err(PeerError::AddressLimit { whose, limit });
+        }
+        next = account.parent_id;
+    }
+    Ok(())
+}
+
+/// What Asterisk compares with every request that no name matches.
+async fn check_deployment(desk: &Desk, tx: &mut Tx) -> Result<(), PeerError> {
+    let limit = desk.config.peers.ips_in_all;
+    if tx.active_address_peers().await? >= i64::from(limit) {
+        return Err(PeerError::AddressLimit { whose: "all accounts together have", limit });
+    }
+    Ok(())
+}
+
+async fn address_peer(tx: &mut Tx, sip_account: &str, which: &str) -> Result<PeerRecord, PeerError> {
+    let peers = tx.address_peers_of(sip_account).await?;
+    found_among(&peers, which).cloned().ok_or_else(|| PeerError::UnknownAddress {
+        sip_account: sip_account.to_owned(),
+        which: which.to_owned(),
+    })
+}
+
+/// The IP peer of this id, name or address.
+fn found_among<'a>(peers: &'a [PeerRecord], which: &str) -> Option<&'a PeerRecord> {
+    let names = |peer: &&PeerRecord| peer.name == which || peer.id.to_string() == which;
+    let has = |peer: &&PeerRecord| peer.source.is_some_and(|ip| ip.to_string() == which);
+    // Of several that had an address one after the other, the one that is on, or the newest.
+    let is_on = |peer: &&PeerRecord| has(peer) && peer.active;
+    peers.iter().find(names).or_else(|| peers.iter().find(is_on)).or_else(|| peers.iter().rev().find(has))
+}
+
+/// The name of the pending one, where several had the address that is meant; else what was said.
+fn pending_first(peers: &[PeerRecord], which: &str) -> String {
+    let meant = |peer: &&PeerRecord| !peer.approved && peer.source.is_some_and(|ip| ip.to_string() == which);
+    peers.iter().find(meant).map_or_else(|| which.to_owned(), |peer| peer.name.clone())
+}
+
+/// An address that our own servers or our carriers have speaks for no customer.
+async fn not_our_own(desk: &Desk, ip: Ipv4Addr) -> Result<(), PeerError> {
+    match own_address(desk, ip).await? {
+        Some(whose) => Err(PeerError::OwnAddress { ip, whose }),
+        None => Ok(()),
+    }
+}
+
+/// Whose an address of the operator's is: a network of `peers.own_ips`, an Asterisk server, a trunk. Hosts that are names
+/// are resolved; one that cannot be is nobody's address at the moment.
+async fn own_address(desk: &Desk, ip: Ipv4Addr) -> Result<Option<String>, StoreError> {
+    if let Some(whose) = in_own_networks(desk, ip) {
+        return Ok(Some(whose));
+    }
+    Ok(own_hosts(desk).await?.remove(&ip))
+}
+
+fn in_own_networks(desk: &Desk, ip: Ipv4Addr) -> Option<String> {
+    let own = desk.config.peers.own_ips.iter().any(|net| net.contains(&ip));
+    own.then(|| "the operator (peers.own_ips)".to_owned())
+}
+
+/// The addresses of the Asterisk servers and trunks, and whose each is.
+async fn own_hosts(desk: &Desk) -> Result<HashMap<Ipv4Addr, String>, StoreError> {
+    let trunks = desk.store.trunks().await?;
+    let servers = desk.config.asterisk.iter();
+    let servers = servers.map(|server| (server.host.clone(), format!("the Asterisk server {}", server.name)));
+    let trunks = trunks.iter().filter_map(|trunk| {
+        let host = trunk.host.as_deref()?;
+        let host = host.split([':', ';']).next().unwrap_or(host);
+        Some((host.to_owned(), format!("the trunk {}", trunk.name)))
+    });
+    let looked_up = servers.chain(trunks).map(async |(host, whose)| (addresses_of(&host).await, whose));
+    let found = join_all(looked_up).await;
+    let each = found
+        .into_iter()
+        .flat_map(|(addresses, whose)| addresses.into_iter().map(move |address| (address, whose.clone())));
+    Ok(each.collect())
+}
+
+/// IP peers in force whose address is the operator's own by now, and whose it is: a trunk came after them.
+pub async fn own_addresses_claimed(desk: &Desk) -> Result<Vec<(PeerRecord, String)>, PeerError> {
+    let hosts = own_hosts(desk).await?;
+    let mut claimed = Vec::new();
+    let in_force = desk.store.address_peers_in_force().await?;
+    for peer in in_force {
+        let Some(ip) = peer.source else { continue };
+        if let Some(whose) = in_own_networks(desk, ip).or_else(|| hosts.get(&ip).cloned()) {
+            claimed.push((peer, whose));
+        }
+    }
+    Ok(claimed)
+}
+
+/// The addresses of a host, remembered for a minute: claims in a loop ask no name server in a loop.
+async fn addresses_of(host: &str) -> Vec<Ipv4Addr> {
+    static KNOWN: LazyLock<Mutex<HashMap<String, (Instant, Vec<Ipv4Addr>)>>> = LazyLock::new(Mutex::default);
+    if let Ok(ip) = host.parse() {
+        return vec![ip];
+    }
+    if host.is_empty() {
+        return Vec::new();
+    }
+    // Whole entries are put and read: whoever panicked left it whole.
+    let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).get(host).cloned();
+    if let Some((at, addresses)) = known
+        && at.elapsed() < NAME_KEPT
+    {
+        return addresses;
+    }
+    let asked = tokio::time::timeout(NAME_PATIENCE, tokio::net::lookup_host((host, 0))).await;
+    let addresses: Vec<Ipv4Addr> = match asked {
+        Ok(Ok(found)) => found
+            .filter_map(|address| match address.ip().to_canonical() {
+                std::net::IpAddr::V4(ip) => Some(ip),
+                std::net::IpAddr::V6(_) => None,
+            })
+            .collect(),
+        Ok(Err(_)) | Err(_) => {
+            tracing::debug!(host, "the name of a trunk's or server's host cannot be resolved");
+            Vec::new()
+        }
+    };
+    let mut all = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    all.retain(|_, (at, _)| at.elapsed() < NAME_KEPT);
+    all.insert(host.to_owned(), (Instant::now(), addresses.clone()));
+    addresses
+}
+
+/// The database's own word on an address that somebody took meanwhile.
+fn taken(error: PeerError, ip: Ipv4Addr) -> PeerError {
+    match error {
+        PeerError::Store(error) if error.unique_violation().is_some() => PeerError::AddressTaken(ip),
+        other => other,
+    }
+}
