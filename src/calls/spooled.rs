@@ -100,8 +100,8 @@ impl Calls {
                     cdr.id = settled.cdr_id,
                     "the book had the call before; its charge is given back"
                 );
-                let charges: Vec<Money> = settlement.payers.iter().map(|payer| payer.charge).collect();
-                self.give_back(settlement, &charges);
+                let in_full: Vec<Money> = settlement.payers.iter().map(|payer| payer.charge).collect();
+                self.give_back(settlement, &in_full);
             } else if let Some(replaced) = settled.replaced
                 && (had_provisional || replaced.cdr_id <= self.read_to_cdr)
             {

@@ -147,17 +147,17 @@ fn is_refusal(code: &str) -> bool {
 }
 
 /// A text of the upstream's as it can be kept and shown.
-fn plain(text: String) -> String {
+fn plain(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect()
 }
 
 fn plain_country(country: Country) -> Country {
     let networks = country.networks.into_iter().take(MAX_NETWORKS);
     Country {
-        name: plain(country.name),
-        code: country.code.map(plain),
+        name: plain(&country.name),
+        code: country.code.as_deref().map(plain),
         networks: networks
-            .map(|network| Network { operator: plain(network.operator), kind: plain(network.kind) })
+            .map(|network| Network { operator: plain(&network.operator), kind: plain(&network.kind) })
             .collect(),
     }
 }
@@ -174,7 +174,7 @@ pub(super) fn listed(row: &str) -> Result<Listed, String> {
         return Err(format!("{code:.60} is no code"));
     }
     if !(1..=MAX_PRICE_E4).contains(&price.0)
-        || !is_volume(&volume.0)
+        || !is_volume(volume.0)
         || !(1..=MAX_DURATION).contains(&duration.0)
     {
         return Err(format!("{code}: price, volume or duration is out of range"));
@@ -185,14 +185,14 @@ pub(super) fn listed(row: &str) -> Result<Listed, String> {
         return Err(format!("{code}: its currency is none"));
     }
     Ok(Listed {
-        slug: plain(row.slug.unwrap_or_default()),
-        name: plain(name),
-        description: plain(row.description.unwrap_or_default()),
+        slug: plain(&row.slug.unwrap_or_default()),
+        name: plain(&name),
+        description: plain(&row.description.unwrap_or_default()),
         price_e4: price.0,
         currency: row.currency_code,
         volume_bytes: volume.0,
         duration: duration.0,
-        duration_unit: plain(row.duration_unit),
+        duration_unit: plain(&row.duration_unit),
         locations: row
             .location
             .split(',')

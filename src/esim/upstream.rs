@@ -415,8 +415,8 @@ impl Upstream {
             iccid,
             activation_code: ac,
             state,
-            total_bytes: row.total_volume.map(|whole| whole.0).filter(is_volume),
-            used_bytes: row.order_usage.map(|whole| whole.0).filter(is_volume),
+            total_bytes: row.total_volume.map(|whole| whole.0).filter(|bytes| is_volume(*bytes)),
+            used_bytes: row.order_usage.map(|whole| whole.0).filter(|bytes| is_volume(*bytes)),
             expires_at: row.expired_time.as_deref().and_then(time),
         })
     }
@@ -430,7 +430,7 @@ impl Upstream {
         let (UsageList::Named { list } | UsageList::Bare(list)) = list;
         let rows = list.into_iter().filter_map(|row| serde_json::from_str(&row.to_string()).ok());
         // What is no volume is not told: nothing is concluded from it.
-        let rows = rows.filter(|row: &UsageRow| is_volume(&row.data_usage.0) && is_volume(&row.total_data.0));
+        let rows = rows.filter(|row: &UsageRow| is_volume(row.data_usage.0) && is_volume(row.total_data.0));
         Ok(rows
             .map(|row: UsageRow| Usage {
                 tran_no: row.esim_tran_no,
@@ -506,8 +506,8 @@ impl Upstream {
 }
 
 /// Whether a number can be the bytes of a package.
-pub(super) fn is_volume(bytes: &i64) -> bool {
-    (0..=MAX_VOLUME).contains(bytes)
+pub(super) fn is_volume(bytes: i64) -> bool {
+    (0..=MAX_VOLUME).contains(&bytes)
 }
 
 /// Whether a text can be kept and shown as it is.

@@ -25,7 +25,9 @@ pub(super) async fn check(audit: &mut Audit, store: &Store, head: Head) -> Resul
         for correction in corrections {
             let payers = payers_of.remove(&correction.replaced_cdr).unwrap_or_default();
             let mut expected = expected_entries(&payers);
-            expected.values_mut().for_each(|amount| *amount = -*amount);
+            for amount in expected.values_mut() {
+                *amount = -*amount;
+            }
             let found = correction.reversal_tx.and_then(|tx| entries_of.remove(&tx)).unwrap_or_default();
             if expected != found {
                 let subject = format!("replaced call {}", correction.replaced_cdr);

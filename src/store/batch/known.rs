@@ -222,10 +222,10 @@ impl<'a> Book<'a> {
 }
 
 impl Replaced {
-    fn of(cdr_id: i64, settlement: &Settlement, charged: &[(i64, i64)]) -> Self {
+    fn of(cdr_id: i64, settlement: &Settlement, before: &[(i64, i64)]) -> Self {
         let mut charges = [Money::ZERO; MAX_PAYERS];
         for (charge, payer) in charges.iter_mut().zip(&settlement.payers) {
-            let found = charged.iter().find(|(account_id, _)| *account_id == payer.account_id);
+            let found = before.iter().find(|(account_id, _)| *account_id == payer.account_id);
             *charge = found.map_or(Money::ZERO, |(_, nanos)| Money::from_nanos(*nanos));
         }
         Self { cdr_id, charges }
