@@ -162,20 +162,7 @@ impl World {
         match step {
             // A unique id that comes again after a restart is another call: that has tests of its own.
             Step::Authorize(call) if self.restarts == 0 || self.calls[call].ticket.is_none() => {
-                let request = AuthorizeRequest::parse(
-                    &unique_id(call),
-                    &["alice", BERLIN, "", SERVER, "192.0.2.7", "1", ""],
-                )
-                .unwrap();
-                if !self.is_away {
-                    self.app().until_admitting().await;
-                }
-                let granted = self.app().calls.authorize(&request);
-                let known = &mut self.calls[call];
-                if let Ok(grant) = granted {
-                    assert!(known.ticket.is_none(), "a channel is granted once in a process");
-                    known.ticket = Some(grant.ticket);
-                }
+                self.authorize(call).await;
             }
             Step::Token(call) => {
                 let is_allowed = self.app().calls.allow_dialling(&key(call));
@@ -222,39 +209,8 @@ impl World {
                 let request = SettleRequest::parse(&unique_id(call), &arguments).unwrap();
                 self.settle(request, DurationSource::Asterisk).await;
             }
-            Step::Conclude(call, is_seen) => {
-                if is_seen {
-                    let channel = Channel {
-                        name: format!("PJSIP/alice-{call:08x}"),
-                        unique_id: unique_id(call),
-                        linked_id: unique_id(call),
-                        is_up: true,
-                        has_ended: false,
-                        is_caller: true,
-                    };
-                    self.app().calls.take_in(SERVER, &[channel], self.app().clock.monotonic_ms());
-                }
-                for _ in 0..2 {
-                    self.app().calls.take_in(SERVER, &[], self.app().clock.monotonic_ms());
-                }
-                let told = self.app().calls.settle_gone(&key(call)).await;
-                assert!(matches!(told, Ok(_) | Err(SettleError::InProgress)), "{told:?}");
-            }
-            Step::Race(call) if self.calls[call].has_token => {
-                let (with, without) = (self.request(call, 0), self.without_ticket(call));
-                let calls = &self.app().calls;
-                let key = key(call);
-                let (first, second, _, third, ()) = tokio::join!(
-                    calls.settle(&without),
-                    calls.settle(&with),
-                    calls.settle_gone(&key),
-                    calls.settle_from(&with, DurationSource::Astdb),
-                    calls.sweep(),
-                );
-                for (request, told) in [(&without, first), (&with, second), (&with, third)] {
-                    self.note(request, &told);
-                }
-            }
+            Step::Conclude(call, is_seen) => self.conclude(call, is_seen).await,
+            Step::Race(call) if self.calls[call].has_token => self.race(call).await,
             Step::Expire => {
                 self.pass(600_000);
                 if !self.is_away {
@@ -270,6 +226,56 @@ impl World {
             }
             Step::DatabaseBack => self.database_back().await,
             _ => {}
+        }
+    }
+
+    async fn authorize(&mut self, call: usize) {
+        let request =
+            AuthorizeRequest::parse(&unique_id(call), &["alice", BERLIN, "", SERVER, "192.0.2.7", "1", ""])
+                .unwrap();
+        if !self.is_away {
+            self.app().until_admitting().await;
+        }
+        let granted = self.app().calls.authorize(&request);
+        let known = &mut self.calls[call];
+        if let Ok(grant) = granted {
+            assert!(known.ticket.is_none(), "a channel is granted once in a process");
+            known.ticket = Some(grant.ticket);
+        }
+    }
+
+    async fn conclude(&self, call: usize, is_seen: bool) {
+        if is_seen {
+            let channel = Channel {
+                name: format!("PJSIP/alice-{call:08x}"),
+                unique_id: unique_id(call),
+                linked_id: unique_id(call),
+                is_up: true,
+                has_ended: false,
+                is_caller: true,
+            };
+            self.app().calls.take_in(SERVER, &[channel], self.app().clock.monotonic_ms());
+        }
+        for _ in 0..2 {
+            self.app().calls.take_in(SERVER, &[], self.app().clock.monotonic_ms());
+        }
+        let told = self.app().calls.settle_gone(&key(call)).await;
+        assert!(matches!(told, Ok(_) | Err(SettleError::InProgress)), "{told:?}");
+    }
+
+    async fn race(&mut self, call: usize) {
+        let (with, without) = (self.request(call, 0), self.without_ticket(call));
+        let calls = &self.app().calls;
+        let key = key(call);
+        let (first, second, _, third, ()) = tokio::join!(
+            calls.settle(&without),
+            calls.settle(&with),
+            calls.settle_gone(&key),
+            calls.settle_from(&with, DurationSource::Astdb),
+            calls.sweep(),
+        );
+        for (request, told) in [(&without, first), (&with, second), (&with, third)] {
+            self.note(request, &told);
         }
     }
 
@@ -333,7 +339,7 @@ fn however_ends_are_told_each_call_with_its_ticket_is_charged_once_in_full() {
             runtime.block_on(async {
                 let mut world = World::new().await;
                 for step in steps {
-                    world.step(step).await;
+                    Box::pin(world.step(step)).await;
                 }
                 world.finish().await;
             });

@@ -111,7 +111,7 @@ on_both!(an_emergency_record_under_a_live_calls_key_leaves_the_call_its_price, d
     let (app, _outage) = house(database).await;
     let granted = talking(&app, 30_000).await;
     let mut emergency = End::answered(5_000).with_ticket("");
-    emergency.extras = "kind=emergency;endpoint=alice;dialled=112".to_owned();
+    "kind=emergency;endpoint=alice;dialled=112".clone_into(&mut emergency.extras);
     assert!(app.end(&granted, &emergency).await, "an emergency call is recorded");
     app.until_admitting().await;
     assert!(app.show("alice").await.held > money("0"), "the live call still holds");
