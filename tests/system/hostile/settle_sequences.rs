@@ -210,7 +210,7 @@ impl World {
                 self.settle(request, DurationSource::Asterisk).await;
             }
             Step::Conclude(call, is_seen) => self.conclude(call, is_seen).await,
-            Step::Race(call) if self.calls[call].has_token => self.race(call).await,
+            Step::Race(call) if self.calls[call].has_token => Box::pin(self.race(call)).await,
             Step::Expire => {
                 self.pass(600_000);
                 if !self.is_away {
