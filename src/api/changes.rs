@@ -15,12 +15,12 @@ use crate::config::Limits;
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// What a request changes.
+/// The change that a request makes without paying for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Changes {
-    /// Nothing, or only what it pays for.
+    /// None: it only reads, or pays for what it writes.
     Nothing,
-    /// Something.
+    /// One without a further bound.
     Something,
     /// The prices of a plan.
     Prices,

@@ -56,7 +56,7 @@ pub trait Endpoint: 'static {
     /// Whether an `Idempotency-Key` makes it happen once: its handler then writes [`Call::remembered`] in the transaction
     /// of what it does.
     const IDEMPOTENT: bool = false;
-    /// What it changes without paying for it.
+    /// The change it makes without paying for it.
     const CHANGES: Changes = match Self::VERB {
         Verb::Get => Changes::Nothing,
         Verb::Post => Changes::Something,

@@ -33,7 +33,7 @@ pub struct Recipients {
     pub duplicates: usize,
 }
 
-/// What a message costs each payer, and by which rates.
+/// The cost of a message for each payer, and the rates.
 #[derive(Clone, Debug)]
 pub(super) struct Cost {
     pub(super) payers: Payers,
@@ -46,7 +46,7 @@ impl Recipients {
         self.priced.len()
     }
 
-    /// What the sender pays for all of it.
+    /// The amount that the sender pays for all of it.
     pub fn retail(&self) -> Result<Money, SendError> {
         let mut sum = Money::ZERO;
         for (_, cost) in &self.priced {

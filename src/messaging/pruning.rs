@@ -16,7 +16,7 @@ use crate::store::unsent::UnsentMessages;
 
 /// How often it is looked for them.
 const EVERY: Duration = Duration::from_mins(1);
-/// Nothing younger is deleted: whoever wrote it may still ask whether it was committed.
+/// Younger rows are kept: their writer may still ask whether they were committed.
 const YOUNG: SignedDuration = SignedDuration::from_mins(5);
 /// Rows deleted in one transaction.
 const AT_ONCE: i64 = 100;

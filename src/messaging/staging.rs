@@ -229,7 +229,7 @@ impl Messaging {
     }
 }
 
-/// What each payer pays for all of it.
+/// The amount that each payer pays for all of it.
 fn cost_of_all(draft: &Draft, recipients: &Recipients) -> Result<Vec<Share>, SendError> {
     let mut shares: Vec<Share> = draft
         .chain

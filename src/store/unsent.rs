@@ -30,7 +30,7 @@ row! {
 /// Messages of an account in one state that no provider has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnsentMessages {
-    /// Whose.
+    /// The account.
     pub account_id: i64,
     /// Their state.
     pub state: MessageState,
@@ -41,7 +41,7 @@ pub struct UnsentMessages {
 /// Campaigns of an account that are at their end and cost nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnchargedCampaigns {
-    /// Whose.
+    /// The account.
     pub account_id: i64,
     /// How many.
     pub campaigns: i64,

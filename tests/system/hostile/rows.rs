@@ -1,5 +1,9 @@
 //! Rows without money: whatever an account does without paying for it leaves a bounded number of rows.
 
+#![expect(clippy::print_stdout, reason = "how long calls took is what a run shows")]
+
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tollgate::accounts::ops::AccountChange;
 use tollgate::app::pruning;
@@ -11,9 +15,10 @@ use crate::api_sms::{post_with_key, purses, until_nothing_is_held};
 use crate::app::TestApp;
 use crate::app::book::number;
 use crate::app::database::{Database, on_both};
-use crate::app::decks::{GERMAN_MOBILE, MESSAGES};
+use crate::app::decks::{BERLIN, GERMAN_MOBILE, MESSAGES};
 use crate::app::house::money;
 use crate::app::http::Script;
+use crate::app::phone::End;
 
 const SMS: &str = "sms-api";
 const CLIENT: &str = "client-api";
@@ -366,5 +371,55 @@ on_both!(answers_to_repeated_requests_are_kept_for_a_week, database => {
     app.until_admitting().await;
     assert_eq!(pruning::prune_once(&app.desk, Expired::IdempotentAnswers).await.unwrap(), 1);
     assert_eq!(rows(&app.desk.store).await[3], 0);
+    app.stop().await;
+});
+
+#[tokio::test]
+async fn messages_without_a_price_above_zero_take_from_the_budget_of_changes() {
+    let app = house(Database::sqlite(), Limits { changes_per_minute: 4, ..Limits::default() }).await;
+    app.sell_messages("wholesale", "free", "prefix,price,destination\n49,0,Germany\n").await;
+    let alice = app.script("alice").await;
+    let body = json!({"phone": format!("+{GERMAN_MOBILE}"), "message": "Hi"});
+    assert_eq!(alice.write(SMS, "send", &body).await.ok()["cost"], "0.0000");
+    assert_eq!(alice.write(SMS, "send", &body).await.refused(429), "too_many_changes");
+    let mut later = body;
+    later["scheduled_at"] = TOMORROW.into();
+    assert_eq!(alice.write(SMS, "schedule", &later).await.refused(429), "too_many_changes");
+    assert_eq!(rows(&app.desk.store).await, [1, 0, 0, 0]);
+    app.assert_right().await;
+    app.stop().await;
+}
+
+/// The slowest of calls that are made and settled one after another, until `is_over`.
+async fn slowest_call(app: &TestApp, mut is_over: impl FnMut(usize) -> bool) -> (usize, Duration) {
+    let (mut calls, mut slowest) = (0, Duration::ZERO);
+    while !is_over(calls) {
+        let begun = std::time::Instant::now();
+        let granted = app.dial("alice", BERLIN).await.allowed();
+        assert!(app.end(&granted, &End::busy()).await);
+        slowest = slowest.max(begun.elapsed());
+        calls += 1;
+    }
+    (calls, slowest)
+}
+
+on_both!(calls_are_settled_while_thousands_of_cancelled_messages_are_deleted, database => {
+    let app = house(database, Limits { kept_unsent_messages: 0, ..Limits::default() }).await;
+    app.leave("alice", "1000").await;
+    app.leave("acme", "1000").await;
+    let alice = app.script("alice").await;
+    let body = json!({"phones": numbers(4_000, 0), "message": "Hi", "scheduled_at": TOMORROW});
+    let id = alice.write(SMS, "bulk", &body).await.ok()["campaign_id"].clone();
+    alice.write(SMS, "cancel-campaign", &json!({"campaign_id": id})).await.ok();
+    app.advance_ms(SIX_MINUTES_MS).await;
+    let (_, alone) = slowest_call(&app, |calls| calls == 20).await;
+    let messaging = std::sync::Arc::clone(&app.messaging);
+    let pruning = tokio::spawn(async move { messaging.prune_once().await.unwrap() });
+    let (calls, beside) = slowest_call(&app, |_| pruning.is_finished()).await;
+    let pruned = pruning.await.unwrap();
+    println!("{} messages deleted beside {calls} calls: slowest {beside:?}, alone {alone:?}", pruned.messages);
+    assert_eq!(rows(&app.desk.store).await[0], 0);
+    assert!(calls >= 5, "{calls} calls were settled meanwhile");
+    app.assert_right().await;
     app.stop().await;
 });
