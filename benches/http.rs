@@ -25,6 +25,7 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tollgate::accounts::keys;
 use tollgate::api::{Api, server};
+use tollgate::listen::{Caps, Listener};
 use tollgate::messaging::Messaging;
 
 /// Connections open at once, one request at a time on each.
@@ -101,6 +102,9 @@ async fn serve_tollgate(house: &House) -> SocketAddr {
     let (messaging, sending) = Messaging::start(Arc::clone(&desk), Arc::clone(&calls), &stop).await.unwrap();
     tokio::spawn(sending);
     let api = Api::new(desk, calls, messaging);
+    let http = &house.desk.config.http;
+    let caps = Caps { connections: http.max_connections, per_address: http.max_connections };
+    let listener = Listener::new(listener, server::settings(http, caps));
     tokio::spawn(server::serve(listener, None, api, stop));
     address
 }

@@ -109,6 +109,8 @@ pub struct FastAgi {
     pub max_connections: usize,
     /// What each answer is proved with towards the dialplan (`TG_PROOF_SECRET` there); none: no proof.
     pub proof_secret: Option<Secret>,
+    /// Connections of one Asterisk at once; as many as it leaves free when not set.
+    pub connections_per_address: Option<usize>,
 }
 
 impl Default for FastAgi {
@@ -118,6 +120,7 @@ impl Default for FastAgi {
             allow: vec![IpNet::V4(Ipv4Net::new_assert(std::net::Ipv4Addr::new(127, 0, 0, 0), 8))],
             max_connections: 4096,
             proof_secret: None,
+            connections_per_address: None,
         }
     }
 }
@@ -368,8 +371,16 @@ impl Config {
         if self.routing.ring_seconds == 0 || self.routing.ring_seconds > 600 {
             return wrong("routing.ring_seconds must be 1 to 600");
         }
-        if self.fastagi.max_connections == 0 {
-            return wrong("fastagi.max_connections must be at least 1");
+        let caps = [
+            ("fastagi.max_connections", self.fastagi.max_connections),
+            ("fastagi.connections_per_address", self.fastagi.connections_per_address.unwrap_or(1)),
+            ("http.max_connections", self.http.max_connections),
+            ("http.connections_per_address", self.http.connections_per_address),
+            ("internal.max_connections", self.internal.max_connections),
+            ("internal.connections_per_address", self.internal.connections_per_address),
+        ];
+        if let Some((key, _)) = caps.iter().find(|(_, cap)| *cap == 0) {
+            return wrong(&format!("{key} must be at least 1"));
         }
         if let Some(secret) = &self.fastagi.proof_secret
             && !is_proof_secret(secret.reveal())

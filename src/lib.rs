@@ -13,6 +13,7 @@ pub mod dial;
 pub mod esim;
 pub mod internal;
 pub mod ledger;
+pub mod listen;
 pub mod messaging;
 pub mod outbound;
 pub mod peers;

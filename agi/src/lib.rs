@@ -13,11 +13,13 @@
 
 #![deny(missing_docs)]
 
+pub mod accept;
 pub mod allow;
 pub mod client;
 pub mod codec;
 pub mod command;
 pub mod environment;
+mod places;
 pub mod reply;
 pub mod server;
 pub mod session;

@@ -1,27 +1,25 @@
 //! Accepts connections and hands each, its environment read, to a handler.
 
 use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 use tokio_util::task::TaskTracker;
 
+use crate::accept::{AcceptCounters, Acceptor};
 use crate::allow::AllowList;
+use crate::places::{NoPlace, Place, Places};
 use crate::session::{Session, SessionError, SessionLimits};
 
 /// Connections served at once, by default. One lasts a few milliseconds, so this is far above what any Asterisk can
 /// open; it bounds memory (about 8 KiB each) when something goes wrong.
 pub const MAX_CONNECTIONS: usize = 2_048;
-
-/// The first and the longest pause after a failed accept: out of file descriptors is not cured by asking again.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
 
 /// Short beside every deadline of a session, long beside everything that costs anything.
 const HEARTBEAT: Duration = Duration::from_millis(100);
@@ -35,13 +33,16 @@ pub struct Limits {
     /// Connections at once. One more is closed as soon as it is accepted, nothing read: the dialplan then refuses the
     /// call within milliseconds. Left in the kernel's queue it would hang, for Asterisk waits without limit.
     pub connections: usize,
+    /// Connections of one address at once; without a number as many as it leaves free, so that whatever one address
+    /// does, another one finds places.
+    pub per_address: Option<usize>,
     /// Deadlines of each session.
     pub session: SessionLimits,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: MAX_CONNECTIONS, session: SessionLimits::default() }
+        Self { connections: MAX_CONNECTIONS, per_address: None, session: SessionLimits::default() }
     }
 }
 
@@ -51,8 +52,10 @@ pub struct Counters {
     accepted: AtomicU64,
     refused_address: AtomicU64,
     refused_full: AtomicU64,
+    refused_share: AtomicU64,
     refused_environment: AtomicU64,
-    accept_errors: AtomicU64,
+    open: AtomicUsize,
+    accept: AcceptCounters,
 }
 
 impl Counters {
@@ -71,6 +74,16 @@ impl Counters {
         self.refused_full.load(Ordering::Relaxed)
     }
 
+    /// Connections closed because their address had its share.
+    pub fn refused_share(&self) -> u64 {
+        self.refused_share.load(Ordering::Relaxed)
+    }
+
+    /// Open connections.
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
     /// Connections closed because their environment was refused or did not come in time.
     pub fn refused_environment(&self) -> u64 {
         self.refused_environment.load(Ordering::Relaxed)
@@ -78,7 +91,12 @@ impl Counters {
 
     /// Failed accepts.
     pub fn accept_errors(&self) -> u64 {
-        self.accept_errors.load(Ordering::Relaxed)
+        self.accept.errors()
+    }
+
+    /// Connections closed because the process had no file descriptor for them.
+    pub fn refused_descriptors(&self) -> u64 {
+        self.accept.out_of_descriptors()
     }
 }
 
@@ -209,36 +227,19 @@ impl Server {
         H: Fn(Session) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        let places = Arc::new(Semaphore::new(self.limits.connections));
-        let mut pause = BACK_OFF.0;
+        let places = Places::new(self.limits.connections, self.limits.per_address);
+        let mut acceptor = Acceptor::new("fastagi", listener, &self.counters.accept);
         loop {
-            match listener.accept().await {
-                Ok((stream, peer)) => {
-                    pause = BACK_OFF.0;
-                    if let Some(place) = self.admit(peer, &places) {
-                        tasks.spawn(converse(stream, peer, Arc::clone(shared), place));
-                    }
-                }
-                // The other side's doing; the next one may be fine.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::ConnectionAborted
-                            | io::ErrorKind::ConnectionReset
-                            | io::ErrorKind::Interrupted
-                    ) => {}
-                Err(error) => {
-                    self.counters.accept_errors.fetch_add(1, Ordering::Relaxed);
-                    tracing::error!(%error, pause_ms = pause.as_millis(), "FastAGI connections cannot be accepted");
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(BACK_OFF.1);
-                }
+            let (stream, peer) = acceptor.accept().await;
+            if let Some(place) = self.admit(peer, &places) {
+                self.counters.open.fetch_add(1, Ordering::Relaxed);
+                tasks.spawn(converse(stream, peer, Arc::clone(shared), place));
             }
         }
     }
 
     /// A place for a connection, if its address is allowed and there is one.
-    fn admit(&self, peer: SocketAddr, places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    fn admit(&self, peer: SocketAddr, places: &Arc<Places>) -> Option<Place> {
         if !self.allow.contains(peer.ip()) {
             let before = self.counters.refused_address.fetch_add(1, Ordering::Relaxed);
             if before.is_multiple_of(LOG_ONE_IN) {
@@ -247,14 +248,18 @@ impl Server {
             return None;
         }
         self.counters.accepted.fetch_add(1, Ordering::Relaxed);
-        let place = Arc::clone(places).try_acquire_owned().ok();
-        if place.is_none() {
-            let before = self.counters.refused_full.fetch_add(1, Ordering::Relaxed);
-            if before.is_multiple_of(LOG_ONE_IN) {
-                tracing::error!(%peer, refused = before + 1, "too many FastAGI connections at once");
+        let (counter, reason) = match places.take(peer.ip()) {
+            Ok(place) => return Some(place),
+            Err(NoPlace::Full) => (&self.counters.refused_full, "too many FastAGI connections at once"),
+            Err(NoPlace::Share) => {
+                (&self.counters.refused_share, "too many FastAGI connections of one address")
             }
+        };
+        let before = counter.fetch_add(1, Ordering::Relaxed);
+        if before.is_multiple_of(LOG_ONE_IN) {
+            tracing::error!(%peer, refused = before + 1, open = places.taken(), "{reason}");
         }
-        place
+        None
     }
 }
 
@@ -272,12 +277,8 @@ async fn heartbeat() {
 }
 
 /// One connection, from its first byte to its last.
-async fn converse<H, F>(
-    stream: TcpStream,
-    peer: SocketAddr,
-    shared: Arc<Shared<H>>,
-    place: OwnedSemaphorePermit,
-) where
+async fn converse<H, F>(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared<H>>, place: Place)
+where
     H: Fn(Session) -> F + Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
@@ -295,6 +296,7 @@ async fn converse<H, F>(
         }
     }
     drop(alarm);
+    shared.counters.open.fetch_sub(1, Ordering::Relaxed);
     drop(place);
 }
 

@@ -1,18 +1,22 @@
 //! How often somebody may ask.
 
 use std::hash::Hash;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 
 use governor::clock::{Clock as _, MonotonicClock};
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
+use tollgate_agi::accept::network;
 
 use super::error::ApiError;
 use crate::config::Http;
 
 /// Refused transfers of one reseller that are kept.
 const KEPT_FAILURES_PER_MINUTE: u32 = 60;
+
+/// Addresses without a good key that have a bucket of their own.
+const MAX_STRANGERS: usize = 65_536;
 
 type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, MonotonicClock>;
 
@@ -61,7 +65,10 @@ impl Limits {
 
     /// One more request without a good key. Who has a whole network of version 6 has one bucket.
     pub(super) fn of_stranger(&self, address: IpAddr) -> Result<(), ApiError> {
-        check(&self.strangers, &network(address))
+        // Until idle ones are forgotten, within a minute, the rest of a botnet shares one bucket.
+        let has_room = self.strangers.len() < MAX_STRANGERS;
+        let bucket = if has_room { network(address) } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
+        check(&self.strangers, &bucket)
     }
 
     /// Whether one more refused transfer of a reseller is kept: a script that fails in a loop does not fill the book.
@@ -74,13 +81,6 @@ impl Limits {
         self.keys.retain_recent();
         self.strangers.retain_recent();
         self.kept_failures.retain_recent();
-    }
-}
-
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),
-        address @ IpAddr::V4(_) => address,
     }
 }
 
@@ -105,9 +105,21 @@ mod tests {
 
     #[test]
     fn a_network_of_version_6_has_one_bucket() {
-        let at = |text: &str| network(text.parse().unwrap());
-        assert_eq!(at("2001:db8::1"), at("2001:db8::ffff:1"));
-        assert_ne!(at("2001:db8::1"), at("2001:db8:0:1::1"));
-        assert_eq!(at("::ffff:192.0.2.1"), at("192.0.2.1"));
+        let limits = Limits::new(&Http { address_requests_per_minute: 1, ..Http::default() });
+        let ask = |address: &str| limits.of_stranger(address.parse().unwrap()).is_ok();
+        assert!(ask("2001:db8::1") && !ask("2001:db8::ffff:1"));
+        assert!(ask("2001:db8:0:1::1"));
+        assert!(ask("::ffff:192.0.2.1") && !ask("192.0.2.1"));
+    }
+
+    #[test]
+    fn buckets_of_addresses_are_bounded() {
+        let limits = Limits::new(&Http { address_requests_per_minute: 1, ..Http::default() });
+        for number in 0..u32::try_from(MAX_STRANGERS).unwrap() {
+            limits.of_stranger(Ipv4Addr::from(0x0a00_0000 + number).into()).unwrap();
+        }
+        limits.of_stranger([192, 0, 2, 1].into()).unwrap();
+        assert!(limits.of_stranger([192, 0, 2, 2].into()).is_err(), "the rest shares a bucket");
+        assert!(limits.strangers.len() <= MAX_STRANGERS + 1);
     }
 }

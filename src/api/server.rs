@@ -1,46 +1,21 @@
-//! Connections: how many, how long they may take, TLS.
+//! The public listener: TLS, CORS.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::ConnectInfo;
 use axum::http::{HeaderValue, Method, header};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
-use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_util::sync::CancellationToken;
-use tower::Service as _;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::Api;
 use crate::config::Http;
+use crate::listen::{Caps, Listener, Patience, Settings};
 
-/// How long a request's head may take, and how long a connection may be idle before one begins.
-const HEAD_PATIENCE: Duration = Duration::from_secs(15);
-/// How long the other side may take nothing of an answer: what it holds is a place that others wait for.
-const WRITE_PATIENCE: Duration = Duration::from_secs(20);
-/// How long a TLS handshake may take.
-const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
-/// How long requests under way have to end when the service stops.
-const STOP_PATIENCE: Duration = Duration::from_secs(5);
-/// The wait after an accept that failed: the process is out of file descriptors, and others end meanwhile.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
-/// The largest head of a request.
-const MAX_HEAD_BYTES: usize = 32 * 1024;
-/// Header lines of a request.
-const MAX_HEADERS: usize = 64;
 /// How often those who have not asked for a while are forgotten.
 const FORGET_EVERY: Duration = Duration::from_mins(1);
 
@@ -103,88 +78,30 @@ fn cors(http: &Http) -> Option<CorsLayer> {
     })
 }
 
+/// How the public listener treats connections.
+pub fn settings(http: &Http, caps: Caps) -> Settings {
+    let (proxies, patience) = (http.trusted_proxies.clone(), Patience::default());
+    Settings { name: "http", caps, allow: None, proxies, patience }
+}
+
 /// Serves until `shutdown`; requests under way then have some seconds.
-pub async fn serve(
-    listener: TcpListener,
-    tls: Option<TlsAcceptor>,
-    api: Arc<Api>,
-    shutdown: CancellationToken,
-) {
-    let http = &api.desk.config.http;
+pub async fn serve(listener: Listener, tls: Option<TlsAcceptor>, api: Arc<Api>, shutdown: CancellationToken) {
     if let Ok(address) = listener.local_addr() {
         api.listens_at(address);
     }
     let mut router = api.router();
-    if let Some(cors) = cors(http) {
+    if let Some(cors) = cors(&api.desk.config.http) {
         router = router.layer(cors);
     }
-    let room = Arc::new(Semaphore::new(http.max_connections));
-    let graceful = GracefulShutdown::new();
-    let mut forget = tokio::time::interval(FORGET_EVERY);
-    loop {
-        let place = tokio::select! {
-            () = shutdown.cancelled() => break,
-            _ = forget.tick() => {
-                api.forget_idle();
-                continue;
-            }
-            place = Arc::clone(&room).acquire_owned() => place,
-        };
-        // Nobody closes the semaphore.
-        let Ok(place) = place else { break };
-        let (stream, address) = tokio::select! {
-            () = shutdown.cancelled() => break,
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(ACCEPT_AGAIN).await;
-                    continue;
-                }
-            },
-        };
-        // Answers are small; waiting to fill a packet would only delay them.
-        let _ = stream.set_nodelay(true);
-        let (router, tls, watcher) = (router.clone(), tls.clone(), graceful.watcher());
-        tokio::spawn(async move {
-            match tls {
-                None => converse(stream, address, router, watcher).await,
-                Some(tls) => match tokio::time::timeout(HANDSHAKE_PATIENCE, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => converse(stream, address, router, watcher).await,
-                    Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
-                    Err(_) => tracing::debug!("a TLS handshake took too long"),
-                },
-            }
-            drop(place);
-        });
-    }
-    drop(listener);
-    if tokio::time::timeout(STOP_PATIENCE, graceful.shutdown()).await.is_err() {
-        tracing::warn!("HTTP requests were still under way when the process stopped");
-    }
-}
-
-async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    stream: S,
-    address: SocketAddr,
-    router: Router,
-    watcher: hyper_util::server::graceful::Watcher,
-) {
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(WRITE_PATIENCE));
-    let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(address));
-        // A router is always ready.
-        router.clone().call(request)
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_PATIENCE)
-        .max_buf_size(MAX_HEAD_BYTES)
-        .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(Box::pin(stream)), service);
-    if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!(%error, "a connection ended early");
+    let forgetting = async {
+        let mut forget = tokio::time::interval(FORGET_EVERY);
+        loop {
+            forget.tick().await;
+            api.forget_idle();
+        }
+    };
+    tokio::select! {
+        () = listener.serve(tls, router, shutdown) => {}
+        () = forgetting => {}
     }
 }

@@ -7,5 +7,6 @@ mod owner_link;
 pub mod ownership;
 pub mod pruning;
 pub mod requests;
+pub mod sockets;
 mod spool_dir;
 mod tasks;

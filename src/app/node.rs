@@ -13,6 +13,7 @@ use tollgate_agi::{AllowList, Limits, Server};
 
 use super::desk::{Desk, DeskError};
 use super::requests::Requests;
+use super::sockets::{self, Sockets};
 use super::tasks::{keep_moving, spawn_until};
 use super::{notify, ownership};
 use crate::accounts::hashing::HASHER;
@@ -30,6 +31,7 @@ use crate::internal::folder::{BoundSocket, Listening};
 use crate::internal::metrics::render_spool;
 use crate::internal::server::{Backend, BoxFuture};
 use crate::internal::{self, CommandAnswer, CommandRequest, LinkView, ServersView};
+use crate::listen;
 use crate::messaging::{Messaging, MessagingError};
 use crate::peers::invalidate::{HangUpChannels, Invalidation};
 use crate::peers::realtime::Realtime;
@@ -109,6 +111,7 @@ impl Node {
     pub async fn start_with(config: Arc<Config>, clock: Arc<dyn Clock>) -> Result<Self, NodeError> {
         tell_what_is_held(&config);
         let requests = Requests::start().map_err(NodeError::Threads)?;
+        let fit = sockets::fit(&config);
         let desk = Arc::new(Desk::open_with(Arc::clone(&config), clock).await?);
         desk.store.separate_requests(requests.handle()).await.map_err(DeskError::from)?;
         let fastagi = listen("fastagi.listen", config.fastagi.listen).await?;
@@ -165,8 +168,18 @@ impl Node {
         tasks.spawn(async move { linked.ended().await.map_err(|e| NodeError::Crashed("a manager link", e)) });
         control(&calls, &links, &stop, &mut tasks);
 
-        let limits = Limits { connections: config.fastagi.max_connections, ..Limits::default() };
+        let limits = Limits {
+            connections: fit.fastagi,
+            per_address: config.fastagi.connections_per_address,
+            ..Limits::default()
+        };
         let server = Server::new(limits, AllowList::new(config.fastagi.allow.clone()));
+        let listener =
+            listen::Listener::new(listener, internal::server::settings(&config, fit.internal_caps(&config)));
+        let settings = api::server::settings(&config.http, fit.http_caps(&config));
+        let meter = listen::Meter::new(&settings);
+        let meters = vec![listener.meter(), Arc::clone(&meter)];
+        let sockets = Arc::new(Sockets::new(fit, server.counters(), meters));
         {
             let (calls, stop) = (Arc::clone(&calls), stop.clone());
             let handler = move |session| calls::agi::handle(Arc::clone(&calls), session);
@@ -185,19 +198,20 @@ impl Node {
                 realtime: Arc::clone(&realtime),
                 links: links.clone(),
                 requests: requests.handle().clone(),
+                sockets,
             });
             serve_commands(commands.listening(), &backend, &stop, &mut tasks);
             let stop = stop.clone();
             tasks.spawn(async move {
-                let ended = internal::server::serve(listener, backend, realtime.router(), stop).await;
-                ended.map_err(|error| NodeError::Crashed("the internal listener", error.to_string()))
+                internal::server::serve(listener, backend, realtime.router(), stop).await;
+                Ok(())
             });
         }
         {
             let (desk, calls, stop) = (Arc::clone(&desk), Arc::clone(&calls), stop.clone());
             let messaging = Arc::clone(&messaging);
             let serving = requests.handle().spawn(async move {
-                let http = listener_here(http)?;
+                let http = listen::Listener::metered(listener_here(http)?, settings, meter);
                 api::server::serve(http, tls, Api::new(desk, calls, messaging), stop).await;
                 Ok::<_, std::io::Error>(())
             });
@@ -370,6 +384,7 @@ struct Listener {
     links: Links,
     /// Where commands are carried out: a long list that somebody asks for must not keep a call waiting.
     requests: Handle,
+    sockets: Arc<Sockets>,
 }
 
 impl Backend for Listener {
@@ -388,6 +403,7 @@ impl Backend for Listener {
         text.push_str(&self.links.metrics_text());
         text.push_str(&self.messaging.metrics_text());
         text.push_str(&HASHER.metrics_text());
+        text.push_str(&self.sockets.metrics_text());
         text
     }
 
@@ -400,7 +416,8 @@ impl Backend for Listener {
             },
         };
         let (reads, refused) = self.realtime.reads();
-        ServersView { links: self.links.iter().map(view).collect(), reads, refused }
+        let sockets = Some(self.sockets.view());
+        ServersView { links: self.links.iter().map(view).collect(), reads, refused, sockets }
     }
 
     fn metrics_token_is_right(&self, token: &str) -> bool {

@@ -20,7 +20,7 @@ use crate::catalog::Catalog;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, EsimKind};
 use crate::esim::price::Unsold;
-use crate::internal::{LinkView, ServersView};
+use crate::internal::{LinkView, ServersView, SocketsView};
 use crate::ledger::spool::{Look, look};
 use crate::peers::claims;
 use crate::peers::rows::CHALLENGED_PBX;
@@ -154,12 +154,15 @@ async fn owner(desk: &Desk, findings: &mut Findings) {
 
 /// How the running server's own links are: that a login from here succeeds does not tell it.
 async fn links(desk: &Desk, findings: &mut Findings) {
-    let ServersView { links, reads, refused } = match desk.servers_of_the_owner().await {
+    let ServersView { links, reads, refused, sockets } = match desk.servers_of_the_owner().await {
         Ok(Some(servers)) => servers,
         // It has ended since.
         Ok(None) => return,
         Err(error) => return findings.wrong(format!("the running server's links are not known: {error}")),
     };
+    if let Some(view) = &sockets {
+        listeners(&desk.config, view, findings);
+    }
     for LinkView { server, away } in &links {
         match away {
             None => findings.good(format!("the running server's link to Asterisk {server} is up")),
@@ -186,6 +189,41 @@ async fn links(desk: &Desk, findings: &mut Findings) {
             "no Asterisk has read a peer since the server started: where a phone tries to register, look at \
              site/realtime.conf and site/realtime-token.conf",
         );
+    }
+}
+
+/// How many connections the running server keeps, and whether its limit of file descriptors bounds them.
+fn listeners(config: &Config, view: &SocketsView, findings: &mut Findings) {
+    let texts: Vec<String> =
+        view.listeners.iter().map(|of| format!("{} {} of {}", of.listener, of.open, of.cap)).collect();
+    let files = view.limit;
+    findings.good(format!("its limit is {files} open files; connections open: {}", texts.join(", ")));
+    for of in &view.listeners {
+        let configured = match of.listener.as_str() {
+            "fastagi" => config.fastagi.max_connections,
+            "internal" => config.internal.max_connections,
+            _ => config.http.max_connections,
+        };
+        if of.cap < configured {
+            findings.warn(format!(
+                "{}.max_connections is {configured}, but the running server keeps {}: its limit of {files} open \
+                 files is too low (LimitNOFILE, `ulimit -n`), or it was started with another configuration",
+                of.listener, of.cap
+            ));
+        }
+        if of.refused > 0 {
+            findings.warn(format!(
+                "{} connections to {} were refused since the server started: there were too many",
+                of.refused, of.listener
+            ));
+        }
+        if let Some(address) = &of.refused_address {
+            findings.warn(format!(
+                "a connection from {address} to the {} listener was closed: neither internal.allow nor \
+                 realtime.allow holds the address",
+                of.listener
+            ));
+        }
     }
 }
 

@@ -20,8 +20,10 @@ pub struct Http {
     pub tls_key: Option<PathBuf>,
     /// The address people reach the API by, for links in answers.
     pub public_url: Option<String>,
-    /// Connections served at once; one more waits.
+    /// Connections kept at once; for one more the one is closed that has waited longest.
     pub max_connections: usize,
+    /// Connections of one address kept at once (IPv6: of one /64); those of `trusted_proxies` are not bounded by it.
+    pub connections_per_address: usize,
     /// Requests a minute of one key; more are answered 429.
     pub key_requests_per_minute: u32,
     /// Requests a minute of one address that show no good key; more are answered 429.
@@ -40,6 +42,7 @@ impl Default for Http {
             tls_key: None,
             public_url: None,
             max_connections: 1024,
+            connections_per_address: 256,
             key_requests_per_minute: 6_000,
             address_requests_per_minute: 120,
             trusted_proxies: Vec::new(),
@@ -130,11 +133,8 @@ pub(super) fn check(config: &Config) -> Result<(), String> {
     if http.tls_cert.is_some() != http.tls_key.is_some() {
         return wrong("http.tls_cert and http.tls_key go together");
     }
-    if http.max_connections == 0 || http.key_requests_per_minute == 0 || http.address_requests_per_minute == 0
-    {
-        return wrong(
-            "http.max_connections, http.key_requests_per_minute and http.address_requests_per_minute must be at least 1",
-        );
+    if http.key_requests_per_minute == 0 || http.address_requests_per_minute == 0 {
+        return wrong("http.key_requests_per_minute and http.address_requests_per_minute must be at least 1");
     }
     if callerid.policy == CalleridPolicy::Pattern && callerid.prefixes.is_empty() {
         return wrong("callerid.prefixes must name at least one prefix with policy = \"pattern\"");

@@ -1,8 +1,9 @@
 //! `[internal]`: the internal listener and the command socket.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
 /// `[internal]`
@@ -16,6 +17,12 @@ pub struct Internal {
     /// Path of the Unix socket that commands are sent to, in a folder of mode 0700; beside the SQLite database, or
     /// `tollgate.run/tollgate.sock`, when not set.
     pub socket: Option<PathBuf>,
+    /// Networks whose machines may connect over TCP, beside this one and those of `realtime.allow`.
+    pub allow: Vec<IpNet>,
+    /// TCP connections kept at once.
+    pub max_connections: usize,
+    /// TCP connections of one address kept at once.
+    pub connections_per_address: usize,
     /// Removed; named so that its absence is explained.
     #[serde(skip_serializing)]
     pub token: Option<String>,
@@ -27,6 +34,9 @@ impl Default for Internal {
             listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
             metrics_token: None,
             socket: None,
+            allow: vec![IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8))],
+            max_connections: 512,
+            connections_per_address: 128,
             token: None,
         }
     }

@@ -64,6 +64,35 @@ pub struct ServersView {
     pub reads: u64,
     /// Where the last reading came from, if it was refused: a wrong token, or an address that is not allowed.
     pub refused: Option<String>,
+    /// The owner's listeners and file descriptors.
+    #[serde(default)]
+    pub sockets: Option<SocketsView>,
+}
+
+/// The file descriptors of a serving process, and its listeners.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SocketsView {
+    /// File descriptors that it may have open.
+    pub limit: usize,
+    /// Of these, kept for everything that is no listener's connection.
+    pub reserve: usize,
+    /// The listeners.
+    pub listeners: Vec<ListenerView>,
+}
+
+/// A listener's connections.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenerView {
+    /// `fastagi`, `internal` or `http`.
+    pub listener: String,
+    /// Connections at once, at most.
+    pub cap: usize,
+    /// Open ones.
+    pub open: usize,
+    /// Refused since the start because there were too many.
+    pub refused: u64,
+    /// The last address that was refused for not being allowed.
+    pub refused_address: Option<String>,
 }
 
 /// What the owner did.

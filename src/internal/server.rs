@@ -1,7 +1,6 @@
 //! The internal listener: health, metrics and Asterisk's reading of peers, over TCP. Nothing that changes anything.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -11,10 +10,11 @@ use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{CommandAnswer, CommandRequest, ServersView};
+use crate::config::Config;
+use crate::listen::{Caps, Listener, Patience, Settings};
 
 /// A future that can be stored.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -35,13 +35,26 @@ pub trait Backend: Send + Sync + 'static {
     fn catch_up(self: Arc<Self>) -> BoxFuture<Result<(), String>>;
 }
 
+/// How the internal listener treats connections: from Asterisk servers that may read peers, from `internal.allow` and
+/// from this machine they are taken, others are closed unread.
+pub fn settings(config: &Config, caps: Caps) -> Settings {
+    let allow = config.internal.allow.iter().chain(&config.realtime.allow).copied().collect();
+    Settings {
+        name: "internal",
+        caps,
+        allow: Some(allow),
+        proxies: Vec::new(),
+        patience: Patience::default(),
+    }
+}
+
 /// Serves until `shutdown`: its own routes, and others that guard themselves.
 pub async fn serve<B: Backend>(
-    listener: TcpListener,
+    listener: Listener,
     backend: Arc<B>,
     others: Router,
     shutdown: CancellationToken,
-) -> std::io::Result<()> {
+) {
     let guarded = Router::new()
         .route("/metrics", get(metrics::<B>))
         .layer(middleware::from_fn_with_state(Arc::clone(&backend), require_token::<B>));
@@ -51,8 +64,7 @@ pub async fn serve<B: Backend>(
         .with_state(backend)
         .route("/v1/{*command}", any(moved))
         .merge(others);
-    let router = router.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await
+    listener.serve(None, router, shutdown).await;
 }
 
 async fn require_token<B: Backend>(State(backend): State<Arc<B>>, request: Request, next: Next) -> Response {

@@ -19,6 +19,7 @@ mod server;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::net::TcpListener;
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::catalogue::DOCUMENTED;
 pub use self::orders::Ordered;
 use self::server::State;
+use crate::listen::{self, Caps, Listener, Patience};
 
 /// How a simulator begins.
 #[derive(Clone, Debug)]
@@ -58,6 +60,17 @@ impl Default for Settings {
     }
 }
 
+/// Connections that a simulator keeps at once.
+pub const MAX_CONNECTIONS: usize = 64;
+
+fn settings_of_listener() -> listen::Settings {
+    let caps = Caps { connections: MAX_CONNECTIONS, per_address: MAX_CONNECTIONS };
+    // As upstreams do it keeps idle connections for a while: what buys there keeps them for its next request.
+    let patience = Patience { head: Duration::from_secs(120), ..Patience::default() };
+    let name = "esim-simulator";
+    listen::Settings { name, caps, allow: None, proxies: Vec::new(), patience }
+}
+
 /// A running simulator. It ends with the token it was started with.
 #[derive(Clone, Debug)]
 pub struct Simulator {
@@ -78,10 +91,7 @@ impl Simulator {
         let address = listener.local_addr()?;
         let router = server::router(std::sync::Arc::clone(&state));
         tokio::spawn(async move {
-            let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
-            if let Err(error) = served {
-                tracing::error!(%error, "the eSIM simulator ended");
-            }
+            Listener::new(listener, settings_of_listener()).serve(None, router, stop).await;
         });
         Ok(Self { address, state })
     }

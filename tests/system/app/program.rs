@@ -156,8 +156,14 @@ impl Program {
 
     /// Starts a server that can write no file longer than this, as if its disk were full beyond it.
     pub(crate) fn serve_with_files_of(&self, kilobytes: u32) -> Serving {
-        let limited = format!("trap '' XFSZ; ulimit -f {kilobytes}; exec \"$0\" \"$@\"");
-        let program = self.command(&["serve"]);
+        self.serve_under(&format!("trap '' XFSZ; ulimit -f {kilobytes}"), &[])
+    }
+
+    /// Starts a server after these commands of a shell, with this in its environment.
+    pub(crate) fn serve_under(&self, commands: &str, environment: &[(&str, &str)]) -> Serving {
+        let limited = format!("{commands}; exec \"$0\" \"$@\"");
+        let mut program = self.command(&["serve"]);
+        program.envs(environment.iter().copied());
         let mut shell = Command::new("bash");
         shell.args(["-c", &limited]).arg(program.get_program()).args(program.get_args());
         for (name, value) in program.get_envs() {

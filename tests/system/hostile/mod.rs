@@ -22,4 +22,5 @@ mod runtimes;
 mod secrets_on_disk;
 mod settle_sequences;
 mod settles;
+mod sockets;
 mod tickets;
