@@ -1,10 +1,12 @@
 //! Clocks that step while calls are talked: the charge follows the time that passed, never the time that a clock claims.
 
 use jiff::Timestamp;
+use tollgate::accounts::ops::AccountChange;
 use tollgate::clock::Clock as _;
 
 use crate::app::TestApp;
 use crate::app::decks::BERLIN;
+use crate::app::house::money;
 use crate::app::phone::End;
 
 /// Moves the wall clock to `moment`; no time passes.
@@ -56,4 +58,46 @@ async fn a_wall_clock_that_steps_in_a_call_charges_the_time_that_passed() {
         app.assert_right().await;
         app.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_steps_releases_no_hold_of_a_live_call() {
+    let app = TestApp::start().await;
+    app.furnish().await;
+    let granted = app.dial("alice", BERLIN).await.allowed();
+    let held = app.held("alice").await;
+    assert_ne!(held, "0");
+    for moment in MOMENTS {
+        set_wall(&app, moment);
+        app.calls.sweep().await;
+        assert_eq!((app.held("alice").await, app.calls.open_calls()), (held.clone(), 1), "{moment}");
+    }
+    assert!(app.end(&granted, &End::busy()).await);
+    assert_eq!(app.held("alice").await, "0");
+    app.assert_right().await;
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_jumps_a_day_ahead_and_back_grants_one_more_day_at_most() {
+    let app = TestApp::start().await;
+    app.furnish().await;
+    // A minute to Berlin.
+    let limit = Some(Some(money("0.062076")));
+    app.set("alice", AccountChange { daily_spend: limit, ..AccountChange::default() }).await;
+    let day_ms = 86_400_000;
+    // Which step, and whether a minute is granted after it.
+    for (step_ms, granted) in [(0, true), (0, false), (day_ms, true), (-day_ms, false), (day_ms, false)] {
+        app.clock.step_wall_ms(step_ms);
+        app.until_admitting().await;
+        let answer = app.dial("alice", BERLIN).await;
+        if granted {
+            app.talk(&answer.allowed(), 60_000).await;
+        } else {
+            assert_eq!(answer.reason(), "daily_limit", "after a step of {step_ms} ms");
+        }
+    }
+    assert_eq!(app.balance("alice").await, "99.875848", "two days' limits are spent");
+    app.assert_right().await;
+    app.stop().await;
 }
