@@ -11,6 +11,8 @@ pub mod clock;
 pub mod config;
 pub mod dial;
 pub mod esim;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod internal;
 pub mod ledger;
 pub mod listen;

@@ -34,7 +34,7 @@ impl ChannelRow {
         endpoint_of(&self.channel)
     }
 
-    fn read(item: &Message) -> Option<Self> {
+    pub(crate) fn read(item: &Message) -> Option<Self> {
         let field = |name: &str| item.get(name).map(str::to_owned);
         Some(Self {
             channel: field("Channel").filter(|name| !name.is_empty())?,

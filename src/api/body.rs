@@ -19,7 +19,7 @@ pub(super) fn nothing<T: DeserializeOwned>() -> Result<T, ApiError> {
 }
 
 /// Reads a body: nothing at all is an empty object.
-pub(super) fn read<T: DeserializeOwned>(bytes: &[u8], ignore_unknown: bool) -> Result<T, ApiError> {
+pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8], ignore_unknown: bool) -> Result<T, ApiError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| ApiError::bad_request(format!("the body is not UTF-8: {error}")))?;
     let text = if text.trim().is_empty() { "{}" } else { text };
@@ -132,7 +132,7 @@ impl<'de> serde::Deserialize<'de> for FieldsSeen {
 }
 
 /// The names of the fields that a type reads.
-pub(super) fn field_names<T: DeserializeOwned>() -> &'static [&'static str] {
+pub(crate) fn field_names<T: DeserializeOwned>() -> &'static [&'static str] {
     struct Ask<'a>(&'a mut &'static [&'static str]);
     impl<'de> Deserializer<'de> for Ask<'_> {
         type Error = serde::de::value::Error;

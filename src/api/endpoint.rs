@@ -178,6 +178,9 @@ pub struct Route {
     pub(super) run: Run,
     /// What the OpenAPI document says of it.
     pub(super) describe: fn(flag: &'static str) -> Described,
+    /// Reads its body and its query, and does nothing.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) read: fn(body: &[u8], query: &str) -> Result<(), ApiError>,
 }
 
 impl std::fmt::Debug for Route {
@@ -195,6 +198,11 @@ pub fn route<E: Endpoint>() -> Route {
         patience: E::PATIENCE,
         run: run::<E>,
         describe: openapi::describe::<E>,
+        #[cfg(feature = "fuzzing")]
+        read: |bytes, query| {
+            Parameters::read(Some(query))?.typed::<E::Query>()?;
+            body::read::<E::Body>(bytes, false).map(drop)
+        },
     }
 }
 

@@ -6,7 +6,7 @@
 
 pub mod amount;
 mod attempts;
-mod body;
+pub(crate) mod body;
 pub mod changes;
 pub mod client;
 mod dispatch;
@@ -23,7 +23,7 @@ pub mod reseller;
 pub mod rows;
 pub mod server;
 pub mod sms;
-mod subaccounts;
+pub(crate) mod subaccounts;
 pub mod surface;
 
 use std::net::SocketAddr;

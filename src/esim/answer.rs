@@ -17,89 +17,89 @@ const MAX_NETWORKS: usize = 50;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Envelope<T> {
-    pub(super) success: Truth,
+pub(crate) struct Envelope<T> {
+    pub(crate) success: Truth,
     #[serde(default)]
-    pub(super) error_code: Option<Code>,
+    pub(crate) error_code: Option<Code>,
     #[serde(default, alias = "errorMessage")]
-    pub(super) error_msg: Option<String>,
-    pub(super) obj: Option<T>,
+    pub(crate) error_msg: Option<String>,
+    pub(crate) obj: Option<T>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct PackageList {
-    pub(super) package_list: Vec<Box<serde_json::value::RawValue>>,
+pub(crate) struct PackageList {
+    pub(crate) package_list: Vec<Box<serde_json::value::RawValue>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct PackageRow {
-    pub(super) package_code: String,
+pub(crate) struct PackageRow {
+    pub(crate) package_code: String,
     #[serde(default)]
-    pub(super) slug: Option<String>,
-    pub(super) name: String,
-    pub(super) price: Whole,
-    pub(super) currency_code: String,
-    pub(super) volume: Whole,
-    pub(super) duration: Whole,
-    pub(super) duration_unit: String,
+    pub(crate) slug: Option<String>,
+    pub(crate) name: String,
+    pub(crate) price: Whole,
+    pub(crate) currency_code: String,
+    pub(crate) volume: Whole,
+    pub(crate) duration: Whole,
+    pub(crate) duration_unit: String,
     #[serde(default)]
-    pub(super) location: String,
+    pub(crate) location: String,
     #[serde(default)]
-    pub(super) description: Option<String>,
+    pub(crate) description: Option<String>,
     #[serde(default)]
-    pub(super) location_network_list: Option<Vec<Country>>,
+    pub(crate) location_network_list: Option<Vec<Country>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Ordered {
-    pub(super) order_no: String,
+pub(crate) struct Ordered {
+    pub(crate) order_no: String,
     #[serde(default)]
-    pub(super) transaction_id: Option<String>,
+    pub(crate) transaction_id: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct EsimList {
-    pub(super) esim_list: Vec<EsimRow>,
+pub(crate) struct EsimList {
+    pub(crate) esim_list: Vec<EsimRow>,
     #[serde(default)]
-    pub(super) pager: Option<Pager>,
+    pub(crate) pager: Option<Pager>,
 }
 
 #[derive(Deserialize)]
-pub(super) struct Pager {
+pub(crate) struct Pager {
     /// Rows of all pages.
-    pub(super) total: Whole,
+    pub(crate) total: Whole,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct EsimRow {
-    pub(super) esim_tran_no: String,
+pub(crate) struct EsimRow {
+    pub(crate) esim_tran_no: String,
     #[serde(default)]
-    pub(super) order_no: Option<String>,
+    pub(crate) order_no: Option<String>,
     #[serde(default)]
-    pub(super) transaction_id: Option<String>,
+    pub(crate) transaction_id: Option<String>,
     #[serde(default)]
-    pub(super) iccid: Option<String>,
+    pub(crate) iccid: Option<String>,
     #[serde(default)]
-    pub(super) ac: Option<String>,
+    pub(crate) ac: Option<String>,
     #[serde(default)]
-    pub(super) esim_status: Option<String>,
+    pub(crate) esim_status: Option<String>,
     #[serde(default)]
-    pub(super) total_volume: Option<Whole>,
+    pub(crate) total_volume: Option<Whole>,
     #[serde(default)]
-    pub(super) order_usage: Option<Whole>,
+    pub(crate) order_usage: Option<Whole>,
     #[serde(default)]
-    pub(super) expired_time: Option<String>,
+    pub(crate) expired_time: Option<String>,
 }
 
 /// The usage stands in `esimUsageList`, or is the list itself: both were recorded.
 #[derive(Deserialize)]
 #[serde(untagged)]
-pub(super) enum UsageList {
+pub(crate) enum UsageList {
     Named {
         #[serde(rename = "esimUsageList")]
         list: Vec<serde_json::Value>,
@@ -109,19 +109,19 @@ pub(super) enum UsageList {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct UsageRow {
-    pub(super) esim_tran_no: String,
-    pub(super) data_usage: Whole,
-    pub(super) total_data: Whole,
+pub(crate) struct UsageRow {
+    pub(crate) esim_tran_no: String,
+    pub(crate) data_usage: Whole,
+    pub(crate) total_data: Whole,
 }
 
 #[derive(Deserialize)]
-pub(super) struct BalanceRow {
-    pub(super) balance: Whole,
+pub(crate) struct BalanceRow {
+    pub(crate) balance: Whole,
 }
 
 /// What an envelope holds, or why nothing.
-pub(super) fn understood<T: DeserializeOwned>(body: &[u8]) -> Result<T, UpstreamError> {
+pub(crate) fn understood<T: DeserializeOwned>(body: &[u8]) -> Result<T, UpstreamError> {
     let unknown = |reason: String| UpstreamError::Unknown(reason);
     let envelope: Envelope<Box<serde_json::value::RawValue>> =
         serde_json::from_slice(body).map_err(|error| unknown(format!("an answer that is none: {error}")))?;
@@ -163,7 +163,7 @@ fn plain_country(country: Country) -> Country {
 }
 
 /// A package of the list, if it is one that can be sold.
-pub(super) fn listed(row: &str) -> Result<Listed, String> {
+pub(crate) fn listed(row: &str) -> Result<Listed, String> {
     let row: PackageRow = serde_json::from_str(row).map_err(|error| error.to_string())?;
     let PackageRow { package_code: code, name, price, volume, duration, .. } = row;
     let is_code = |text: &str| {

@@ -4,7 +4,7 @@
 //! completes purchases and keeps the rest up to date, [`upstream`] the way to who sells to us, [`simulator`] somebody
 //! who plays him.
 
-mod answer;
+pub(crate) mod answer;
 pub mod catalogue;
 mod doubt;
 pub mod orders;

@@ -13,7 +13,7 @@ use crate::store::StoreError;
 const MAX_NAME: usize = 64;
 
 /// The names that a notice has for an order, whatever its shape.
-fn names(body: &[u8]) -> Vec<String> {
+pub(crate) fn names(body: &[u8]) -> Vec<String> {
     let Ok(notice) = serde_json::from_slice::<Value>(body) else { return Vec::new() };
     let fields = ["orderNo", "esimTranNo", "iccid"];
     let told = fields.into_iter().flat_map(|field| [&notice["content"][field], &notice[field]]);

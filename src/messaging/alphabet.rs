@@ -52,12 +52,12 @@ fn characters(text: &str, encoding: Encoding) -> Option<Vec<Vec<u8>>> {
 }
 
 /// The whole text.
-pub(super) fn whole(text: &str, encoding: Encoding) -> Option<Vec<u8>> {
+pub(crate) fn whole(text: &str, encoding: Encoding) -> Option<Vec<u8>> {
     Some(characters(text, encoding)?.concat())
 }
 
 /// The text in the parts it is sent in: one where it fits, else as many as are needed. No character is cut in two.
-pub(super) fn parts(text: &str, encoding: Encoding) -> Option<Vec<Vec<u8>>> {
+pub(crate) fn parts(text: &str, encoding: Encoding) -> Option<Vec<Vec<u8>>> {
     let (whole, longest) = match encoding {
         Encoding::Gsm7 => (GSM_WHOLE, GSM_PART),
         Encoding::Ucs2 => (UCS2_WHOLE, UCS2_PART),

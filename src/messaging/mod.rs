@@ -3,11 +3,11 @@
 //! [`single`] sends one, [`campaigns`] one text to many. What is due is taken by `sender`, once; a provider is asked over a
 //! [`connector`]; `outcomes` writes what it says with the money for it, and `receipts` what it says later.
 
-mod alphabet;
+pub(crate) mod alphabet;
 pub mod campaigns;
 pub mod connector;
 mod forgotten;
-mod http;
+pub(crate) mod http;
 pub mod order;
 mod outcomes;
 mod pace;
@@ -19,7 +19,7 @@ pub mod segments;
 mod sender;
 mod simulator;
 pub mod single;
-mod smpp;
+pub(crate) mod smpp;
 mod staging;
 mod unsent;
 pub mod wall_time;

@@ -186,7 +186,7 @@ fn nothing(action: &str) -> String {
     }
 }
 
-fn shown_token(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn shown_token(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, encoded) = value.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {

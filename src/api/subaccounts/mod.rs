@@ -6,8 +6,8 @@
 
 mod answer;
 mod key;
-mod parameters;
-pub(super) mod signing;
+pub(crate) mod parameters;
+pub(crate) mod signing;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -6,11 +6,11 @@ use serde_json::value::RawValue;
 
 /// The body is JSON and cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NotRead;
+pub(crate) struct NotRead;
 
 /// Parameters by name, as text.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(super) struct Parameters(HashMap<String, String>);
+pub(crate) struct Parameters(HashMap<String, String>);
 
 /// They may hold a key.
 impl std::fmt::Debug for Parameters {
@@ -23,7 +23,7 @@ impl Parameters {
     /// From the query and the body. The body's word is the last, and of one that is given twice in a place the latter.
     ///
     /// What the body is its first character says, not its `Content-Type`: `curl -d '{…}'` sends JSON as a form.
-    pub(super) fn read(query: &str, body: &[u8]) -> Result<Self, NotRead> {
+    pub(crate) fn read(query: &str, body: &[u8]) -> Result<Self, NotRead> {
         let mut parameters: HashMap<String, String> =
             form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii();
@@ -46,7 +46,7 @@ impl Parameters {
     }
 
     /// A parameter.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 }

@@ -105,7 +105,7 @@ fn url(api: &Api, parts: &Parts) -> String {
     format!("{scheme}://{host}{path}")
 }
 
-fn from_hex(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
     if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }

@@ -40,19 +40,19 @@ pub enum Kept {
 }
 
 /// The first line of a spool of a book.
-pub(super) fn header(book: &str) -> Vec<u8> {
+pub(crate) fn header(book: &str) -> Vec<u8> {
     format!("{HEADER}{book}\n").into_bytes()
 }
 
 /// The book that a spool file belongs to, and where its frames begin; nothing if it is no spool file.
-pub(super) fn read_header(bytes: &[u8]) -> Option<(&str, usize)> {
+pub(crate) fn read_header(bytes: &[u8]) -> Option<(&str, usize)> {
     let line_end = bytes.iter().take(MAX_HEADER).position(|byte| *byte == b'\n')?;
     let line = std::str::from_utf8(&bytes[..line_end]).ok()?;
     Some((line.strip_prefix(HEADER)?, line_end + 1))
 }
 
 /// A record as a frame; nothing if it is too long for one.
-pub(super) fn frame(kept: &Kept) -> Option<Vec<u8>> {
+pub(crate) fn frame(kept: &Kept) -> Option<Vec<u8>> {
     let payload = serde_json::to_vec(kept).ok().filter(|payload| payload.len() <= MAX_PAYLOAD)?;
     let length = u32::try_from(payload.len()).ok()?.to_le_bytes();
     let mut frame = Vec::with_capacity(PREFIX + payload.len());
@@ -71,7 +71,7 @@ fn checksum(length: [u8; 4], payload: &[u8]) -> u32 {
 }
 
 /// The record of a whole frame.
-pub(super) fn record(frame: &[u8]) -> Option<Kept> {
+pub(crate) fn record(frame: &[u8]) -> Option<Kept> {
     serde_json::from_slice(frame.get(PREFIX..)?).ok()
 }
 
@@ -89,17 +89,17 @@ fn frame_length(bytes: &[u8]) -> Option<usize> {
 
 /// What was found in a spool file.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Scan {
+pub(crate) struct Scan {
     /// Where each whole frame is, in order.
-    pub(super) frames: Vec<Range<usize>>,
+    pub(crate) frames: Vec<Range<usize>>,
     /// Where the last whole frame ends, or the first line.
-    pub(super) end: usize,
+    pub(crate) end: usize,
     /// Bytes between whole frames that are none: the disk has lost records that were acknowledged.
-    pub(super) damaged: usize,
+    pub(crate) damaged: usize,
 }
 
 /// Finds every whole frame from `begin` on.
-pub(super) fn scan(bytes: &[u8], begin: usize) -> Scan {
+pub(crate) fn scan(bytes: &[u8], begin: usize) -> Scan {
     let mut found = Scan { end: begin, ..Scan::default() };
     let mut at = begin;
     while at < bytes.len() {

@@ -14,7 +14,7 @@
 //! | the process or the power ends in a write | that end of the file was acknowledged to nobody and is cut at the next start |
 //! | the book refuses a record | it goes to a file beside, is counted and logged, and the rest goes on |
 
-mod frames;
+pub(crate) mod frames;
 mod keeper;
 
 use std::{

@@ -132,14 +132,14 @@ fn by_code(code: u16, said: Option<&str>) -> Submitted {
 }
 
 /// A bare code: three digits, quoted or not.
-pub(super) fn bare_code(body: &str) -> Option<u16> {
+pub(crate) fn bare_code(body: &str) -> Option<u16> {
     let body = body.trim();
     let digits = body.strip_prefix('"').and_then(|body| body.strip_suffix('"')).unwrap_or(body);
     (digits.len() == 3 && digits.bytes().all(|b| b.is_ascii_digit())).then(|| digits.parse().ok())?
 }
 
 /// What the answer to `/sms` says; `None` where it says nothing that can be understood.
-pub(super) fn submitted(body: &str) -> Option<Submitted> {
+pub(crate) fn submitted(body: &str) -> Option<Submitted> {
     if let Some(code) = bare_code(body) {
         return Some(by_code(code, None));
     }
@@ -181,12 +181,12 @@ pub(super) fn submitted(body: &str) -> Option<Submitted> {
 }
 
 /// It may have been taken.
-pub(super) fn unclear(reason: &str, taken: Accepted) -> Submitted {
+pub(crate) fn unclear(reason: &str, taken: Accepted) -> Submitted {
     Submitted::Unknown { reason: reason.to_owned(), taken }
 }
 
 /// What the journal holds under our reference.
-pub(super) fn in_journal(body: &str, reference: &str) -> Option<Accepted> {
+pub(crate) fn in_journal(body: &str, reference: &str) -> Option<Accepted> {
     let rows: Vec<Row<'_>> = serde_json::from_str(body).ok()?;
     let ours: Vec<&Row<'_>> =
         rows.iter().filter(|row| text_of(row.foreign_id).as_deref() == Some(reference)).collect();
@@ -199,7 +199,7 @@ pub(super) fn in_journal(body: &str, reference: &str) -> Option<Accepted> {
 }
 
 /// What the answer to `/status` says: a state, and on the next line when it came about, in the gateway's own time zone.
-pub(super) fn status(body: &str, upstream_id: &str, zone: &TimeZone) -> Option<Receipt> {
+pub(crate) fn status(body: &str, upstream_id: &str, zone: &TimeZone) -> Option<Receipt> {
     let mut lines = body.trim().trim_matches('"').lines().map(str::trim);
     let state = lines.next()?;
     let (delivery, failed) = match state {

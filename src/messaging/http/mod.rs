@@ -3,7 +3,7 @@
 //! A message is a `POST {url}/sms` that names it by our reference (`foreign_id`). What happened before the request was sent
 //! (no connection, TLS refused) is proof that it was not taken; what happened after it is not.
 
-mod answer;
+pub(crate) mod answer;
 #[cfg(test)]
 mod tests;
 

@@ -5,8 +5,8 @@
 //! after another, so that a refusal of the first is a refusal of the whole.
 
 mod keeper;
-mod pdu;
-mod receipt;
+pub(crate) mod pdu;
+pub(crate) mod receipt;
 mod session;
 
 use std::fmt;

@@ -49,20 +49,20 @@ pub(super) const GENERIC_NACK: u32 = 0x8000_0000;
 
 /// A PDU as it came.
 #[derive(Clone, Debug)]
-pub(super) struct Frame {
+pub(crate) struct Frame {
     /// What it is.
-    pub(super) id: u32,
+    pub(crate) id: u32,
     /// What it says of what it answers.
-    pub(super) status: u32,
+    pub(crate) status: u32,
     /// Which one it is, or answers.
-    pub(super) sequence: u32,
+    pub(crate) sequence: u32,
     /// All of it behind its length.
     rest: BytesMut,
 }
 
 impl Frame {
     /// Of a whole PDU; `None` where it is shorter than a header.
-    pub(super) fn new(mut pdu: BytesMut) -> Option<Self> {
+    pub(crate) fn new(mut pdu: BytesMut) -> Option<Self> {
         let word = |at: usize| Some(u32::from_be_bytes(pdu.get(at..at + 4)?.try_into().ok()?));
         let (id, status, sequence) = (word(4)?, word(8)?, word(12)?);
         let rest = pdu.split_off(4);
@@ -70,12 +70,12 @@ impl Frame {
     }
 
     /// Whether it answers something of ours.
-    pub(super) const fn is_response(&self) -> bool {
+    pub(crate) const fn is_response(&self) -> bool {
         self.id & RESPONSE != 0
     }
 
     /// Its body; `None` where it has none or it is not what its command has.
-    pub(super) fn pdu(mut self) -> Option<Pdu> {
+    pub(crate) fn pdu(mut self) -> Option<Pdu> {
         if self.rest.len() <= HEADER - 4 {
             return None;
         }
@@ -85,7 +85,7 @@ impl Frame {
     }
 
     /// The SMSC's name for a message that it took, where it says one that can be read.
-    pub(super) fn message_id(self) -> Option<String> {
+    pub(crate) fn message_id(self) -> Option<String> {
         match self.pdu()? {
             Pdu::SubmitSmResp(answer) => {
                 Some(answer.message_id().as_str().to_owned()).filter(|id| !id.is_empty())
@@ -96,7 +96,7 @@ impl Frame {
 }
 
 /// Writes a PDU.
-pub(super) fn write(out: &mut BytesMut, status: CommandStatus, sequence: u32, pdu: impl Into<Pdu>) {
+pub(crate) fn write(out: &mut BytesMut, status: CommandStatus, sequence: u32, pdu: impl Into<Pdu>) {
     let command = Command::new(status, sequence, pdu);
     let length = 4 + command.length();
     out.reserve(length);
@@ -131,7 +131,7 @@ fn text<const LONGEST: usize>(text: &str) -> Option<COctetString<1, LONGEST>> {
 
 /// A message as the PDUs that it is given in, in order; `reference` tells its parts from other messages' parts. `Err` says
 /// why it cannot be given.
-pub(super) fn submissions(
+pub(crate) fn submissions(
     message: &Outgoing,
     long: LongMessages,
     reference: u8,
@@ -206,7 +206,7 @@ fn head(message: &Outgoing) -> Result<SubmitSm, &'static str> {
 
 /// What a status says of the message that it was answered to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// Taken.
     Taken,
     /// Not taken now; the SMSC wants to be left alone for so long.
@@ -216,7 +216,7 @@ pub(super) enum Verdict {
 }
 
 /// What a status of `submit_sm_resp` stands for.
-pub(super) const fn verdict(status: u32) -> Verdict {
+pub(crate) const fn verdict(status: u32) -> Verdict {
     match status {
         0 => Verdict::Taken,
         // Throttled.
@@ -233,7 +233,7 @@ pub(super) const fn is_passing(status: u32) -> bool {
 }
 
 /// A status as the specification names it, with its number.
-pub(super) fn status_name(status: u32) -> String {
+pub(crate) fn status_name(status: u32) -> String {
     let name = match CommandStatus::from(status) {
         CommandStatus::Other(_) => String::new(),
         known => format!("{known:?}").to_ascii_uppercase().replacen("ESMER", "ESME_R", 1) + " ",

@@ -19,7 +19,7 @@ const MAX_FAILURE_CHARS: usize = 40;
 
 /// What a delivered message is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Delivered {
+pub(crate) enum Delivered {
     /// A receipt.
     Receipt(Receipt),
     /// A receipt that does not say of what.
@@ -29,7 +29,7 @@ pub(super) enum Delivered {
 }
 
 /// Reads it; `zone` is the one that times in its text are of.
-pub(super) fn read(pdu: &DeliverSm, zone: &TimeZone) -> Delivered {
+pub(crate) fn read(pdu: &DeliverSm, zone: &TimeZone) -> Delivered {
     let mut id = None;
     let mut state = None;
     let mut payload: &[u8] = &[];
