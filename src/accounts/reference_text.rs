@@ -9,7 +9,7 @@ use unicode_normalization::is_nfkc;
 /// Letters that are shown as nothing.
 const BLANK_LETTERS: [char; 2] = ['\u{115F}', '\u{1160}'];
 
-/// Why a text names nothing.
+/// The reason for which a text is refused as a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OddText {
     /// A space at an end.

@@ -206,7 +206,7 @@ impl Calls {
         Ok(true)
     }
 
-    /// Reads from the book what an account with a daily limit has spent, in every day that counts: that of the zone of the
+    /// Reads from the ledger what an account with a daily limit has spent, in every day that counts: that of the zone of the
     /// plan it has or is to have, and those that began under plans it had before.
     pub async fn restore_spent(&self, account: &Account, plan_id: i64) -> Result<(), StoreError> {
         let now = self.clock.now();

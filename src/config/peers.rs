@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::peers::rows;
 
-/// What a client's claim of an address waits for.
+/// The approval that a client's claim of an address needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IpApproval {
-    /// Nothing: it is in force at once.
+    /// No approval: the claim is in force at once.
     None,
     /// The operator: `tollgate ipauth approve`.
     Operator,
@@ -23,13 +23,13 @@ pub enum IpApproval {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Peers {
-    /// Whether an address of the networks for documentation can be an IP peer's.
+    /// Allows addresses of the networks for documentation as IP peers.
     pub documentation_ips: bool,
     /// Networks that are not public and whose addresses can be an IP peer's all the same.
     pub allow_ips: Vec<Ipv4Net>,
     /// The operator's own networks: no customer can claim an address of them.
     pub own_ips: Vec<Ipv4Net>,
-    /// What a client's claim of an address waits for.
+    /// The approval that a client's claim of an address needs.
     pub ip_approval: IpApproval,
     /// IP peers of one client, its subaccounts' included, in force or not.
     pub ips_per_client: u32,
@@ -58,7 +58,7 @@ impl Default for Peers {
 }
 
 impl Peers {
-    /// What is wrong with it, if anything.
+    /// Checks the section.
     pub(super) fn check(&self) -> Result<(), String> {
         rows::check_extra(&self.endpoint)
     }

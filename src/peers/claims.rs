@@ -1,7 +1,7 @@
 //! Addresses that speak for SIP accounts: claimed, approved or proved, bounded in number, taken away by the operator.
 //!
-//! Whoever claims an address gets the calls that come from it, so a claim can be made to wait (`peers.ip_approval`): for
-//! the operator's word, or for a proof. The proof is a call of that SIP account from that very address, in which Asterisk
+//! The account that claims an address gets the calls that come from it, so a claim can need an approval
+//! (`peers.ip_approval`): the operator's, or a proof. The proof is a call of that SIP account from that very address, in which Asterisk
 //! has checked the account's password: its challenge was sent to the address and holds it, so only who receives what is
 //! sent there can answer. A pending claim is no identify of Asterisk's and keeps nobody else from claiming the address.
 
@@ -44,7 +44,7 @@ pub async fn pending_addresses(desk: &Desk) -> Result<Vec<PeerRecord>, PeerError
     Ok(desk.store.pending_address_peers().await?)
 }
 
-/// Everybody's claims of an address, in force or not, the oldest first.
+/// Lists the claims of an address of all accounts, in force or not, the oldest first.
 pub async fn who_claims(desk: &Desk, ip: &str) -> Result<Vec<PeerRecord>, PeerError> {
     let ip = ip.parse().map_err(|_| address::AddressError::NotIpv4(ip.chars().take(64).collect()))?;
     Ok(desk.store.peers_of_address(ip).await?)
@@ -55,8 +55,8 @@ pub async fn create_address(desk: &Desk, sip_account: &str, ip: &str) -> Result<
     authorize_address(desk, None, sip_account, ip).await
 }
 
-/// The same by an account's own word, only if the SIP account is its: somebody else's is as one that does not exist.
-/// Where `peers.ip_approval` says so the claim is pending.
+/// Claims an address for an account over the API. A SIP account of another account counts as unknown. Where
+/// `peers.ip_approval` asks for an approval the claim is pending.
 pub async fn create_own_address(
     desk: &Desk,
     account_id: i64,
@@ -205,7 +205,7 @@ async fn approve(desk: &Desk, sip_account: &str, which: &str) -> Result<PeerReco
 }
 
 /// Takes an address from whoever has it and gives it to a SIP account, by the operator's word: the peer that had it is
-/// switched off, and its owner sees that.
+/// disabled, and its owner sees that.
 pub async fn move_address(desk: &Desk, ip: &str, sip_account: &str) -> Result<PeerRecord, PeerError> {
     let ip = address::check(ip, &desk.config.peers)?;
     not_our_own(desk, ip).await?;
@@ -278,7 +278,8 @@ async fn write(desk: &Desk, mut tx: Tx, above: &PeerRecord, peer: &PeerRecord) -
     finish(desk, tx, above.account_id).await
 }
 
-/// What was a PBX's may be a server's by now, or be kept by somebody else, and Asterisk may know as many as it can.
+/// Checks again what may have changed since the claim was made: the address is allowed, no other peer has it, and the
+/// deployment has room.
 async fn may_come_into_force(desk: &Desk, tx: &mut Tx, ip: Ipv4Addr) -> Result<(), PeerError> {
     address::check(&ip.to_string(), &desk.config.peers)?;
     if tx.peer_of_address(ip).await?.is_some() {
@@ -287,7 +288,7 @@ async fn may_come_into_force(desk: &Desk, tx: &mut Tx, ip: Ipv4Addr) -> Result<(
     check_deployment(desk, tx).await
 }
 
-/// One client's claims, and one reseller's with all that are below it. Every one counts, in force or not: each is a row.
+/// Checks the bounds of the client and of each reseller above it. Claims that are not in force count too: each is a row.
 async fn check_owners(desk: &Desk, tx: &mut Tx, account_id: i64) -> Result<(), PeerError> {
     let settings = &desk.config.peers;
     let mut next = Some(account_id);
@@ -309,7 +310,7 @@ async fn check_owners(desk: &Desk, tx: &mut Tx, account_id: i64) -> Result<(), P
     Ok(())
 }
 
-/// What Asterisk compares with every request that no name matches.
+/// Checks the bound of the deployment: Asterisk compares each of these addresses with every request that no name matches.
 async fn check_deployment(desk: &Desk, tx: &mut Tx) -> Result<(), PeerError> {
     let limit = desk.config.peers.ips_in_all;
     if tx.active_address_peers().await? >= i64::from(limit) {
@@ -349,8 +350,8 @@ async fn not_our_own(desk: &Desk, ip: Ipv4Addr) -> Result<(), PeerError> {
     }
 }
 
-/// Whose an address of the operator's is: a network of `peers.own_ips`, an Asterisk server, a trunk. Hosts that are names
-/// are resolved; one that cannot be is nobody's address at the moment.
+/// Names the owner of an address of the operator's own: `peers.own_ips`, an Asterisk server, a trunk. Host names are
+/// resolved; a name without an address matches nothing.
 async fn own_address(desk: &Desk, ip: Ipv4Addr) -> Result<Option<String>, StoreError> {
     if let Some(whose) = in_own_networks(desk, ip) {
         return Ok(Some(whose));

@@ -62,10 +62,10 @@ pub enum PeerError {
     /// The SIP account has as many IP peers as it can have.
     #[error("{0} has {MAX_ADDRESSES} IP peers already")]
     TooManyAddresses(String),
-    /// Those who are counted together have as many IP peers as they can have.
+    /// A client, a reseller or the deployment has as many IP peers as it can have.
     #[error("{whose} {limit} IP peers already")]
     AddressLimit {
-        /// Who has them, as the sentence begins.
+        /// The beginning of the sentence: the subject and its verb.
         whose: &'static str,
         /// How many they can have.
         limit: u32,
@@ -105,7 +105,7 @@ pub enum PeerError {
 }
 
 impl PeerError {
-    /// Whether it says that an address is somebody's.
+    /// True where the address is in use or reserved.
     pub const fn is_in_use(&self) -> bool {
         matches!(self, Self::OwnAddress { .. } | Self::AddressTaken(_))
     }

@@ -24,7 +24,7 @@ type Claim = (Box<str>, Ipv4Addr);
 pub struct Proofs {
     /// The pending claims with the name of their peer.
     pending: DashMap<Claim, Box<str>>,
-    /// Those that are to be approved: never more than are pending.
+    /// Claims to approve: never more than are pending.
     proved: DashSet<Claim>,
     wake: Notify,
 }
@@ -35,7 +35,7 @@ impl Proofs {
         self.pending.insert((sip_account.into(), ip), peer.into());
     }
 
-    /// These peers wait no more.
+    /// Forgets the pending claims of these peers.
     pub fn forget(&self, peers: &[Box<str>]) {
         if !self.pending.is_empty() {
             self.pending.retain(|_, peer| !peers.contains(peer));

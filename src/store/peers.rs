@@ -323,7 +323,7 @@ impl Store {
         records(on!(&mut reader, c => sqlx::query_as(ADDRESSES_IN_FORCE).fetch_all(c).await)?)
     }
 
-    /// Everybody's `_ipaN` with an address, in force or not, the oldest first, at most a thousand.
+    /// Every `_ipaN` with an address, in force or not, the oldest first, at most a thousand.
     pub async fn peers_of_address(&self, ip: Ipv4Addr) -> Result<Vec<PeerRecord>, StoreError> {
         let mut reader = self.reader().await?;
         records(

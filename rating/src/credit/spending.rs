@@ -101,7 +101,7 @@ impl Spending {
         }
     }
 
-    /// What was spent in the day in which most was.
+    /// The sum of the running day with the highest sum.
     pub(crate) fn spent(&self) -> Money {
         self.running.iter().map(|running| running.spent).max().unwrap_or(Money::ZERO)
     }

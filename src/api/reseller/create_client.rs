@@ -49,7 +49,7 @@ pub(super) struct Answer {
     client: CreatedClient,
 }
 
-/// Why no client was made, and whether it is because the login is not available.
+/// A refusal, and whether the login was not available.
 struct Refused {
     error: ApiError,
     is_taken: bool,
