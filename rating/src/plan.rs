@@ -7,6 +7,7 @@ mod segments;
 
 pub(crate) use self::rounding::SIXTIETHS;
 pub use self::{
+    listed::{PrefixPage, PriceList},
     markup::{Derivation, Markup, MarkupError, OverrideError},
     rounding::{BlockRounding, DurationRounding, Rounding, RoundingMode, UnknownName},
     segments::{Cheapest, SegmentRate},

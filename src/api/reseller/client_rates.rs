@@ -78,7 +78,8 @@ impl Endpoint for ClientRates {
         let client = call.own_client(&wanted.login)?;
         let plan = call.priced_plan(client.settings().plan_id)?;
         let now = call.desk().clock.now();
-        let page = search(plan.priced.clone(), wanted.q, (wanted.limit, wanted.offset), now).await?;
+        let list = call.api.calls.catalog.list_of(&plan, now).await;
+        let page = search(&list, wanted.q, (wanted.limit, wanted.offset))?;
         let rates = page.prefixes.into_iter().filter_map(|prefix| sold(&plan.priced, prefix, now));
         Ok(Answer {
             rates: rates.map(ClientRateRow::from).collect(),

@@ -82,7 +82,8 @@ impl Endpoint for PreviewAgentMarkup {
         let wholesale = call.priced_plan(call.account.settings().plan_id)?;
         let changed = call.api.calls.catalog.priced_with_markup(&retail, markup).await?;
         let now = call.desk().clock.now();
-        let page = search(retail.priced.clone(), wanted.q, (wanted.limit, wanted.offset), now).await?;
+        let list = call.api.calls.catalog.list_of(&retail, now).await;
+        let page = search(&list, wanted.q, (wanted.limit, wanted.offset))?;
         let price = |priced: &PricedTariff, prefix: Prefix| {
             sold(priced, prefix, now).map(|sold| Num(sold.price_per_minute))
         };
