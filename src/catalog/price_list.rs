@@ -42,7 +42,7 @@ impl Listing {
     }
 
     /// The list, if it is right at an instant.
-    fn at(&self, at: Timestamp) -> Option<Arc<PriceList>> {
+    pub(super) fn at(&self, at: Timestamp) -> Option<Arc<PriceList>> {
         self.latest().as_ref().filter(|list| list.holds(at)).cloned()
     }
 }

@@ -69,13 +69,20 @@ impl MessagePrices {
 
     /// The lowest price of a segment that is sold at an instant; none where nothing is.
     ///
-    /// The deck is looked through once, and again when one of its rates begins or ends to hold.
+    /// The list that was made when the plan was published says it. Where a rate has begun or ended to hold since and nobody
+    /// has asked for the list yet, the deck is looked through.
     pub fn cheapest(&self, at: Timestamp) -> Option<Money> {
         // It holds a whole value or none, whatever panics elsewhere.
         let mut known = self.cheapest.lock().unwrap_or_else(PoisonError::into_inner);
         match *known {
             Some(cheapest) if cheapest.holds(at) => cheapest.price,
-            _ => known.insert(self.priced.cheapest_segment(at)).price,
+            _ => {
+                let cheapest = match self.listing.at(at) {
+                    Some(list) => self.priced.cheapest_segment_of(list.sold()),
+                    None => self.priced.cheapest_segment(at),
+                };
+                known.insert(cheapest).price
+            }
         }
     }
 }

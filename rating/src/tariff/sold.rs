@@ -5,7 +5,7 @@
 //! Twelve bytes a prefix, and each destination's name once more in small letters.
 
 use super::{Rate, Tariff};
-use crate::prefix::Prefix;
+use crate::{money::Money, plan::deck_price, prefix::Prefix};
 use core::ops::Range;
 use jiff::{Timestamp, tz::TimeZone};
 use memchr::memmem::Finder;
@@ -26,6 +26,8 @@ pub struct SoldPrefixes {
     /// Where in `by_destination` each destination begins, and where the last one ends.
     begins: Box<[u32]>,
     names: Names,
+    /// The lowest price of a message's segment, where the deck is one for messages.
+    lowest: Option<Money>,
 }
 
 /// The destinations' names in small letters, one after another.
@@ -128,11 +130,17 @@ impl Tariff {
     /// It looks at every prefix: make it when a deck is published, not when one is searched.
     pub fn sold(&self, at: Timestamp, zone: &TimeZone) -> SoldPrefixes {
         let (from, until) = self.period(at, zone);
+        let mut lowest: Option<Money> = None;
         let sold: Vec<(Prefix, Destination)> = (0..)
             .zip(self.index.iter())
             .filter_map(|(position, prefix)| {
                 let found = self.rate_at(position, prefix, at, zone)?;
-                (!found.is_blocked()).then(|| (prefix, found.destination_number()))
+                if found.is_blocked() {
+                    return None;
+                }
+                let price = deck_price(&found);
+                lowest = Some(lowest.map_or(price, |lowest| lowest.min(price)));
+                Some((prefix, found.destination_number()))
             })
             .collect();
         let mut begins = vec![0_u32; self.destinations.len() + 1];
@@ -155,6 +163,7 @@ impl Tariff {
             by_destination: by_destination.into_boxed_slice(),
             begins: begins.into_boxed_slice(),
             names: Names::new(self.destinations.iter().map(|name| &**name)),
+            lowest,
         }
     }
 
@@ -185,6 +194,16 @@ impl SoldPrefixes {
     /// Whether it is right at an instant.
     pub fn holds(&self, at: Timestamp) -> bool {
         self.from <= at && (at < self.until || self.until == Timestamp::MAX)
+    }
+
+    /// From when and until when it is right, where it ever begins or ends to be.
+    pub(crate) fn period(&self) -> (Timestamp, Option<Timestamp>) {
+        (self.from, Some(self.until).filter(|until| *until != Timestamp::MAX))
+    }
+
+    /// The lowest price of a message's segment in the deck.
+    pub(crate) const fn lowest(&self) -> Option<Money> {
+        self.lowest
     }
 
     /// The prefixes in order.

@@ -70,6 +70,7 @@ impl Endpoint for ClientRates {
     const NAME: &'static str = "client-rates";
     const VERB: Verb = Verb::Get;
     const SUMMARY: &'static str = "A client's retail rates";
+    const IS_COSTLY: bool = true;
     type Query = Wanted;
     type Body = NoBody;
     type Answer = Answer;

@@ -72,6 +72,7 @@ impl Endpoint for PreviewAgentMarkup {
     const VERB: Verb = Verb::Post;
     const SUMMARY: &'static str = "Prices with another markup";
     const CHANGES: Changes = Changes::Nothing;
+    const IS_COSTLY: bool = true;
     type Query = Wanted;
     type Body = Request;
     type Answer = Answer;

@@ -70,6 +70,7 @@ impl Endpoint for Rates {
     const NAME: &'static str = "rates";
     const VERB: Verb = Verb::Get;
     const SUMMARY: &'static str = "What messages cost";
+    const IS_COSTLY: bool = true;
     type Query = Wanted;
     type Body = NoBody;
     type Answer = Answer;
