@@ -65,7 +65,7 @@ pub trait Endpoint: 'static {
     const MAX_BODY_BYTES: usize = body::MAX_BYTES;
     /// How long whoever asks waits for its answer.
     const PATIENCE: Duration = ANSWER_PATIENCE;
-    /// Whether it takes a processor for milliseconds: it then waits for a turn ([`Turns`](super::turns::Turns)).
+    /// Whether it takes a processor for milliseconds: it then waits for its turn, and may be refused with 429.
     const IS_COSTLY: bool = false;
     /// Its parameters in the URL.
     type Query: DeserializeOwned + IntoParams + Send;

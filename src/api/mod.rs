@@ -25,7 +25,7 @@ pub mod server;
 pub mod sms;
 mod subaccounts;
 pub mod surface;
-pub mod turns;
+mod turns;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};

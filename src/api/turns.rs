@@ -11,11 +11,11 @@ use tokio::sync::oneshot;
 use super::error::ApiError;
 
 /// Costly requests that are carried out at once.
-pub(super) const AT_ONCE: usize = 2;
+const AT_ONCE: usize = 2;
 /// Costly requests of one account that wait.
-pub(super) const WAITING_OF_ONE: usize = 8;
+const WAITING_OF_ONE: usize = 8;
 /// Costly requests of all accounts that wait.
-pub(super) const WAITING: usize = 256;
+const WAITING: usize = 256;
 /// Seconds after which whoever was refused may ask again.
 const RETRY_S: u32 = 1;
 
@@ -25,6 +25,7 @@ struct State {
     /// Requests that have a turn.
     running: usize,
     /// The most that ever had one at once.
+    #[cfg(test)]
     most: usize,
     /// Who waits, by account, in the order in which they came.
     waiting: HashMap<i64, VecDeque<oneshot::Sender<Turn>>>,
@@ -63,7 +64,7 @@ impl State {
 
 /// Turns at costly requests.
 #[derive(Debug, Default)]
-pub struct Turns(Mutex<State>);
+pub(super) struct Turns(Mutex<State>);
 
 /// A turn: it ends when this is dropped.
 #[derive(Debug)]
@@ -81,7 +82,10 @@ impl Turns {
             let mut state = self.state();
             if state.running < AT_ONCE {
                 state.running += 1;
-                state.most = state.most.max(state.running);
+                #[cfg(test)]
+                {
+                    state.most = state.most.max(state.running);
+                }
                 return Ok(Turn(Some(Arc::clone(self))));
             }
             state.forget_gone();
@@ -101,7 +105,8 @@ impl Turns {
     }
 
     /// The most requests that ever had a turn at once.
-    pub fn most_at_once(&self) -> usize {
+    #[cfg(test)]
+    fn most_at_once(&self) -> usize {
         self.state().most
     }
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use arc_swap::{ArcSwap, Guard};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 use tollgate_rating::{
     CallRate, E164, Money, NoRate, PlanTerms, PricedTariff, Tariff,
     plan::{Derivation, Markup, PriceList, Rounding, RoundingMode, UnknownName},
@@ -26,7 +27,7 @@ use crate::store::{PlanVersion, Store, StoreError, TariffVersion, TrunkRow};
 /// Tariffs that nothing current stands on and that are kept all the same: calls that began before a change settle by
 /// them for a while.
 const KEPT_OLD_TARIFFS: usize = 8;
-/// Decks compiled at once while a catalog loads: each is work for one core and memory for a deck.
+/// Decks compiled at once: each is work for one core and memory for a deck.
 const COMPILED_AT_ONCE: usize = 2;
 /// Plan versions remembered before the memory of them is started anew: they are small, and re-read when needed.
 const KEPT_PLAN_VERSIONS: usize = 20_000;
@@ -89,6 +90,8 @@ pub struct Catalog {
     versions: Mutex<Versions>,
     /// Two refreshes at once could publish the older picture last.
     refreshing: tokio::sync::Mutex<()>,
+    /// Turns at compiling, for whoever asks: publishing, and calls that settle by an old version.
+    compiling: Semaphore,
     lists: Lists,
     /// The latest instant that was told, in microseconds: what is published is listed as of it.
     told: AtomicI64,
@@ -105,6 +108,7 @@ impl Catalog {
             snapshot: ArcSwap::default(),
             versions: Mutex::default(),
             refreshing: tokio::sync::Mutex::default(),
+            compiling: Semaphore::new(COMPILED_AT_ONCE),
             lists: Lists::default(),
             told: AtomicI64::new(now.as_microsecond()),
         };
@@ -210,8 +214,13 @@ impl Catalog {
 
     /// A version's tariff in the wallets' currency: from memory, or compiled.
     async fn compiled(&self, version: &TariffVersion) -> Result<Result<Arc<Tariff>, Unusable>, CatalogError> {
-        let known = self.versions().tariffs.get(&version.version_id).and_then(Weak::upgrade);
-        if let Some(tariff) = known {
+        let known = || self.versions().tariffs.get(&version.version_id).and_then(Weak::upgrade);
+        if let Some(tariff) = known() {
+            return Ok(Ok(tariff));
+        }
+        // A thousand calls that settle by one old version need it compiled once.
+        let _turn = self.compiling.acquire().await;
+        if let Some(tariff) = known() {
             return Ok(Ok(tariff));
         }
         let rate = match conversion(version, self.wallets) {

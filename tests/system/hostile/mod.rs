@@ -20,6 +20,7 @@ mod rows;
 mod rows_killed;
 mod runtimes;
 mod secrets_on_disk;
+mod searches;
 mod settle_sequences;
 mod settles;
 mod tickets;
