@@ -5,12 +5,13 @@ mod markup;
 mod rounding;
 mod segments;
 
-pub(crate) use self::rounding::SIXTIETHS;
 pub use self::{
+    listed::{PrefixPage, PriceList},
     markup::{Derivation, Markup, MarkupError, OverrideError},
     rounding::{BlockRounding, DurationRounding, Rounding, RoundingMode, UnknownName},
     segments::{Cheapest, SegmentRate},
 };
+pub(crate) use self::{rounding::SIXTIETHS, segments::deck_price};
 
 use crate::{
     call_rate::{CallRate, Form, Head, Step, WindowTerms, Windowed},

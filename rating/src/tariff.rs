@@ -21,17 +21,19 @@
 mod compile;
 mod error;
 mod row;
+mod sold;
 mod week;
 
-pub(crate) use self::week::Week;
 pub use self::{
     error::{DeckErrors, MAX_REPORTED, RowError},
     row::{
         DAY_MINUTES, Days, DaysError, MAX_BLOCK_SECONDS, MAX_PRICE, MAX_STEP_START, RateRow, TimeError,
         ValidityBound, ValidityError, format_minute, parse_minute,
     },
+    sold::SoldPrefixes,
     week::WEEK_MINUTES,
 };
+pub(crate) use self::{sold::Destination, week::Week};
 
 use self::week::Opening;
 use crate::{

@@ -134,18 +134,6 @@ impl Account {
         }
         true
     }
-
-    /// Whether it is this account or below it.
-    pub fn is_within(&self, id: i64) -> bool {
-        let mut next = Some(self);
-        while let Some(account) = next {
-            if account.id == id {
-                return true;
-            }
-            next = account.parent.as_deref();
-        }
-        false
-    }
 }
 
 /// All accounts and their peers.
@@ -153,6 +141,8 @@ impl Account {
 pub struct Directory {
     accounts: DashMap<i64, Arc<Account>>,
     logins: DashMap<Box<str>, i64>,
+    /// The accounts directly below each, so that a change of one looks at those that it concerns and at no other.
+    below: DashMap<i64, Vec<i64>>,
     phones: Phones,
     keys: Keys,
     purses: Purses,
@@ -165,6 +155,7 @@ impl Directory {
         let directory = Self {
             accounts: DashMap::new(),
             logins: DashMap::new(),
+            below: DashMap::new(),
             phones: Phones::new(passwords),
             keys: Keys::default(),
             purses: Purses::default(),
@@ -249,11 +240,7 @@ impl Directory {
         keys.retain(|key| key.revoked_at.is_none());
         // A switch of an account is one of every account below it.
         let switched = self.account(id).is_some_and(|account| account.settings().active != record.active);
-        let concerned = if switched {
-            self.all().iter().filter(|account| account.is_within(id)).map(|account| account.id).collect()
-        } else {
-            vec![id]
-        };
+        let concerned = if switched { self.within(id) } else { vec![id] };
         let before = self.phones.states(&concerned);
         self.put(&record, balance)?;
         if let Some(account) = self.account(id) {
@@ -311,11 +298,23 @@ impl Directory {
         self.accounts.iter().map(|account| Arc::clone(&account)).collect()
     }
 
+    /// An account and every one below it.
+    fn within(&self, id: i64) -> Vec<i64> {
+        let mut found = vec![id];
+        let mut looked_at = 0;
+        while let Some(id) = found.get(looked_at).copied() {
+            looked_at += 1;
+            if let Some(below) = self.below.get(&id) {
+                found.extend_from_slice(&below);
+            }
+        }
+        found
+    }
+
     fn subaccounts_of(&self, client_id: i64) -> Vec<Arc<Account>> {
-        let is_its = |account: &Arc<Account>| {
-            account.kind == Kind::Subaccount && account.parent().is_some_and(|client| client.id == client_id)
-        };
-        self.all().into_iter().filter(is_its).collect()
+        let below = self.below.get(&client_id).map(|below| below.clone()).unwrap_or_default();
+        let accounts = below.into_iter().filter_map(|id| self.account(id));
+        accounts.filter(|account| account.kind == Kind::Subaccount).collect()
     }
 
     /// How many accounts there are.
@@ -357,7 +356,14 @@ impl Directory {
             settings: ArcSwap::from_pointee(Settings::of(record)),
         };
         // Two that load a new account at once: the first one's wallet stands.
-        self.accounts.entry(record.id).or_insert_with(|| Arc::new(account));
+        let mut is_new = false;
+        self.accounts.entry(record.id).or_insert_with(|| {
+            is_new = true;
+            Arc::new(account)
+        });
+        if let (true, Some(parent_id)) = (is_new, record.parent_id) {
+            self.below.entry(parent_id).or_default().push(record.id);
+        }
         self.logins.insert(record.login.as_str().into(), record.id);
         Ok(())
     }

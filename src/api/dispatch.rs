@@ -130,7 +130,18 @@ async fn serve(
     let request_id = Arc::clone(request_id);
     let call = Call { api, account, key, request_id, idempotency_key, fingerprint, address, gone };
     let login = call.account.login.clone();
-    let running = (route.run)(call, parameters, bytes).in_current_span();
+    let turn = match route.is_costly {
+        true => Some((Arc::clone(&call.api.turns), call.account.id)),
+        false => None,
+    };
+    let running = async move {
+        let _turn = match turn {
+            Some((turns, account_id)) => Some(turns.take(account_id).await?),
+            None => None,
+        };
+        (route.run)(call, parameters, bytes).await
+    };
+    let running = running.in_current_span();
     let finished = async {
         match verb {
             Verb::Get => AssertUnwindSafe(running)

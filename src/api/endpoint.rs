@@ -65,6 +65,8 @@ pub trait Endpoint: 'static {
     const MAX_BODY_BYTES: usize = body::MAX_BYTES;
     /// How long whoever asks waits for its answer.
     const PATIENCE: Duration = ANSWER_PATIENCE;
+    /// Whether it takes a processor for milliseconds: it then waits for its turn, and may be refused with 429.
+    const IS_COSTLY: bool = false;
     /// Its parameters in the URL.
     type Query: DeserializeOwned + IntoParams + Send;
     /// Its body.
@@ -174,6 +176,8 @@ pub struct Route {
     pub(super) max_body_bytes: usize,
     /// How long whoever asks waits for its answer.
     pub(super) patience: Duration,
+    /// Whether it waits for a turn.
+    pub(super) is_costly: bool,
     /// Runs it: the answer's JSON, without the API's own first member.
     pub(super) run: Run,
     /// What the OpenAPI document says of it.
@@ -196,6 +200,7 @@ pub fn route<E: Endpoint>() -> Route {
         verb: E::VERB,
         max_body_bytes: E::MAX_BODY_BYTES,
         patience: E::PATIENCE,
+        is_costly: E::IS_COSTLY,
         run: run::<E>,
         describe: openapi::describe::<E>,
         #[cfg(feature = "fuzzing")]

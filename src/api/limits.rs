@@ -20,7 +20,10 @@ const MAX_STRANGERS: usize = 65_536;
 
 type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, MonotonicClock>;
 
-/// Buckets, one a key and one an address, each filled evenly and as large as a minute's requests.
+/// Requests that may come at once however few a minute are allowed: a page of a portal asks so many.
+const LEAST_BURST: u32 = 20;
+
+/// Buckets, one a key and one an address, each filled evenly and as large as some seconds' requests.
 #[derive(Debug)]
 pub(super) struct Limits {
     keys: Limiter<i64>,
@@ -28,10 +31,13 @@ pub(super) struct Limits {
     kept_failures: Limiter<i64>,
 }
 
-/// So many a minute, evenly.
-fn limiter<K: Hash + Eq + Clone>(per_minute: u32) -> Limiter<K> {
+/// So many a minute, evenly, and at once as many as come together in so many seconds.
+fn limiter<K: Hash + Eq + Clone>(per_minute: u32, burst_seconds: u32) -> Limiter<K> {
+    let at_once = u64::from(per_minute) * u64::from(burst_seconds) / 60;
+    let at_once = u32::try_from(at_once).unwrap_or(u32::MAX).max(LEAST_BURST).min(per_minute);
     // The configuration is checked to be above zero.
-    let quota = Quota::per_minute(NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN));
+    let above_zero = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
+    let quota = Quota::per_minute(above_zero(per_minute)).allow_burst(above_zero(at_once));
     RateLimiter::new(quota, DashMapStateStore::default(), MonotonicClock)
 }
 
@@ -52,9 +58,9 @@ impl Limits {
     /// As configured.
     pub(super) fn new(http: &Http) -> Self {
         Self {
-            keys: limiter(http.key_requests_per_minute),
-            strangers: limiter(http.address_requests_per_minute),
-            kept_failures: limiter(KEPT_FAILURES_PER_MINUTE),
+            keys: limiter(http.key_requests_per_minute, http.burst_seconds),
+            strangers: limiter(http.address_requests_per_minute, http.burst_seconds),
+            kept_failures: limiter(KEPT_FAILURES_PER_MINUTE, http.burst_seconds),
         }
     }
 
@@ -101,6 +107,19 @@ mod tests {
         limits.of_key(2).unwrap();
         limits.forget_idle();
         assert!(limits.of_key(1).is_err());
+    }
+
+    #[test]
+    fn a_minutes_requests_do_not_come_as_one_burst() {
+        let at_once = |per_minute, burst_seconds| {
+            let http = Http { key_requests_per_minute: per_minute, burst_seconds, ..Http::default() };
+            let limits = Limits::new(&http);
+            (0..100_000).take_while(|_| limits.of_key(1).is_ok()).count()
+        };
+        // What is let in again while it counts is little: 10 a second.
+        assert!((50..70).contains(&at_once(600, 5)), "five seconds' worth");
+        assert!((20..40).contains(&at_once(60, 5)), "a page of a portal");
+        assert_eq!(at_once(3, 60), 3);
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub mod server;
 pub mod sms;
 pub(crate) mod subaccounts;
 pub mod surface;
+mod turns;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -42,6 +43,7 @@ use self::idempotency::Repeats;
 use self::limits::Limits;
 use self::subaccounts::signing::Nonces;
 use self::surface::Surface;
+use self::turns::Turns;
 use crate::accounts::delays::Delays;
 use crate::accounts::directory::Account;
 use crate::accounts::keys::{self, KeyHolder};
@@ -63,6 +65,8 @@ pub struct Api {
     /// Wrong passwords that portals passed on.
     delays: Delays,
     attempts: Attempts,
+    /// Turns at costly requests.
+    turns: Arc<Turns>,
     /// Nonces of signed requests.
     nonces: Nonces,
     /// Where the listener is, once it is: addresses in answers say it where no public one is configured.
@@ -89,6 +93,7 @@ impl Api {
             repeats: Repeats::default(),
             delays: Delays::default(),
             attempts: Attempts::default(),
+            turns: Arc::default(),
             nonces: Nonces::default(),
             address: OnceLock::new(),
         })

@@ -398,7 +398,7 @@ impl Desk {
                 balance: wallet.balance,
                 held: wallet.held,
                 available: wallet.available,
-                calls: calls.open_calls_of(account.id),
+                calls: usize::try_from(wallet.calls).unwrap_or(usize::MAX),
             });
         }
         // The journal first: a settlement in between then counts twice, never not at all.

@@ -214,11 +214,6 @@ impl Calls {
         self.open.len()
     }
 
-    /// Calls that hold credit of an account now.
-    pub fn open_calls_of(&self, account_id: i64) -> usize {
-        self.open.iter().filter(|call| call.payers.iter().any(|payer| payer.account.id == account_id)).count()
-    }
-
     /// Whether a new call may be admitted at `now_ms` by the monotonic clock; a process that lost its lease, or whose
     /// database is away, admits nothing unless the operator said otherwise.
     pub fn admits(&self, now_ms: u64) -> bool {

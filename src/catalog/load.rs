@@ -4,27 +4,30 @@ mod messages;
 mod retail;
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arc_swap::{ArcSwap, Guard};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 use tollgate_rating::{
     CallRate, E164, Money, NoRate, PlanTerms, PricedTariff, Tariff,
-    plan::{Derivation, Markup, Rounding, RoundingMode, UnknownName},
+    plan::{Derivation, Markup, PriceList, Rounding, RoundingMode, UnknownName},
 };
 
 use super::admin::{self, AdminError, tariffs::stored_rows};
 use super::fx::{Currency, CurrencyError, Rate};
 use super::lcr::Route;
-use super::snapshot::{CurrentTariff, Plan, Snapshot, Unusable};
+use super::price_list::{Listing, Lists};
+use super::snapshot::{CurrentTariff, MessagePrices, Plan, Snapshot, Unusable};
 use super::trunks::{LiveCalls, Trunk};
 use crate::store::{PlanVersion, Store, StoreError, TariffVersion, TrunkRow};
 
 /// Tariffs that nothing current stands on and that are kept all the same: calls that began before a change settle by
 /// them for a while.
 const KEPT_OLD_TARIFFS: usize = 8;
-/// Decks compiled at once while a catalog loads: each is work for one core and memory for a deck.
+/// Decks compiled at once: each is work for one core and memory for a deck.
 const COMPILED_AT_ONCE: usize = 2;
 /// Plan versions remembered before the memory of them is started anew: they are small, and re-read when needed.
 const KEPT_PLAN_VERSIONS: usize = 20_000;
@@ -87,6 +90,11 @@ pub struct Catalog {
     versions: Mutex<Versions>,
     /// Two refreshes at once could publish the older picture last.
     refreshing: tokio::sync::Mutex<()>,
+    /// Turns at compiling, for whoever asks: publishing, and calls that settle by an old version.
+    compiling: Semaphore,
+    lists: Lists,
+    /// The latest instant that was told, in microseconds: what is published is listed as of it.
+    told: AtomicI64,
 }
 
 impl Catalog {
@@ -100,6 +108,9 @@ impl Catalog {
             snapshot: ArcSwap::default(),
             versions: Mutex::default(),
             refreshing: tokio::sync::Mutex::default(),
+            compiling: Semaphore::new(COMPILED_AT_ONCE),
+            lists: Lists::default(),
+            told: AtomicI64::new(now.as_microsecond()),
         };
         catalog.refresh().await?;
         Ok(catalog)
@@ -107,6 +118,7 @@ impl Catalog {
 
     /// Moves tariffs to exchange rates that were set for a later date and hold now; returns the tariffs' names.
     pub async fn reprice(&self, now: Timestamp) -> Result<Vec<String>, CatalogError> {
+        self.told.store(now.as_microsecond(), Ordering::Relaxed);
         let repriced = admin::fx::reprice(&self.store, self.wallets, now).await?;
         if !repriced.is_empty() {
             self.refresh().await?;
@@ -117,6 +129,16 @@ impl Catalog {
     /// The picture that holds now. Take it once a call.
     pub fn snapshot(&self) -> Guard<Arc<Snapshot>> {
         self.snapshot.load()
+    }
+
+    /// The list of a plan's prices at an instant.
+    pub async fn list_of(&self, plan: &Plan, at: Timestamp) -> Arc<PriceList> {
+        self.lists.list(&plan.listing, (plan.tariff_version_id, &plan.priced), at).await
+    }
+
+    /// The list of what messages cost at an instant.
+    pub async fn list_of_messages(&self, messages: &MessagePrices, at: Timestamp) -> Arc<PriceList> {
+        self.lists.list(&messages.listing, (messages.tariff_version_id, &messages.priced), at).await
     }
 
     /// Whether a change of that kind in the feed calls for [`Catalog::refresh`].
@@ -170,6 +192,8 @@ impl Catalog {
         for complaint in snapshot.complaints().iter().filter(|complaint| !known.contains(complaint)) {
             tracing::warn!(catalog.complaint = %complaint, "part of the catalog has no prices");
         }
+        let told = Timestamp::from_microsecond(self.told.load(Ordering::Relaxed)).unwrap_or_default();
+        self.lists.make(&snapshot, told).await;
         self.snapshot.store(Arc::new(snapshot));
         tracing::info!(catalog.plans = plans, catalog.trunks = trunks, "catalog published");
         Ok(())
@@ -190,8 +214,13 @@ impl Catalog {
 
     /// A version's tariff in the wallets' currency: from memory, or compiled.
     async fn compiled(&self, version: &TariffVersion) -> Result<Result<Arc<Tariff>, Unusable>, CatalogError> {
-        let known = self.versions().tariffs.get(&version.version_id).and_then(Weak::upgrade);
-        if let Some(tariff) = known {
+        let known = || self.versions().tariffs.get(&version.version_id).and_then(Weak::upgrade);
+        if let Some(tariff) = known() {
+            return Ok(Ok(tariff));
+        }
+        // A thousand calls that settle by one old version need it compiled once.
+        let _turn = self.compiling.acquire().await;
+        if let Some(tariff) = known() {
             return Ok(Ok(tariff));
         }
         let rate = match conversion(version, self.wallets) {
@@ -310,6 +339,7 @@ impl Catalog {
                 tariff_version_id: tariff.version_id,
                 plan_version_ids,
                 priced,
+                listing: Listing::default(),
                 max_call_seconds: inherited(|version| version.max_call_seconds),
                 signup: plan.signup,
                 initial_credit: Money::from_nanos(plan.initial_credit),

@@ -1,20 +1,17 @@
 //! Price lists: what a plan charges by prefix, searched and cut to a page.
 //!
-//! A deck has tens of thousands of prefixes and a page a hundred: only the page is priced, by what prices calls.
+//! A deck has hundreds of thousands of prefixes and a page a hundred. What can be searched is laid out when a plan is
+//! published ([`PriceList`]), and only the page is priced, by what prices calls.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use jiff::Timestamp;
+use tollgate_rating::plan::PriceList;
+use tollgate_rating::tariff::SoldPrefixes;
 use tollgate_rating::{Money, Prefix, PricedTariff};
 
-/// A page of the prefixes that a plan sells.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PrefixPage {
-    /// In order.
-    pub prefixes: Vec<Prefix>,
-    /// How many there are that match, on all pages.
-    pub total: usize,
-}
+use super::snapshot::Snapshot;
 
 /// What a plan charges for a prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,30 +30,80 @@ pub struct Sold {
     pub increment: u32,
 }
 
-/// The prefixes that a plan sells at this instant and that match what is looked for: the beginning of the prefix, with or
-/// without `+`, or a part of the destination's name in any case. Nothing looked for matches all.
-///
-/// It looks at every prefix of the deck: work for a thread that may block.
-pub fn find(priced: &PricedTariff, wanted: &str, offset: usize, limit: usize, at: Timestamp) -> PrefixPage {
-    let wanted = wanted.trim().to_lowercase();
-    let beginning = wanted.strip_prefix('+').unwrap_or(&wanted).parse::<Prefix>().ok();
-    // Thousands of prefixes share a name.
-    let mut named: HashMap<&str, bool> = HashMap::new();
-    let mut page = PrefixPage::default();
-    for (prefix, destination) in priced.listed(at) {
-        let matches = wanted.is_empty()
-            || beginning.is_some_and(|beginning| beginning.covers(prefix))
-            || *named
-                .entry(destination)
-                .or_insert_with(|| destination.to_lowercase().contains(wanted.as_str()));
-        if matches {
-            if page.total >= offset && page.prefixes.len() < limit {
-                page.prefixes.push(prefix);
+/// The list of a plan's prices, or of its prices for messages: made when the plan is published, and again after a rate
+/// began or ended to hold.
+#[derive(Debug, Default)]
+pub struct Listing(Mutex<Option<Arc<PriceList>>>);
+
+impl Listing {
+    fn latest(&self) -> MutexGuard<'_, Option<Arc<PriceList>>> {
+        // It holds a whole list or none, whatever panics elsewhere.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The list, if it is right at an instant.
+    pub(super) fn at(&self, at: Timestamp) -> Option<Arc<PriceList>> {
+        self.latest().as_ref().filter(|list| list.holds(at)).cloned()
+    }
+}
+
+/// Makes lists, and keeps what plans that sell the same deck in the same time zone share of them.
+#[derive(Debug, Default)]
+pub(super) struct Lists {
+    /// By the tariff's version and the time zone.
+    sold: Mutex<HashMap<(i64, Option<Arc<str>>), Weak<SoldPrefixes>>>,
+    /// One is made at a time: it looks at a whole deck.
+    making: tokio::sync::Mutex<()>,
+}
+
+impl Lists {
+    /// The list of a plan that sells this version of a tariff.
+    pub(super) async fn list(
+        &self,
+        listing: &Listing,
+        (version_id, priced): (i64, &PricedTariff),
+        at: Timestamp,
+    ) -> Arc<PriceList> {
+        if let Some(list) = listing.at(at) {
+            return list;
+        }
+        let _turn = self.making.lock().await;
+        if let Some(list) = listing.at(at) {
+            return list;
+        }
+        let key = (version_id, priced.terms().zone.iana_name().map(Arc::from));
+        let shared = self.sold().get(&key).and_then(Weak::upgrade).filter(|sold| sold.holds(at));
+        let priced = priced.clone();
+        let make = move || {
+            let sold = shared.unwrap_or_else(|| Arc::new(priced.tariff().sold(at, &priced.terms().zone)));
+            Arc::new(priced.price_list(sold, at))
+        };
+        // A process that ends stops work that has not begun; the list is then made here, for whoever still waits.
+        let list = match tokio::task::spawn_blocking(make.clone()).await {
+            Ok(list) => list,
+            Err(_) => make(),
+        };
+        let mut sold = self.sold();
+        sold.retain(|_, sold| sold.strong_count() > 0);
+        sold.insert(key, Arc::downgrade(list.sold()));
+        *listing.latest() = Some(Arc::clone(&list));
+        list
+    }
+
+    /// Makes the lists of everything that is to be published.
+    pub(super) async fn make(&self, snapshot: &Snapshot, at: Timestamp) {
+        for plan in snapshot.plans() {
+            self.list(&plan.listing, (plan.tariff_version_id, &plan.priced), at).await;
+            if let Some(Ok(messages)) = &plan.messages {
+                self.list(&messages.listing, (messages.tariff_version_id, &messages.priced), at).await;
             }
-            page.total += 1;
         }
     }
-    page
+
+    fn sold(&self) -> MutexGuard<'_, HashMap<(i64, Option<Arc<str>>), Weak<SoldPrefixes>>> {
+        // Each change is one insertion or removal.
+        self.sold.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What a plan charges at this instant for numbers that begin with a prefix and with no longer one; none where it sells
@@ -73,48 +120,4 @@ pub fn sold(priced: &PricedTariff, prefix: Prefix, at: Timestamp) -> Option<Sold
         initial_block: terms.initial_block,
         increment: step.increment,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use tollgate_rating::{PlanTerms, RateRow, Tariff};
-
-    use super::*;
-
-    fn plan() -> PricedTariff {
-        let row = |line, prefix: &str, destination: &str| RateRow {
-            destination: destination.into(),
-            ..RateRow::new(line, prefix.parse().unwrap(), Money::from_nanos(1))
-        };
-        let rows = [
-            row(2, "49", "Germany"),
-            row(3, "4930", "Germany, Berlin"),
-            row(4, "43", "Österreich"),
-            row(5, "3349", "France, 49 and more"),
-        ];
-        PricedTariff::new(
-            Arc::new(Tariff::compile(rows).unwrap()),
-            Vec::new(),
-            Arc::new(PlanTerms::default()),
-        )
-    }
-
-    #[test]
-    fn a_list_is_searched_by_the_prefixs_beginning_and_by_any_part_of_the_name() {
-        let found = |wanted: &str, offset, limit| {
-            let page = find(&plan(), wanted, offset, limit, Timestamp::UNIX_EPOCH);
-            (page.prefixes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "), page.total)
-        };
-        let row = |prefixes: &str, total| (prefixes.to_owned(), total);
-        assert_eq!(found("", 0, 10), row("3349 43 49 4930", 4));
-        assert_eq!(found("", 1, 2), row("43 49", 4));
-        assert_eq!(found("", 9, 2), row("", 4));
-        assert_eq!(found("49", 0, 10), row("3349 49 4930", 3));
-        assert_eq!(found("+49", 0, 10), row("49 4930", 2));
-        assert_eq!(found(" BERLIN ", 0, 10), row("4930", 1));
-        assert_eq!(found("öster", 0, 10), row("43", 1));
-        assert_eq!(found("nowhere", 0, 10), row("", 0));
-    }
 }

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use tollgate_rating::credit::Day;
 use tollgate_rating::{Money, PricedTariff, Tariff, plan::Cheapest};
 
+use super::price_list::Listing;
 use super::trunks::Trunk;
 
 /// Why a tariff prices nothing, and with it the plans and trunks that stand on it.
@@ -54,6 +55,8 @@ pub struct MessagePrices {
     pub tariff_version_id: i64,
     /// Its prices: [`PricedTariff::segment_rate`] says them.
     pub priced: PricedTariff,
+    /// The list of them.
+    pub(super) listing: Listing,
     /// The lowest price as it was last worked out. With the plan it is thrown away when a deck or a markup changes.
     cheapest: Mutex<Option<Cheapest>>,
 }
@@ -61,24 +64,31 @@ pub struct MessagePrices {
 impl MessagePrices {
     /// Prices of messages by a version of a tariff.
     pub(super) fn new(tariff_version_id: i64, priced: PricedTariff) -> Self {
-        Self { tariff_version_id, priced, cheapest: Mutex::default() }
+        Self { tariff_version_id, priced, listing: Listing::default(), cheapest: Mutex::default() }
     }
 
     /// The lowest price of a segment that is sold at an instant; none where nothing is.
     ///
-    /// The deck is looked through once, and again when one of its rates begins or ends to hold.
+    /// The list that was made when the plan was published says it. Where a rate has begun or ended to hold since and nobody
+    /// has asked for the list yet, the deck is looked through.
     pub fn cheapest(&self, at: Timestamp) -> Option<Money> {
         // It holds a whole value or none, whatever panics elsewhere.
         let mut known = self.cheapest.lock().unwrap_or_else(PoisonError::into_inner);
         match *known {
             Some(cheapest) if cheapest.holds(at) => cheapest.price,
-            _ => known.insert(self.priced.cheapest_segment(at)).price,
+            _ => {
+                let cheapest = match self.listing.at(at) {
+                    Some(list) => self.priced.cheapest_segment_of(list.sold()),
+                    None => self.priced.cheapest_segment(at),
+                };
+                known.insert(cheapest).price
+            }
         }
     }
 }
 
 /// A plan as it is sold now.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Plan {
     /// Its id.
     pub id: i64,
@@ -93,6 +103,8 @@ pub struct Plan {
     pub plan_version_ids: Vec<i64>,
     /// Its prices.
     pub priced: PricedTariff,
+    /// The list of them.
+    pub(super) listing: Listing,
     /// What it sells messages at; none where neither it nor a plan below it has a tariff for them. Its plan versions are
     /// `plan_version_ids`.
     pub messages: Option<Result<Arc<MessagePrices>, Unusable>>,

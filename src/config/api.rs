@@ -28,6 +28,8 @@ pub struct Http {
     pub key_requests_per_minute: u32,
     /// Requests a minute of one address that show no good key; more are answered 429.
     pub address_requests_per_minute: u32,
+    /// Seconds whose requests may come at once.
+    pub burst_seconds: u32,
     /// Proxies whose `X-Forwarded-For` names the address of who asks.
     pub trusted_proxies: Vec<IpNet>,
     /// Origins whose pages may read answers in a browser, for example `https://portal.example`; none by default.
@@ -45,6 +47,7 @@ impl Default for Http {
             connections_per_address: 256,
             key_requests_per_minute: 6_000,
             address_requests_per_minute: 120,
+            burst_seconds: 5,
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
         }
@@ -135,6 +138,9 @@ pub(super) fn check(config: &Config) -> Result<(), String> {
     }
     if http.key_requests_per_minute == 0 || http.address_requests_per_minute == 0 {
         return wrong("http.key_requests_per_minute and http.address_requests_per_minute must be at least 1");
+    }
+    if http.burst_seconds == 0 || http.burst_seconds > 60 {
+        return wrong("http.burst_seconds must be 1 to 60");
     }
     if callerid.policy == CalleridPolicy::Pattern && callerid.prefixes.is_empty() {
         return wrong("callerid.prefixes must name at least one prefix with policy = \"pattern\"");

@@ -137,6 +137,12 @@ story!(a_rate_dated_in_the_future_takes_effect_when_it_comes, database => {
         .await
         .unwrap();
     assert_eq!(rate.price_per_minute(world.now()), money("0.9"));
+
+    // Many such calls that end at once have the deck compiled once.
+    let fresh = world.catalog().await;
+    let settling = (0..8).map(|_| fresh.priced_at(&old.plan_version_ids, old.tariff_version_id));
+    let priced = futures::future::try_join_all(settling).await.unwrap();
+    assert!(priced.iter().all(|one| std::sync::Arc::ptr_eq(one.tariff(), priced[0].tariff())));
 });
 
 story!(two_imports_at_once_make_two_versions, database => {

@@ -5,7 +5,12 @@
 //! so.
 
 use super::{NoRate, PricedTariff, Rounding, derive};
-use crate::{money::Money, number::E164, prefix::Prefix, tariff::FoundForm, tariff::FoundRate};
+use crate::{
+    money::Money,
+    number::E164,
+    prefix::Prefix,
+    tariff::{FoundForm, FoundRate, SoldPrefixes},
+};
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -86,6 +91,15 @@ impl PricedTariff {
         })
     }
 
+    /// [`PricedTariff::cheapest_segment`], from what the deck sells ([`Tariff::sold`]): nothing is looked through.
+    ///
+    /// [`Tariff::sold`]: crate::Tariff::sold
+    pub fn cheapest_segment_of(&self, sold: &SoldPrefixes) -> Cheapest {
+        let (from, until) = sold.period();
+        // A markup never makes the dearer of two prices the cheaper.
+        Cheapest { price: sold.lowest().and_then(|price| derive(price, &self.levels).ok()), from, until }
+    }
+
     /// The lowest price of a segment that the plan sells at now, and until when that is so; `None` where it sells nothing.
     ///
     /// It looks at every prefix of the deck: ask once and remember.
@@ -120,7 +134,8 @@ impl Cheapest {
     }
 }
 
-fn deck_price(found: &FoundRate<'_>) -> Money {
+/// The price of a segment by a rate of a deck.
+pub(crate) fn deck_price(found: &FoundRate<'_>) -> Money {
     match found.form() {
         FoundForm::Plain(step) => step.price,
         // Decks of messages have neither windows nor steps, so this is not reached by one; the dearest is the safe price.
@@ -206,6 +221,9 @@ mod tests {
         let cheapest = |text: &str| {
             let found = plan.cheapest_segment(at(text));
             assert!(found.holds(at(text)));
+            let of_list = plan.cheapest_segment_of(&plan.tariff().sold(at(text), &plan.terms().zone));
+            assert!(of_list.holds(at(text)));
+            assert_eq!((of_list.price, of_list.until), (found.price, found.until));
             (found.price.unwrap().to_string(), found.until.map(|until| until.to_string()))
         };
         let until = |text: &str| Some(text.to_owned());

@@ -59,6 +59,7 @@ impl Endpoint for Packages {
     const NAME: &'static str = "packages";
     const VERB: Verb = Verb::Get;
     const SUMMARY: &'static str = "Data packages and current prices";
+    const IS_COSTLY: bool = true;
     type Query = Query;
     type Body = NoBody;
     type Answer = Answer;

@@ -54,9 +54,10 @@ impl Endpoint for ClientDashboard {
         let start_s = snapshot.plan(plan_id).map(|plan| plan.spending_day(now).start_s());
         let midnight = start_s.and_then(|start_s| Timestamp::from_second(start_s).ok()).unwrap_or(now);
         let profile = desk.store.profile(client.id).await?;
+        let wallet = client.wallet.snapshot();
         let client = ClientDashboardView {
             login: client.login.clone(),
-            balance: Num(client.wallet.snapshot().balance),
+            balance: Num(wallet.balance),
             currency: desk.currency().to_owned(),
             active,
             plan_name: call.plan_name(plan_id),
@@ -64,7 +65,7 @@ impl Endpoint for ClientDashboard {
             phone: profile.phone,
             language: profile.language,
             calls_today: desk.store.calls_since(client.id, midnight).await?,
-            calls_active: call.api.calls.open_calls_of(client.id),
+            calls_active: usize::try_from(wallet.calls).unwrap_or(usize::MAX),
         };
         Ok(Answer { client })
     }

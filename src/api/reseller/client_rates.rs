@@ -70,6 +70,7 @@ impl Endpoint for ClientRates {
     const NAME: &'static str = "client-rates";
     const VERB: Verb = Verb::Get;
     const SUMMARY: &'static str = "A client's retail rates";
+    const IS_COSTLY: bool = true;
     type Query = Wanted;
     type Body = NoBody;
     type Answer = Answer;
@@ -78,7 +79,8 @@ impl Endpoint for ClientRates {
         let client = call.own_client(&wanted.login)?;
         let plan = call.priced_plan(client.settings().plan_id)?;
         let now = call.desk().clock.now();
-        let page = search(plan.priced.clone(), wanted.q, (wanted.limit, wanted.offset), now).await?;
+        let list = call.api.calls.catalog.list_of(&plan, now).await;
+        let page = search(&list, wanted.q, (wanted.limit, wanted.offset))?;
         let rates = page.prefixes.into_iter().filter_map(|prefix| sold(&plan.priced, prefix, now));
         Ok(Answer {
             rates: rates.map(ClientRateRow::from).collect(),

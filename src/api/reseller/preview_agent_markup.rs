@@ -72,6 +72,7 @@ impl Endpoint for PreviewAgentMarkup {
     const VERB: Verb = Verb::Post;
     const SUMMARY: &'static str = "Prices with another markup";
     const CHANGES: Changes = Changes::Nothing;
+    const IS_COSTLY: bool = true;
     type Query = Wanted;
     type Body = Request;
     type Answer = Answer;
@@ -82,7 +83,8 @@ impl Endpoint for PreviewAgentMarkup {
         let wholesale = call.priced_plan(call.account.settings().plan_id)?;
         let changed = call.api.calls.catalog.priced_with_markup(&retail, markup).await?;
         let now = call.desk().clock.now();
-        let page = search(retail.priced.clone(), wanted.q, (wanted.limit, wanted.offset), now).await?;
+        let list = call.api.calls.catalog.list_of(&retail, now).await;
+        let page = search(&list, wanted.q, (wanted.limit, wanted.offset))?;
         let price = |priced: &PricedTariff, prefix: Prefix| {
             sold(priced, prefix, now).map(|sold| Num(sold.price_per_minute))
         };

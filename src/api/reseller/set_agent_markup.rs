@@ -38,6 +38,7 @@ impl Endpoint for SetAgentMarkup {
     const VERB: Verb = Verb::Post;
     const SUMMARY: &'static str = "Change the retail plan's markup";
     const CHANGES: Changes = Changes::Prices;
+    const IS_COSTLY: bool = true;
     type Query = NoQuery;
     type Body = Request;
     type Answer = Answer;

@@ -73,6 +73,7 @@ impl Endpoint for SetAgentRate {
     const VERB: Verb = Verb::Post;
     const SUMMARY: &'static str = "Set a retail price for a prefix";
     const CHANGES: Changes = Changes::Prices;
+    const IS_COSTLY: bool = true;
     type Query = NoQuery;
     type Body = Request;
     type Answer = Answer;

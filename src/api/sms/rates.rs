@@ -70,6 +70,7 @@ impl Endpoint for Rates {
     const NAME: &'static str = "rates";
     const VERB: Verb = Verb::Get;
     const SUMMARY: &'static str = "What messages cost";
+    const IS_COSTLY: bool = true;
     type Query = Wanted;
     type Body = NoBody;
     type Answer = Answer;
@@ -78,7 +79,8 @@ impl Endpoint for Rates {
         let account = whose(&call, wanted.client_login.as_deref())?;
         let prices = call.message_prices(account.settings().plan_id)?;
         let now = call.desk().clock.now();
-        let page = search(prices.priced.clone(), wanted.q, (wanted.limit, wanted.offset), now).await?;
+        let list = call.api.calls.catalog.list_of_messages(&prices, now).await;
+        let page = search(&list, wanted.q, (wanted.limit, wanted.offset))?;
         let rates = page.prefixes.into_iter().filter_map(|prefix| {
             let rate = prices.priced.segment_rate_of_prefix(prefix, now).ok()?;
             Some(MessageRateRow {

@@ -19,6 +19,7 @@ mod passwords;
 mod rows;
 mod rows_killed;
 mod runtimes;
+mod searches;
 mod secrets_on_disk;
 mod settle_sequences;
 mod settles;
