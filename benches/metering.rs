@@ -131,7 +131,7 @@ async fn populate(house: &House, clock: &SkippingClock) {
             tokio::time::sleep(Duration::from_millis(300)).await;
             clock.skip(Duration::from_millis(SPREAD_MS * BATCH as u64 / LIVE as u64 - 300));
             let ownership = &house.desk.ownership;
-            ownership.granted(ownership.epoch(), house.desk.clock.monotonic_ms());
+            ownership.granted(ownership.epoch(), house.desk.clock.moment());
         }
     }
     house.calls.ledger.flush().await.unwrap();

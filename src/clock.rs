@@ -1,7 +1,8 @@
 //! The one place that reads the time.
 //!
 //! Stamps are wall clock (they can step), durations are monotonic (they cannot). Everything that needs either takes
-//! a [`Clock`], so a test can hold time still or move it by an hour.
+//! a [`Clock`], so a test can hold time still or move it by an hour. A lease is measured by a [`Moment`]: all clocks at
+//! once, because each of them misses a pause that another one shows.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Instant;
@@ -12,8 +13,42 @@ use jiff::Timestamp;
 pub trait Clock: Send + Sync + 'static {
     /// The wall clock, for stamps and for choosing a tariff window.
     fn now(&self) -> Timestamp;
-    /// Milliseconds since an arbitrary start; never goes back.
+    /// Milliseconds since an arbitrary start; never goes back, and stands still while the machine is suspended.
     fn monotonic_ms(&self) -> u64;
+    /// Milliseconds since an arbitrary start; never goes back, and goes on while the machine is suspended.
+    fn boot_ms(&self) -> u64;
+
+    /// All clocks, read together.
+    fn moment(&self) -> Moment {
+        Moment {
+            wall_us: self.now().as_microsecond(),
+            monotonic_ms: self.monotonic_ms(),
+            boot_ms: self.boot_ms(),
+        }
+    }
+}
+
+/// A reading of all clocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// Microseconds of the wall clock since the Unix epoch.
+    pub wall_us: i64,
+    /// See [`Clock::monotonic_ms`].
+    pub monotonic_ms: u64,
+    /// See [`Clock::boot_ms`].
+    pub boot_ms: u64,
+}
+
+impl Moment {
+    /// Whether less than `most_ms` have passed since `earlier` by every clock. A wall clock that has stepped back has
+    /// passed an unknown time.
+    pub fn is_within(&self, earlier: &Self, most_ms: u64) -> bool {
+        let passed = |now: u64, then: u64| now.checked_sub(then).is_some_and(|passed| passed < most_ms);
+        let most_us = i64::try_from(most_ms).unwrap_or(i64::MAX).saturating_mul(1_000);
+        passed(self.monotonic_ms, earlier.monotonic_ms)
+            && passed(self.boot_ms, earlier.boot_ms)
+            && (0..most_us).contains(&self.wall_us.saturating_sub(earlier.wall_us))
+    }
 }
 
 /// The machine's own clocks.
@@ -44,6 +79,14 @@ impl Clock for SystemClock {
     fn monotonic_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
+
+    fn boot_ms(&self) -> u64 {
+        let since_boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let seconds = u64::try_from(since_boot.tv_sec).unwrap_or(0);
+        seconds
+            .saturating_mul(1_000)
+            .saturating_add(u64::try_from(since_boot.tv_nsec).unwrap_or(0) / 1_000_000)
+    }
 }
 
 /// The machine's clocks, with time that can be skipped: for a demonstration that need not wait.
@@ -70,6 +113,10 @@ impl Clock for SkippingClock {
     fn monotonic_ms(&self) -> u64 {
         self.machine.monotonic_ms().saturating_add(self.skipped_ms.load(Ordering::SeqCst))
     }
+
+    fn boot_ms(&self) -> u64 {
+        self.machine.boot_ms().saturating_add(self.skipped_ms.load(Ordering::SeqCst))
+    }
 }
 
 /// A clock that moves when told to.
@@ -77,18 +124,29 @@ impl Clock for SkippingClock {
 pub struct ManualClock {
     wall_us: AtomicI64,
     monotonic_ms: AtomicU64,
+    boot_ms: AtomicU64,
 }
 
 impl ManualClock {
     /// A clock that stands at `now`.
     pub fn at(now: Timestamp) -> Self {
-        Self { wall_us: AtomicI64::new(now.as_microsecond()), monotonic_ms: AtomicU64::new(0) }
+        Self {
+            wall_us: AtomicI64::new(now.as_microsecond()),
+            monotonic_ms: AtomicU64::new(0),
+            boot_ms: AtomicU64::new(0),
+        }
     }
 
-    /// Lets time pass on both clocks.
+    /// Lets time pass on all clocks.
     pub fn advance_ms(&self, ms: u32) {
-        self.wall_us.fetch_add(i64::from(ms) * 1_000, Ordering::SeqCst);
+        self.suspend_ms(ms);
         self.monotonic_ms.fetch_add(u64::from(ms), Ordering::SeqCst);
+    }
+
+    /// Lets time pass as for a machine that is suspended: the monotonic clock stands still.
+    pub fn suspend_ms(&self, ms: u32) {
+        self.wall_us.fetch_add(i64::from(ms) * 1_000, Ordering::SeqCst);
+        self.boot_ms.fetch_add(u64::from(ms), Ordering::SeqCst);
     }
 
     /// Steps the wall clock alone, as a time server would.
@@ -104,5 +162,9 @@ impl Clock for ManualClock {
 
     fn monotonic_ms(&self) -> u64 {
         self.monotonic_ms.load(Ordering::SeqCst)
+    }
+
+    fn boot_ms(&self) -> u64 {
+        self.boot_ms.load(Ordering::SeqCst)
     }
 }

@@ -9,6 +9,8 @@
 mod audit;
 #[path = "store_story/audit_messages.rs"]
 mod audit_messages;
+#[path = "store_story/broken.rs"]
+mod broken;
 #[path = "store_story/calls.rs"]
 mod calls;
 #[path = "store_story/corrections.rs"]

@@ -277,7 +277,8 @@ async fn write_once<A: Alongside>(
             return Err(Outcome::Not(MoveError::ReferenceTaken(reference)));
         }
         Err(PostingRefusal::StaleEpoch { epoch }) => {
-            return Err(Outcome::Not(StoreError::StaleEpoch { epoch }.into()));
+            desk.ownership.doubt();
+            return Err(failed(StoreError::StaleEpoch { epoch }));
         }
         Err(refusal @ PostingRefusal::Unbalanced) => {
             let reason = refusal.to_string();

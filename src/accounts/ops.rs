@@ -108,6 +108,7 @@ impl OpsError {
             Self::BadValue { .. } => "bad_argument",
             Self::NotEnough { .. } => "no_credit",
             Self::KeyTaken(_) => "key_taken",
+            Self::Desk(error @ DeskError::Starting) => error.code(),
             Self::Hash(_) | Self::Post(_) | Self::Wallet(_) | Self::Store(_) | Self::Desk(_) => "unavailable",
         }
     }

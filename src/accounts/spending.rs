@@ -317,8 +317,11 @@ async fn write<R: Record>(
 pub async fn begin(desk: &Desk) -> Result<Tx, StoreError> {
     let mut tx = desk.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
-    tx.require_epoch(desk.ownership.epoch()).await?;
-    Ok(tx)
+    let allowed = tx.require_epoch(desk.ownership.epoch()).await;
+    if matches!(allowed, Err(StoreError::StaleEpoch { .. })) {
+        desk.ownership.doubt();
+    }
+    allowed.map(|()| tx)
 }
 
 /// Asks the book whether something is written, until it answers. No other writer is under way while it is asked.

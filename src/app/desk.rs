@@ -3,6 +3,7 @@
 //! The same operations run in both. In the server the parts are there; in a command they are opened when first
 //! needed, and the ownership is taken only by what writes money.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -12,9 +13,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tollgate_rating::Money;
 
-use super::owner_link::owned;
-use super::ownership::{LEASE, Ownership};
+use super::installation::InstallationError;
+use super::ownership::Ownership;
 use super::spool_dir::SpoolDir;
+use super::takeover::Locks;
 use crate::accounts::AccountRecord;
 use crate::accounts::directory::{Account, Directory, wallet_balance};
 use crate::accounts::money::Unsure;
@@ -23,17 +25,16 @@ use crate::accounts::phones::Passwords;
 use crate::ami::Links;
 use crate::calls::{CallSettings, Calls, Parts};
 use crate::catalog::Catalog;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, Moment, SystemClock};
 use crate::config::Config;
 use crate::esim::Esim;
 use crate::internal::client::ClientError;
-use crate::internal::folder::{BoundSocket, SocketError};
+use crate::internal::folder::SocketError;
 use crate::internal::metrics::Metrics;
 use crate::ledger::spool::SpoolError;
 use crate::ledger::{Ledger, LedgerError, LedgerLimits, Spool};
 use crate::peers;
 use crate::secrets::{Secrets, SecretsError, random_below};
-use crate::store::owner::Acquired;
 use crate::store::{Store, StoreError};
 
 /// The kind of changes of accounts in the feed.
@@ -94,6 +95,26 @@ pub enum DeskError {
         /// Its socket.
         path: String,
     },
+    /// A server of this installation starts, ends or hangs: it is asked, and nothing is written behind its back.
+    #[error("a server of this installation is starting or ending, or hangs: try again, or end it")]
+    Starting,
+    /// Another server of this installation runs.
+    #[error("another server of this installation runs and owns {}", spool_dir.display())]
+    Running {
+        /// The spool's folder.
+        spool_dir: PathBuf,
+    },
+    /// Another command of this installation keeps the ownership.
+    #[error(
+        "another command of this installation owns the wallets for more than {seconds} s: try again when it has ended"
+    )]
+    Busy {
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// The installation's lock files cannot be used.
+    #[error("the installation cannot be locked: {0}")]
+    Installation(#[from] InstallationError),
     /// The spool cannot be used.
     #[error("the spool of settlements cannot be used: {0}")]
     Spool(#[from] SpoolError),
@@ -123,10 +144,16 @@ impl DeskError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Store(_) | Self::Catalog(_) | Self::Drain(_) => "database",
-            Self::Spool(_) | Self::OtherSpool { .. } => "spool",
+            Self::Spool(_) | Self::OtherSpool { .. } | Self::Installation(_) => "spool",
             Self::Secrets(_) | Self::OtherKeyFile { .. } => "key_file",
             Self::OtherCurrency { .. } | Self::OtherRealm { .. } => "bad_config",
-            Self::Owner(_) | Self::Socket(_) | Self::Owned { .. } | Self::OwnedElsewhere { .. } => "owner",
+            Self::Owner(_)
+            | Self::Socket(_)
+            | Self::Owned { .. }
+            | Self::OwnedElsewhere { .. }
+            | Self::Running { .. }
+            | Self::Busy { .. } => "owner",
+            Self::Starting => "starting",
         }
     }
 }
@@ -166,6 +193,7 @@ pub struct Desk {
     pub metrics: Arc<Metrics>,
     /// Whether this process owns the wallets.
     pub ownership: Arc<Ownership>,
+    pub(super) locks: std::sync::Mutex<Locks>,
     writer: OnceCell<Writer>,
     live: OnceCell<Arc<Calls>>,
     /// The links to the Asterisk servers, while this process serves.
@@ -205,6 +233,7 @@ impl Desk {
             secrets: Arc::new(ArcSwap::from_pointee(secrets)),
             metrics: Arc::default(),
             ownership: Arc::default(),
+            locks: std::sync::Mutex::default(),
             writer: OnceCell::new(),
             live: OnceCell::new(),
             links: std::sync::OnceLock::new(),
@@ -245,26 +274,10 @@ impl Desk {
         }
     }
 
-    /// Takes the ownership, to be reached at `socket` by a server; refused while another process serves.
-    pub async fn take_ownership(&self, socket: Option<&BoundSocket>) -> Result<i64, DeskError> {
-        let node = node_name();
-        if let Some(owner) = self.recorded_owner().await? {
-            self.require_no_server(owner, socket).await?;
-        }
-        let address = socket.map(|socket| socket.address().to_string()).unwrap_or_default();
-        let asked_at = self.clock.monotonic_ms();
-        match self.store.acquire_ownership(&node, &address, self.clock.now(), LEASE).await? {
-            Acquired::Owned { epoch } => {
-                self.ownership.granted(epoch, asked_at);
-                Ok(epoch)
-            }
-            Acquired::HeldBy(owner) => Err(owned(&owner)),
-        }
-    }
-
     /// The ledger of a process that owns: takes the ownership unless this process has it.
     pub async fn ledger(&self) -> Result<&Ledger, DeskError> {
         if self.ownership.epoch() == 0 {
+            self.lock_for_command().await?;
             self.take_ownership(None).await?;
             self.empty_spool().await?;
         }
@@ -301,6 +314,14 @@ impl Desk {
         }
     }
 
+    /// Notes that this process owns since it asked at `asked`.
+    pub(super) fn owns(&self, epoch: i64, asked: Moment) {
+        self.ownership.granted(epoch, asked);
+        if let Some(writer) = self.writer.get() {
+            writer.ledger.fence_openings(epoch);
+        }
+    }
+
     /// The ledger's writer. What it may post is the ownership's business.
     async fn writer(&self) -> Result<&Writer, DeskError> {
         self.writer
@@ -313,6 +334,7 @@ impl Desk {
                 };
                 let (ledger, task) =
                     Ledger::start(self.store.clone(), Arc::clone(&self.clock), limits, stop.clone()).await?;
+                ledger.fence_openings(self.ownership.epoch());
                 let spool = Spool::new(ledger.clone());
                 Ok::<_, DeskError>(Writer { ledger, spool, task: Mutex::new(Some(task)), stop })
             })
@@ -427,21 +449,17 @@ impl Desk {
 
     /// Writes what is queued and gives the ownership up. Nothing can be written afterwards.
     pub async fn close(&self) {
-        let Some(writer) = self.writer.get() else { return };
-        writer.stop.cancel();
-        let task = writer.task.lock().await.take();
-        if let Some(task) = task
-            && let Err(error) = task.await
-        {
-            tracing::error!(%error, "the ledger's writer crashed");
+        if let Some(writer) = self.writer.get() {
+            writer.stop.cancel();
+            let task = writer.task.lock().await.take();
+            if let Some(task) = task
+                && let Err(error) = task.await
+            {
+                tracing::error!(%error, "the ledger's writer crashed");
+            }
+            writer.spool.close().await;
         }
-        writer.spool.close().await;
-        let epoch = self.ownership.epoch();
-        if epoch != 0
-            && let Err(error) = self.store.release_ownership(epoch).await
-        {
-            tracing::warn!(%error, "the ownership ends with its lease");
-        }
+        self.give_up_ownership().await;
     }
 }
 
@@ -491,11 +509,4 @@ async fn pin_realm(config: &Config, store: &Store) -> Result<(), DeskError> {
         Some(realm) => Err(DeskError::OtherRealm { realm, configured: configured.clone() }),
         None => Ok(store.set_meta("sip_realm", configured).await?),
     }
-}
-
-/// The name of this machine: one Tollgate runs on it for a database.
-fn node_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name = name.trim();
-    if name.is_empty() { "tollgate".to_owned() } else { name.to_owned() }
 }

@@ -114,6 +114,8 @@ impl Node {
         let fit = sockets::fit(&config);
         let desk = Arc::new(Desk::open_with(Arc::clone(&config), clock).await?);
         desk.store.separate_requests(requests.handle()).await.map_err(DeskError::from)?;
+        // Before anything is bound or taken: from here on commands of this installation wait for this server.
+        desk.lock_for_server().await?;
         let fastagi = listen("fastagi.listen", config.fastagi.listen).await?;
         let listener = listen("internal.listen", config.internal.listen).await?;
         let http = listen("http.listen", config.http.listen).await?;
@@ -124,17 +126,17 @@ impl Node {
         let position = desk.store.feed_position().await.map_err(DeskError::from)?;
         // Facts are facts whoever owns: what an earlier run of this node kept goes to the book even where another one
         // owns by now. And before the balances are read.
-        let emptied = desk.empty_spool().await;
+        desk.empty_spool().await?;
         desk.take_ownership(Some(&commands)).await?;
-        emptied?;
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         // From here on: loading may take longer than a lease lasts.
         {
             let (store, clock) = (desk.store.clone(), Arc::clone(&desk.clock));
             let (ownership, stop) = (Arc::clone(&desk.ownership), stop.clone());
+            let ledger = desk.ledger().await?.clone();
             tasks.spawn(async move {
-                let kept = ownership::keep(store, clock, ownership, stop).await;
+                let kept = ownership::keep(store, clock, ownership, ledger, stop).await;
                 kept.map_err(|error| NodeError::Crashed("the ownership", error.to_string()))
             });
         }
@@ -389,7 +391,7 @@ struct Listener {
 
 impl Backend for Listener {
     fn health(&self) -> Result<(), String> {
-        if self.calls.admits(self.desk.clock.monotonic_ms()) {
+        if self.calls.admits() {
             Ok(())
         } else {
             Err("calls are refused: the ownership could not be renewed or the process is stopping".to_owned())

@@ -1,13 +1,10 @@
 //! The way to the running server: what a command asks of it, and what is known of it where it does not answer.
 
-use jiff::Timestamp;
-
 use super::desk::{Desk, DeskError};
 use crate::internal::address::CommandAddress;
 use crate::internal::client::{self, ClientError};
-use crate::internal::folder::{BoundSocket, Trusted};
+use crate::internal::folder::Trusted;
 use crate::internal::{CommandAnswer, CommandRequest, ServersView};
-use crate::store::StoreError;
 use crate::store::owner::Owner;
 
 /// The running server, with its owner row.
@@ -21,7 +18,7 @@ impl Desk {
     pub async fn ask_the_owner(&self, request: &CommandRequest) -> Result<Option<CommandAnswer>, DeskError> {
         let Some(running) = self.running().await? else { return Ok(None) };
         let answer = running.server.command(request).await;
-        self.unless_ended(&running.owner, answer)
+        unless_ended(&running.owner, answer)
     }
 
     /// Lets the running owner, if there is one, take in what was changed. A failure only means that it takes its
@@ -39,49 +36,19 @@ impl Desk {
     pub async fn owner_answers(&self) -> Result<bool, DeskError> {
         let Some(running) = self.running().await? else { return Ok(false) };
         let answer = running.server.catch_up().await;
-        self.unless_ended(&running.owner, answer).map(|answer| answer.is_some())
+        unless_ended(&running.owner, answer).map(|answer| answer.is_some())
     }
 
     /// How the running owner and the Asterisk servers see each other; `None` where no owner runs.
     pub async fn servers_of_the_owner(&self) -> Result<Option<ServersView>, DeskError> {
         let Some(running) = self.running().await? else { return Ok(None) };
         let answer = running.server.servers().await;
-        self.unless_ended(&running.owner, answer)
-    }
-
-    /// Refuses where the recorded owner is a server that may still serve. One whose process has ended is none; where that
-    /// cannot be seen from here its lease decides.
-    pub(super) async fn require_no_server(
-        &self,
-        owner: Owner,
-        socket: Option<&BoundSocket>,
-    ) -> Result<(), DeskError> {
-        let Ok(address) = owner.address.parse::<CommandAddress>() else {
-            // A command has no address; a server of an older version has one of another form.
-            let is_server = !owner.address.is_empty();
-            return if is_server && self.holds(&owner) { Err(owned(&owner)) } else { Ok(()) };
-        };
-        if socket.is_some_and(|socket| socket.replaces(&address)) {
-            return Ok(());
-        }
-        match self.at(address)?.catch_up().await {
-            Ok(()) => Err(owned(&owner)),
-            Err(ClientError::Gone(_)) => Ok(()),
-            // Out of sight or hung, and its lease is over: the epoch keeps it from spending should it wake.
-            Err(ClientError::NotHere(_) | ClientError::Silent { .. }) if !self.holds(&owner) => Ok(()),
-            Err(ClientError::NotHere(_)) => Err(elsewhere(&owner)),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// The process that owns, or did without giving it up. Its lease may be over: one that was kept from renewing it
-    /// still serves, and is asked.
-    pub(super) async fn recorded_owner(&self) -> Result<Option<Owner>, StoreError> {
-        self.store.owner(Timestamp::UNIX_EPOCH).await
+        unless_ended(&running.owner, answer)
     }
 
     async fn running(&self) -> Result<Option<Running>, DeskError> {
-        let Some(owner) = self.recorded_owner().await? else { return Ok(None) };
+        // Its lease may be over: one that was kept from renewing it still serves, and is asked.
+        let Some(owner) = self.store.owner().await? else { return Ok(None) };
         let Ok(address) = owner.address.parse::<CommandAddress>() else { return Ok(None) };
         Ok(Some(Running { server: self.at(address)?, owner }))
     }
@@ -90,19 +57,15 @@ impl Desk {
         let trusted = Trusted::owner_of(&self.config.key_file())?;
         Ok(client::Owner { address, trusted })
     }
+}
 
-    fn holds(&self, owner: &Owner) -> bool {
-        owner.lease_until > self.clock.now()
-    }
-
-    /// The answer; `None` where the server has ended, or is out of sight and its lease is over.
-    fn unless_ended<T>(&self, owner: &Owner, answer: Result<T, ClientError>) -> Result<Option<T>, DeskError> {
-        match answer {
-            Ok(answer) => Ok(Some(answer)),
-            Err(ClientError::NotHere(_)) if self.holds(owner) => Err(elsewhere(owner)),
-            Err(ClientError::Gone(_) | ClientError::NotHere(_)) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+/// The answer; `None` where the server has ended, or is out of sight and its lease is over.
+fn unless_ended<T>(owner: &Owner, answer: Result<T, ClientError>) -> Result<Option<T>, DeskError> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(ClientError::NotHere(_)) if owner.lease_left.is_positive() => Err(elsewhere(owner)),
+        Err(ClientError::Gone(_) | ClientError::NotHere(_)) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

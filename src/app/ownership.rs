@@ -1,35 +1,48 @@
-//! Who owns the wallets: one process at a time, under a lease that it renews.
+//! The ownership of the wallets: one process at a time, under a lease that it renews.
 //!
-//! The database decides who owns (an epoch that grows); the lease only says how long to trust that without asking.
-//! A process that cannot renew stops admitting calls when its lease ends, before anybody else may take over.
+//! The database decides who owns (an epoch that grows) and how long, by its own clock; [`Lease`] says how far that is
+//! trusted without asking. A process that cannot renew stops admitting calls before anybody else may take over. A write
+//! that is refused because its epoch is over makes the process ask at once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use jiff::SignedDuration;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
-use crate::store::{Store, StoreError, within};
+use super::lease::{LEASE_MS, Lease};
+use crate::clock::{Clock, Moment};
+use crate::ledger::Ledger;
+use crate::store::{Failure, Store, StoreError, within};
 
 /// How long an ownership lasts unless renewed.
-pub const LEASE: SignedDuration = SignedDuration::from_secs(6);
+pub const LEASE: SignedDuration = SignedDuration::from_millis(LEASE_MS as i64);
 /// How often it is renewed: several tries fit into a lease.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
+/// How soon a renewal that failed is tried again.
+const RENEW_AGAIN: Duration = Duration::from_millis(250);
 /// How long one renewal may take.
 const RENEW_PATIENCE: Duration = Duration::from_secs(3);
-/// A lease is not trusted to its last moment: writing and clocks take time.
-const MARGIN_MS: u64 = 500;
+/// How often the process notes that it runs.
+const OBSERVE_EVERY: Duration = Duration::from_millis(250);
+/// How long renewals may fail for a reason other than the database's absence before the process ends.
+const BROKEN_PATIENCE: Duration = Duration::from_secs(6);
+/// How long the database may seem to be away before it is tried by a connection of its own, and how often then.
+const AWAY_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The ownership of this process.
 #[derive(Debug, Default)]
 pub struct Ownership {
     epoch: AtomicI64,
-    trusted_until_ms: AtomicU64,
+    lease: ArcSwap<Lease>,
+    doubted: Notify,
 }
 
-/// What ended the renewal.
+/// The reason for which a process may not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum OwnershipLost {
     /// Another process owns the wallets.
@@ -38,15 +51,21 @@ pub enum OwnershipLost {
         /// The epoch that is over.
         epoch: i64,
     },
+    /// The lease cannot be renewed although the database answers.
+    #[error("the lease could not be renewed for {seconds} s although the database answers: {error}")]
+    CannotRenew {
+        /// For how long.
+        seconds: u64,
+        /// The last error.
+        error: StoreError,
+    },
 }
 
 impl Ownership {
-    /// Notes an ownership taken just now, at `asked_at_ms` by the monotonic clock.
-    pub fn granted(&self, epoch: i64, asked_at_ms: u64) {
+    /// Notes that the database has granted or confirmed the ownership; it was asked at `asked`.
+    pub fn granted(&self, epoch: i64, asked: Moment) {
         self.epoch.store(epoch, Ordering::SeqCst);
-        let lease_ms = u64::try_from(LEASE.as_millis()).unwrap_or(0);
-        self.trusted_until_ms
-            .store(asked_at_ms.saturating_add(lease_ms).saturating_sub(MARGIN_MS), Ordering::SeqCst);
+        self.lease.store(Arc::new(Lease::confirmed(asked)));
     }
 
     /// The epoch of this process; 0 before it owns.
@@ -54,57 +73,138 @@ impl Ownership {
         self.epoch.load(Ordering::SeqCst)
     }
 
-    /// Whether the lease still holds at `now_ms` by the monotonic clock.
-    pub fn is_trusted(&self, now_ms: u64) -> bool {
-        now_ms < self.trusted_until_ms.load(Ordering::Relaxed)
+    /// Whether the lease still holds, by every clock.
+    pub fn is_trusted(&self, now: &Moment) -> bool {
+        self.lease.load().is_trusted(now)
+    }
+
+    /// Whether the database is away since a moment at which the lease held, and the process has run all the time.
+    pub fn is_kept_by_outage(&self, now: &Moment) -> bool {
+        self.lease.load().is_kept_by_outage(now)
+    }
+
+    /// Trusts the ownership no more until the database has confirmed it, which is asked at once.
+    pub fn doubt(&self) {
+        self.lease.store(Arc::default());
+        self.doubted.notify_one();
+    }
+
+    fn change(&self, change: impl Fn(&Lease) -> Lease) {
+        self.lease.rcu(|lease| change(lease));
     }
 }
 
-/// Renews until `shutdown`, or until another process owns.
+/// Renews until `shutdown`, or until the process may not go on.
 pub async fn keep(
     store: Store,
     clock: Arc<dyn Clock>,
     ownership: Arc<Ownership>,
+    ledger: Ledger,
     shutdown: CancellationToken,
 ) -> Result<(), OwnershipLost> {
-    let mut away = false;
-    loop {
-        tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
-            () = tokio::time::sleep(RENEW_EVERY) => {}
-        }
-        let epoch = ownership.epoch();
-        let asked_at = clock.monotonic_ms();
-        match within(RENEW_PATIENCE, store.renew_ownership(epoch, clock.now(), LEASE)).await {
-            Ok(()) => {
-                if away {
-                    tracing::info!(owner.epoch = epoch, "the database is back, the ownership was renewed");
-                }
-                away = false;
-                ownership.granted(epoch, asked_at);
-            }
-            Err(StoreError::StaleEpoch { .. }) => return Err(OwnershipLost::Taken { epoch }),
-            Err(error) => {
-                if !away {
-                    tracing::warn!(owner.epoch = epoch, %error, "the ownership could not be renewed");
-                }
-                away = true;
+    let observing = async {
+        loop {
+            let now = clock.moment();
+            ownership.change(|lease| lease.observed(&now));
+            tokio::select! {
+                () = ledger.fenced() => ownership.doubt(),
+                () = sleep(OBSERVE_EVERY) => {}
             }
         }
+    };
+    let mut renewal = Renewal { store: &store, clock: &*clock, ownership: &ownership, trouble: None };
+    tokio::select! {
+        () = shutdown.cancelled() => Ok(()),
+        () = observing => Ok(()),
+        lost = renewal.repeat() => Err(lost),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Renewals that fail, one after the other.
+struct Trouble {
+    since: Instant,
+    /// Since when the reason is another than the database's absence.
+    broken_since: Option<Instant>,
+    /// When the database was last tried by a connection of its own.
+    tried_apart: Instant,
+}
 
-    #[test]
-    fn a_lease_is_trusted_a_little_less_than_it_lasts() {
-        let ownership = Ownership::default();
-        assert!(!ownership.is_trusted(0));
-        ownership.granted(3, 1_000);
-        assert_eq!(ownership.epoch(), 3);
-        assert!(ownership.is_trusted(6_499));
-        assert!(!ownership.is_trusted(6_500));
+struct Renewal<'a> {
+    store: &'a Store,
+    clock: &'a dyn Clock,
+    ownership: &'a Ownership,
+    trouble: Option<Trouble>,
+}
+
+impl Renewal<'_> {
+    async fn repeat(&mut self) -> OwnershipLost {
+        loop {
+            let pause = if self.trouble.is_some() { RENEW_AGAIN } else { RENEW_EVERY };
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = self.ownership.doubted.notified() => {}
+            }
+            if let Err(lost) = self.renew().await {
+                return lost;
+            }
+        }
+    }
+
+    async fn renew(&mut self) -> Result<(), OwnershipLost> {
+        let epoch = self.ownership.epoch();
+        let asked = self.clock.moment();
+        match within(RENEW_PATIENCE, self.store.renew_ownership(epoch, LEASE)).await {
+            Ok(()) => {
+                if self.trouble.take().is_some() {
+                    tracing::info!(owner.epoch = epoch, "the ownership was renewed after failures");
+                }
+                self.ownership.granted(epoch, asked);
+                Ok(())
+            }
+            Err(StoreError::StaleEpoch { .. }) => Err(OwnershipLost::Taken { epoch }),
+            Err(error) => self.failed(epoch, error).await,
+        }
+    }
+
+    async fn failed(&mut self, epoch: i64, error: StoreError) -> Result<(), OwnershipLost> {
+        let now = Instant::now();
+        let moment = self.clock.moment();
+        if error.is_unavailable() {
+            self.ownership.change(|lease| lease.unavailable(&moment));
+        }
+        let trouble = self.trouble.get_or_insert_with(|| {
+            tracing::warn!(owner.epoch = epoch, %error, "the ownership could not be renewed");
+            Trouble { since: now, broken_since: None, tried_apart: now }
+        });
+        if error.failure() == Failure::Away {
+            trouble.broken_since = None;
+        } else {
+            let since = *trouble.broken_since.get_or_insert(now);
+            if now - since >= BROKEN_PATIENCE {
+                return Err(OwnershipLost::CannotRenew { seconds: (now - since).as_secs(), error });
+            }
+        }
+        if now - trouble.tried_apart >= AWAY_PATIENCE {
+            trouble.tried_apart = now;
+            let seconds = (now - trouble.since).as_secs();
+            return self.try_apart(epoch, seconds, error).await;
+        }
+        Ok(())
+    }
+
+    /// Renews by a new connection. Where that succeeds and the pool still fails, this process is at fault.
+    async fn try_apart(&self, epoch: i64, seconds: u64, error: StoreError) -> Result<(), OwnershipLost> {
+        match within(RENEW_PATIENCE, self.store.renew_ownership_apart(epoch, LEASE)).await {
+            Ok(()) => {}
+            Err(StoreError::StaleEpoch { .. }) => return Err(OwnershipLost::Taken { epoch }),
+            // It is the database.
+            Err(_) => return Ok(()),
+        }
+        match within(RENEW_PATIENCE, self.store.renew_ownership(epoch, LEASE)).await {
+            // It has come back in between: the next renewal notes it.
+            Ok(()) => Ok(()),
+            Err(StoreError::StaleEpoch { .. }) => Err(OwnershipLost::Taken { epoch }),
+            Err(_) => Err(OwnershipLost::CannotRenew { seconds, error }),
+        }
     }
 }

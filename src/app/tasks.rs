@@ -23,7 +23,7 @@ const FEED_EVERY: Duration = Duration::from_millis(300);
 /// How long the feed is waited for.
 const FEED_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a database that is away is left alone before the spool is tried on it again.
-const DRAIN_AGAIN: Duration = Duration::from_secs(1);
+const DRAIN_AGAIN: Duration = Duration::from_millis(250);
 /// How often movements of money whose outcome is not known are asked about.
 const FIND_OUT_EVERY: Duration = Duration::from_secs(1);
 /// How often holds that nobody settled are looked for.

@@ -75,7 +75,7 @@ impl Calls {
     pub fn authorize(&self, request: &AuthorizeRequest) -> Result<Grant, Refused> {
         let now = self.clock.now();
         let now_ms = self.clock.monotonic_ms();
-        if !self.admits(now_ms) {
+        if !self.admits() {
             return Err(Refused::new(Reason::Unavailable));
         }
         // A call is granted once: neither twice at the same time, nor again while it lives or after it has ended.

@@ -214,12 +214,25 @@ impl Calls {
         self.open.len()
     }
 
-    /// Whether a new call may be admitted at `now_ms` by the monotonic clock; a process that lost its lease, or whose
-    /// database is away, admits nothing unless the operator said otherwise.
-    pub fn admits(&self, now_ms: u64) -> bool {
-        !self.draining.load(Ordering::Relaxed)
-            && ((self.ownership.is_trusted(now_ms) && !self.spool.is_away())
-                || self.settings.when_database_down == WhenDatabaseDown::Admit)
+    /// Whether a new call may be admitted now. A process that lost its lease admits nothing; one whose database is away
+    /// only where the operator said so, and on the basis of an ownership that was valid when the outage began.
+    pub fn admits(&self) -> bool {
+        if self.draining.load(Ordering::Relaxed) {
+            return false;
+        }
+        match self.settings.when_database_down {
+            WhenDatabaseDown::Refuse => {
+                self.ownership.is_trusted(&self.clock.moment()) && !self.spool.is_away()
+            }
+            WhenDatabaseDown::Admit => self.may_spend(),
+        }
+    }
+
+    /// Whether this process may hold more credit for calls that it has admitted: it owns, or did when an outage of the
+    /// database began that goes on.
+    pub fn may_spend(&self) -> bool {
+        let now = self.clock.moment();
+        self.ownership.is_trusted(&now) || self.ownership.is_kept_by_outage(&now)
     }
 
     /// Lets one request at a time have a call in hand, so that memory follows the book's decision whichever came

@@ -85,7 +85,12 @@ pub async fn steer(
     loop {
         let batch = tokio::select! {
             () = stop.cancelled() => return,
-            _ = pass.tick() => calls.meter(calls.clock.monotonic_ms()).ends,
+            // Another process may own the wallets: until that is known no call gets more.
+            _ = pass.tick() => if calls.may_spend() {
+                calls.meter(calls.clock.monotonic_ms()).ends
+            } else {
+                Vec::new()
+            },
             order = orders.recv() => match order {
                 Some(order) => vec![order],
                 None => return,

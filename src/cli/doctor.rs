@@ -133,7 +133,8 @@ fn configuration(config: &Config, findings: &mut Findings) {
 }
 
 async fn owner(desk: &Desk, findings: &mut Findings) {
-    match desk.store.owner(desk.clock.now()).await {
+    let present = desk.store.owner().await.map(|owner| owner.filter(|owner| owner.lease_left.is_positive()));
+    match present {
         Ok(Some(owner)) if owner.address.is_empty() => {
             findings.warn(format!("a command on {} is writing just now", owner.node));
         }

@@ -28,6 +28,7 @@ pub mod voucher;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
@@ -52,6 +53,15 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
 }
+
+/// The code of an answer while a server of the installation starts or ends.
+const SERVER_STARTS: &str = DeskError::Starting.code();
+/// How long a command waits for a server that starts or ends.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a command waits for a server that starts to record its address: the lease of the process before ends by then.
+const ADDRESS_PATIENCE: Duration = Duration::from_secs(7);
+/// How often it asks again.
+const START_AGAIN: Duration = Duration::from_millis(100);
 
 /// Every command.
 #[derive(Debug, Subcommand)]
@@ -246,7 +256,8 @@ async fn run_here(config: Arc<Config>, cli: Cli) -> Outcome {
     }
 }
 
-/// Sends the command to the owner; where none runs, runs it here.
+/// Sends the command to the owner; where none runs, runs it here. A server that is starting or ending is waited for: it
+/// answers when it serves, and when it has ended the command is run here.
 async fn at_the_owner(config: Arc<Config>, mut cli: Cli) -> Result<CommandAnswer, Failure> {
     // Here, with the rights and in the folder of whoever typed it.
     let password = match cli.command.password_input() {
@@ -256,20 +267,41 @@ async fn at_the_owner(config: Arc<Config>, mut cli: Cli) -> Result<CommandAnswer
         }
         None => None,
     };
-    let desk = Desk::open(Arc::clone(&config)).await?;
-    let argv = std::env::args().skip(1).collect();
-    let answer = match desk.ask_the_owner(&CommandRequest::new(argv, password)).await? {
-        Some(answer) => answer,
-        None => to_wire(run_at_desk(&desk, cli.command).await),
-    };
-    desk.close().await;
-    Ok(answer)
+    let request = CommandRequest::new(std::env::args().skip(1).collect(), password);
+    let began = tokio::time::Instant::now();
+    loop {
+        let desk = Desk::open(Arc::clone(&config)).await?;
+        let asked = desk.ask_the_owner(&request).await;
+        let answer = match asked {
+            Ok(Some(answer)) => Some(answer),
+            Ok(None) => Some(run_words(&desk, &request).await),
+            // The address may be that of the process before a server that starts.
+            Err(DeskError::OwnedElsewhere { .. })
+                if began.elapsed() < ADDRESS_PATIENCE && desk.has_server()? =>
+            {
+                None
+            }
+            Err(error) => return Err(error.into()),
+        };
+        desk.close().await;
+        // Nothing was written then: whatever writes money locks the installation first.
+        if let Some(answer) = answer
+            && (answer.json["code"] != SERVER_STARTS || began.elapsed() >= START_PATIENCE)
+        {
+            return Ok(answer);
+        }
+        tokio::time::sleep(START_AGAIN).await;
+    }
 }
 
 /// Runs a command that came over the command socket.
 pub async fn run_for_listener(desk: &Desk, request: CommandRequest) -> CommandAnswer {
+    run_words(desk, &request).await
+}
+
+async fn run_words(desk: &Desk, request: &CommandRequest) -> CommandAnswer {
     let password = request.password();
-    let words = std::iter::once("tollgate".to_owned()).chain(request.argv);
+    let words = std::iter::once("tollgate").chain(request.argv.iter().map(String::as_str));
     let mut cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
         Err(error) => return to_wire(Err(Failure::new("bad_usage", error.to_string()))),

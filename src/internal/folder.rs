@@ -88,8 +88,6 @@ pub struct BoundSocket {
     listener: Option<UnixListener>,
     /// Where, as the owner row records it.
     address: CommandAddress,
-    /// The start that held the lock before this one: that process is dead.
-    before: String,
     /// Held until the process ends.
     _lock: File,
 }
@@ -110,7 +108,6 @@ impl BoundSocket {
         let file = lock_file(&path);
         let lock = open_lock(&file).map_err(|source| io_error(&file, source))?;
         take_lock(&lock, &path).await?;
-        let before = read_instance(&lock);
         let instance = hex(&random_bytes::<8>());
         remove_stale(&path)?;
         let listener = UnixListener::bind(&path).map_err(|source| io_error(&path, source))?;
@@ -121,7 +118,7 @@ impl BoundSocket {
         // It was looked at by name: it must be the same one still.
         check_folder(folder, trusted)?;
         let address = CommandAddress { boot: boot_id(), instance, path };
-        Ok(Self { listener: Some(listener), address, before, _lock: lock })
+        Ok(Self { listener: Some(listener), address, _lock: lock })
     }
 
     /// The listening end, once.
@@ -133,13 +130,6 @@ impl BoundSocket {
     /// Where it listens.
     pub const fn address(&self) -> &CommandAddress {
         &self.address
-    }
-
-    /// Whether the server at `recorded` is known to be dead: this process has its lock.
-    pub fn replaces(&self, recorded: &CommandAddress) -> bool {
-        recorded.boot == self.address.boot
-            && recorded.path == self.address.path
-            && recorded.instance == self.before
     }
 }
 
@@ -261,7 +251,7 @@ fn lock_file(path: &Path) -> PathBuf {
 }
 
 fn open_lock(file: &Path) -> std::io::Result<File> {
-    // Not truncated: it says who had it before.
+    // Not truncated: it names whoever has it.
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(file)
 }
 

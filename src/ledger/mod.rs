@@ -9,7 +9,7 @@
 //! | [`Ledger::settle`] | waits | after the commit, once by its key |
 //! | [`Ledger::void`] | waits | after the commit |
 //! | [`Ledger::post`] | waits | after the commit, if its epoch still owns |
-//! | [`Ledger::open_call`] | is dropped and counted | never waits |
+//! | [`Ledger::open_call`] | is dropped and counted | never waits; written if its epoch still owns |
 //! | [`Ledger::attempt`] | is counted instead of recorded | never waits |
 //!
 //! A row that the database refuses fails alone: the rest of its batch is written without it. While the database is
@@ -26,7 +26,7 @@ mod writer;
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -164,7 +164,7 @@ pub struct LedgerCounters {
     pub refused_rows: AtomicU64,
     /// Batches given up because the database was away.
     pub unavailable: AtomicU64,
-    /// Opened calls that were not journalled because too many waited.
+    /// Opened calls that were not journalled because too many waited, or because another process owned by then.
     pub openings_dropped: AtomicU64,
     /// Refused calls with a CDR.
     pub attempts_recorded: AtomicU64,
@@ -189,8 +189,12 @@ enum Command {
 /// What callers leave without waiting, until the writer comes by.
 struct Inbox {
     opened: Mutex<Vec<OpenCall>>,
+    /// The epoch under which openings are written; 0 for none.
+    epoch: AtomicI64,
     attempts: Mutex<AttemptBook>,
     filled: Notify,
+    /// Openings were refused because their epoch is over.
+    fenced: Notify,
 }
 
 /// A handle to the writer. Cloning is cheap.
@@ -228,8 +232,10 @@ impl Ledger {
             queue,
             inbox: Arc::new(Inbox {
                 opened: Mutex::default(),
+                epoch: AtomicI64::new(0),
                 attempts: Mutex::new(AttemptBook::new(&limits)),
                 filled: Notify::new(),
+                fenced: Notify::new(),
             }),
             counters: Arc::default(),
             clock: Arc::clone(&clock),
@@ -267,6 +273,17 @@ impl Ledger {
         }
         let (answer, answered) = oneshot::channel();
         self.ask(Command::Post(Box::new(posting), answer), answered).await
+    }
+
+    /// Writes openings of calls under this epoch from now on. An opening holds credit: one of an epoch that is over is not
+    /// written, see [`Ledger::fenced`].
+    pub fn fence_openings(&self, epoch: i64) {
+        self.inbox.epoch.store(epoch, Ordering::SeqCst);
+    }
+
+    /// Returns when an opening was not written because its epoch is over: another process owns.
+    pub async fn fenced(&self) {
+        self.inbox.fenced.notified().await;
     }
 
     /// Journals a granted call, soon. The journal has it before its settlement, whenever that comes.

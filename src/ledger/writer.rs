@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     mem,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -22,14 +22,15 @@ use crate::{
         batch::{Batch, BatchName, Settled, Written},
         cdr::{CallKey, RefusedAttempt, Settlement},
         open_calls::OpenCall,
-        posting::{Posted, Posting},
+        posting::{Fence, Posted, Posting},
         within,
     },
 };
 
-/// The first wait before an unavailable database is tried again; it doubles up to a second.
+/// The first wait before an unavailable database is tried again; it doubles up to the last: calls
+/// wait for the database's return.
 const FIRST_RETRY: Duration = Duration::from_millis(50);
-const LAST_RETRY: Duration = Duration::from_secs(1);
+const LAST_RETRY: Duration = Duration::from_millis(250);
 /// A server that vanished without a word never answers: one try of a batch takes at most this long.
 const TRY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long housekeeping may keep the only writer.
@@ -179,7 +180,11 @@ impl Writer {
 
     /// Tries until it is written, refused, or the patience is over.
     async fn try_write(&self, load: &[Item]) -> Result<Written, StoreError> {
-        let batch = BatchParts::of(load, self.name);
+        let fence = match self.inbox.epoch.load(Ordering::SeqCst) {
+            0 => Fence::Fact,
+            epoch => Fence::Owner { epoch },
+        };
+        let batch = BatchParts::of(load, self.name, fence);
         let (mut wait, began) = (FIRST_RETRY, Instant::now());
         loop {
             let batch = batch.batch();
@@ -201,6 +206,12 @@ impl Writer {
     fn acknowledge(&mut self, load: Vec<Item>, written: Written) {
         let counters = &self.counters;
         self.entries_since_checkpoint += written.entries;
+        if written.fenced {
+            let openings = load.iter().filter(|item| matches!(item, Item::Opened(_))).count();
+            LedgerCounters::add(&counters.openings_dropped, openings);
+            tracing::error!(openings, "calls were granted after another process took the ownership");
+            self.inbox.fenced.notify_one();
+        }
         LedgerCounters::add(&counters.batches, 1);
         let (mut settled, mut posted) = (written.settled.into_iter(), written.posted.into_iter());
         for item in load {
@@ -325,6 +336,7 @@ impl Writer {
 #[derive(Default)]
 struct BatchParts<'a> {
     name: BatchName,
+    fence: Fence,
     settlements: Vec<&'a Settlement>,
     opened: Vec<OpenCall>,
     voided: Vec<&'a CallKey>,
@@ -334,8 +346,8 @@ struct BatchParts<'a> {
 }
 
 impl<'a> BatchParts<'a> {
-    fn of(load: &'a [Item], name: BatchName) -> Self {
-        let mut parts = Self { name, ..Self::default() };
+    fn of(load: &'a [Item], name: BatchName, fence: Fence) -> Self {
+        let mut parts = Self { name, fence, ..Self::default() };
         for item in load {
             match item {
                 Item::Opened(call) => parts.opened.push(call.clone()),
@@ -354,6 +366,7 @@ impl<'a> BatchParts<'a> {
             name: self.name,
             settlements: self.settlements.clone(),
             opened: &self.opened,
+            opened_under: self.fence,
             voided: self.voided.clone(),
             refused: &self.refused,
             counts: &self.counts,

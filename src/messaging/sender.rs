@@ -85,7 +85,7 @@ impl Messaging {
     async fn take_due(&self, lane: &Lane, room: usize) -> Result<Vec<ClaimedMessage>, StoreError> {
         let store = &self.desk.store;
         let now = self.desk.clock.now();
-        let trusted = self.desk.ownership.is_trusted(self.desk.clock.monotonic_ms());
+        let trusted = self.desk.ownership.is_trusted(&self.desk.clock.moment());
         if !trusted || !store.has_due_messages(&lane.provider.name, now).await? {
             return Ok(Vec::new());
         }

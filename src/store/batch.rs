@@ -72,6 +72,8 @@ pub struct Batch<'a> {
     pub settlements: Vec<&'a Settlement>,
     /// Calls that were granted; a key comes once.
     pub opened: &'a [OpenCall],
+    /// Under which the openings are written: they hold credit.
+    pub opened_under: Fence,
     /// Calls that hold nothing any more and cost nothing.
     pub voided: Vec<&'a CallKey>,
     /// Refused calls that get a CDR.
@@ -139,6 +141,8 @@ pub struct Written {
     pub posted: Vec<Result<Posted, PostingRefusal>>,
     /// Entries added.
     pub entries: usize,
+    /// The openings were left out: their epoch is over.
+    pub fenced: bool,
 }
 
 impl Store {
@@ -151,14 +155,15 @@ impl Store {
         let refused = book.refuse(batch.refused)?;
         cdr_rows::insert(&mut tx, &refused, book.at).await?;
         let entries = book.write(&mut tx).await?;
-        open_calls::insert(&mut tx, batch.opened).await?;
+        let fenced = !batch.opened.is_empty() && !tx.allows(batch.opened_under).await?;
+        open_calls::insert(&mut tx, if fenced { &[] } else { batch.opened }).await?;
         // An emergency call was never journalled: what stands under its key is another call's.
         let ended = batch.settlements.iter().filter(|settlement| settlement.cdr.kind == CallKind::Call);
         let ended = ended.map(|settlement| &settlement.key).chain(batch.voided.iter().copied());
         open_calls::delete(&mut tx, ended).await?;
         attempts::add(&mut tx, batch.counts).await?;
         tx.commit().await?;
-        Ok(Written { settled, posted, entries })
+        Ok(Written { settled, posted, entries, fenced })
     }
 }
 
@@ -310,11 +315,7 @@ impl<'a> Book<'a> {
             if let Fence::Owner { epoch } = posting.fence
                 && let std::collections::hash_map::Entry::Vacant(unknown) = owned.entry(epoch)
             {
-                unknown.insert(match tx.require_epoch(epoch).await {
-                    Ok(()) => true,
-                    Err(StoreError::StaleEpoch { .. }) => false,
-                    Err(error) => return Err(error),
-                });
+                unknown.insert(tx.allows(posting.fence).await?);
             }
             let outcome = match posting.fence {
                 _ if !posting.balances() => Err(PostingRefusal::Unbalanced),

@@ -37,33 +37,69 @@ pub enum StoreError {
         /// What.
         reason: String,
     },
+    /// The connection's transaction is not in the state that this program expects: it has ended by itself, or another
+    /// one is open. What was written in it is not in the database.
+    #[error("the transaction was lost: {0}")]
+    Transaction(#[source] sqlx::Error),
     /// The database refused or failed.
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
 }
 
-/// `SQLite`'s primary result codes that pass, or may pass, by themselves or by an operator's hand:
-/// BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN.
-const SQLITE_UNAVAILABLE: [i32; 6] = [5, 6, 8, 10, 13, 14];
-/// `PostgreSQL`'s classes of conditions that pass: connection exception, insufficient resources, operator intervention,
-/// system error; and single ones: read-only transaction, serialization failure, deadlock, lock not available.
-const POSTGRES_UNAVAILABLE: [&str; 8] = ["08", "53", "57", "58", "25006", "40001", "40P01", "55P03"];
+/// The way in which an operation on the database failed: what a caller can do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The database is away, busy, full or read-only. It passes without this process: by itself or by an operator.
+    Away,
+    /// The state of the connection, of the library or of the database does not allow it, and no row is to blame. It may
+    /// need a new connection, a new process or an operator.
+    Broken,
+    /// The database refused what was asked; asking again does not help.
+    Refused,
+}
+
+/// `SQLite`'s primary result codes of [`Failure::Away`]: ABORT (rolled back under a statement), BUSY, LOCKED, NOMEM,
+/// READONLY, INTERRUPT, IOERR, FULL, CANTOPEN, PROTOCOL (the WAL's locks are contended).
+const SQLITE_AWAY: [i32; 10] = [4, 5, 6, 7, 8, 9, 10, 13, 14, 15];
+/// `SQLite`'s primary result codes of [`Failure::Refused`]: ERROR, TOOBIG, CONSTRAINT, MISMATCH, RANGE.
+const SQLITE_REFUSED: [i32; 5] = [1, 18, 19, 20, 25];
+/// `PostgreSQL`'s classes of conditions of [`Failure::Away`]: connection exception, transaction rollback, insufficient
+/// resources, operator intervention, system error; and single ones: read-only transaction, lock not available.
+const POSTGRES_AWAY: [&str; 7] = ["08", "40", "53", "57", "58", "25006", "55P03"];
+/// `PostgreSQL`'s conditions of [`Failure::Broken`] within the classes that are otherwise refusals: a privilege, a table
+/// or a cached plan that is missing for every row alike.
+const POSTGRES_BROKEN: [&str; 3] = ["42501", "42P01", "0A000"];
+/// `PostgreSQL`'s classes of [`Failure::Refused`]: feature not supported, cardinality violation, data exception,
+/// integrity constraint violation, WITH CHECK OPTION violation, syntax error, program limit exceeded, PL/pgSQL error.
+const POSTGRES_REFUSED: [&str; 8] = ["0A", "21", "22", "23", "44", "42", "54", "P0"];
 
 impl StoreError {
-    /// Whether trying again later can help: the database is away, busy or full. Nothing is wrong with what was asked.
-    pub fn is_unavailable(&self) -> bool {
-        let Self::Sql(error) = self else { return false };
-        match error {
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::Protocol(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed
-            | sqlx::Error::BeginFailed => true,
-            sqlx::Error::Database(refusal) => refusal.code().is_some_and(|code| passes(&code)),
-            _ => false,
+    /// The way in which it failed. A failure that is not known to be a refusal of what was asked counts as none: a
+    /// settlement that is taken for refused is put aside, one that waits is charged.
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Transaction(_) => Failure::Broken,
+            Self::Sql(error) => match error {
+                sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::BeginFailed => Failure::Away,
+                sqlx::Error::Protocol(_)
+                | sqlx::Error::WorkerCrashed
+                | sqlx::Error::InvalidSavePointStatement => Failure::Broken,
+                sqlx::Error::Database(refusal) => {
+                    refusal.code().map_or(Failure::Broken, |code| failure_of_code(&code))
+                }
+                _ => Failure::Refused,
+            },
+            _ => Failure::Refused,
         }
+    }
+
+    /// Whether trying again later can help: nothing is wrong with what was asked.
+    pub fn is_unavailable(&self) -> bool {
+        self.failure() != Failure::Refused
     }
 
     /// The database's own word on a broken uniqueness, if it is that.
@@ -74,11 +110,21 @@ impl StoreError {
 }
 
 /// `SQLite` reports extended codes as decimal numbers, `PostgreSQL` five characters of SQLSTATE.
-fn passes(code: &str) -> bool {
+fn failure_of_code(code: &str) -> Failure {
     if code.len() == 5 {
-        return POSTGRES_UNAVAILABLE.iter().any(|class| code.starts_with(class));
+        let is_of = |classes: &[&str]| classes.iter().any(|class| code.starts_with(class));
+        return match () {
+            () if is_of(&POSTGRES_AWAY) => Failure::Away,
+            () if is_of(&POSTGRES_BROKEN) => Failure::Broken,
+            () if is_of(&POSTGRES_REFUSED) => Failure::Refused,
+            () => Failure::Broken,
+        };
     }
-    code.parse::<i32>().is_ok_and(|number| SQLITE_UNAVAILABLE.contains(&(number & 0xff)))
+    match code.parse::<i32>().map(|number| number & 0xff) {
+        Ok(number) if SQLITE_AWAY.contains(&number) => Failure::Away,
+        Ok(number) if SQLITE_REFUSED.contains(&number) => Failure::Refused,
+        _ => Failure::Broken,
+    }
 }
 
 #[cfg(test)]
@@ -86,14 +132,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_busy_or_absent_database_is_unavailable_and_a_broken_constraint_is_not() {
-        for code in ["5", "517", "10", "778", "13", "08006", "57P01", "53300", "40001", "55P03"] {
-            assert!(passes(code), "{code}");
+    fn only_a_failure_that_is_known_to_be_a_refusal_counts_as_one() {
+        for code in ["4", "516", "5", "517", "6", "7", "8", "9", "10", "778", "3082", "13", "14", "15"] {
+            assert_eq!(failure_of_code(code), Failure::Away, "{code}");
         }
-        for code in ["19", "1555", "2067", "23505", "23514", "42601", "22021", "1"] {
-            assert!(!passes(code), "{code}");
+        for code in ["08006", "40001", "40P01", "53100", "53300", "57P01", "58030", "25006", "55P03"] {
+            assert_eq!(failure_of_code(code), Failure::Away, "{code}");
         }
-        assert!(StoreError::from(sqlx::Error::PoolTimedOut).is_unavailable());
+        for code in
+            ["2", "11", "17", "21", "23", "26", "", "25P02", "26000", "42501", "42P01", "0A000", "XX001"]
+        {
+            assert_eq!(failure_of_code(code), Failure::Broken, "{code}");
+        }
+        for code in ["1", "18", "19", "1555", "2067", "20", "25", "22021", "23505", "23514", "42601", "54000"]
+        {
+            assert_eq!(failure_of_code(code), Failure::Refused, "{code}");
+        }
+    }
+
+    #[test]
+    fn errors_of_the_library_that_are_no_rows_fault_are_unavailability() {
+        for error in [
+            sqlx::Error::PoolTimedOut,
+            sqlx::Error::WorkerCrashed,
+            sqlx::Error::BeginFailed,
+            sqlx::Error::InvalidSavePointStatement,
+            sqlx::Error::Protocol("torn".to_owned()),
+        ] {
+            assert!(StoreError::from(error).is_unavailable());
+        }
+        assert!(StoreError::Transaction(sqlx::Error::RowNotFound).is_unavailable());
         assert!(!StoreError::from(sqlx::Error::RowNotFound).is_unavailable());
     }
 }

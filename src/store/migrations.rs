@@ -40,6 +40,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(11, "0011_unpaid_rows"),
     migration!(12, "0012_spending_days"),
     migration!(13, "0013_ip_approval"),
+    migration!(14, "0014_owner"),
 ];
 
 /// Any number will do that nothing else locks: two nodes that start at once migrate one after the other.

@@ -64,7 +64,7 @@ pub mod vouchers;
 
 pub(crate) use catalog::plan_by_id;
 pub use catalog::{FxRate, NewTariffVersion, OverridePrice, PlanVersion, StaleDeck, TariffVersion, TrunkRow};
-pub use error::StoreError;
+pub use error::{Failure, StoreError};
 pub use feed::Change;
 pub use head::{Head, Reserved};
 pub use insert::generated_queries;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use sqlx::{
-    Pool, Postgres, Sqlite,
+    Connection, Pool, Postgres, Sqlite,
     pool::PoolOptions,
     postgres::PgConnectOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
@@ -17,7 +17,7 @@ use tokio::{
     sync::Semaphore,
 };
 
-use super::{Reader, StoreError, Tx};
+use super::{Reader, StoreError, Tx, session::lost_transaction};
 
 /// Readers of the embedded database: queries are short, and two cores serve no more at once.
 const SQLITE_READERS: u32 = 4;
@@ -29,6 +29,9 @@ const POSTGRES_CONNECTIONS_OF_REQUESTS: u32 = 8;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long `SQLite` waits for another process' write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection that comes back to its pool may take to answer. A `PostgreSQL` that vanished without a word never
+/// does, and the pool has few.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(3);
 /// Requests that write to `SQLite` at once: the ledger and the lease wait for one transaction of them at most.
 const WRITING_REQUESTS: usize = 1;
 /// How a writing transaction of `SQLite` begins.
@@ -58,7 +61,7 @@ pub enum Db {
 /// ([`Store::separate_requests`]), so that no number of them keeps the ledger, the lease or the spool from a connection. A
 /// connection to `PostgreSQL` also hears from its server by the runtime that opened it, so that one which requests opened
 /// would answer the ledger no sooner than they leave that runtime time to.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Store {
     db: Db,
     url: Arc<str>,
@@ -77,6 +80,13 @@ struct OfRequests {
     turns: Arc<Semaphore>,
 }
 
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The URL may hold a password.
+        f.debug_struct("Store").field("db", &self.db).finish_non_exhaustive()
+    }
+}
+
 impl Store {
     /// Opens `sqlite://FILE` (made when missing) or `postgres://…`.
     ///
@@ -88,6 +98,11 @@ impl Store {
             _ => return Err(StoreError::Url("must begin with sqlite:// or postgres://".to_owned())),
         };
         Ok(Self { db, url: url.into(), requests: Arc::default() })
+    }
+
+    /// The same database by connections of their own.
+    pub(super) async fn reconnected(&self) -> Result<Self, StoreError> {
+        Self::open(&self.url).await
     }
 
     /// Opens connections of its own for everything that asks on this runtime, once.
@@ -130,14 +145,15 @@ impl Store {
         let requests = self.of_requests();
         Ok(match requests.map_or(&self.db, |requests| &requests.db) {
             Db::Sqlite { writer, .. } => match requests {
-                None => Tx::Sqlite(writer.begin_with(BEGIN).await?, None),
+                None => Tx::Sqlite(writer.begin_with(BEGIN).await.map_err(lost_transaction)?, None),
                 Some(OfRequests { calls, turns, .. }) => {
                     let turn = tokio::time::timeout(BUSY_TIMEOUT, Arc::clone(turns).acquire_owned()).await;
                     // Nobody closes the semaphore.
                     let turn = turn.ok().and_then(Result::ok).ok_or(sqlx::Error::PoolTimedOut)?;
                     let writer = writer.clone();
                     let begun = calls.spawn(async move { writer.begin_with(BEGIN).await }).await;
-                    Tx::Sqlite(begun.map_err(|_| sqlx::Error::WorkerCrashed)??, Some(turn))
+                    let begun = begun.map_err(|_| sqlx::Error::WorkerCrashed)?;
+                    Tx::Sqlite(begun.map_err(lost_transaction)?, Some(turn))
                 }
             },
             Db::Postgres(pool) => Tx::Postgres(pool.begin().await?),
@@ -229,6 +245,23 @@ fn sqlite_pool(connections: u32) -> PoolOptions<Sqlite> {
         .max_lifetime(None)
         .idle_timeout(None)
         .test_before_acquire(false)
+        .after_release(|connection, _| Box::pin(is_reusable(connection)))
+}
+
+/// Whether a connection that comes back to its pool has no transaction open, by the library's count. `SQLite` rolls a
+/// transaction back by itself where the disk is full, fails, or memory runs out; the library counts on and refuses to begin
+/// another. Such a connection is closed, and the pool opens a new one.
+async fn is_reusable<C: Connection>(connection: &mut C) -> Result<bool, sqlx::Error> {
+    // Behind a rollback that is still queued.
+    match tokio::time::timeout(RELEASE_PATIENCE, connection.ping()).await {
+        Ok(answer) => answer?,
+        Err(_) => return Err(sqlx::Error::PoolTimedOut),
+    }
+    let is_clean = !connection.is_in_transaction();
+    if !is_clean {
+        tracing::warn!("a database connection whose transaction ended by itself is replaced");
+    }
+    Ok(is_clean)
 }
 
 async fn postgres_pool(url: &str, connections: u32) -> Result<Pool<Postgres>, StoreError> {
@@ -239,7 +272,10 @@ async fn postgres_pool(url: &str, connections: u32) -> Result<Pool<Postgres>, St
         // synchronous_commit: an acknowledged call is on disk whatever the server's or role's default is.
         // lock_timeout: a forgotten lock is an error that is retried and seen, not a silent stop of the book.
         .options([("synchronous_commit", "on"), ("lock_timeout", "5000"), ("timezone", "UTC")]);
-    let pool = PoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT);
+    let pool = PoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_release(|connection, _| Box::pin(is_reusable(connection)));
     Ok(pool.connect_with(options).await?)
 }
 

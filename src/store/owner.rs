@@ -1,20 +1,42 @@
-//! Who owns the accounts: one process at a time may admit calls and spend balances.
+//! The owner of the accounts: one process at a time may admit calls and spend balances.
 //!
 //! An epoch is a number that grows with every change of owner. A write that spends carries the epoch it was decided
 //! under and is refused when that is over ([`Tx::require_epoch`]): the database decides, not a belief about a lease.
+//! A lease is measured by the database's clock alone; no caller's clock takes part.
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Store, StoreError, Tx, from_micros, on, row, to_micros};
+use super::{Session, Side, Store, StoreError, Tx, from_micros, on, posting::Fence, row};
 
 /// All account trees: they have one owner together until they are shared out among nodes.
 const ALL_TREES: i64 = 0;
 
-const ACQUIRE: &str = include_str!("../../sql/queries/owner_acquire.sql");
-const RENEW: &str = include_str!("../../sql/queries/owner_renew.sql");
 const RELEASE: &str = include_str!("../../sql/queries/owner_release.sql");
-const READ: &str = include_str!("../../sql/queries/owner_read.sql");
 const REQUIRE: &str = include_str!("../../sql/queries/owner_require.sql");
+
+/// The statements that read the database's clock, which has no name that both know.
+struct Texts {
+    acquire: &'static str,
+    renew: &'static str,
+    read: &'static str,
+}
+
+impl Texts {
+    fn of(session: &mut impl Session) -> Self {
+        match session.side() {
+            Side::Sqlite(_) => Self {
+                acquire: include_str!("../../sql/queries/owner_acquire.sqlite.sql"),
+                renew: include_str!("../../sql/queries/owner_renew.sqlite.sql"),
+                read: include_str!("../../sql/queries/owner_read.sqlite.sql"),
+            },
+            Side::Postgres(_) => Self {
+                acquire: include_str!("../../sql/queries/owner_acquire.postgres.sql"),
+                renew: include_str!("../../sql/queries/owner_renew.postgres.sql"),
+                read: include_str!("../../sql/queries/owner_read.postgres.sql"),
+            },
+        }
+    }
+}
 
 row! {
     struct OwnerRow {
@@ -22,7 +44,19 @@ row! {
         node: String,
         address: String,
         lease_until: i64,
+        lease_left: i64,
     }
+}
+
+/// A process that wants to own the accounts.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    /// The name of its machine, for people to read.
+    pub node: &'a str,
+    /// The address of its internal listener; empty for a command.
+    pub address: &'a str,
+    /// The identity of the lock it holds: no other process of that identity runs.
+    pub installation: &'a str,
 }
 
 /// The present or last owner.
@@ -30,12 +64,14 @@ row! {
 pub struct Owner {
     /// Its epoch.
     pub epoch: i64,
-    /// Its name.
+    /// The name of its machine.
     pub node: String,
-    /// Where its internal listener is reached.
+    /// The address of its internal listener; empty for a command.
     pub address: String,
-    /// When it ceases to own, unless it renews.
+    /// The end of its lease by the database's clock, unless it renews.
     pub lease_until: Timestamp,
+    /// The time left of it; not positive where it is over.
+    pub lease_left: SignedDuration,
 }
 
 /// The answer to a process that wants to own the accounts.
@@ -51,23 +87,22 @@ pub enum Acquired {
 }
 
 impl Store {
-    /// Takes the ownership if it is free, over, or held under the same node's name (that process has ended: a node
-    /// runs one), and begins a new epoch.
+    /// Takes the ownership if it is free, its lease is over, or its owner held the very lock that the candidate holds
+    /// now, and begins a new epoch.
     pub async fn acquire_ownership(
         &self,
-        node: &str,
-        address: &str,
-        now: Timestamp,
+        candidate: Candidate<'_>,
         lease: SignedDuration,
     ) -> Result<Acquired, StoreError> {
-        let until = to_micros(now.saturating_add(lease).unwrap_or(Timestamp::MAX));
         let mut tx = self.begin().await?;
-        let won: Option<(i64,)> = on!(&mut tx, c => sqlx::query_as(ACQUIRE).bind(ALL_TREES).bind(node).bind(address)
-            .bind(until).bind(to_micros(now)).fetch_optional(c).await)?;
+        let Texts { acquire, read, .. } = Texts::of(&mut tx);
+        let Candidate { node, address, installation } = candidate;
+        let won: Option<(i64,)> = on!(&mut tx, c => sqlx::query_as(acquire).bind(ALL_TREES).bind(node).bind(address)
+            .bind(installation).bind(micros(lease)).fetch_optional(c).await)?;
         let acquired = if let Some((epoch,)) = won {
             Acquired::Owned { epoch }
         } else {
-            let row: OwnerRow = on!(&mut tx, c => sqlx::query_as(READ).bind(ALL_TREES).fetch_one(c).await)?;
+            let row: OwnerRow = on!(&mut tx, c => sqlx::query_as(read).bind(ALL_TREES).fetch_one(c).await)?;
             Acquired::HeldBy(row.into())
         };
         tx.commit().await?;
@@ -75,18 +110,21 @@ impl Store {
     }
 
     /// Keeps the ownership for longer. An error of [`StoreError::StaleEpoch`] means that it is lost.
-    pub async fn renew_ownership(
-        &self,
-        epoch: i64,
-        now: Timestamp,
-        lease: SignedDuration,
-    ) -> Result<(), StoreError> {
-        let until = to_micros(now.saturating_add(lease).unwrap_or(Timestamp::MAX));
+    pub async fn renew_ownership(&self, epoch: i64, lease: SignedDuration) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        let rows = on!(&mut tx, c => sqlx::query(RENEW).bind(ALL_TREES).bind(epoch).bind(until).execute(c).await
+        let renew = Texts::of(&mut tx).renew;
+        let rows = on!(&mut tx, c => sqlx::query(renew).bind(ALL_TREES).bind(epoch).bind(micros(lease)).execute(c).await
             .map(|done| done.rows_affected()))?;
         tx.commit().await?;
         if rows == 1 { Ok(()) } else { Err(StoreError::StaleEpoch { epoch }) }
+    }
+
+    /// As [`Store::renew_ownership`], by a new connection: whether the database takes it, whatever the pool's state is.
+    pub async fn renew_ownership_apart(&self, epoch: i64, lease: SignedDuration) -> Result<(), StoreError> {
+        let apart = self.reconnected().await?;
+        let renewed = apart.renew_ownership(epoch, lease).await;
+        apart.close().await;
+        renewed
     }
 
     /// Gives the ownership up, so that the next process need not wait for the lease. Nothing happens if it is lost already.
@@ -96,13 +134,18 @@ impl Store {
         tx.commit().await
     }
 
-    /// The present owner, if its lease has not ended by `now`.
-    pub async fn owner(&self, now: Timestamp) -> Result<Option<Owner>, StoreError> {
+    /// The process that owns, or did without giving it up: its lease may be over.
+    pub async fn owner(&self) -> Result<Option<Owner>, StoreError> {
         let mut reader = self.reader().await?;
+        let read = Texts::of(&mut reader).read;
         let row: Option<OwnerRow> =
-            on!(&mut reader, c => sqlx::query_as(READ).bind(ALL_TREES).fetch_optional(c).await)?;
-        Ok(row.map(Owner::from).filter(|owner| owner.lease_until > now))
+            on!(&mut reader, c => sqlx::query_as(read).bind(ALL_TREES).fetch_optional(c).await)?;
+        Ok(row.map(Owner::from))
     }
+}
+
+fn micros(lease: SignedDuration) -> i64 {
+    i64::try_from(lease.as_micros()).unwrap_or(i64::MAX)
 }
 
 impl Tx {
@@ -115,6 +158,18 @@ impl Tx {
     }
 }
 
+impl Tx {
+    /// Whether a write under this fence may be made; as [`Tx::require_epoch`], without an error where it may not.
+    pub(super) async fn allows(&mut self, fence: Fence) -> Result<bool, StoreError> {
+        let Fence::Owner { epoch } = fence else { return Ok(true) };
+        match self.require_epoch(epoch).await {
+            Ok(()) => Ok(true),
+            Err(StoreError::StaleEpoch { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 impl From<OwnerRow> for Owner {
     fn from(row: OwnerRow) -> Self {
         Self {
@@ -122,6 +177,7 @@ impl From<OwnerRow> for Owner {
             node: row.node,
             address: row.address,
             lease_until: from_micros(row.lease_until),
+            lease_left: SignedDuration::from_micros(row.lease_left),
         }
     }
 }

@@ -66,7 +66,7 @@ pub struct Reference {
 }
 
 /// Who may write it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fence {
     /// Only the present owner: it spends or grants. Refused when the epoch is over.
     Owner {
@@ -74,6 +74,7 @@ pub enum Fence {
         epoch: i64,
     },
     /// Anybody: it states what has happened.
+    #[default]
     Fact,
 }
 

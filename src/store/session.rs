@@ -1,6 +1,6 @@
 //! One text per query for both databases: a session is a connection to either, and `on!` expands a query for each.
 
-use sqlx::{Postgres, Sqlite, Transaction, pool::PoolConnection};
+use sqlx::{Executor as _, Postgres, Sqlite, Transaction, pool::PoolConnection};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::StoreError;
@@ -62,22 +62,34 @@ pub enum Tx {
 
 impl Tx {
     /// Makes everything that was written durable: on return it survives the loss of power.
+    ///
+    /// A transaction that an error has ended before is an error here. `SQLite` says so itself; `PostgreSQL` answers the
+    /// COMMIT of an aborted transaction with ROLLBACK and no error, so a statement before it asks.
     pub async fn commit(self) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(tx, _turn) => tx.commit().await?,
-            Self::Postgres(tx) => tx.commit().await?,
+            Self::Sqlite(tx, _turn) => tx.commit().await.map_err(lost_transaction),
+            Self::Postgres(mut tx) => {
+                tx.execute("SELECT 1").await?;
+                Ok(tx.commit().await?)
+            }
         }
-        Ok(())
     }
 
     /// Undoes everything that was written. Dropping does the same, later.
     pub async fn rollback(self) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(tx, _turn) => tx.rollback().await?,
-            Self::Postgres(tx) => tx.rollback().await?,
+            Self::Sqlite(tx, _turn) => tx.rollback().await.map_err(lost_transaction),
+            Self::Postgres(tx) => Ok(tx.rollback().await?),
         }
-        Ok(())
     }
+}
+
+/// `SQLite` has no code of its own for the end of a transaction that has ended by itself: where BEGIN, COMMIT or ROLLBACK
+/// fails with its general one, that is the reason.
+pub(super) fn lost_transaction(error: sqlx::Error) -> StoreError {
+    let is_general =
+        matches!(&error, sqlx::Error::Database(refusal) if refusal.code().is_some_and(|code| code == "1"));
+    if is_general { StoreError::Transaction(error) } else { error.into() }
 }
 
 impl Session for Tx {

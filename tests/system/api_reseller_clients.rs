@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use hyper::Method;
-use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tollgate::accounts::hashing::Caller;
 use tollgate::accounts::password;
@@ -12,7 +11,7 @@ use tollgate::clock::Clock as _;
 use tollgate::store::Store;
 
 use crate::app::TestApp;
-use crate::app::book::number;
+use crate::app::book::{number, take_the_ownership_away};
 use crate::app::database::on_both;
 use crate::app::decks::BERLIN;
 use crate::app::house::money;
@@ -176,8 +175,7 @@ on_both!(a_client_whose_credit_may_not_be_posted_is_not_made, database => {
     let gift = app.owned_plan("acme", "gift", |spec| spec.initial_credit = money("2.5")).await;
     let before = accounts(&app.desk.store).await;
     // Another process has taken the wallets over, and this one does not know yet.
-    let later = app.clock.now() + SignedDuration::from_hours(1);
-    app.desk.store.acquire_ownership("other", "127.0.0.1:1", later, SignedDuration::from_mins(1)).await.unwrap();
+    take_the_ownership_away(&app.desk.store).await;
     let answered = acme.write(API, "create-client", &json!({"login": "unlucky", "plan_id": gift})).await;
     assert_eq!(answered.refused(503), "unavailable");
     assert!(answered.headers.contains_key("retry-after"));

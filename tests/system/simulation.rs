@@ -171,7 +171,7 @@ impl World {
         self.clock.advance_ms(TICK_MS);
         self.second += 1;
         let now_ms = self.clock.monotonic_ms();
-        self.calls.ownership.granted(self.calls.ownership.epoch(), now_ms);
+        self.calls.ownership.granted(self.calls.ownership.epoch(), self.clock.moment());
         for (call, truth) in &self.truths {
             if truth.answered_at == Some(self.second) && truth.ends_at > self.second && call % 50 != 0 {
                 let at_ms = i64::try_from(now_ms).unwrap();
@@ -303,6 +303,7 @@ async fn simulate(seed: u64, notices: u64, each: u64) -> Charges {
     config.credit.slice_seconds = 30;
     let clock = Arc::new(ManualClock::at(noon()));
     let desk = Desk::open_with(Arc::new(config), Arc::clone(&clock) as _).await.unwrap();
+    desk.lock_for_server().await.unwrap();
     desk.take_ownership(None).await.unwrap();
     desk.empty_spool().await.unwrap();
     let calls = Arc::clone(desk.live().await.unwrap());

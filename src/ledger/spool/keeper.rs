@@ -323,8 +323,10 @@ impl Keeper {
     fn put_aside(&self, frames: &[u8]) -> Result<(), SpoolError> {
         let path = self.dir.join(REFUSED);
         let written = private(&path).and_then(|file| {
-            file.write_all_at(frames, file.metadata()?.len())?;
-            file.sync_all()
+            let end = file.metadata()?.len();
+            let added = file.write_all_at(frames, end).and_then(|()| file.sync_all());
+            // A part of it, on a full disk, would stand before what is put aside next.
+            added.inspect_err(|_| drop(file.set_len(end)))
         });
         written
             .and_then(|()| sync_folders(&self.dir))

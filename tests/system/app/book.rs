@@ -168,3 +168,19 @@ impl TestApp {
         rows.into_iter().map(|(id,)| id).collect()
     }
 }
+
+/// Runs a statement of the test's own.
+pub(crate) async fn execute(store: &Store, text: &'static str) {
+    let mut tx = store.begin().await.unwrap();
+    match tx.side() {
+        Side::Sqlite(c) => sqlx::query(text).execute(c).await.map(drop),
+        Side::Postgres(c) => sqlx::query(text).execute(c).await.map(drop),
+    }
+    .unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// Another process owns the wallets from now on.
+pub(crate) async fn take_the_ownership_away(store: &Store) {
+    execute(store, "UPDATE owners SET epoch = epoch + 1, lease_until = 9000000000000000").await;
+}

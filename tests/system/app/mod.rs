@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 use tollgate::app::desk::Desk;
 use tollgate::app::node::{Node, NodeError};
 use tollgate::calls::Calls;
-use tollgate::clock::{Clock as _, ManualClock};
+use tollgate::clock::ManualClock;
 use tollgate::config::Config;
 use tollgate::ledger::audit::audit;
 use tollgate::messaging::Messaging;
@@ -111,7 +111,7 @@ impl TestApp {
     /// Waits until the node's lease holds, after its clock was moved.
     pub(crate) async fn until_admitting(&self) {
         for _ in 0..100 {
-            if self.calls.admits(self.clock.monotonic_ms()) {
+            if self.calls.admits() {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -141,6 +141,12 @@ impl TestApp {
         drop(self.stop.take());
         self.running.await.unwrap().unwrap();
         self.database
+    }
+
+    /// Waits until the node ends by itself, and says how.
+    pub(crate) async fn wait_for_end(self) -> Result<(), NodeError> {
+        let ended = tokio::time::timeout(Duration::from_secs(30), self.running).await;
+        ended.expect("it did not end within 30 s").unwrap()
     }
 
     /// Proves the book, and that every wallet in memory is what the book says and holds nothing beyond `open` calls.

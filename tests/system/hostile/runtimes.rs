@@ -46,7 +46,7 @@ impl Drop for Busy {
 
 /// Until when the ownership of the wallets lasts, by the book.
 async fn lease_until(app: &TestApp) -> Timestamp {
-    app.desk.store.owner(Timestamp::UNIX_EPOCH).await.unwrap().expect("somebody owns").lease_until
+    app.desk.store.owner().await.unwrap().expect("somebody owns").lease_until
 }
 
 on_both!(calls_are_served_while_every_thread_of_requests_is_busy, database => {
