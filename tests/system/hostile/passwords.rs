@@ -65,7 +65,9 @@ async fn a_flood_of_wrong_logins_takes_fixed_memory_and_delays_no_other_reseller
     let ahead = checked.load(Ordering::SeqCst);
     other.write("reseller-api", "client-auth", &right).await.ok();
     let overtook = checked.load(Ordering::SeqCst) - ahead;
-    assert!(overtook < 20, "the other reseller's login waited for {overtook} of the flood");
+    // In the queue it waits for one at most, which the hasher's own tests count. Here the flooder's queue is worked off
+    // while the login is on its way there; behind the whole flood it would wait for nearly all of it.
+    assert!(overtook < FLOOD / 2, "the other reseller's login waited for {overtook} of the flood");
     while let Some(ended) = flood.join_next().await {
         ended.unwrap();
     }
