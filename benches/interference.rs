@@ -234,7 +234,8 @@ impl House {
         for client in 0..CLIENTS {
             house.run(&["client", "create", &format!("c{client}"), "--reseller", "acme", "--plan", "retail"]);
         }
-        house.key = house.run(&["key", "create", "acme"])["key"].as_str().unwrap().to_owned();
+        let created = house.run(&["key", "create", "acme"]);
+        created["key"].as_str().unwrap().clone_into(&mut house.key);
         drop(serving);
         house
     }

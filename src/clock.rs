@@ -44,10 +44,10 @@ impl Moment {
     /// passed an unknown time.
     pub fn is_within(&self, earlier: &Self, most_ms: u64) -> bool {
         let passed = |now: u64, then: u64| now.checked_sub(then).is_some_and(|passed| passed < most_ms);
-        let most_us = i64::try_from(most_ms).unwrap_or(i64::MAX).saturating_mul(1_000);
+        let limit_us = i64::try_from(most_ms).unwrap_or(i64::MAX).saturating_mul(1_000);
         passed(self.monotonic_ms, earlier.monotonic_ms)
             && passed(self.boot_ms, earlier.boot_ms)
-            && (0..most_us).contains(&self.wall_us.saturating_sub(earlier.wall_us))
+            && (0..limit_us).contains(&self.wall_us.saturating_sub(earlier.wall_us))
     }
 }
 

@@ -71,6 +71,7 @@ impl House {
             desk.store.clone(),
             Arc::clone(&desk.clock),
             Arc::clone(&desk.ownership),
+            desk.ledger().await.unwrap().clone(),
             stop.clone(),
         ));
         let mut house = Self { calls, desk, clients, numbers: Vec::new(), stop, _dir: dir };

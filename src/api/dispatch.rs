@@ -130,10 +130,7 @@ async fn serve(
     let request_id = Arc::clone(request_id);
     let call = Call { api, account, key, request_id, idempotency_key, fingerprint, address, gone };
     let login = call.account.login.clone();
-    let turn = match route.is_costly {
-        true => Some((Arc::clone(&call.api.turns), call.account.id)),
-        false => None,
-    };
+    let turn = route.is_costly.then(|| (Arc::clone(&call.api.turns), call.account.id));
     let running = async move {
         let _turn = match turn {
             Some((turns, account_id)) => Some(turns.take(account_id).await?),

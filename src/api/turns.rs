@@ -180,7 +180,7 @@ mod tests {
         // Another account has a queue of its own, until all are full.
         let others = i64::try_from(WAITING).unwrap();
         let mut others: Vec<_> = (2..others).map(|id| Box::pin(turns.take(id))).collect();
-        let refused = others.iter_mut().filter_map(|one| one.now_or_never()).count();
+        let refused = others.iter_mut().filter_map(futures::FutureExt::now_or_never).count();
         assert_eq!(refused, others.len() + WAITING_OF_ONE - WAITING);
         // Those who went away leave their places.
         drop((waiting, others));

@@ -131,15 +131,7 @@ impl Node {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         // From here on: loading may take longer than a lease lasts.
-        {
-            let (store, clock) = (desk.store.clone(), Arc::clone(&desk.clock));
-            let (ownership, stop) = (Arc::clone(&desk.ownership), stop.clone());
-            let ledger = desk.ledger().await?.clone();
-            tasks.spawn(async move {
-                let kept = ownership::keep(store, clock, ownership, ledger, stop).await;
-                kept.map_err(|error| NodeError::Crashed("the ownership", error.to_string()))
-            });
-        }
+        renew_ownership(&desk, &stop, &mut tasks).await?;
         let loading = desk.store.head().await.map_err(DeskError::from)?.entry_id;
         let calls = Arc::clone(desk.live().await?);
         for server in &config.asterisk {
@@ -170,26 +162,14 @@ impl Node {
         tasks.spawn(async move { linked.ended().await.map_err(|e| NodeError::Crashed("a manager link", e)) });
         control(&calls, &links, &stop, &mut tasks);
 
-        let limits = Limits {
-            connections: fit.fastagi,
-            per_address: config.fastagi.connections_per_address,
-            ..Limits::default()
-        };
-        let server = Server::new(limits, AllowList::new(config.fastagi.allow.clone()));
+        let server = fastagi_server(&config, fit.fastagi);
         let listener =
             listen::Listener::new(listener, internal::server::settings(&config, fit.internal_caps(&config)));
         let settings = api::server::settings(&config.http, fit.http_caps(&config));
         let meter = listen::Meter::new(&settings);
         let meters = vec![listener.meter(), Arc::clone(&meter)];
         let sockets = Arc::new(Sockets::new(fit, server.counters(), meters));
-        {
-            let (calls, stop) = (Arc::clone(&calls), stop.clone());
-            let handler = move |session| calls::agi::handle(Arc::clone(&calls), session);
-            tasks.spawn(async move {
-                let ended = server.serve(fastagi, handler, stop.cancelled_owned()).await;
-                ended.map_err(|error| NodeError::Crashed("the FastAGI server", error.to_string()))
-            });
-        }
+        serve_fastagi(server, fastagi, &calls, &stop, &mut tasks);
         {
             let (directory, secrets) = (Arc::clone(&calls.directory), Arc::clone(&desk.secrets));
             let realtime = Arc::new(Realtime::new(&config, directory, secrets));
@@ -209,19 +189,19 @@ impl Node {
                 Ok(())
             });
         }
-        {
-            let (desk, calls, stop) = (Arc::clone(&desk), Arc::clone(&calls), stop.clone());
-            let messaging = Arc::clone(&messaging);
-            let serving = requests.handle().spawn(async move {
+        let api = Api::new(Arc::clone(&desk), Arc::clone(&calls), Arc::clone(&messaging));
+        let serving = {
+            let stop = stop.clone();
+            requests.handle().spawn(async move {
                 let http = listen::Listener::metered(listener_here(http)?, settings, meter);
-                api::server::serve(http, tls, Api::new(desk, calls, messaging), stop).await;
+                api::server::serve(http, tls, api, stop).await;
                 Ok::<_, std::io::Error>(())
-            });
-            tasks.spawn(async move {
-                let crashed = |error: String| NodeError::Crashed("the HTTP APIs", error);
-                serving.await.map_err(|e| crashed(e.to_string()))?.map_err(|e| crashed(e.to_string()))
-            });
-        }
+            })
+        };
+        tasks.spawn(async move {
+            let crashed = |error: String| NodeError::Crashed("the HTTP APIs", error);
+            serving.await.map_err(|e| crashed(e.to_string()))?.map_err(|e| crashed(e.to_string()))
+        });
         tasks.spawn(invalidate_peers(&calls, &links, stop.clone()));
         keep_moving((&desk, &calls), position, &requests, &stop, &mut tasks);
         Ok(Self {
@@ -265,6 +245,45 @@ impl Node {
         drop(self.requests);
         outcome
     }
+}
+
+/// Renews the lease until the process stops; a lost ownership ends the process.
+async fn renew_ownership(
+    desk: &Desk,
+    stop: &CancellationToken,
+    tasks: &mut JoinSet<Result<(), NodeError>>,
+) -> Result<(), NodeError> {
+    let (store, clock) = (desk.store.clone(), Arc::clone(&desk.clock));
+    let (ownership, stop) = (Arc::clone(&desk.ownership), stop.clone());
+    let ledger = desk.ledger().await?.clone();
+    tasks.spawn(async move {
+        let kept = ownership::keep(store, clock, ownership, ledger, stop).await;
+        kept.map_err(|error| NodeError::Crashed("the ownership", error.to_string()))
+    });
+    Ok(())
+}
+
+/// The FastAGI server as configured, with at most so many connections.
+fn fastagi_server(config: &Config, connections: usize) -> Server {
+    let per_address = config.fastagi.connections_per_address;
+    let limits = Limits { connections, per_address, ..Limits::default() };
+    Server::new(limits, AllowList::new(config.fastagi.allow.clone()))
+}
+
+/// Answers Asterisk's requests until the process stops.
+fn serve_fastagi(
+    server: Server,
+    listener: TcpListener,
+    calls: &Arc<Calls>,
+    stop: &CancellationToken,
+    tasks: &mut JoinSet<Result<(), NodeError>>,
+) {
+    let (calls, stop) = (Arc::clone(calls), stop.clone());
+    let handler = move |session| calls::agi::handle(Arc::clone(&calls), session);
+    tasks.spawn(async move {
+        let ended = server.serve(listener, handler, stop.cancelled_owned()).await;
+        ended.map_err(|error| NodeError::Crashed("the FastAGI server", error.to_string()))
+    });
 }
 
 fn unexpected(ended: Result<Result<(), NodeError>, tokio::task::JoinError>) -> NodeError {

@@ -47,11 +47,14 @@ impl Listing {
     }
 }
 
+/// The prefixes of decks by the tariff's version and the time zone.
+type SoldByVersion = HashMap<(i64, Option<Arc<str>>), Weak<SoldPrefixes>>;
+
 /// Makes lists, and keeps what plans that sell the same deck in the same time zone share of them.
 #[derive(Debug, Default)]
 pub(super) struct Lists {
     /// By the tariff's version and the time zone.
-    sold: Mutex<HashMap<(i64, Option<Arc<str>>), Weak<SoldPrefixes>>>,
+    sold: Mutex<SoldByVersion>,
     /// One is made at a time: it looks at a whole deck.
     making: tokio::sync::Mutex<()>,
 }
@@ -100,7 +103,7 @@ impl Lists {
         }
     }
 
-    fn sold(&self) -> MutexGuard<'_, HashMap<(i64, Option<Arc<str>>), Weak<SoldPrefixes>>> {
+    fn sold(&self) -> MutexGuard<'_, SoldByVersion> {
         // Each change is one insertion or removal.
         self.sold.lock().unwrap_or_else(PoisonError::into_inner)
     }

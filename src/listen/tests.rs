@@ -90,7 +90,7 @@ async fn a_head_that_comes_byte_by_byte_is_cut_at_its_limit() {
             while writer.write_all(b"a").await.is_ok() {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            std::future::pending().await
+            std::future::pending::<()>().await;
         } => {}
     }
     assert!(!read.starts_with(b"HTTP/1.1 200"));
@@ -121,7 +121,7 @@ async fn a_body_that_comes_byte_by_byte_is_cut_at_its_limit() {
             while writer.write_all(b"a").await.is_ok() {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            std::future::pending().await
+            std::future::pending::<()>().await;
         } => {}
     }
     assert!(!read.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&read));

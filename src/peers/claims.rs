@@ -26,7 +26,7 @@ use crate::store::{StoreError, Tx};
 pub const MAX_ADDRESSES: usize = 20;
 /// How long a host's name is waited for, and how long its addresses are remembered.
 const NAME_PATIENCE: Duration = Duration::from_secs(1);
-const NAME_KEPT: Duration = Duration::from_secs(60);
+const NAME_KEPT: Duration = Duration::from_mins(1);
 
 /// The IP peers of a SIP account.
 pub async fn list_addresses(desk: &Desk, sip_account: &str) -> Result<Vec<PeerRecord>, PeerError> {
@@ -396,9 +396,12 @@ pub async fn own_addresses_claimed(desk: &Desk) -> Result<Vec<(PeerRecord, Strin
     Ok(claimed)
 }
 
+/// The addresses of hosts by name, and when they were resolved.
+type KnownHosts = HashMap<String, (Instant, Vec<Ipv4Addr>)>;
+
 /// The addresses of a host, remembered for a minute: claims in a loop ask no name server in a loop.
 async fn addresses_of(host: &str) -> Vec<Ipv4Addr> {
-    static KNOWN: LazyLock<Mutex<HashMap<String, (Instant, Vec<Ipv4Addr>)>>> = LazyLock::new(Mutex::default);
+    static KNOWN: LazyLock<Mutex<KnownHosts>> = LazyLock::new(Mutex::default);
     if let Ok(ip) = host.parse() {
         return vec![ip];
     }
@@ -413,17 +416,16 @@ async fn addresses_of(host: &str) -> Vec<Ipv4Addr> {
         return addresses;
     }
     let asked = tokio::time::timeout(NAME_PATIENCE, tokio::net::lookup_host((host, 0))).await;
-    let addresses: Vec<Ipv4Addr> = match asked {
-        Ok(Ok(found)) => found
+    let addresses: Vec<Ipv4Addr> = if let Ok(Ok(found)) = asked {
+        found
             .filter_map(|address| match address.ip().to_canonical() {
                 std::net::IpAddr::V4(ip) => Some(ip),
                 std::net::IpAddr::V6(_) => None,
             })
-            .collect(),
-        Ok(Err(_)) | Err(_) => {
-            tracing::debug!(host, "the name of a trunk's or server's host cannot be resolved");
-            Vec::new()
-        }
+            .collect()
+    } else {
+        tracing::debug!(host, "the name of a trunk's or server's host cannot be resolved");
+        Vec::new()
     };
     let mut all = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     all.retain(|_, (at, _)| at.elapsed() < NAME_KEPT);

@@ -33,7 +33,7 @@ async fn dripped(app: &TestApp, patience: Duration) -> (String, Duration) {
         while writer.write_all(b"a").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     let closed = async {
         let _ = reader.read_to_end(&mut read).await;

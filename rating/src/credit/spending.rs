@@ -15,39 +15,39 @@ const DAY_S: i64 = 86_400;
 /// fixed moment, the same for all days.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Day {
-    start_s: i64,
-    end_s: i64,
-    at_s: i64,
+    start: i64,
+    end: i64,
+    at: i64,
 }
 
 impl Day {
     /// No day: of an account whose spending is not counted.
-    pub const NONE: Self = Self { start_s: 0, end_s: 0, at_s: 0 };
+    pub const NONE: Self = Self { start: 0, end: 0, at: 0 };
 
     /// The day from `start_s` to before `end_s`, at `at_s` within it.
     pub const fn new(start_s: i64, end_s: i64, at_s: i64) -> Self {
-        Self { start_s, end_s, at_s }
+        Self { start: start_s, end: end_s, at: at_s }
     }
 
     /// The day of that number, counted from any fixed one, at its beginning.
     pub const fn numbered(number: i32) -> Self {
         // An i32 of days fits into an i64 of seconds.
-        let start_s = number as i64 * DAY_S;
-        Self { start_s, end_s: start_s + DAY_S, at_s: start_s }
+        let start = number as i64 * DAY_S;
+        Self { start, end: start + DAY_S, at: start }
     }
 
     /// When it began.
     pub const fn start_s(self) -> i64 {
-        self.start_s
+        self.start
     }
 
     /// When it is over.
     pub const fn end_s(self) -> i64 {
-        self.end_s
+        self.end
     }
 
     const fn is_none(self) -> bool {
-        self.start_s >= self.end_s
+        self.start >= self.end
     }
 }
 
@@ -73,14 +73,14 @@ impl Spending {
         if day.is_none() {
             return;
         }
-        self.latest_s = if self.running.is_empty() { day.at_s } else { self.latest_s.max(day.at_s) };
+        self.latest_s = if self.running.is_empty() { day.at } else { self.latest_s.max(day.at) };
         let latest_s = self.latest_s;
-        let runs = |running: &Running| running.start_s == day.start_s && running.end_s == day.end_s;
+        let runs = |running: &Running| running.start_s == day.start && running.end_s == day.end;
         if self.running.iter().all(|running| running.end_s > latest_s) && self.running.iter().any(runs) {
             return;
         }
-        if day.end_s > latest_s && !self.running.iter().any(runs) {
-            self.running.push(Running { start_s: day.start_s, end_s: day.end_s, spent: Money::ZERO });
+        if day.end > latest_s && !self.running.iter().any(runs) {
+            self.running.push(Running { start_s: day.start, end_s: day.end, spent: Money::ZERO });
         }
         self.running.retain(|running| running.end_s > latest_s);
     }
@@ -95,7 +95,7 @@ impl Spending {
     /// Makes what was spent in a day at least so much.
     pub(crate) fn restore(&mut self, day: Day, spent: Money) {
         self.enter(day);
-        let its = |running: &&mut Running| running.start_s == day.start_s && running.end_s == day.end_s;
+        let its = |running: &&mut Running| running.start_s == day.start && running.end_s == day.end;
         if let Some(running) = self.running.iter_mut().find(its) {
             running.spent = running.spent.max(spent);
         }
@@ -162,7 +162,23 @@ mod tests {
         spending.enter(east(0, 24));
         spending.add(nanos(7));
         for hour in 25..48 {
-            assert_eq!(at(&mut spending, east([0, 5, -8][hour as usize % 3], hour)), 7, "{hour}");
+            assert_eq!(
+                at(
+                    &mut spending,
+                    east(
+                        if hour % 3 == 0 {
+                            0
+                        } else if hour % 3 == 1 {
+                            5
+                        } else {
+                            -8
+                        },
+                        hour
+                    )
+                ),
+                7,
+                "{hour}"
+            );
         }
         assert!(spending.running.len() <= 4, "{spending:?}");
         assert_eq!(at(&mut spending, east(0, 72)), 0);

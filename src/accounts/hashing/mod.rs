@@ -284,16 +284,16 @@ mod tests {
     /// Occupies the only slot until the returned sender is dropped.
     async fn occupied(hasher: &Arc<Hasher>) -> std::sync::mpsc::Sender<()> {
         let (release, released) = std::sync::mpsc::channel::<()>();
-        let (began, begun) = oneshot::channel();
+        let (start, started) = oneshot::channel();
         let busy = Arc::clone(hasher);
         tokio::spawn(async move {
             busy.run(&Caller::operator(), move |_| {
-                let _ = began.send(());
+                let _ = start.send(());
                 let _ = released.recv();
             })
             .await
         });
-        begun.await.unwrap();
+        started.await.unwrap();
         release
     }
 

@@ -66,7 +66,7 @@ pub const MAX_CONNECTIONS: usize = 64;
 fn settings_of_listener() -> listen::Settings {
     let caps = Caps { connections: MAX_CONNECTIONS, per_address: MAX_CONNECTIONS };
     // As upstreams do it keeps idle connections for a while: what buys there keeps them for its next request.
-    let patience = Patience { head: Duration::from_secs(120), ..Patience::default() };
+    let patience = Patience { head: Duration::from_mins(2), ..Patience::default() };
     let name = "esim-simulator";
     listen::Settings { name, caps, allow: None, proxies: Vec::new(), patience }
 }

@@ -49,7 +49,7 @@ on_both!(many_commands_of_one_key_at_once_credit_once, database => {
     let app = TestApp::on(database, |_| {}).await;
     app.furnish().await;
     let before = app.desk.money_of(&app.desk.store.account_by_login("alice").await.unwrap().unwrap()).await.unwrap();
-    let gives = (0..8).map(|_| async {
+    let orders = (0..8).map(|_| async {
         let order = CreditOrder {
             login: "alice",
             amount: Money::parse("3").unwrap(),
@@ -58,7 +58,7 @@ on_both!(many_commands_of_one_key_at_once_credit_once, database => {
         };
         give(&app.desk, &order).await.unwrap()
     });
-    let given = futures::future::join_all(gives).await;
+    let given = futures::future::join_all(orders).await;
     assert_eq!(given.iter().filter(|credited| !credited.repeated).count(), 1, "{given:?}");
     assert!(given.iter().all(|credited| credited.tx_id == given[0].tx_id), "{given:?}");
     let wanted = before.balance.checked_add(Money::parse("3").unwrap()).unwrap();
