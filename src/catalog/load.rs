@@ -74,6 +74,8 @@ pub enum CatalogError {
 #[derive(Debug, Default)]
 struct Versions {
     tariffs: HashMap<i64, Weak<Tariff>>,
+    /// Locks of versions that are being compiled.
+    compiling: HashMap<i64, Weak<tokio::sync::Mutex<()>>>,
     recent: VecDeque<Arc<Tariff>>,
     derivations: HashMap<i64, Arc<Derivation>>,
     /// How many prices `derivations` hold.
@@ -219,10 +221,12 @@ impl Catalog {
             return Ok(Ok(tariff));
         }
         // A thousand calls that settle by one old version need it compiled once.
-        let _turn = self.compiling.acquire().await;
+        let lock = self.compile_lock(version.version_id);
+        let _compiling = lock.lock().await;
         if let Some(tariff) = known() {
             return Ok(Ok(tariff));
         }
+        let _turn = self.compiling.acquire().await;
         let rate = match conversion(version, self.wallets) {
             Ok(rate) => rate,
             Err(unusable) => return Ok(Err(unusable)),
@@ -260,6 +264,15 @@ impl Catalog {
         }
         versions.recent.push_back(Arc::clone(&tariff));
         Ok(Ok(tariff))
+    }
+
+    /// The lock of whoever compiles a version.
+    fn compile_lock(&self, version_id: i64) -> Arc<tokio::sync::Mutex<()>> {
+        let mut versions = self.versions();
+        versions.compiling.retain(|_, lock| lock.strong_count() > 0);
+        let lock = versions.compiling.get(&version_id).and_then(Weak::upgrade).unwrap_or_default();
+        versions.compiling.insert(version_id, Arc::downgrade(&lock));
+        lock
     }
 
     fn versions(&self) -> MutexGuard<'_, Versions> {

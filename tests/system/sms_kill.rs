@@ -96,12 +96,26 @@ async fn asking(serving: std::net::SocketAddr, key: String, sort: usize, told: A
     }
 }
 
+/// Waits until a message and a campaign more than now are acknowledged.
+async fn until_acknowledged(told: &Acknowledged) {
+    let count = || (told.messages.lock().unwrap().len(), told.campaigns.lock().unwrap().len());
+    let before = count();
+    let grown = async {
+        while count().0 == before.0 || count().1 == before.1 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), grown).await.expect("messages are acknowledged");
+}
+
 /// Serves, is asked, and is killed at a random moment.
 async fn round(serving: Serving, key: &str, told: &Arc<Acknowledged>) {
     let asked: Vec<_> = (0..SENDING + 2)
         .map(|sort| tokio::spawn(asking(serving.http, key.to_owned(), sort, Arc::clone(told))))
         .collect();
-    tokio::time::sleep(Duration::from_millis(250 + random_below(700))).await;
+    // A moment after something was acknowledged in this round, however slow the machine is.
+    until_acknowledged(told).await;
+    tokio::time::sleep(Duration::from_millis(random_below(700))).await;
     serving.kill();
     for task in asked {
         task.await.unwrap();
