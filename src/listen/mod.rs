@@ -1,7 +1,7 @@
 //! HTTP listeners: which connections are kept, and how long each part of one may take.
 //!
 //! A connection is accepted at once, always: it is kept, or closed before anything is read. So no caller waits in the
-//! kernel's queue, and what waits longest goes first where there are too many ([`seats`]).
+//! kernel's queue, and what waits longest goes first where there are too many (`seats`).
 
 mod body;
 mod paced;

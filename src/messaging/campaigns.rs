@@ -1,4 +1,4 @@
-//! One text to many: its recipients with their prices, and its cancellation. How it is written is in [`super::staging`].
+//! One text to many: its recipients with their prices, and its cancellation. How it is written is in `staging`.
 
 use std::collections::HashSet;
 
