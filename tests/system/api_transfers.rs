@@ -175,7 +175,8 @@ async fn of_many_failures_a_bounded_number_is_kept_and_an_inactive_client_is_cre
         transfer(&acme, order("nobody", 1, "loop")).await.refused(404);
     }
     let kept = failures(&acme).await.len();
-    assert!((60..70).contains(&kept), "{kept} are kept");
+    // A burst of seconds, and a minute's worth in a minute.
+    assert!((20..70).contains(&kept), "{kept} are kept");
     let change = tollgate::accounts::ops::AccountChange { active: Some(false), ..Default::default() };
     app.set("alice", change).await;
     transfer(&acme, order("alice", 1, "for later")).await.ok();

@@ -286,7 +286,7 @@ async fn what_a_subaccount_buys_is_in_its_usage() {
 }
 
 #[tokio::test]
-async fn a_thousand_notices_are_one_question_and_none_is_believed() {
+async fn many_notices_are_one_question_and_none_is_believed() {
     let upstream = Upstream::start(0).await;
     let app = TestApp::selling(&upstream).await;
     let alice = app.script("alice").await;
@@ -301,7 +301,8 @@ async fn a_thousand_notices_are_one_question_and_none_is_believed() {
     let asked = upstream.asked("esim/query").await;
     let right = "/esim-webhook/a-webhook-token-of-ours";
     let script = app.stranger();
-    for _ in 0..10 {
+    // No more than one address may ask for at once.
+    for _ in 0..4 {
         let all = (0..10).map(|_| script.post(right, &notice));
         assert!(futures::future::join_all(all).await.iter().all(|answer| answer.status == 200));
     }
@@ -310,7 +311,7 @@ async fn a_thousand_notices_are_one_question_and_none_is_believed() {
     }
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     let questions = upstream.asked("esim/query").await - asked;
-    assert!((1..=6).contains(&questions), "{questions} questions for a hundred notices of some seconds");
+    assert!((1..=6).contains(&questions), "{questions} questions for forty notices of some seconds");
     assert_eq!(shown(&alice, &order).await["status"], "ALLOCATED");
     // What the upstream itself says is believed.
     upstream.live(&upstream.orders()[0], "USED_UP", GIGABYTE).await;
