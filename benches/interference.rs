@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Clients of the reseller that floods.
 const CLIENTS: usize = 200;
 
-/// What is asked, over and over.
+/// A request that a flood repeats.
 const FLOODS: [(&str, &str); 5] = [
     ("nothing", ""),
     ("searches", "GET /reseller-api/index.php?endpoint=client-rates&login=c0&limit=200&q=area%2077"),
@@ -55,7 +55,7 @@ fn main() {
     }
 }
 
-/// What a phase showed.
+/// Figures of one phase.
 struct Measured {
     latencies: Vec<Duration>,
     refused: usize,

@@ -74,7 +74,6 @@ pub enum CatalogError {
 #[derive(Debug, Default)]
 struct Versions {
     tariffs: HashMap<i64, Weak<Tariff>>,
-    /// Locks of versions that are being compiled.
     compiling: HashMap<i64, Weak<tokio::sync::Mutex<()>>>,
     recent: VecDeque<Arc<Tariff>>,
     derivations: HashMap<i64, Arc<Derivation>>,
@@ -266,7 +265,6 @@ impl Catalog {
         Ok(Ok(tariff))
     }
 
-    /// The lock of whoever compiles a version.
     fn compile_lock(&self, version_id: i64) -> Arc<tokio::sync::Mutex<()>> {
         let mut versions = self.versions();
         versions.compiling.retain(|_, lock| lock.strong_count() > 0);
