@@ -63,14 +63,14 @@ pub(crate) fn refusal(answered: &Answered) -> (u16, String, String, String) {
 /// Waits until a message's row is as it is wanted.
 async fn until_row(script: &Script, id: &Value, wanted: impl Fn(&Value) -> bool) -> Value {
     let mut row = Value::Null;
-    for _ in 0..200 {
+    for _ in 0..800 {
         row = script.read(API, &format!("status&id={id}")).await.ok();
         if wanted(&row) {
             return row;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    panic!("not within 10 s: {row}");
+    panic!("not within 40 s: {row}");
 }
 
 /// Waits until a message is in this state; its row.
