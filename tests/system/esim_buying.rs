@@ -288,7 +288,12 @@ async fn what_a_subaccount_buys_is_in_its_usage() {
 #[tokio::test]
 async fn many_notices_are_one_question_and_none_is_believed() {
     let upstream = Upstream::start(0).await;
-    let app = TestApp::selling(&upstream).await;
+    let app = TestApp::start_with(|config| {
+        upstream.configure(config);
+        config.http.address_requests_per_minute = 6_000;
+    })
+    .await;
+    app.sells().await;
     let alice = app.script("alice").await;
     let order = buy(&alice).await;
     wait_for(&alice, &order, "ALLOCATED").await;
