@@ -60,7 +60,7 @@ struct Measured {
     latencies: Vec<Duration>,
     refused: usize,
     answered: usize,
-    turned_away: usize,
+    other: usize,
 }
 
 #[expect(clippy::print_stdout, reason = "the measurements are what the program is for")]
@@ -71,14 +71,14 @@ fn report(name: &str, mut measured: Measured) {
         measured.latencies[place].as_micros()
     };
     println!(
-        "bench: authorise_beside_{name} calls={} refused={} p50_us={} p99_us={} max_us={} http_200={} http_429={}",
+        "bench: authorise_beside_{name} calls={} refused={} p50_us={} p99_us={} max_us={} http_200={} http_other={}",
         measured.latencies.len(),
         measured.refused,
         at(50),
         at(99),
         at(100),
         measured.answered,
-        measured.turned_away,
+        measured.other,
     );
 }
 
@@ -116,8 +116,8 @@ async fn measure(serving: &Serving, key: &str, line: &str) -> Measured {
     for flood in floods {
         flood.abort();
     }
-    let [answered, turned_away] = [0, 1].map(|at: usize| answers[at].load(Ordering::Relaxed));
-    Measured { latencies, refused, answered, turned_away }
+    let [answered, other] = [0, 1].map(|at: usize| answers[at].load(Ordering::Relaxed));
+    Measured { latencies, refused, answered, other }
 }
 
 /// How long a call waited for its word, and whether that was yes.
@@ -199,7 +199,8 @@ impl House {
         let text = format!(
             "[database]\nurl = \"sqlite://{}\"\n[secrets]\nkey_file = \"{}\"\n[ledger]\nspool_dir = \"{}\"\n\
              [fastagi]\nlisten = \"127.0.0.1:0\"\n[internal]\nlisten = \"127.0.0.1:0\"\n\
-             [http]\nlisten = \"127.0.0.1:0\"\nkey_requests_per_minute = 4000000\n[log]\njson = true\n",
+             [http]\nlisten = \"127.0.0.1:0\"\nkey_requests_per_minute = 4000000\n\
+             [limits]\nchanges_per_minute = 4000000\n[log]\njson = true\n",
             path("bench.db"),
             path("bench.key"),
             path("bench.spool"),
