@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 use house::{House, Random, ratio};
 use jiff::Timestamp;
 use tokio::runtime::Runtime;
-use tollgate::accounts::directory::Account;
 use tollgate::calls::Calls;
 use tollgate::calls::request::{AuthorizeRequest, Extras};
+use tollgate::directory::Account;
 use tollgate::ledger::CallKey;
 use tollgate_rating::credit::{Chain, Day, Holds, MAX_PAYERS, Pricing, ReserveRequest, Slice};
 use tollgate_rating::{AnswerRange, CallRate, E164, Money, PricedTariff};
@@ -126,7 +126,7 @@ impl Bench {
                 number: *number,
             });
         }
-        let now = house.desk.clock.now();
+        let now = house.services.clock.now();
         drop(snapshot);
         Self { runtime, house, retail, wholesale, samples, now, keys: AtomicUsize::new(0) }
     }
@@ -261,7 +261,7 @@ impl Bench {
     /// Does `work` while the journal's writer stands still: what it writes, it writes on another thread, and the
     /// ledger's benchmark measures it. Here it would only take a core from what is measured.
     fn while_writer_waits<T>(&self, work: impl FnOnce() -> T) -> T {
-        let only_writer = self.runtime.block_on(self.house.desk.store.begin()).unwrap();
+        let only_writer = self.runtime.block_on(self.house.services.store.begin()).unwrap();
         let done = work();
         self.runtime.block_on(only_writer.rollback()).unwrap();
         done

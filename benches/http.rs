@@ -50,8 +50,8 @@ fn main() {
     let driver = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let house = servers.block_on(House::open(1));
     let client = house.clients[0].clone();
-    let client_key = servers.block_on(keys::create(&house.desk, &client, false)).unwrap().key;
-    let reseller_key = servers.block_on(keys::create(&house.desk, "reseller0", false)).unwrap().key;
+    let client_key = servers.block_on(keys::create(&house.services, &client, false)).unwrap().key;
+    let reseller_key = servers.block_on(keys::create(&house.services, "reseller0", false)).unwrap().key;
     let me = Asked { line: format!("GET {ME}"), key: client_key, login: None };
     let transfer = Asked { line: format!("POST {TRANSFER}"), key: reseller_key, login: Some(client) };
 
@@ -98,11 +98,12 @@ async fn serve_tollgate(house: &House) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let (desk, calls) = (Arc::clone(&house.desk), Arc::clone(&house.calls));
-    let (messaging, sending) = Messaging::start(Arc::clone(&desk), Arc::clone(&calls), &stop).await.unwrap();
+    let (services, calls) = (Arc::clone(&house.services), Arc::clone(&house.calls));
+    let (messaging, sending) =
+        Messaging::start(Arc::clone(&services), Arc::clone(&calls), &stop).await.unwrap();
     tokio::spawn(sending);
-    let api = Api::new(desk, calls, messaging);
-    let http = &house.desk.config.http;
+    let api = Api::new(services, calls, messaging);
+    let http = &house.services.config.http;
     let caps = Caps { connections: http.max_connections, per_address: http.max_connections };
     let listener = Listener::new(listener, server::settings(http, caps));
     tokio::spawn(server::serve(listener, None, api, stop));

@@ -61,7 +61,7 @@ fn main() {
     calls.take_orders_to(orders);
     runtime.spawn(steer(Arc::clone(&calls), links, given, stop.clone()));
     runtime.block_on(populate(&house, &clock));
-    let metrics = &house.desk.metrics;
+    let metrics = &house.services.metrics;
     let (renewed, pushed) =
         (metrics.renewals.load(Ordering::Relaxed), metrics.pushes.load(Ordering::Relaxed));
     let (used, began) = (processor_seconds(), Instant::now());
@@ -96,7 +96,7 @@ async fn link(house: &House, address: std::net::SocketAddr, stop: &CancellationT
         tls_name: None,
     };
     let config = Config { asterisk: vec![server], ..Config::default() };
-    let (links, _tasks) = Links::start(&config, &house.desk.clock, stop);
+    let (links, _tasks) = Links::start(&config, &house.services.clock, stop);
     let link = links.get(SYSTEM_NAME).expect("it was configured").clone();
     for _ in 0..100 {
         if link.is_up() {
@@ -122,7 +122,7 @@ async fn populate(house: &House, clock: &SkippingClock) {
             extras: Extras::default(),
         };
         house.calls.authorize(&request).expect("the number can be called");
-        let now_ms = house.desk.clock.monotonic_ms();
+        let now_ms = house.services.clock.monotonic_ms();
         let at_ms = i64::try_from(now_ms).unwrap();
         house.calls.answered(SYSTEM_NAME, &unique_id, &format!("PJSIP/carrier-{number:08x}"), at_ms);
         if number % BATCH == 0 {
@@ -130,8 +130,8 @@ async fn populate(house: &House, clock: &SkippingClock) {
             // The meter sees each batch when it is answered, so that its renewals stay spread over half a slice.
             tokio::time::sleep(Duration::from_millis(300)).await;
             clock.skip(Duration::from_millis(SPREAD_MS * BATCH as u64 / LIVE as u64 - 300));
-            let ownership = &house.desk.ownership;
-            ownership.granted(ownership.epoch(), house.desk.clock.moment());
+            let ownership = &house.services.ownership;
+            ownership.granted(ownership.epoch(), house.services.clock.moment());
         }
     }
     house.calls.ledger.flush().await.unwrap();

@@ -9,6 +9,7 @@ pub mod exposure;
 mod internal;
 mod limits;
 mod peers;
+mod secret;
 mod sms;
 
 use std::net::SocketAddr;
@@ -19,7 +20,8 @@ pub use self::esim::{Esim, EsimKind};
 pub use self::internal::Internal;
 pub use self::limits::Limits;
 pub use self::peers::{IpApproval, Peers};
-pub use self::sms::{LongMessages, Secret, Sms, SmsKind, SmsProvider};
+pub use self::secret::Secret;
+pub use self::sms::{LongMessages, Sms, SmsKind, SmsProvider};
 use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 

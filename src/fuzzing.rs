@@ -27,7 +27,8 @@ use crate::messaging::alphabet;
 use crate::messaging::connector::{Accepted, Encoding, Outgoing, Receipt, Submitted};
 use crate::messaging::http::answer as gateway;
 use crate::messaging::smpp::{pdu, receipt};
-use crate::peers::{realtime, rows};
+use crate::peers::realtime;
+use crate::sip::rows;
 
 /// A body with a field of every form that endpoints read.
 #[derive(Debug, Deserialize)]

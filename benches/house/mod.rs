@@ -9,10 +9,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use tollgate::accounts::directory::Account;
 use tollgate::accounts::ops::{self, NewClient, NewReseller};
-use tollgate::app::desk::Desk;
-use tollgate::app::ownership;
 use tollgate::calls::Calls;
 use tollgate::calls::authorize::rates;
 use tollgate::catalog::TariffKind;
@@ -22,7 +19,10 @@ use tollgate::catalog::admin::trunks::{self, TrunkSpec};
 use tollgate::catalog::deck::ColumnMap;
 use tollgate::clock::{Clock, SystemClock};
 use tollgate::config::Config;
+use tollgate::directory::Account;
 use tollgate::ledger::CallKey;
+use tollgate::services::Services;
+use tollgate::services::ownership;
 use tollgate_rating::plan::Markup;
 use tollgate_rating::{E164, Money};
 
@@ -38,7 +38,7 @@ pub(crate) struct House {
     /// Its calls.
     pub(crate) calls: Arc<Calls>,
     /// What it works with.
-    pub(crate) desk: Arc<Desk>,
+    pub(crate) services: Arc<Services>,
     /// Every client's login, reseller by reseller.
     pub(crate) clients: Vec<String>,
     /// Numbers that can be called, beginning as the deck's prefixes do.
@@ -62,19 +62,19 @@ impl House {
         config.http.key_requests_per_minute = u32::MAX;
         config.limits.changes_per_minute = u32::MAX;
         config.limits.changes_per_day = u32::MAX;
-        let desk = Arc::new(Desk::open_with(Arc::new(config), clock).await.unwrap());
-        fill_catalog(&desk).await;
-        let clients = fill_accounts(&desk).await;
-        let calls = Arc::clone(desk.live().await.unwrap());
+        let services = Arc::new(Services::open_with(Arc::new(config), clock).await.unwrap());
+        fill_catalog(&services).await;
+        let clients = fill_accounts(&services).await;
+        let calls = Arc::clone(services.live().await.unwrap());
         let stop = CancellationToken::new();
         tokio::spawn(ownership::keep(
-            desk.store.clone(),
-            Arc::clone(&desk.clock),
-            Arc::clone(&desk.ownership),
-            desk.ledger().await.unwrap().clone(),
+            services.store.clone(),
+            Arc::clone(&services.clock),
+            Arc::clone(&services.ownership),
+            services.ledger().await.unwrap().clone(),
             stop.clone(),
         ));
-        let mut house = Self { calls, desk, clients, numbers: Vec::new(), stop, _dir: dir };
+        let mut house = Self { calls, services, clients, numbers: Vec::new(), stop, _dir: dir };
         house.numbers = house.callable(numbers);
         house
     }
@@ -90,7 +90,7 @@ impl House {
         let prefixes = prefixes(&deck("world-wholesale"));
         let chain = self.client(0).chain();
         let snapshot = self.calls.catalog.snapshot();
-        let now = self.desk.clock.now();
+        let now = self.services.clock.now();
         let mut random = Random::default();
         let mut numbers = Vec::with_capacity(count);
         for _ in 0..count * 4 {
@@ -122,12 +122,12 @@ impl House {
     /// Writes what is queued and ends.
     pub(crate) async fn close(self) {
         self.stop.cancel();
-        self.desk.close().await;
+        self.services.close().await;
     }
 }
 
-async fn fill_catalog(desk: &Desk) {
-    let wallets = desk.currency().parse().unwrap();
+async fn fill_catalog(services: &Services) {
+    let wallets = services.currency().parse().unwrap();
     for (name, file) in
         [("wholesale", "world-wholesale"), ("carrier-a", "world-carrier-a"), ("carrier-b", "world-carrier-b")]
     {
@@ -139,23 +139,24 @@ async fn fill_catalog(desk: &Desk) {
             dry_run: false,
         };
         let file = File::open(deck(file)).unwrap();
-        let imported = tariffs::import(&desk.store, &*desk.clock, wallets, file, import).await.unwrap();
+        let imported =
+            tariffs::import(&services.store, &*services.clock, wallets, file, import).await.unwrap();
         assert!(name != "wholesale" || imported.prefixes >= 60_000, "the deck has at least 60,000 prefixes");
     }
-    let now = desk.clock.now();
+    let now = services.clock.now();
     let wholesale = PlanSpec::new("WHOLESALE", Basis::Tariff("wholesale".to_owned()));
-    plans::create(&desk.store, &wholesale, now).await.unwrap();
+    plans::create(&services.store, &wholesale, now).await.unwrap();
     let markup: Markup = "20".parse().unwrap();
     let retail = PlanSpec::new("RETAIL", Basis::Plan { name: "WHOLESALE".to_owned(), markup });
-    plans::create(&desk.store, &retail, now).await.unwrap();
+    plans::create(&services.store, &retail, now).await.unwrap();
     for name in ["carrier-a", "carrier-b"] {
         let host = Some(format!("{name}.example.net"));
         let trunk = TrunkSpec { host, ..TrunkSpec::new(name, name, name) };
-        trunks::create(&desk.store, &trunk, now).await.unwrap();
+        trunks::create(&services.store, &trunk, now).await.unwrap();
     }
 }
 
-async fn fill_accounts(desk: &Desk) -> Vec<String> {
+async fn fill_accounts(services: &Services) -> Vec<String> {
     let credit: Money = CREDIT.parse().unwrap();
     let mut clients = Vec::with_capacity(RESELLERS * CLIENTS_EACH);
     for reseller in 0..RESELLERS {
@@ -166,8 +167,8 @@ async fn fill_accounts(desk: &Desk) -> Vec<String> {
             parent: None,
             credit_limit: None,
         };
-        ops::create_reseller(desk, new).await.unwrap();
-        ops::credit(desk, &login, credit, "benchmark").await.unwrap();
+        ops::create_reseller(services, new).await.unwrap();
+        ops::credit(services, &login, credit, "benchmark").await.unwrap();
         for place in 0..CLIENTS_EACH {
             let client = format!("1{reseller:02}{place:03}");
             let new = NewClient {
@@ -176,8 +177,8 @@ async fn fill_accounts(desk: &Desk) -> Vec<String> {
                 plan: "RETAIL".to_owned(),
                 credit_limit: None,
             };
-            ops::create_client(desk, new).await.unwrap();
-            ops::credit(desk, &client, credit, "benchmark").await.unwrap();
+            ops::create_client(services, new).await.unwrap();
+            ops::credit(services, &client, credit, "benchmark").await.unwrap();
             clients.push(client);
         }
     }

@@ -3,9 +3,9 @@
 //! The active one is in the account itself, where authorising finds it; an operator may have put one there that is in
 //! no list. Whose number it is, is a matter of `callerid.policy`.
 
-use super::AccountRecord;
-use crate::app::desk::{Desk, FEED_ACCOUNT};
 use crate::config::{Callerid, CalleridPolicy};
+use crate::services::{FEED_ACCOUNT, Services};
+use crate::store::accounts::AccountRecord;
 use crate::store::callerids::CalleridRecord;
 use crate::store::{Reserved, StoreError, Tx};
 
@@ -80,18 +80,18 @@ pub fn normalised(text: &str) -> Result<String, CalleridError> {
 
 /// An account's numbers, the newest first. `presented` is what the account presents now.
 pub async fn list(
-    desk: &Desk,
+    services: &Services,
     account_id: i64,
     presented: Option<&str>,
 ) -> Result<Vec<Listed>, CalleridError> {
-    let listed = desk.store.callerids_of(account_id).await?;
+    let listed = services.store.callerids_of(account_id).await?;
     let active = |callerid: &CalleridRecord| is_presented(presented, &callerid.cid);
     Ok(listed.into_iter().map(|callerid| Listed { active: active(&callerid), callerid }).collect())
 }
 
 /// Adds a number. With `activate` the next call presents it, if it needs nobody's approval.
 pub async fn add(
-    desk: &Desk,
+    services: &Services,
     account_id: i64,
     cid: &str,
     name: &str,
@@ -101,9 +101,9 @@ pub async fn add(
     if name.chars().count() > MAX_NAME_CHARS || name.chars().any(char::is_control) {
         return Err(CalleridError::Name);
     }
-    let policy = &desk.config.callerid;
+    let policy = &services.config.callerid;
     in_range(policy, &cid)?;
-    let (mut tx, mut account) = begin(desk, account_id).await?;
+    let (mut tx, mut account) = begin(services, account_id).await?;
     let others = tx.callerids_of(account_id).await?;
     if others.iter().any(|other| other.cid == cid) {
         return Err(CalleridError::Exists(cid));
@@ -111,7 +111,7 @@ pub async fn add(
     if others.len() >= MAX_CALLERIDS {
         return Err(CalleridError::TooMany);
     }
-    let now = desk.clock.now();
+    let now = services.clock.now();
     let callerid = CalleridRecord {
         id: tx.append_feed(FEED_ACCOUNT, account_id, now).await?,
         account_id,
@@ -126,45 +126,45 @@ pub async fn add(
         tx.update_account(&account).await?;
     }
     let active = is_presented(account.callerid.as_deref(), &callerid.cid);
-    finish(desk, tx, account_id).await?;
+    finish(services, tx, account_id).await?;
     Ok(Listed { callerid, active })
 }
 
 /// Makes the next call present a number of the account.
-pub async fn activate(desk: &Desk, account_id: i64, cid: &str) -> Result<(), CalleridError> {
+pub async fn activate(services: &Services, account_id: i64, cid: &str) -> Result<(), CalleridError> {
     let cid = normalised(cid)?;
-    let (mut tx, account) = begin(desk, account_id).await?;
+    let (mut tx, account) = begin(services, account_id).await?;
     let callerid = tx.callerids_of(account_id).await?.into_iter().find(|callerid| callerid.cid == cid);
     let callerid = callerid.ok_or_else(|| CalleridError::Unknown(cid.clone()))?;
-    let policy = &desk.config.callerid;
+    let policy = &services.config.callerid;
     in_range(policy, &cid)?;
     if policy.policy == CalleridPolicy::Approval && !callerid.approved {
         return Err(CalleridError::NotApproved(cid));
     }
-    present(desk, tx, account, Some(cid)).await
+    present(services, tx, account, Some(cid)).await
 }
 
 /// Removes a number of the account; if calls present it, they present the phone's own from now on.
-pub async fn delete(desk: &Desk, account_id: i64, id: i64) -> Result<CalleridRecord, CalleridError> {
-    let (mut tx, account) = begin(desk, account_id).await?;
+pub async fn delete(services: &Services, account_id: i64, id: i64) -> Result<CalleridRecord, CalleridError> {
+    let (mut tx, account) = begin(services, account_id).await?;
     let callerid = tx.callerid_by_id(id).await?.filter(|callerid| callerid.account_id == account_id);
     let callerid = callerid.ok_or_else(|| CalleridError::Unknown(id.to_string()))?;
     tx.delete_callerid(id).await?;
     let presented =
         account.callerid.clone().filter(|_| !is_presented(account.callerid.as_deref(), &callerid.cid));
-    present(desk, tx, account, presented).await?;
+    present(services, tx, account, presented).await?;
     Ok(callerid)
 }
 
 /// Makes calls present the phone's own number.
-pub async fn clear(desk: &Desk, account_id: i64) -> Result<(), CalleridError> {
-    let (tx, account) = begin(desk, account_id).await?;
-    present(desk, tx, account, None).await
+pub async fn clear(services: &Services, account_id: i64) -> Result<(), CalleridError> {
+    let (tx, account) = begin(services, account_id).await?;
+    present(services, tx, account, None).await
 }
 
 /// The operator's word: a number may be presented.
-pub async fn approve(desk: &Desk, id: i64) -> Result<CalleridRecord, CalleridError> {
-    let mut tx = desk.store.begin().await?;
+pub async fn approve(services: &Services, id: i64) -> Result<CalleridRecord, CalleridError> {
+    let mut tx = services.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
     let unknown = || CalleridError::Unknown(id.to_string());
     let callerid = tx.callerid_by_id(id).await?.ok_or_else(unknown)?;
@@ -174,12 +174,12 @@ pub async fn approve(desk: &Desk, id: i64) -> Result<CalleridRecord, CalleridErr
 }
 
 /// The operator's word: a number is not the account's, and is removed.
-pub async fn reject(desk: &Desk, id: i64) -> Result<CalleridRecord, CalleridError> {
+pub async fn reject(services: &Services, id: i64) -> Result<CalleridRecord, CalleridError> {
     let unknown = || CalleridError::Unknown(id.to_string());
-    let mut tx = desk.store.begin().await?;
+    let mut tx = services.store.begin().await?;
     let callerid = tx.callerid_by_id(id).await?.ok_or_else(unknown)?;
     tx.rollback().await?;
-    delete(desk, callerid.account_id, id).await
+    delete(services, callerid.account_id, id).await
 }
 
 /// Whether an account presents a number; an operator may have written it without its `+`.
@@ -197,8 +197,8 @@ fn in_range(policy: &Callerid, cid: &str) -> Result<(), CalleridError> {
     }
 }
 
-async fn begin(desk: &Desk, account_id: i64) -> Result<(Tx, AccountRecord), CalleridError> {
-    let mut tx = desk.store.begin().await?;
+async fn begin(services: &Services, account_id: i64) -> Result<(Tx, AccountRecord), CalleridError> {
+    let mut tx = services.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
     let account = tx.account_by_id(account_id).await?;
     let account = account.ok_or_else(|| StoreError::Inconsistent {
@@ -209,7 +209,7 @@ async fn begin(desk: &Desk, account_id: i64) -> Result<(Tx, AccountRecord), Call
 }
 
 async fn present(
-    desk: &Desk,
+    services: &Services,
     mut tx: Tx,
     mut account: AccountRecord,
     cid: Option<String>,
@@ -217,14 +217,14 @@ async fn present(
     if account.callerid != cid {
         account.callerid = cid;
         tx.update_account(&account).await?;
-        tx.append_feed(FEED_ACCOUNT, account.id, desk.clock.now()).await?;
+        tx.append_feed(FEED_ACCOUNT, account.id, services.clock.now()).await?;
     }
-    finish(desk, tx, account.id).await
+    finish(services, tx, account.id).await
 }
 
-async fn finish(desk: &Desk, tx: Tx, account_id: i64) -> Result<(), CalleridError> {
+async fn finish(services: &Services, tx: Tx, account_id: i64) -> Result<(), CalleridError> {
     tx.commit().await?;
-    desk.account_changed(account_id).await?;
+    services.account_changed(account_id).await?;
     Ok(())
 }
 

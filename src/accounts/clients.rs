@@ -6,10 +6,11 @@ use tollgate_rating::Money;
 
 use super::hashing::Caller;
 use super::ops::{self, Created, OpsError};
-use super::{AccountRecord, Kind, password};
-use crate::app::desk::{Desk, DeskError};
+use super::password;
 use crate::ledger::{Fence, OPERATOR_FUNDS, Posting, PostingLine, RESELLER_CREDIT, Reference};
-use crate::peers;
+use crate::services::{ServiceError, Services};
+use crate::sip;
+use crate::store::accounts::{AccountRecord, Kind};
 use crate::store::batch::PostingRefusal;
 use crate::store::idempotency::RememberedAnswer;
 use crate::store::{PlanVersion, StoreError, Tx};
@@ -68,46 +69,46 @@ impl std::fmt::Debug for ClientOfReseller {
 }
 
 /// Makes a client and its main SIP account, which is named like its login, and gives it its plan's initial credit.
-pub async fn create_client(desk: &Desk, new: NewClient) -> Result<Created, OpsError> {
+pub async fn create_client(services: &Services, new: NewClient) -> Result<Created, OpsError> {
     if let Some(login) = &new.login {
         ops::check_login(login)?;
     }
     let credit_limit = ops::check_not_negative("credit-limit", new.credit_limit)?;
     let unknown = || OpsError::UnknownPlan(new.plan.clone());
-    let plan_id = desk.store.plan_id(&new.plan).await?.ok_or_else(unknown)?;
-    let plan = desk.store.plan_by_id(plan_id).await?.ok_or_else(unknown)?;
-    let initial = InitialCredit::of(desk, &plan).await?;
-    let mut tx = ops::begin(desk).await?;
+    let plan_id = services.store.plan_id(&new.plan).await?.ok_or_else(unknown)?;
+    let plan = services.store.plan_by_id(plan_id).await?.ok_or_else(unknown)?;
+    let initial = InitialCredit::of(services, &plan).await?;
+    let mut tx = ops::begin(services).await?;
     let parent_id = match &new.reseller {
         Some(login) => Some(ops::reseller(&mut tx, login).await?.id),
         None => None,
     };
-    let account = blank(desk, &mut tx, new.login, parent_id, plan_id, credit_limit).await?;
-    let sip_password = ops::insert_rows(desk, &mut tx, &account, true).await?;
-    initial.give(desk, &mut tx, &account).await?;
+    let account = blank(services, &mut tx, new.login, parent_id, plan_id, credit_limit).await?;
+    let sip_password = ops::insert_rows(services, &mut tx, &account, true).await?;
+    initial.give(services, &mut tx, &account).await?;
     tx.commit().await?;
-    desk.account_changed(account.id).await?;
+    services.account_changed(account.id).await?;
     Ok(Created { id: account.id, login: account.login, sip_password })
 }
 
 /// Makes a client of a reseller on one of the reseller's own plans, with a password. `keep` says what is remembered of it
 /// in the same transaction; where it fails nothing is made.
 pub async fn create_for_reseller<E: From<OpsError>>(
-    desk: &Desk,
+    services: &Services,
     new: NewClientOfReseller,
     keep: impl FnOnce(&ClientOfReseller) -> Result<Option<RememberedAnswer>, E>,
 ) -> Result<ClientOfReseller, E> {
-    let (mut tx, made) = begun(desk, new).await?;
+    let (mut tx, made) = begun(services, new).await?;
     if let Some(answer) = keep(&made)? {
         tx.remember_answer(&answer).await.map_err(OpsError::from)?;
     }
     tx.commit().await.map_err(OpsError::from)?;
-    desk.account_changed(made.account.id).await.map_err(OpsError::from)?;
+    services.account_changed(made.account.id).await.map_err(OpsError::from)?;
     Ok(made)
 }
 
 /// Everything of a reseller's new client, not yet committed.
-async fn begun(desk: &Desk, new: NewClientOfReseller) -> Result<(Tx, ClientOfReseller), OpsError> {
+async fn begun(services: &Services, new: NewClientOfReseller) -> Result<(Tx, ClientOfReseller), OpsError> {
     if let Some(login) = &new.login {
         ops::check_login(login)?;
     }
@@ -120,31 +121,31 @@ async fn begun(desk: &Desk, new: NewClientOfReseller) -> Result<(Tx, ClientOfRes
             password::check(&chosen).map_err(wrong)?;
             chosen
         }
-        None => peers::digest::generate(),
+        None => sip::digest::generate(),
     };
-    let plan = desk.store.plan_by_id(new.plan_id).await?;
+    let plan = services.store.plan_by_id(new.plan_id).await?;
     let plan = plan
         .filter(|plan| plan.owner_id == Some(new.reseller_id))
         .ok_or_else(|| OpsError::UnknownPlan(new.plan_id.to_string()))?;
-    let initial = InitialCredit::of(desk, &plan).await?;
+    let initial = InitialCredit::of(services, &plan).await?;
     let hash = password::hash(password.clone(), &new.caller).await?;
-    let mut tx = ops::begin(desk).await?;
+    let mut tx = ops::begin(services).await?;
     let parent_id = Some(new.reseller_id);
-    let most = desk.config.limits.clients_per_reseller;
+    let most = services.config.limits.clients_per_reseller;
     if tx.count_clients(new.reseller_id).await? >= i64::from(most) {
         return Err(OpsError::TooManyClients { most });
     }
-    let account = blank(desk, &mut tx, new.login, parent_id, plan.plan_id, Money::ZERO).await?;
-    let sip_password = ops::insert_rows(desk, &mut tx, &account, true).await?.unwrap_or_default();
+    let account = blank(services, &mut tx, new.login, parent_id, plan.plan_id, Money::ZERO).await?;
+    let sip_password = ops::insert_rows(services, &mut tx, &account, true).await?.unwrap_or_default();
     tx.set_password(account.id, &hash).await?;
-    initial.give(desk, &mut tx, &account).await?;
+    initial.give(services, &mut tx, &account).await?;
     let balance = initial.amount;
     Ok((tx, ClientOfReseller { account, password, sip_password, balance }))
 }
 
 /// A client's account that is not written yet.
 async fn blank(
-    desk: &Desk,
+    services: &Services,
     tx: &mut Tx,
     login: Option<String>,
     parent_id: Option<i64>,
@@ -155,7 +156,7 @@ async fn blank(
         Some(login) => login,
         None => ops::free_login(tx).await?,
     };
-    ops::fresh(desk, tx, login, Kind::Client, parent_id, plan_id, credit_limit).await
+    ops::fresh(services, tx, login, Kind::Client, parent_id, plan_id, credit_limit).await
 }
 
 /// What a plan gives to its new clients.
@@ -167,11 +168,11 @@ struct InitialCredit {
 
 impl InitialCredit {
     /// Whoever may not post it does not make the client either, so the ownership is asked for first.
-    async fn of(desk: &Desk, plan: &PlanVersion) -> Result<Self, DeskError> {
+    async fn of(services: &Services, plan: &PlanVersion) -> Result<Self, ServiceError> {
         let amount = Money::from_nanos(plan.initial_credit);
         let fence = if amount > Money::ZERO {
-            desk.ledger().await?;
-            Fence::Owner { epoch: desk.ownership.epoch() }
+            services.ledger().await?;
+            Fence::Owner { epoch: services.ownership.epoch() }
         } else {
             Fence::Fact
         };
@@ -179,7 +180,7 @@ impl InitialCredit {
     }
 
     /// Posts it: a reseller gives it as it gives other retail credit, the operator from its funds.
-    async fn give(&self, desk: &Desk, tx: &mut Tx, account: &AccountRecord) -> Result<(), OpsError> {
+    async fn give(&self, services: &Services, tx: &mut Tx, account: &AccountRecord) -> Result<(), OpsError> {
         let inconsistent = |reason: String| StoreError::Inconsistent { table: "entries", reason };
         if self.amount <= Money::ZERO {
             return Ok(());
@@ -190,7 +191,7 @@ impl InitialCredit {
         let posting = Posting {
             kind: "credit".to_owned(),
             lines: vec![PostingLine::new(giver, taken), PostingLine::new(account.id, self.amount)],
-            currency: desk.currency().to_owned(),
+            currency: services.currency().to_owned(),
             reference: Some(Reference {
                 scope: account.parent_id.unwrap_or(0),
                 text: format!("initial/{}", account.id),
@@ -198,7 +199,7 @@ impl InitialCredit {
             note: Some(format!("initial credit of plan {}", self.plan)),
             fence: self.fence,
         };
-        match tx.post(&posting, desk.clock.now()).await? {
+        match tx.post(&posting, services.clock.now()).await? {
             Ok(_) => Ok(()),
             Err(PostingRefusal::StaleEpoch { epoch }) => Err(StoreError::StaleEpoch { epoch }.into()),
             Err(refusal) => Err(inconsistent(refusal.to_string()).into()),

@@ -1,9 +1,9 @@
 //! The passwords of accounts, set and changed. A portal's clients prove themselves with them.
 
 use super::hashing::{Caller, HashError};
-use super::keys::random_text;
 use super::password::{self, PasswordError};
-use crate::app::desk::Desk;
+use crate::directory::keys::random_text;
+use crate::services::Services;
 use crate::store::{Reserved, StoreError};
 
 /// Length of a password of our own: 95 bits.
@@ -51,19 +51,21 @@ impl CredentialError {
 
 /// Changes an account's password, for whoever knows the current one.
 pub async fn change(
-    desk: &Desk,
+    services: &Services,
     account_id: i64,
     current: String,
     new: String,
     caller: &Caller,
 ) -> Result<(), CredentialError> {
     password::check(&new)?;
-    let Some(known) = desk.store.password(account_id).await? else { return Err(CredentialError::NoPassword) };
+    let Some(known) = services.store.password(account_id).await? else {
+        return Err(CredentialError::NoPassword);
+    };
     if !password::verify(current, Some(known.clone()), caller).await? {
         return Err(CredentialError::WrongPassword);
     }
     let hash = password::hash(new, caller).await?;
-    let mut tx = desk.store.begin().await?;
+    let mut tx = services.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
     // A reset that came meanwhile stands: whoever changes it now knew the old one only.
     if tx.password(account_id).await?.as_ref() != Some(&known) {
@@ -75,15 +77,19 @@ pub async fn change(
 }
 
 /// Gives an account a password: the given one, or a new one of our own. Returns it.
-pub async fn set(desk: &Desk, login: &str, password: Option<String>) -> Result<String, CredentialError> {
+pub async fn set(
+    services: &Services,
+    login: &str,
+    password: Option<String>,
+) -> Result<String, CredentialError> {
     let password = match password {
         Some(password) => password::check(&password).map(|()| password)?,
         None => random_text(GENERATED_CHARS),
     };
-    let account = desk.store.account_by_login(login).await?;
+    let account = services.store.account_by_login(login).await?;
     let account = account.ok_or_else(|| CredentialError::UnknownAccount(login.to_owned()))?;
     let hash = password::hash(password.clone(), &Caller::operator()).await?;
-    let mut tx = desk.store.begin().await?;
+    let mut tx = services.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
     tx.set_password(account.id, &hash).await?;
     tx.commit().await?;

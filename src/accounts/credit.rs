@@ -6,9 +6,9 @@ use tollgate_rating::Money;
 
 use super::money::{Alongside, MoveError, move_money};
 use super::ops::OpsError;
-use crate::app::desk::Desk;
 use crate::ledger::{Fence, Posted, Posting, Reference};
 use crate::secrets::random_below;
+use crate::services::Services;
 use crate::store::batch::PostingRefusal;
 use crate::store::{StoreError, Tx};
 
@@ -55,36 +55,36 @@ impl Alongside for EntriesAlone {
 }
 
 /// Posts a credit to the ledger and to the wallet.
-pub async fn give(desk: &Desk, order: &CreditOrder<'_>) -> Result<Credited, OpsError> {
+pub async fn give(services: &Services, order: &CreditOrder<'_>) -> Result<Credited, OpsError> {
     check(order)?;
-    let account = desk.store.account_by_login(order.login).await?;
+    let account = services.store.account_by_login(order.login).await?;
     let account = account.ok_or_else(|| OpsError::UnknownAccount(order.login.to_owned()))?;
     // Whoever owns is the only one who posts credits: what is not in the ledger now is posted here or nowhere.
-    desk.ledger().await?;
-    let fence = Fence::Owner { epoch: desk.ownership.epoch() };
-    let mut posting = Posting::credit(account.id, order.amount, desk.currency(), None, fence)
+    services.ledger().await?;
+    let fence = Fence::Owner { epoch: services.ownership.epoch() };
+    let mut posting = Posting::credit(account.id, order.amount, services.currency(), None, fence)
         .ok_or_else(|| bad("AMOUNT", "is out of range"))?;
     posting.note = Some(order.reference.to_owned());
-    posting.reference = Some(Reference { scope: 0, text: name(desk, order) });
-    let _turn = desk.turn_of(account.id).await;
+    posting.reference = Some(Reference { scope: 0, text: name(services, order) });
+    let _turn = services.turn_of(account.id).await;
     let before = match order.key {
-        Some(_) => desk.store.posted_before(&posting).await?,
+        Some(_) => services.store.posted_before(&posting).await?,
         None => None,
     };
     let posted = match before {
         Some(Ok(posted)) => posted,
         Some(Err(refusal)) => return Err(refused(refusal, order)),
-        None => move_money(desk, posting, &EntriesAlone).await.map_err(|error| failed(error, order))?,
+        None => move_money(services, posting, &EntriesAlone).await.map_err(|error| failed(error, order))?,
     };
     let Posted { tx_id, duplicate: repeated } = posted;
-    Ok(Credited { balance: desk.money_of(&account).await?.balance, tx_id, repeated })
+    Ok(Credited { balance: services.money_of(&account).await?.balance, tx_id, repeated })
 }
 
 /// The name of its posting. One of its own lets a commit whose answer was lost be asked about.
-fn name(desk: &Desk, order: &CreditOrder<'_>) -> String {
+fn name(services: &Services, order: &CreditOrder<'_>) -> String {
     match order.key {
         Some(key) => format!("key:{key}"),
-        None => format!("cli-{}-{:016x}", desk.clock.now().as_microsecond(), random_below(u64::MAX)),
+        None => format!("cli-{}-{:016x}", services.clock.now().as_microsecond(), random_below(u64::MAX)),
     }
 }
 
@@ -131,6 +131,6 @@ fn failed(error: MoveError<Infallible>, order: &CreditOrder<'_>) -> OpsError {
         MoveError::TooLarge => bad("AMOUNT", "is more than a wallet holds"),
         MoveError::ReferenceTaken(_) => OpsError::KeyTaken(order.key.unwrap_or_default().to_owned()),
         MoveError::Refused(never) => match never {},
-        MoveError::Desk(error) => error.into(),
+        MoveError::Services(error) => error.into(),
     }
 }

@@ -1,17 +1,13 @@
 //! API keys: made, found by their digest, revoked. A key itself is shown once and kept nowhere.
 
-use dashmap::DashMap;
-use sha2::{Digest as _, Sha256};
-
-use super::{AccountRecord, Kind};
 use crate::accounts::ops::OpsError;
-use crate::app::desk::{Desk, DeskError, FEED_ACCOUNT};
-use crate::secrets::{Purpose, Secrets, random_below};
+use crate::directory::keys::{digest, random_text};
+use crate::secrets::{Purpose, Secrets};
+use crate::services::{FEED_ACCOUNT, ServiceError, Services};
+use crate::store::accounts::{AccountRecord, Kind};
 use crate::store::keys::KeyRecord;
 use crate::store::{Reserved, Store};
 
-/// Characters of a key: clients put keys into URLs of other systems, files and shells, so letters and digits only.
-const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 /// Length of a key: 190 bits.
 const KEY_CHARS: usize = 32;
 /// No key is longer; what is longer is refused before it is digested.
@@ -21,67 +17,6 @@ pub const MAX_KEYS: usize = 50;
 
 /// Signing secrets that one transaction encrypts anew.
 const SEALED_AT_ONCE: i64 = 500;
-
-/// SHA-256 of a key.
-pub type KeyDigest = [u8; 32];
-
-/// The digest a key is found by.
-pub fn digest(key: &str) -> KeyDigest {
-    Sha256::digest(key.as_bytes()).into()
-}
-
-/// Random letters and digits.
-pub fn random_text(chars: usize) -> String {
-    let letter = |_| {
-        let at = usize::try_from(random_below(ALPHABET.len() as u64)).unwrap_or(0);
-        char::from(ALPHABET[at])
-    };
-    (0..chars).map(letter).collect()
-}
-
-/// Whose a key is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyHolder {
-    /// The key's id.
-    pub key_id: i64,
-    /// Its account.
-    pub account_id: i64,
-    /// Whether the subaccounts API answers it with numbers.
-    pub numbers: bool,
-}
-
-/// The keys in force, in memory.
-#[derive(Debug, Default)]
-pub struct Keys {
-    by_digest: DashMap<KeyDigest, KeyHolder>,
-    of_account: DashMap<i64, Vec<KeyDigest>>,
-}
-
-impl Keys {
-    /// Whose a key is.
-    pub fn holder(&self, digest: &KeyDigest) -> Option<KeyHolder> {
-        self.by_digest.get(digest).map(|holder| *holder)
-    }
-
-    /// Puts one of many that are being loaded.
-    pub fn put(&self, record: &KeyRecord) {
-        let holder = KeyHolder { key_id: record.id, account_id: record.account_id, numbers: record.numbers };
-        self.by_digest.insert(record.digest, holder);
-        self.of_account.entry(record.account_id).or_default().push(record.digest);
-    }
-
-    /// Puts an account's keys in place of those that it had.
-    pub fn replace(&self, account_id: i64, records: &[KeyRecord]) {
-        let now: Vec<KeyDigest> = records.iter().map(|record| record.digest).collect();
-        let before = self.of_account.remove(&account_id).map(|(_, digests)| digests).unwrap_or_default();
-        for gone in before.iter().filter(|digest| !now.contains(digest)) {
-            self.by_digest.remove(gone);
-        }
-        for record in records {
-            self.put(record);
-        }
-    }
-}
 
 /// A key that was made, shown this once.
 #[derive(Debug)]
@@ -93,8 +28,8 @@ pub struct NewKey {
 }
 
 /// Makes a key of an account.
-pub async fn create(desk: &Desk, login: &str, numbers: bool) -> Result<NewKey, OpsError> {
-    let mut tx = desk.store.begin().await?;
+pub async fn create(services: &Services, login: &str, numbers: bool) -> Result<NewKey, OpsError> {
+    let mut tx = services.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
     let account = known(tx.account_by_login(login).await?, login)?;
     if tx.subaccount(account.id).await?.is_some_and(|subaccount| subaccount.deleted) {
@@ -107,27 +42,27 @@ pub async fn create(desk: &Desk, login: &str, numbers: bool) -> Result<NewKey, O
         });
     }
     let key = random_text(KEY_CHARS);
-    let now = desk.clock.now();
+    let now = services.clock.now();
     let id = tx.append_feed(FEED_ACCOUNT, account.id, now).await?;
     let digest = digest(&key);
     let record = KeyRecord { id, account_id: account.id, digest, numbers, created_at: now, revoked_at: None };
     tx.insert_key(&record).await?;
     tx.commit().await?;
-    desk.account_changed(account.id).await?;
+    services.account_changed(account.id).await?;
     Ok(NewKey { id, key })
 }
 
 /// An account's keys, the revoked ones too, oldest first.
-pub async fn list(desk: &Desk, login: &str) -> Result<Vec<KeyRecord>, OpsError> {
-    let account = known(desk.store.account_by_login(login).await?, login)?;
-    Ok(desk.store.keys_of(account.id).await?)
+pub async fn list(services: &Services, login: &str) -> Result<Vec<KeyRecord>, OpsError> {
+    let account = known(services.store.account_by_login(login).await?, login)?;
+    Ok(services.store.keys_of(account.id).await?)
 }
 
 /// Revokes a key: no request with it is taken any more. Revoking it again changes nothing.
-pub async fn revoke(desk: &Desk, id: i64) -> Result<KeyRecord, OpsError> {
-    let mut tx = desk.store.begin().await?;
+pub async fn revoke(services: &Services, id: i64) -> Result<KeyRecord, OpsError> {
+    let mut tx = services.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
-    let now = desk.clock.now();
+    let now = services.clock.now();
     let key = tx.key_by_id(id).await?;
     let key =
         key.ok_or_else(|| OpsError::BadValue { field: "ID", reason: format!("there is no key {id}") })?;
@@ -135,14 +70,14 @@ pub async fn revoke(desk: &Desk, id: i64) -> Result<KeyRecord, OpsError> {
         tx.revoke_key(id, now).await?;
         tx.append_feed(FEED_ACCOUNT, key.account_id, now).await?;
         tx.commit().await?;
-        desk.account_changed(key.account_id).await?;
+        services.account_changed(key.account_id).await?;
     }
     Ok(KeyRecord { revoked_at: key.revoked_at.or(Some(now)), ..key })
 }
 
 /// The secret that an account's requests may be signed with: made when it is first asked for, or anew.
-pub async fn signing_secret(desk: &Desk, login: &str, anew: bool) -> Result<String, OpsError> {
-    let mut tx = desk.store.begin().await?;
+pub async fn signing_secret(services: &Services, login: &str, anew: bool) -> Result<String, OpsError> {
+    let mut tx = services.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
     let account = known(tx.account_by_login(login).await?, login)?;
     if account.kind == Kind::Reseller {
@@ -152,24 +87,25 @@ pub async fn signing_secret(desk: &Desk, login: &str, anew: bool) -> Result<Stri
         });
     }
     if !anew && let Some(sealed) = tx.signing_secret(account.id).await? {
-        return open_signing(desk, account.id, &sealed);
+        return open_signing(services, account.id, &sealed);
     }
     let secret = random_text(KEY_CHARS);
-    let sealed = desk.secrets.load().seal(Purpose::SigningSecret, &account.id.to_string(), secret.as_bytes());
+    let sealed =
+        services.secrets.load().seal(Purpose::SigningSecret, &account.id.to_string(), secret.as_bytes());
     tx.set_signing_secret(account.id, &sealed).await?;
-    tx.append_feed(FEED_ACCOUNT, account.id, desk.clock.now()).await?;
+    tx.append_feed(FEED_ACCOUNT, account.id, services.clock.now()).await?;
     tx.commit().await?;
     Ok(secret)
 }
 
 /// An account's signing secret in clear.
 pub fn open_signing(
-    desk: &Desk,
+    services: &Services,
     account_id: i64,
     sealed: &crate::secrets::Sealed,
 ) -> Result<String, OpsError> {
-    let opened = desk.secrets.load().open_sealed(Purpose::SigningSecret, &account_id.to_string(), sealed);
-    let text = opened.map_err(DeskError::from)?;
+    let opened = services.secrets.load().open_sealed(Purpose::SigningSecret, &account_id.to_string(), sealed);
+    let text = opened.map_err(ServiceError::from)?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
@@ -187,7 +123,7 @@ pub async fn seal_anew(store: &Store, secrets: &Secrets) -> Result<usize, OpsErr
         for (account_id, old) in &kept {
             let subject = account_id.to_string();
             let plain =
-                secrets.open_sealed(Purpose::SigningSecret, &subject, old).map_err(DeskError::from)?;
+                secrets.open_sealed(Purpose::SigningSecret, &subject, old).map_err(ServiceError::from)?;
             tx.set_signing_secret(*account_id, &secrets.seal(Purpose::SigningSecret, &subject, &plain))
                 .await?;
         }
@@ -203,6 +139,7 @@ fn known(account: Option<AccountRecord>, login: &str) -> Result<AccountRecord, O
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::directory::keys::Keys;
 
     fn record(id: i64, key: &str) -> KeyRecord {
         let created_at = jiff::Timestamp::UNIX_EPOCH;

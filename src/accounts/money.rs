@@ -10,9 +10,9 @@ use std::time::Duration;
 use tollgate_rating::Money;
 use tollgate_rating::credit::{AdjustError, Guarded};
 
-use super::directory::Account;
-use crate::app::desk::{Desk, DeskError};
+use crate::directory::Account;
 use crate::ledger::{Fence, LAST_SYSTEM_ACCOUNT, Posted, Posting};
+use crate::services::{ServiceError, Services};
 use crate::store::batch::PostingRefusal;
 use crate::store::{Reserved, StoreError, Tx};
 
@@ -82,13 +82,13 @@ impl Unsure {
 
 /// Asks the book about movements whose outcome is not known, and lets the wallets follow: what it has is given, what it has
 /// not is given back. Returns when all is known, or at the first that the book does not answer about.
-pub async fn find_out(desk: &Desk) -> Result<(), StoreError> {
+pub async fn find_out(services: &Services) -> Result<(), StoreError> {
     loop {
-        let Some(posting) = desk.unsure.all().first().map(|movement| movement.posting.clone()) else {
+        let Some(posting) = services.unsure.all().first().map(|movement| movement.posting.clone()) else {
             return Ok(());
         };
-        let is_there = matches!(desk.store.posted_before(&posting).await?, Some(Ok(_)));
-        let movement = desk.unsure.all().remove(0);
+        let is_there = matches!(services.store.posted_before(&posting).await?, Some(Ok(_)));
+        let movement = services.unsure.all().remove(0);
         for (account, amount) in &movement.lines {
             // What takes was taken at once; what gives is given when it is known.
             let change = match (is_there, amount.is_negative()) {
@@ -103,7 +103,7 @@ pub async fn find_out(desk: &Desk) -> Result<(), StoreError> {
             }
         }
         tracing::info!(movement = %posting.kind, is_there, "it is known what became of a movement of money");
-        if let Some(calls) = desk.live_if_loaded() {
+        if let Some(calls) = services.live_if_loaded() {
             movement.lines.iter().for_each(|(account, _)| calls.directory.purses().look_at(account));
         }
     }
@@ -131,12 +131,12 @@ pub enum MoveError<R> {
     Refused(R),
     /// The database is away, or the wallets are another process's.
     #[error(transparent)]
-    Desk(#[from] DeskError),
+    Services(#[from] ServiceError),
 }
 
 impl<R> From<StoreError> for MoveError<R> {
     fn from(error: StoreError) -> Self {
-        Self::Desk(error.into())
+        Self::Services(error.into())
     }
 }
 
@@ -144,25 +144,25 @@ impl<R> From<StoreError> for MoveError<R> {
 /// have). A movement of the same reference that was made before changes nothing: its transaction is the answer's, and
 /// `duplicate` says so. The posting's fence is set here.
 ///
-/// The caller keeps two movements of one reference apart in time (see [`Desk::turn_of`]); the book refuses the second in
+/// The caller keeps two movements of one reference apart in time (see [`Services::turn_of`]); the book refuses the second in
 /// any case.
 pub async fn move_money<A: Alongside>(
-    desk: &Desk,
+    services: &Services,
     mut posting: Posting,
     alongside: &A,
 ) -> Result<Posted, MoveError<A::Refused>> {
     debug_assert!(posting.reference.is_some(), "a movement has a name to be asked about again by");
-    if desk.unsure.has(&posting) {
+    if services.unsure.has(&posting) {
         // Its first try is being asked about.
         return Err(StoreError::from(sqlx::Error::PoolTimedOut).into());
     }
-    desk.ledger().await?;
-    posting.fence = Fence::Owner { epoch: desk.ownership.epoch() };
-    let wallets = desk.live().await?;
+    services.ledger().await?;
+    posting.fence = Fence::Owner { epoch: services.ownership.epoch() };
+    let wallets = services.live().await?;
     let mut lines = Vec::with_capacity(posting.lines.len());
     for line in posting.lines.iter().filter(|line| line.account_id > LAST_SYSTEM_ACCOUNT) {
         if wallets.directory.account(line.account_id).is_none() {
-            desk.account_changed(line.account_id).await?;
+            services.account_changed(line.account_id).await?;
         }
         let account = wallets.directory.account(line.account_id).ok_or_else(|| StoreError::Inconsistent {
             table: "accounts",
@@ -195,7 +195,7 @@ pub async fn move_money<A: Alongside>(
         }
         taken.push((Arc::clone(account), *amount));
     }
-    match write_until_known(desk, &posting, alongside).await {
+    match write_until_known(services, &posting, alongside).await {
         Ok(posted) if posted.duplicate => {
             give_back(taken);
             Ok(posted)
@@ -213,7 +213,7 @@ pub async fn move_money<A: Alongside>(
         }
         // Whether it is in the book is not known: what was taken stays taken until it is.
         Err(Outcome::Unknown(error)) => {
-            desk.unsure.all().push(UnsureMovement { posting, lines });
+            services.unsure.all().push(UnsureMovement { posting, lines });
             Err(error.into())
         }
         Err(Outcome::Not(error)) => {
@@ -232,14 +232,14 @@ enum Outcome<R> {
 
 /// Writes, and where a commit's answer is lost asks again until it is known what became of it.
 async fn write_until_known<A: Alongside>(
-    desk: &Desk,
+    services: &Services,
     posting: &Posting,
     alongside: &A,
 ) -> Result<Posted, Outcome<A::Refused>> {
     let started = tokio::time::Instant::now();
     let mut committing = false;
     loop {
-        let mut tried = write_once(desk, posting, alongside, &mut committing).await;
+        let mut tried = write_once(services, posting, alongside, &mut committing).await;
         // Its own commit, found by its reference.
         if let Ok(posted) = &mut tried
             && committing
@@ -259,7 +259,7 @@ async fn write_until_known<A: Alongside>(
 }
 
 async fn write_once<A: Alongside>(
-    desk: &Desk,
+    services: &Services,
     posting: &Posting,
     alongside: &A,
     committing: &mut bool,
@@ -268,16 +268,16 @@ async fn write_once<A: Alongside>(
     let failed = |error: StoreError| {
         if again { Outcome::Unknown(error) } else { Outcome::Not(error.into()) }
     };
-    let mut tx = desk.store.begin().await.map_err(failed)?;
+    let mut tx = services.store.begin().await.map_err(failed)?;
     tx.reserve_ids(Reserved::default()).await.map_err(failed)?;
-    let posted = match tx.post(posting, desk.clock.now()).await.map_err(failed)? {
+    let posted = match tx.post(posting, services.clock.now()).await.map_err(failed)? {
         Ok(posted) if posted.duplicate => return Ok(posted),
         Ok(posted) => posted,
         Err(PostingRefusal::ReferenceTaken { reference }) => {
             return Err(Outcome::Not(MoveError::ReferenceTaken(reference)));
         }
         Err(PostingRefusal::StaleEpoch { epoch }) => {
-            desk.ownership.doubt();
+            services.ownership.doubt();
             return Err(failed(StoreError::StaleEpoch { epoch }));
         }
         Err(refusal @ PostingRefusal::Unbalanced) => {
@@ -302,11 +302,11 @@ async fn write_once<A: Alongside>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accounts::{AccountLimits, AccountRecord, Kind};
     use crate::config::Config;
     use crate::ledger::{PostingLine, RESELLER_CREDIT, Reference};
+    use crate::store::accounts::{AccountLimits, AccountRecord, Kind};
 
-    async fn a_client(desk: &Desk) -> Arc<Account> {
+    async fn a_client(services: &Services) -> Arc<Account> {
         let account = AccountRecord {
             id: 100,
             login: "alice".to_owned(),
@@ -319,12 +319,12 @@ mod tests {
             callerid: None,
             dial_rules: None,
             allow_loss: false,
-            created_at: desk.clock.now(),
+            created_at: services.clock.now(),
         };
-        let mut tx = desk.store.begin().await.unwrap();
+        let mut tx = services.store.begin().await.unwrap();
         tx.insert_account(&account).await.unwrap();
         tx.commit().await.unwrap();
-        desk.live().await.unwrap().directory.account(100).unwrap()
+        services.live().await.unwrap().directory.account(100).unwrap()
     }
 
     fn posting(name: &str, amount: i64) -> Posting {
@@ -346,14 +346,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
         config.database.url = format!("sqlite://{}", folder.path().join("tollgate.db").display());
-        let desk = Desk::open(Arc::new(config)).await.unwrap();
-        desk.ledger().await.unwrap();
-        let alice = a_client(&desk).await;
+        let services = Services::open(Arc::new(config)).await.unwrap();
+        services.ledger().await.unwrap();
+        let alice = a_client(&services).await;
         // Two that the book has, one that gives and one that takes, and two that it has not.
         for (name, amount) in [("there-gives", 5_000), ("there-takes", -700)] {
-            let mut tx = desk.store.begin().await.unwrap();
+            let mut tx = services.store.begin().await.unwrap();
             tx.reserve_ids(Reserved::default()).await.unwrap();
-            tx.post(&posting(name, amount), desk.clock.now()).await.unwrap().unwrap();
+            tx.post(&posting(name, amount), services.clock.now()).await.unwrap().unwrap();
             tx.commit().await.unwrap();
         }
         for (name, amount) in
@@ -365,17 +365,20 @@ mod tests {
                 alice.wallet.adjust(change, Guarded::No).unwrap();
             }
             let lines = vec![(Arc::clone(&alice), change)];
-            desk.unsure.all().push(UnsureMovement { posting: posting(name, amount), lines });
+            services.unsure.all().push(UnsureMovement { posting: posting(name, amount), lines });
         }
-        let again = move_money(&desk, posting("lost-gives", 30), &OwnMoneyAlone).await;
-        assert!(matches!(again, Err(MoveError::Desk(_))), "it waits until the first try is known: {again:?}");
-        find_out(&desk).await.unwrap();
+        let again = move_money(&services, posting("lost-gives", 30), &OwnMoneyAlone).await;
+        assert!(
+            matches!(again, Err(MoveError::Services(_))),
+            "it waits until the first try is known: {again:?}"
+        );
+        find_out(&services).await.unwrap();
         assert_eq!(alice.wallet.snapshot().balance, Money::from_nanos(5_000 - 700));
-        let posted = move_money(&desk, posting("lost-gives", 30), &OwnMoneyAlone).await.unwrap();
+        let posted = move_money(&services, posting("lost-gives", 30), &OwnMoneyAlone).await.unwrap();
         assert!(!posted.duplicate);
         assert_eq!(alice.wallet.snapshot().balance, Money::from_nanos(5_000 - 700 + 30));
-        let book = desk.store.balance(100, "EUR").await.unwrap();
+        let book = services.store.balance(100, "EUR").await.unwrap();
         assert_eq!(book.money(), Some(alice.wallet.snapshot().balance));
-        desk.close().await;
+        services.close().await;
     }
 }

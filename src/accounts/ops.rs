@@ -7,12 +7,13 @@ use tollgate_rating::number::DialRules;
 pub use super::clients::{NewClient, create_client};
 use super::credit::{self, CreditOrder, MAX_CREDIT};
 use super::hashing::HashError;
-use super::login::{self, LoginError};
-use super::{AccountLimits, AccountRecord, Kind, MAX_CHAIN};
-use crate::app::desk::{Desk, DeskError, FEED_ACCOUNT};
 use crate::catalog::admin;
+use crate::directory::MAX_CHAIN;
+use crate::directory::login::{self, LoginError};
 use crate::ledger::LedgerError;
 use crate::peers;
+use crate::services::{FEED_ACCOUNT, ServiceError, Services};
+use crate::store::accounts::{AccountLimits, AccountRecord, Kind};
 use crate::store::{Reserved, StoreError, Tx};
 
 /// Random logins tried before giving up: with a billion of them, a second try is rare.
@@ -90,7 +91,7 @@ pub enum OpsError {
     Store(#[from] StoreError),
     /// The service could not be opened for writing.
     #[error(transparent)]
-    Desk(#[from] DeskError),
+    Services(#[from] ServiceError),
 }
 
 impl OpsError {
@@ -108,8 +109,10 @@ impl OpsError {
             Self::BadValue { .. } => "bad_argument",
             Self::NotEnough { .. } => "no_credit",
             Self::KeyTaken(_) => "key_taken",
-            Self::Desk(error @ DeskError::Starting) => error.code(),
-            Self::Hash(_) | Self::Post(_) | Self::Wallet(_) | Self::Store(_) | Self::Desk(_) => "unavailable",
+            Self::Services(error @ ServiceError::Starting) => error.code(),
+            Self::Hash(_) | Self::Post(_) | Self::Wallet(_) | Self::Store(_) | Self::Services(_) => {
+                "unavailable"
+            }
         }
     }
 }
@@ -187,44 +190,44 @@ pub struct AccountView {
 }
 
 /// Makes a reseller.
-pub async fn create_reseller(desk: &Desk, new: NewReseller) -> Result<Created, OpsError> {
+pub async fn create_reseller(services: &Services, new: NewReseller) -> Result<Created, OpsError> {
     check_login(&new.login)?;
     let credit_limit = check_not_negative("credit-limit", new.credit_limit)?;
-    let plan_id = plan_id(desk, &new.plan).await?;
-    let mut tx = begin(desk).await?;
+    let plan_id = plan_id(services, &new.plan).await?;
+    let mut tx = begin(services).await?;
     let parent = match &new.parent {
         Some(login) => {
             let parent = reseller(&mut tx, login).await?;
             // The new reseller's clients add one more payer below it.
-            if chain_length(desk, &parent).await? + 2 > MAX_CHAIN {
+            if chain_length(services, &parent).await? + 2 > MAX_CHAIN {
                 return Err(OpsError::TooDeep(login.clone()));
             }
             Some(parent.id)
         }
         None => None,
     };
-    let account = fresh(desk, &mut tx, new.login, Kind::Reseller, parent, plan_id, credit_limit).await?;
-    insert(desk, tx, account, false).await
+    let account = fresh(services, &mut tx, new.login, Kind::Reseller, parent, plan_id, credit_limit).await?;
+    insert(services, tx, account, false).await
 }
 
 /// Changes an account; what is refused changes nothing.
-pub async fn set(desk: &Desk, login: &str, change: AccountChange) -> Result<AccountView, OpsError> {
+pub async fn set(services: &Services, login: &str, change: AccountChange) -> Result<AccountView, OpsError> {
     check_change(&change)?;
-    let mut tx = begin(desk).await?;
+    let mut tx = begin(services).await?;
     let mut account =
         tx.account_by_login(login).await?.ok_or_else(|| OpsError::UnknownAccount(login.to_owned()))?;
     apply(&mut account, change);
     tx.update_account(&account).await?;
-    tx.append_feed("account", account.id, desk.clock.now()).await?;
+    tx.append_feed("account", account.id, services.clock.now()).await?;
     tx.commit().await?;
-    desk.account_changed(account.id).await?;
-    show(desk, login).await
+    services.account_changed(account.id).await?;
+    show(services, login).await
 }
 
 /// Gives a client another plan of whoever is above it, and with it its subaccounts. Somebody else's plan is as one that
 /// does not exist; the one it has already may be anybody's.
-pub async fn change_plan(desk: &Desk, account_id: i64, plan_id: i64) -> Result<(), OpsError> {
-    let mut tx = begin(desk).await?;
+pub async fn change_plan(services: &Services, account_id: i64, plan_id: i64) -> Result<(), OpsError> {
+    let mut tx = begin(services).await?;
     let client = tx.account_by_id(account_id).await?.filter(|account| account.kind == Kind::Client);
     let client = client.ok_or_else(|| OpsError::UnknownAccount(account_id.to_string()))?;
     if client.plan_id != plan_id && tx.plan_owner(plan_id).await? != Some(client.parent_id) {
@@ -234,7 +237,7 @@ pub async fn change_plan(desk: &Desk, account_id: i64, plan_id: i64) -> Result<(
     // The last, because whoever reads it again gives its subaccounts their plan in memory, too.
     changed.push(client);
     changed.retain(|account| account.plan_id != plan_id);
-    let now = desk.clock.now();
+    let now = services.clock.now();
     for account in &mut changed {
         // The day of the zone that it leaves counts until it is over.
         let begun = admin::plans::spending_day(&mut tx, account.plan_id, now).await?;
@@ -245,30 +248,35 @@ pub async fn change_plan(desk: &Desk, account_id: i64, plan_id: i64) -> Result<(
     }
     tx.commit().await?;
     for account in &changed {
-        desk.account_changed(account.id).await?;
+        services.account_changed(account.id).await?;
     }
     Ok(())
 }
 
 /// Credits an account, or debits it where the amount is negative; returns the new balance.
-pub async fn credit(desk: &Desk, login: &str, amount: Money, reference: &str) -> Result<Money, OpsError> {
+pub async fn credit(
+    services: &Services,
+    login: &str,
+    amount: Money,
+    reference: &str,
+) -> Result<Money, OpsError> {
     let order = CreditOrder { login, amount, reference, key: None };
-    Ok(credit::give(desk, &order).await?.balance)
+    Ok(credit::give(services, &order).await?.balance)
 }
 
 /// An account with its money.
-pub async fn show(desk: &Desk, login: &str) -> Result<AccountView, OpsError> {
-    let account = desk
+pub async fn show(services: &Services, login: &str) -> Result<AccountView, OpsError> {
+    let account = services
         .store
         .account_by_login(login)
         .await?
         .ok_or_else(|| OpsError::UnknownAccount(login.to_owned()))?;
-    let plan = desk.store.plan_name(account.plan_id).await?.unwrap_or_default();
+    let plan = services.store.plan_name(account.plan_id).await?.unwrap_or_default();
     let reseller = match account.parent_id {
-        Some(id) => desk.store.account_by_id(id).await?.map(|parent| parent.login),
+        Some(id) => services.store.account_by_id(id).await?.map(|parent| parent.login),
         None => None,
     };
-    let money = desk.money_of(&account).await?;
+    let money = services.money_of(&account).await?;
     Ok(AccountView {
         account,
         plan,
@@ -277,32 +285,32 @@ pub async fn show(desk: &Desk, login: &str) -> Result<AccountView, OpsError> {
         held: money.held,
         available: money.available,
         calls: money.calls,
-        currency: desk.currency().to_owned(),
+        currency: services.currency().to_owned(),
     })
 }
 
 /// Begins a transaction that holds the counters' lock, so that two that choose a name or an id do so one by one.
-pub(super) async fn begin(desk: &Desk) -> Result<Tx, OpsError> {
-    let mut tx = desk.store.begin().await?;
+pub(super) async fn begin(services: &Services) -> Result<Tx, OpsError> {
+    let mut tx = services.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
     Ok(tx)
 }
 
 async fn insert(
-    desk: &Desk,
+    services: &Services,
     mut tx: Tx,
     account: AccountRecord,
     with_sip: bool,
 ) -> Result<Created, OpsError> {
-    let sip_password = insert_rows(desk, &mut tx, &account, with_sip).await?;
+    let sip_password = insert_rows(services, &mut tx, &account, with_sip).await?;
     tx.commit().await?;
-    desk.account_changed(account.id).await?;
+    services.account_changed(account.id).await?;
     Ok(Created { id: account.id, login: account.login, sip_password })
 }
 
 /// Writes an account, and its main SIP account where it has one, whose password is returned.
 pub(super) async fn insert_rows(
-    desk: &Desk,
+    services: &Services,
     tx: &mut Tx,
     account: &AccountRecord,
     with_sip: bool,
@@ -312,11 +320,11 @@ pub(super) async fn insert_rows(
     }
     tx.insert_account(account).await?;
     let position = tx.append_feed(FEED_ACCOUNT, account.id, account.created_at).await?;
-    Ok(if with_sip { Some(peers::ops::insert_main(desk, tx, account, position).await?) } else { None })
+    Ok(if with_sip { Some(peers::ops::insert_main(services, tx, account, position).await?) } else { None })
 }
 
 pub(super) async fn fresh(
-    desk: &Desk,
+    services: &Services,
     tx: &mut Tx,
     login: String,
     kind: Kind,
@@ -336,7 +344,7 @@ pub(super) async fn fresh(
         callerid: None,
         dial_rules: None,
         allow_loss: false,
-        created_at: desk.clock.now(),
+        created_at: services.clock.now(),
     })
 }
 
@@ -357,18 +365,18 @@ pub(super) async fn reseller(tx: &mut Tx, login: &str) -> Result<AccountRecord, 
 }
 
 /// Payers from this account to the top.
-async fn chain_length(desk: &Desk, account: &AccountRecord) -> Result<usize, OpsError> {
+async fn chain_length(services: &Services, account: &AccountRecord) -> Result<usize, OpsError> {
     let mut length = 1;
     let mut above = account.parent_id;
     while let Some(id) = above {
         length += 1;
-        above = desk.store.account_by_id(id).await?.and_then(|account| account.parent_id);
+        above = services.store.account_by_id(id).await?.and_then(|account| account.parent_id);
     }
     Ok(length)
 }
 
-async fn plan_id(desk: &Desk, name: &str) -> Result<i64, OpsError> {
-    desk.store.plan_id(name).await?.ok_or_else(|| OpsError::UnknownPlan(name.to_owned()))
+async fn plan_id(services: &Services, name: &str) -> Result<i64, OpsError> {
+    services.store.plan_id(name).await?.ok_or_else(|| OpsError::UnknownPlan(name.to_owned()))
 }
 
 pub(super) fn check_login(login: &str) -> Result<(), OpsError> {

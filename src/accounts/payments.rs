@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use tollgate_rating::Money;
 
-use super::directory::Account;
 use super::money::{Alongside, MoveError, move_money};
 use super::reference_text::{self, OddText};
 use super::retail_credit::{self, AmountError};
-use crate::app::desk::{Desk, DeskError};
+use crate::directory::Account;
+use crate::services::{ServiceError, Services};
 use crate::store::payments::{Credited, PaymentRecord};
 use crate::store::{Reserved, StoreError, Tx};
 
@@ -93,12 +93,12 @@ pub enum PaymentError {
     Refused(#[from] PaymentRefusal),
     /// The database is away, or the wallets are another process's.
     #[error(transparent)]
-    Desk(#[from] DeskError),
+    Services(#[from] ServiceError),
 }
 
 impl From<StoreError> for PaymentError {
     fn from(error: StoreError) -> Self {
-        Self::Desk(error.into())
+        Self::Services(error.into())
     }
 }
 
@@ -150,33 +150,33 @@ fn step(before: Option<&PaymentRecord>, account_id: i64, told: &PaymentTold) -> 
 
 /// Takes what a portal tells of a payment to one of its reseller's own clients.
 pub async fn register(
-    desk: &Desk,
+    services: &Services,
     told: &PaymentTold,
     client: &Account,
 ) -> Result<PaymentRecord, PaymentError> {
     retail_credit::check_amount(told.amount).map_err(PaymentRefusal::Amount)?;
-    if told.currency != desk.currency() {
+    if told.currency != services.currency() {
         return Err(PaymentRefusal::WrongCurrency.into());
     }
-    let _turn = desk.turn_of(client.id).await;
+    let _turn = services.turn_of(client.id).await;
     for _ in 0..LOOKS {
-        let before = desk.store.payment_of(told.reseller_id, &told.external_id).await?;
+        let before = services.store.payment_of(told.reseller_id, &told.external_id).await?;
         check_names(before.as_ref(), told)?;
         match (step(before.as_ref(), client.id, told)?, before) {
             (Step::Known, Some(before)) => return Ok(before),
-            (Step::Credit, _) => credit(desk, told, client).await?,
-            (Step::Known | Step::Record, _) => record(desk, told, client.id).await?,
+            (Step::Credit, _) => credit(services, told, client).await?,
+            (Step::Known | Step::Record, _) => record(services, told, client.id).await?,
         }
     }
     let reason = format!("payment {:?} of reseller {} does not settle", told.external_id, told.reseller_id);
     Err(StoreError::Inconsistent { table: "payments", reason }.into())
 }
 
-async fn record(desk: &Desk, told: &PaymentTold, account_id: i64) -> Result<(), PaymentError> {
-    let mut tx = desk.store.begin().await?;
-    let written = write(&mut tx, told, account_id, None, desk.clock.now()).await?;
+async fn record(services: &Services, told: &PaymentTold, account_id: i64) -> Result<(), PaymentError> {
+    let mut tx = services.store.begin().await?;
+    let written = write(&mut tx, told, account_id, None, services.clock.now()).await?;
     written?;
-    let most = desk.config.limits.kept_failures_per_reseller;
+    let most = services.config.limits.kept_failures_per_reseller;
     if tx.count_uncredited_payments(told.reseller_id).await? > i64::from(most) {
         return Err(PaymentRefusal::TooManyOpen { most }.into());
     }
@@ -184,7 +184,7 @@ async fn record(desk: &Desk, told: &PaymentTold, account_id: i64) -> Result<(), 
     Ok(())
 }
 
-async fn credit(desk: &Desk, told: &PaymentTold, client: &Account) -> Result<(), PaymentError> {
+async fn credit(services: &Services, told: &PaymentTold, client: &Account) -> Result<(), PaymentError> {
     let before = client.wallet.snapshot().balance;
     let client_balance = before.checked_add(told.amount).ok_or(PaymentRefusal::TooLarge)?;
     let note = format!("payment {} by {}", told.external_id, told.provider);
@@ -194,18 +194,18 @@ async fn credit(desk: &Desk, told: &PaymentTold, client: &Account) -> Result<(),
         client.id,
         told.amount,
         &told.external_id,
-        desk.currency(),
+        services.currency(),
         note,
     )
     .ok_or(PaymentRefusal::Amount(AmountError::TooLarge))?;
-    let row = Row { told, account_id: client.id, client_balance, at: desk.clock.now() };
-    match move_money(desk, posting, &row).await {
+    let row = Row { told, account_id: client.id, client_balance, at: services.clock.now() };
+    match move_money(services, posting, &row).await {
         Ok(_) => Ok(()),
         Err(MoveError::ReferenceTaken(_)) => Err(PaymentRefusal::ExternalIdTaken.into()),
         Err(MoveError::Refused(refusal)) => Err(refusal.into()),
         // Nothing is taken from a wallet: the house's own account gives.
         Err(MoveError::TooLarge | MoveError::NotEnough { .. }) => Err(PaymentRefusal::TooLarge.into()),
-        Err(MoveError::Desk(error)) => Err(error.into()),
+        Err(MoveError::Services(error)) => Err(error.into()),
     }
 }
 

@@ -1,13 +1,13 @@
 //! What a reseller's portal does for its clients: lets them in, gives them another password, keeps who they are.
 
-use crate::app::desk::{Desk, DeskError};
+use crate::services::{ServiceError, Services};
 use crate::store::profiles::Profile;
 use crate::store::{Reserved, StoreError};
 
-use super::directory::Account;
 use super::hashing::{Caller, HashError};
-use super::keys::random_text;
 use super::password;
+use crate::directory::Account;
+use crate::directory::keys::random_text;
 
 /// Length of a temporary password: 95 bits, and still to be read out on a phone.
 const TEMPORARY_CHARS: usize = 16;
@@ -34,32 +34,36 @@ pub enum PortalError {
     Hash(#[from] HashError),
     /// The store failed.
     #[error(transparent)]
-    Desk(#[from] DeskError),
+    Services(#[from] ServiceError),
 }
 
 impl From<StoreError> for PortalError {
     fn from(error: StoreError) -> Self {
-        Self::Desk(error.into())
+        Self::Services(error.into())
     }
 }
 
 /// Whether a password is the client's. It takes as long where there is no client, or one without a password.
 pub async fn is_password_of(
-    desk: &Desk,
+    services: &Services,
     client: Option<&Account>,
     password: String,
     caller: &Caller,
 ) -> Result<bool, PortalError> {
     // No account has the id 0: the book is asked either way.
-    let hash = desk.store.password(client.map_or(0, |client| client.id)).await?;
+    let hash = services.store.password(client.map_or(0, |client| client.id)).await?;
     Ok(password::verify(password, hash, caller).await?)
 }
 
 /// Gives a client a new password, told this once.
-pub async fn reset_password(desk: &Desk, client_id: i64, caller: &Caller) -> Result<String, PortalError> {
+pub async fn reset_password(
+    services: &Services,
+    client_id: i64,
+    caller: &Caller,
+) -> Result<String, PortalError> {
     let password = random_text(TEMPORARY_CHARS);
     let hash = password::hash(password.clone(), caller).await?;
-    let mut tx = desk.store.begin().await?;
+    let mut tx = services.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
     tx.set_password(client_id, &hash).await?;
     tx.commit().await?;
@@ -107,12 +111,12 @@ pub struct ProfileChange {
 
 /// Changes who a client is; what is refused changes nothing.
 pub async fn change_profile(
-    desk: &Desk,
+    services: &Services,
     client_id: i64,
     change: ProfileChange,
 ) -> Result<Profile, PortalError> {
     check(&change)?;
-    let mut tx = desk.store.begin().await?;
+    let mut tx = services.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
     let before = tx.profile(client_id).await?;
     let profile = Profile {

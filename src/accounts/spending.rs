@@ -12,12 +12,12 @@ use jiff::Timestamp;
 use tollgate_rating::Money;
 use tollgate_rating::credit::{Chain, ChainError, Day, MAX_PAYERS, RefusalReason};
 
-use super::directory::Account;
-use crate::app::desk::{Desk, DeskError};
+use crate::directory::Account;
 use crate::ledger::{
     Fence, MESSAGE_REVENUE, PACKAGE_REVENUE, Posting, PostingLine, RESOLD_MESSAGES, RESOLD_PACKAGES,
     Reference,
 };
+use crate::services::{ServiceError, Services};
 use crate::store::{Reserved, StoreError, Tx};
 
 /// The wait between two questions whether a commit arrived.
@@ -100,37 +100,37 @@ pub enum SpendError<R> {
     Refused(R),
     /// The database is away, or the wallets are another process's.
     #[error(transparent)]
-    Desk(#[from] DeskError),
+    Services(#[from] ServiceError),
 }
 
 impl<R> From<StoreError> for SpendError<R> {
     fn from(error: StoreError) -> Self {
-        Self::Desk(error.into())
+        Self::Services(error.into())
     }
 }
 
 /// Sets credit aside of every payer, or of none, and writes what it is for. On return both are durable.
 pub async fn set_aside<R: Record>(
-    desk: &Desk,
+    services: &Services,
     spending: Spending,
     reference: &str,
     shares: &[Share],
     record: &R,
 ) -> Result<(), SpendError<R::Refused>> {
-    hold_in_memory(desk, shares).await?;
+    hold_in_memory(services, shares).await?;
     let held = amounts(shares);
     let rows: Vec<(i64, Money)> = shares.iter().map(|share| (share.account.id, share.amount)).collect();
-    let written = write(desk, record, &Change::SetAside { reference, spending, rows: &rows }).await;
+    let written = write(services, record, &Change::SetAside { reference, spending, rows: &rows }).await;
     if written.is_err() {
-        follow(desk, shares, &held, &vec![Money::ZERO; shares.len()]).await;
+        follow(services, shares, &held, &vec![Money::ZERO; shares.len()]).await;
     }
-    look_at(desk, shares).await;
+    look_at(services, shares).await;
     written
 }
 
 /// Charges all that is set aside under a name, and writes what has become of what it is for.
 pub async fn charge<R: Record>(
-    desk: &Desk,
+    services: &Services,
     spending: Spending,
     reference: &str,
     shares: &[Share],
@@ -138,22 +138,22 @@ pub async fn charge<R: Record>(
     record: &R,
 ) -> Result<(), SpendError<R::Refused>> {
     let held = amounts(shares);
-    let posting = posting(desk, spending, reference, shares, note);
-    write(desk, record, &Change::Charge { reference, held: &held, posting: posting.as_ref() }).await?;
-    follow(desk, shares, &held, &held).await;
+    let posting = posting(services, spending, reference, shares, note);
+    write(services, record, &Change::Charge { reference, held: &held, posting: posting.as_ref() }).await?;
+    follow(services, shares, &held, &held).await;
     Ok(())
 }
 
 /// Gives back all that is set aside under a name, and writes what has become of what it was for.
 pub async fn give_back<R: Record>(
-    desk: &Desk,
+    services: &Services,
     reference: &str,
     shares: &[Share],
     record: &R,
 ) -> Result<(), SpendError<R::Refused>> {
     let held = amounts(shares);
-    write(desk, record, &Change::GiveBack { reference, held: &held }).await?;
-    follow(desk, shares, &held, &vec![Money::ZERO; shares.len()]).await;
+    write(services, record, &Change::GiveBack { reference, held: &held }).await?;
+    follow(services, shares, &held, &vec![Money::ZERO; shares.len()]).await;
     Ok(())
 }
 
@@ -173,7 +173,7 @@ pub fn amounts(shares: &[Share]) -> Vec<Money> {
 
 /// The entries of a charge: each payer's share, and who gets it. None where nothing is due.
 pub fn posting(
-    desk: &Desk,
+    services: &Services,
     spending: Spending,
     reference: &str,
     shares: &[Share],
@@ -193,18 +193,18 @@ pub fn posting(
     (!lines.is_empty()).then(|| Posting {
         kind: spending.kind().to_owned(),
         lines,
-        currency: desk.currency().to_owned(),
+        currency: services.currency().to_owned(),
         reference: Some(Reference { scope: 0, text: reference.to_owned() }),
         note: Some(note.to_owned()),
-        fence: Fence::Owner { epoch: desk.ownership.epoch() },
+        fence: Fence::Owner { epoch: services.ownership.epoch() },
     })
 }
 
 /// Takes credit aside in the wallets; the book follows. Whoever does it sees to it that it is given back where the book
 /// does not.
-pub async fn hold_in_memory<R>(desk: &Desk, shares: &[Share]) -> Result<(), SpendError<R>> {
-    desk.ledger().await?;
-    let days = days(desk, shares).await?;
+pub async fn hold_in_memory<R>(services: &Services, shares: &[Share]) -> Result<(), SpendError<R>> {
+    services.ledger().await?;
+    let days = days(services, shares).await?;
     let wallets: Vec<_> = shares.iter().map(|share| &share.account.wallet).collect();
     let refused = Chain::new(&wallets)?.set_aside(&amounts(shares), &days).err();
     match refused {
@@ -219,20 +219,20 @@ pub async fn hold_in_memory<R>(desk: &Desk, shares: &[Share]) -> Result<(), Spen
 
 /// Lets the wallets follow the book: what was set aside is charged or given back; and purses their wallets, since a threshold
 /// may be crossed, or a deleted account have something left.
-pub async fn follow(desk: &Desk, shares: &[Share], held: &[Money], charges: &[Money]) {
+pub async fn follow(services: &Services, shares: &[Share], held: &[Money], charges: &[Money]) {
     let wallets: Vec<_> = shares.iter().map(|share| &share.account.wallet).collect();
-    let days = days(desk, shares).await.unwrap_or_default();
+    let days = days(services, shares).await.unwrap_or_default();
     let followed = Chain::new(&wallets)
         .map_err(|error| error.to_string())
         .and_then(|chain| chain.take_aside(held, charges, &days).map_err(|error| error.to_string()));
     if let Err(error) = followed {
         tracing::error!(%error, "wallets in memory are not as the book");
     }
-    look_at(desk, shares).await;
+    look_at(services, shares).await;
 }
 
-async fn look_at(desk: &Desk, shares: &[Share]) {
-    if let Ok(calls) = desk.live().await {
+async fn look_at(services: &Services, shares: &[Share]) {
+    if let Ok(calls) = services.live().await {
         for share in shares {
             calls.directory.purses().look_at(&share.account);
         }
@@ -240,9 +240,9 @@ async fn look_at(desk: &Desk, shares: &[Share]) {
 }
 
 /// The present spending day of each payer, in its plan's zone.
-async fn days(desk: &Desk, shares: &[Share]) -> Result<[Day; MAX_PAYERS], DeskError> {
-    let catalog = desk.live().await?.catalog.snapshot();
-    let now: Timestamp = desk.clock.now();
+async fn days(services: &Services, shares: &[Share]) -> Result<[Day; MAX_PAYERS], ServiceError> {
+    let catalog = services.live().await?.catalog.snapshot();
+    let now: Timestamp = services.clock.now();
     let mut days = [Day::default(); MAX_PAYERS];
     for (day, share) in days.iter_mut().zip(shares) {
         if let Some(plan) = catalog.plan(share.account.settings().plan_id) {
@@ -297,12 +297,12 @@ impl Change<'_> {
 /// Writes in one transaction the change and the record, under the present ownership. Where the commit's answer is lost it
 /// asks until it is known: nothing here ends with "perhaps".
 async fn write<R: Record>(
-    desk: &Desk,
+    services: &Services,
     record: &R,
     change: &Change<'_>,
 ) -> Result<(), SpendError<R::Refused>> {
-    let mut tx = begin(desk).await?;
-    let tx_id = change.before(&mut tx, desk.clock.now()).await?;
+    let mut tx = begin(services).await?;
+    let tx_id = change.before(&mut tx, services.clock.now()).await?;
     if let Err(refused) = record.write(&mut tx, tx_id).await? {
         tx.rollback().await?;
         return Err(SpendError::Refused(refused));
@@ -310,26 +310,26 @@ async fn write<R: Record>(
     change.after(&mut tx).await?;
     let Err(error) = tx.commit().await else { return Ok(()) };
     tracing::warn!(%error, "it is asked whether a commit arrived");
-    if until_known(desk, record).await { Ok(()) } else { Err(error.into()) }
+    if until_known(services, record).await { Ok(()) } else { Err(error.into()) }
 }
 
 /// A transaction under the present ownership, which no other writer overlaps.
-pub async fn begin(desk: &Desk) -> Result<Tx, StoreError> {
-    let mut tx = desk.store.begin().await?;
+pub async fn begin(services: &Services) -> Result<Tx, StoreError> {
+    let mut tx = services.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
-    let allowed = tx.require_epoch(desk.ownership.epoch()).await;
+    let allowed = tx.require_epoch(services.ownership.epoch()).await;
     if matches!(allowed, Err(StoreError::StaleEpoch { .. })) {
-        desk.ownership.doubt();
+        services.ownership.doubt();
     }
     allowed.map(|()| tx)
 }
 
 /// Asks the book whether something is written, until it answers. No other writer is under way while it is asked.
-pub async fn until_known(desk: &Desk, question: &impl Question) -> bool {
+pub async fn until_known(services: &Services, question: &impl Question) -> bool {
     loop {
         tokio::time::sleep(RETRY).await;
         let asked = async {
-            let mut tx = desk.store.begin().await?;
+            let mut tx = services.store.begin().await?;
             tx.reserve_ids(Reserved::default()).await?;
             let is_written = question.is_written(&mut tx).await?;
             tx.rollback().await?;

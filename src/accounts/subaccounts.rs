@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use tollgate_rating::Money;
 
-use super::directory::Account;
 use super::money::{MoveError, OwnMoneyAlone, move_money};
 use super::ops::{self, OpsError};
 use super::topups::{fresh_reference, give_back_rest, moved};
-use super::{AccountLimits, AccountRecord, Kind};
-use crate::app::desk::{Desk, DeskError, FEED_ACCOUNT};
+use crate::directory::Account;
 use crate::ledger::Reference;
+use crate::services::{FEED_ACCOUNT, ServiceError, Services};
+use crate::store::accounts::{AccountLimits, AccountRecord, Kind};
 use crate::store::batch::PostingRefusal;
 use crate::store::profiles::Profile;
 use crate::store::subaccounts::{ListedSubaccount, TopUpSetting};
@@ -61,7 +61,7 @@ pub enum SubaccountError {
     Ops(#[from] OpsError),
     /// The service could not do it.
     #[error(transparent)]
-    Desk(#[from] DeskError),
+    Services(#[from] ServiceError),
     /// The store failed.
     #[error("the database failed: {0}")]
     Store(#[from] StoreError),
@@ -74,7 +74,7 @@ impl From<MoveError<std::convert::Infallible>> for SubaccountError {
             MoveError::TooLarge => Self::TooLarge,
             MoveError::ReferenceTaken(_) => Self::ReferenceTaken,
             MoveError::Refused(never) => match never {},
-            MoveError::Desk(error) => Self::Desk(error),
+            MoveError::Services(error) => Self::Services(error),
         }
     }
 }
@@ -101,12 +101,12 @@ pub struct SubaccountView {
 
 /// A client's subaccounts, oldest first; with `id` that one alone, or none.
 pub async fn list(
-    desk: &Desk,
+    services: &Services,
     client: &Account,
     id: Option<&str>,
 ) -> Result<Vec<SubaccountView>, SubaccountError> {
-    let calls = desk.live().await?;
-    let listed = desk.store.subaccounts_of(client.id, id).await?;
+    let calls = services.live().await?;
+    let listed = services.store.subaccounts_of(client.id, id).await?;
     let view = |listed: ListedSubaccount| {
         let account = calls.directory.account(listed.account_id);
         let balance = account.map_or(Money::ZERO, |account| account.wallet.snapshot().balance);
@@ -117,12 +117,12 @@ pub async fn list(
 
 /// Makes a subaccount of a client, with its plan. A key and a SIP account it gets when somebody asks for them.
 pub async fn create(
-    desk: &Desk,
+    services: &Services,
     client: &Account,
     new: NewSubaccount,
 ) -> Result<SubaccountView, SubaccountError> {
     let profile = profile(new)?;
-    let mut tx = ops::begin(desk).await?;
+    let mut tx = ops::begin(services).await?;
     let above = tx.account_by_login(&client.login).await?;
     let above = above.filter(|above| above.id == client.id).ok_or(SubaccountError::Unknown)?;
     if tx.count_subaccounts(above.id).await? >= MAX_SUBACCOUNTS
@@ -132,7 +132,7 @@ pub async fn create(
     }
     let login = free_login(&mut tx).await?;
     let fresh =
-        ops::fresh(desk, &mut tx, login, Kind::Subaccount, Some(above.id), above.plan_id, Money::ZERO);
+        ops::fresh(services, &mut tx, login, Kind::Subaccount, Some(above.id), above.plan_id, Money::ZERO);
     let account = AccountRecord {
         // What bounds the number of a client's calls would bound nothing if each of its subaccounts had no bound. Prices,
         // prefixes and lengths are bounded by the client's own settings whenever a subaccount calls.
@@ -149,7 +149,7 @@ pub async fn create(
     tx.put_profile(account.id, &profile).await?;
     tx.append_feed(FEED_ACCOUNT, account.id, account.created_at).await?;
     tx.commit().await?;
-    desk.account_changed(account.id).await?;
+    services.account_changed(account.id).await?;
     let listed = ListedSubaccount {
         account_id: account.id,
         login: account.login,
@@ -164,11 +164,11 @@ pub async fn create(
 
 /// Deletes a subaccount: it calls no more, its live calls end, its keys are revoked, and what it has goes back to its
 /// client, as does what its last calls leave.
-pub async fn delete(desk: &Desk, client: &Arc<Account>, id: &str) -> Result<(), SubaccountError> {
-    let _turn = desk.turn_of(client.id).await;
-    let mut tx = ops::begin(desk).await?;
+pub async fn delete(services: &Services, client: &Arc<Account>, id: &str) -> Result<(), SubaccountError> {
+    let _turn = services.turn_of(client.id).await;
+    let mut tx = ops::begin(services).await?;
     let mut account = own(&mut tx, client, id).await?;
-    let now = desk.clock.now();
+    let now = services.clock.now();
     tx.delete_subaccount(account.id, now).await?;
     account.active = false;
     tx.update_account(&account).await?;
@@ -187,14 +187,14 @@ pub async fn delete(desk: &Desk, client: &Arc<Account>, id: &str) -> Result<(), 
     }
     tx.append_feed(FEED_ACCOUNT, account.id, now).await?;
     tx.commit().await?;
-    desk.account_changed(account.id).await?;
-    let live = desk.live().await?.directory.account(account.id);
+    services.account_changed(account.id).await?;
+    let live = services.live().await?.directory.account(account.id);
     if let Some(live) = live
-        && let Err(error) = give_back_rest(desk, &live, client).await
+        && let Err(error) = give_back_rest(services, &live, client).await
     {
         // It is deleted, and what it has is moved when the database is back.
         tracing::warn!(account.login = %account.login, %error, "a deleted subaccount's money is moved later");
-        desk.live().await?.directory.purses().look_at(&live);
+        services.live().await?.directory.purses().look_at(&live);
     }
     Ok(())
 }
@@ -202,7 +202,7 @@ pub async fn delete(desk: &Desk, client: &Arc<Account>, id: &str) -> Result<(), 
 /// Moves money from a client to its subaccount, never what the client would have to borrow. With a key of the caller's own
 /// the same request again moves nothing more.
 pub async fn transfer(
-    desk: &Desk,
+    services: &Services,
     client: &Arc<Account>,
     id: &str,
     amount: Money,
@@ -211,18 +211,18 @@ pub async fn transfer(
     if amount == Money::ZERO || !fits(amount) {
         return Err(SubaccountError::Amount);
     }
-    let account = find(desk, client, id).await?;
-    let _turn = desk.turn_of(client.id).await;
+    let account = find(services, client, id).await?;
+    let _turn = services.turn_of(client.id).await;
     let reference = match key {
         Some(key) => Reference { scope: client.id, text: format!("key/{key}") },
         None => fresh_reference(client, "sub"),
     };
     let note = format!("transfer to subaccount {}", account.login);
-    let posting = moved(desk, "transfer", (client, &account), amount, reference, note);
+    let posting = moved(services, "transfer", (client, &account), amount, reference, note);
     let posting = posting.ok_or(SubaccountError::Amount)?;
     if key.is_some() {
         // The balance may have been spent since the first time.
-        match desk.store.posted_before(&posting).await? {
+        match services.store.posted_before(&posting).await? {
             None => {}
             Some(Ok(_)) => return Ok(()),
             Some(Err(PostingRefusal::ReferenceTaken { .. } | _)) => {
@@ -231,16 +231,16 @@ pub async fn transfer(
         }
     }
     // It may have been deleted while this waited for its turn.
-    if desk.live().await?.directory.purses().is_deleted(account.id) {
+    if services.live().await?.directory.purses().is_deleted(account.id) {
         return Err(SubaccountError::Unknown);
     }
-    move_money(desk, posting, &OwnMoneyAlone).await?;
+    move_money(services, posting, &OwnMoneyAlone).await?;
     Ok(())
 }
 
 /// Whether a subaccount is one of this client's.
-pub async fn find(desk: &Desk, client: &Account, id: &str) -> Result<Arc<Account>, SubaccountError> {
-    let directory = &desk.live().await?.directory;
+pub async fn find(services: &Services, client: &Account, id: &str) -> Result<Arc<Account>, SubaccountError> {
+    let directory = &services.live().await?.directory;
     let account = directory.account_named(id);
     account
         .filter(|account| account.client_above().is_some_and(|above| above.id == client.id))
@@ -250,7 +250,7 @@ pub async fn find(desk: &Desk, client: &Account, id: &str) -> Result<Arc<Account
 
 /// Sets a subaccount's automatic top-up, and arms it; an amount of nothing switches it off.
 pub async fn set_top_up(
-    desk: &Desk,
+    services: &Services,
     client: &Arc<Account>,
     id: &str,
     setting: TopUpSetting,
@@ -259,14 +259,14 @@ pub async fn set_top_up(
         return Err(SubaccountError::Amount);
     }
     // No top-up is under way meanwhile: one that was decided by the old setting has disarmed it, or comes after.
-    let _turn = desk.turn_of(client.id).await;
-    let mut tx = ops::begin(desk).await?;
+    let _turn = services.turn_of(client.id).await;
+    let mut tx = ops::begin(services).await?;
     let account = own(&mut tx, client, id).await?;
     tx.set_top_up(account.id, setting).await?;
-    tx.append_feed(FEED_ACCOUNT, account.id, desk.clock.now()).await?;
+    tx.append_feed(FEED_ACCOUNT, account.id, services.clock.now()).await?;
     tx.commit().await?;
-    desk.account_changed(account.id).await?;
-    desk.live().await?.directory.purses().note(account.id, |top_up| {
+    services.account_changed(account.id).await?;
+    services.live().await?.directory.purses().note(account.id, |top_up| {
         top_up.armed = true;
         top_up.stored_armed = true;
     });

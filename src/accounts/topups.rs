@@ -9,13 +9,13 @@ use tokio_util::sync::CancellationToken;
 use tollgate_rating::Money;
 use tollgate_rating::credit::Guarded;
 
-use super::directory::Account;
-use super::keys;
 use super::money::{Alongside, MoveError, OwnMoneyAlone, move_money};
-use super::purses::{TopUp, own_money};
-use crate::app::desk::{Desk, DeskError};
 use crate::calls::Calls;
+use crate::directory::Account;
+use crate::directory::keys as key_digests;
+use crate::directory::wallet_watch::{TopUp, own_money};
 use crate::ledger::{Fence, Posted, Posting, PostingLine, Reference};
+use crate::services::{ServiceError, Services};
 use crate::store::{StoreError, Tx};
 
 /// The wait after a try that the database did not answer.
@@ -25,12 +25,12 @@ const REFERENCE_CHARS: usize = 24;
 
 /// A name for a movement between a client and its subaccount that nobody else has named.
 pub(super) fn fresh_reference(client: &Account, what: &str) -> Reference {
-    Reference { scope: client.id, text: format!("{what}/{}", keys::random_text(REFERENCE_CHARS)) }
+    Reference { scope: client.id, text: format!("{what}/{}", key_digests::random_text(REFERENCE_CHARS)) }
 }
 
 /// Money from one account to another.
 pub(super) fn moved(
-    desk: &Desk,
+    services: &Services,
     kind: &str,
     (from, to): (&Account, &Account),
     amount: Money,
@@ -40,7 +40,7 @@ pub(super) fn moved(
     Some(Posting {
         kind: kind.to_owned(),
         lines: vec![PostingLine::new(from.id, amount.checked_neg()?), PostingLine::new(to.id, amount)],
-        currency: desk.currency().to_owned(),
+        currency: services.currency().to_owned(),
         reference: Some(reference),
         note: Some(note),
         // Set by whoever moves it.
@@ -49,7 +49,7 @@ pub(super) fn moved(
 }
 
 /// Attends to subaccounts' purses until `stop`.
-pub async fn carry_out(desk: Arc<Desk>, calls: Arc<Calls>, stop: CancellationToken) {
+pub async fn carry_out(services: Arc<Services>, calls: Arc<Calls>, stop: CancellationToken) {
     let purses = calls.directory.purses();
     // A process before this one may have ended between a charge and what it asked for.
     for account in calls.directory.all() {
@@ -65,7 +65,7 @@ pub async fn carry_out(desk: Arc<Desk>, calls: Arc<Calls>, stop: CancellationTok
                 return;
             }
             let Some(account) = calls.directory.account(id) else { continue };
-            if let Err(error) = attend(&desk, &calls, &account).await {
+            if let Err(error) = attend(&services, &calls, &account).await {
                 tracing::warn!(account.login = %account.login, %error, "a subaccount's money waits for the database");
                 purses.put_off(id);
                 tokio::select! {
@@ -78,25 +78,25 @@ pub async fn carry_out(desk: Arc<Desk>, calls: Arc<Calls>, stop: CancellationTok
 }
 
 /// Does what is due at one subaccount.
-async fn attend(desk: &Desk, calls: &Calls, account: &Arc<Account>) -> Result<(), DeskError> {
+async fn attend(services: &Services, calls: &Calls, account: &Arc<Account>) -> Result<(), ServiceError> {
     let Some(client) = account.parent() else { return Ok(()) };
     let purses = calls.directory.purses();
-    let _turn = desk.turn_of(client.id).await;
+    let _turn = services.turn_of(client.id).await;
     if purses.is_deleted(account.id) {
-        return give_back_rest(desk, account, client).await;
+        return give_back_rest(services, account, client).await;
     }
     let Some(top_up) = purses.top_up(account.id).filter(|top_up| top_up.armed) else { return Ok(()) };
     let is_under = own_money(account) < top_up.threshold;
     // One that is switched off spends nothing that it would need.
     let can_pay = account.may_call() && own_money(client) >= top_up.amount;
     if is_under && (can_pay || top_up.unsure.is_some()) {
-        return fill(desk, calls, account, client, top_up).await;
+        return fill(services, calls, account, client, top_up).await;
     }
     if is_under {
         tracing::debug!(account.login = %account.login, "a top-up waits: its client cannot pay it");
     }
     if !top_up.stored_armed {
-        desk.store.arm_top_up(account.id).await?;
+        services.store.arm_top_up(account.id).await?;
         purses.note(account.id, |top_up| top_up.stored_armed = true);
     }
     Ok(())
@@ -136,22 +136,22 @@ impl Alongside for Crossed<'_> {
 
 /// Tops a subaccount up, once for this fall under its threshold.
 async fn fill(
-    desk: &Desk,
+    services: &Services,
     calls: &Calls,
     account: &Arc<Account>,
     client: &Arc<Account>,
     top_up: TopUp,
-) -> Result<(), DeskError> {
+) -> Result<(), ServiceError> {
     let purses = calls.directory.purses();
     let text = top_up.unsure.clone().unwrap_or_else(|| fresh_reference(client, "topup").text);
     let reference = Reference { scope: client.id, text: text.clone() };
     let note = format!("automatic top-up of subaccount {}", account.login);
-    let Some(posting) = moved(desk, "topup", (client, account), top_up.amount, reference, note) else {
+    let Some(posting) = moved(services, "topup", (client, account), top_up.amount, reference, note) else {
         return Ok(());
     };
     purses.note(account.id, |noted| noted.unsure = Some(text));
     let crossed = Crossed { account, top_up: &top_up, rearmed: AtomicBool::new(false) };
-    let outcome = move_money(desk, posting, &crossed).await;
+    let outcome = move_money(services, posting, &crossed).await;
     let done = |armed: bool| {
         purses.note(account.id, |noted| {
             noted.unsure = None;
@@ -182,28 +182,28 @@ async fn fill(
             Ok(())
         }
         Err(MoveError::Refused(never)) => match never {},
-        Err(MoveError::Desk(error)) => Err(error),
+        Err(MoveError::Services(error)) => Err(error),
     }
 }
 
 /// Moves what a deleted subaccount has back to its client. The caller has the client's turn.
 pub(super) async fn give_back_rest(
-    desk: &Desk,
+    services: &Services,
     account: &Arc<Account>,
     client: &Arc<Account>,
-) -> Result<(), DeskError> {
+) -> Result<(), ServiceError> {
     let rest = own_money(account);
     if rest <= Money::ZERO {
         return Ok(());
     }
     let note = format!("rest of deleted subaccount {}", account.login);
     let reference = fresh_reference(client, "rest");
-    let Some(posting) = moved(desk, "transfer", (account, client), rest, reference, note) else {
+    let Some(posting) = moved(services, "transfer", (account, client), rest, reference, note) else {
         return Ok(());
     };
-    match move_money(desk, posting, &OwnMoneyAlone).await {
+    match move_money(services, posting, &OwnMoneyAlone).await {
         Ok(Posted { .. }) => Ok(()),
-        Err(MoveError::Desk(error)) => Err(error),
+        Err(MoveError::Services(error)) => Err(error),
         Err(error) => {
             tracing::warn!(account.login = %account.login, %error, "the rest of a deleted subaccount stays");
             Ok(())

@@ -4,11 +4,11 @@ use std::convert::Infallible;
 
 use tollgate_rating::Money;
 
-use super::directory::Account;
 use super::money::{Alongside, MoveError, move_money};
 use super::reference_text::{self, OddText};
 use super::retail_credit::{self, AmountError};
-use crate::app::desk::{Desk, DeskError};
+use crate::directory::Account;
+use crate::services::{ServiceError, Services};
 use crate::store::transfers::{TransferEnd, TransferRecord};
 use crate::store::{Reserved, StoreError, Tx};
 
@@ -69,12 +69,12 @@ pub enum TransferError {
     Refused(#[from] TransferRefusal),
     /// The database is away, or the wallets are another process's.
     #[error(transparent)]
-    Desk(#[from] DeskError),
+    Services(#[from] ServiceError),
 }
 
 impl From<StoreError> for TransferError {
     fn from(error: StoreError) -> Self {
-        Self::Desk(error.into())
+        Self::Services(error.into())
     }
 }
 
@@ -82,18 +82,18 @@ impl From<StoreError> for TransferError {
 ///
 /// `client` is the reseller's own client of the order's login, if there is one.
 pub async fn transfer(
-    desk: &Desk,
+    services: &Services,
     order: &TransferOrder,
     client: Option<&Account>,
 ) -> Result<TransferRecord, TransferError> {
     retail_credit::check_amount(order.amount).map_err(TransferRefusal::Amount)?;
-    if let Some(first) = desk.store.transfer_of(order.reseller_id, &order.external_id).await? {
+    if let Some(first) = services.store.transfer_of(order.reseller_id, &order.external_id).await? {
         return the_same(first, order);
     }
     // After the search: what was given under an odd name before is found by it.
     reference_text::check(&order.external_id).map_err(TransferRefusal::ExternalId)?;
     let client = client.ok_or(TransferRefusal::UnknownClient)?;
-    let _turn = desk.turn_of(client.id).await;
+    let _turn = services.turn_of(client.id).await;
     let before = client.wallet.snapshot().balance;
     let client_balance = before.checked_add(order.amount).ok_or(TransferRefusal::TooLarge)?;
     let posting = retail_credit::posting(
@@ -102,7 +102,7 @@ pub async fn transfer(
         client.id,
         order.amount,
         &order.external_id,
-        desk.currency(),
+        services.currency(),
         format!("transfer {}", order.external_id),
     )
     .ok_or(TransferRefusal::Amount(AmountError::TooLarge))?;
@@ -113,18 +113,18 @@ pub async fn transfer(
         login: order.login.clone(),
         amount: order.amount,
         end: TransferEnd::Success { client_balance },
-        created_at: desk.clock.now(),
+        created_at: services.clock.now(),
     };
-    match move_money(desk, posting, &Row(&record)).await {
+    match move_money(services, posting, &Row(&record)).await {
         Ok(posted) if posted.duplicate => {
-            let first = desk.store.transfer_of(order.reseller_id, &order.external_id).await?;
+            let first = services.store.transfer_of(order.reseller_id, &order.external_id).await?;
             first.ok_or_else(|| lost(posted.tx_id).into()).and_then(|first| the_same(first, order))
         }
         Ok(posted) => Ok(TransferRecord { id: posted.tx_id, ..record }),
         Err(MoveError::ReferenceTaken(_)) => Err(TransferRefusal::ExternalIdTaken.into()),
         // Nothing is taken from a wallet: the house's own account gives.
         Err(MoveError::TooLarge | MoveError::NotEnough { .. }) => Err(TransferRefusal::TooLarge.into()),
-        Err(MoveError::Desk(error)) => Err(error.into()),
+        Err(MoveError::Services(error)) => Err(error.into()),
         Err(MoveError::Refused(never)) => match never {},
     }
 }
@@ -132,14 +132,14 @@ pub async fn transfer(
 /// Keeps a refused order, so that its reseller finds it among its transactions, unless as many are kept already. Its name
 /// stays free.
 pub async fn keep_refused(
-    desk: &Desk,
+    services: &Services,
     order: &TransferOrder,
     refusal: TransferRefusal,
 ) -> Result<(), StoreError> {
-    let mut tx = desk.store.begin().await?;
+    let mut tx = services.store.begin().await?;
     let reserved = tx.reserve_ids(Reserved { transactions: 1, ..Reserved::default() }).await?;
     let kept = tx.count_failed_transfers(order.reseller_id).await?;
-    if kept >= i64::from(desk.config.limits.kept_failures_per_reseller) {
+    if kept >= i64::from(services.config.limits.kept_failures_per_reseller) {
         return tx.rollback().await;
     }
     let record = TransferRecord {
@@ -149,7 +149,7 @@ pub async fn keep_refused(
         login: order.login.clone(),
         amount: order.amount,
         end: TransferEnd::Failed { reason: refusal.reason().to_owned() },
-        created_at: desk.clock.now(),
+        created_at: services.clock.now(),
     };
     tx.insert_transfer(&record).await?;
     tx.commit().await

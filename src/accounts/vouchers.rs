@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use tollgate_rating::Money;
 
-use super::Kind;
-use super::directory::Account;
 use super::money::{Alongside, MoveError, move_money};
-use crate::app::desk::{Desk, DeskError};
+use crate::directory::Account;
 use crate::ledger::{Fence, OPERATOR_FUNDS, Posting, PostingLine, RESELLER_CREDIT, Reference};
 use crate::secrets::random_below;
+use crate::services::{ServiceError, Services};
+use crate::store::accounts::Kind;
 use crate::store::idempotency::RememberedAnswer;
 use crate::store::vouchers::{NewVoucher, VoucherRecord};
 use crate::store::{StoreError, Tx};
@@ -60,12 +60,12 @@ pub enum RedeemError {
     TooLarge,
     /// The database is away, or the wallets are another process's.
     #[error(transparent)]
-    Desk(#[from] DeskError),
+    Services(#[from] ServiceError),
 }
 
 impl From<StoreError> for RedeemError {
     fn from(error: StoreError) -> Self {
-        Self::Desk(error.into())
+        Self::Services(error.into())
     }
 }
 
@@ -75,14 +75,14 @@ impl From<MoveError<AlreadyRedeemed>> for RedeemError {
             // Another account's redemption of the same voucher has its reference.
             MoveError::ReferenceTaken(_) | MoveError::Refused(AlreadyRedeemed) => Self::AlreadyRedeemed,
             MoveError::NotEnough { .. } | MoveError::TooLarge => Self::TooLarge,
-            MoveError::Desk(error) => error.into(),
+            MoveError::Services(error) => error.into(),
         }
     }
 }
 
 /// Makes vouchers and returns their codes, this once.
 pub async fn issue(
-    desk: &Desk,
+    services: &Services,
     amount: Money,
     count: u32,
     issuer: Option<&str>,
@@ -97,15 +97,15 @@ pub async fn issue(
     let issuer_id = match issuer {
         None => None,
         Some(login) => {
-            let account = desk.store.account_by_login(login).await?;
+            let account = services.store.account_by_login(login).await?;
             let reseller = account.filter(|account| account.kind == Kind::Reseller);
             Some(reseller.ok_or_else(|| IssueError::UnknownIssuer(login.to_owned()))?.id)
         }
     };
     let codes: Vec<String> = (0..count).map(|_| new_code()).collect();
-    let now = desk.clock.now();
+    let now = services.clock.now();
     for some in codes.chunks(AT_ONCE) {
-        let mut tx = desk.store.begin().await?;
+        let mut tx = services.store.begin().await?;
         let first = tx.catalog_ids(i64::try_from(some.len()).unwrap_or(i64::MAX)).await?;
         for (id, code) in (first..).zip(some) {
             tx.insert_voucher(&NewVoucher { id, digest: digest(code), amount, issuer_id }, now).await?;
@@ -116,8 +116,8 @@ pub async fn issue(
 }
 
 /// The voucher of a code that an account may redeem. What is somebody else's is as what does not exist.
-pub async fn find(desk: &Desk, account: &Account, code: &str) -> Result<VoucherRecord, RedeemError> {
-    let voucher = desk.store.voucher(&digest(&normalised(code))).await?;
+pub async fn find(services: &Services, account: &Account, code: &str) -> Result<VoucherRecord, RedeemError> {
+    let voucher = services.store.voucher(&digest(&normalised(code))).await?;
     let voucher = voucher.filter(|voucher| voucher.issuer_id == reseller_of(account));
     match voucher {
         None => Err(RedeemError::Unknown),
@@ -128,7 +128,7 @@ pub async fn find(desk: &Desk, account: &Account, code: &str) -> Result<VoucherR
 
 /// Gives an account what a voucher is worth, once. `remembered` is written with it.
 pub async fn redeem(
-    desk: &Desk,
+    services: &Services,
     account: &Account,
     voucher: &VoucherRecord,
     remembered: Option<RememberedAnswer>,
@@ -138,7 +138,7 @@ pub async fn redeem(
     let posting = Posting {
         kind: "voucher".to_owned(),
         lines: vec![PostingLine::new(funds, taken), PostingLine::new(account.id, voucher.amount)],
-        currency: desk.currency().to_owned(),
+        currency: services.currency().to_owned(),
         reference: Some(Reference {
             scope: voucher.issuer_id.unwrap_or(0),
             text: format!("voucher-{}", voucher.id),
@@ -146,8 +146,8 @@ pub async fn redeem(
         note: Some(format!("voucher {}", voucher.id)),
         fence: Fence::Fact,
     };
-    let mark = Mark { voucher_id: voucher.id, account_id: account.id, at: desk.clock.now(), remembered };
-    let posted = move_money(desk, posting, &mark).await?;
+    let mark = Mark { voucher_id: voucher.id, account_id: account.id, at: services.clock.now(), remembered };
+    let posted = move_money(services, posting, &mark).await?;
     // The same account was here before.
     if posted.duplicate { Err(RedeemError::AlreadyRedeemed) } else { Ok(()) }
 }

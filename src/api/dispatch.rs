@@ -21,9 +21,10 @@ use super::endpoint::{Call, Route, Verb};
 use super::error::ApiError;
 use super::query::Parameters;
 use super::surface::Surface;
-use crate::accounts::directory::Account;
-use crate::accounts::keys::{self, KeyHolder};
+use crate::accounts::keys;
 use crate::accounts::reference_text;
+use crate::directory::Account;
+use crate::directory::keys::KeyHolder;
 use crate::secrets::{hex, random_bytes};
 
 /// How long a body may take to arrive, all of it.
@@ -279,7 +280,7 @@ pub(super) fn address_of(api: &Api, extensions: &axum::http::Extensions, headers
         .get::<ConnectInfo<SocketAddr>>()
         .map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(address)| address.ip().to_canonical());
     let trusted = |address: &IpAddr| {
-        api.desk.config.http.trusted_proxies.iter().any(|network| network.contains(address))
+        api.services.config.http.trusted_proxies.iter().any(|network| network.contains(address))
     };
     if !trusted(&connected) {
         return connected;

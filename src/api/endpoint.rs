@@ -16,12 +16,12 @@ use super::error::ApiError;
 use super::openapi::{self, Described};
 use super::query::Parameters;
 use super::{Api, body, idempotency};
-use crate::accounts::Kind;
-use crate::accounts::directory::Account;
 use crate::accounts::hashing::Caller;
-use crate::accounts::keys::KeyHolder;
-use crate::app::desk::Desk;
 use crate::config::UnknownFields;
+use crate::directory::Account;
+use crate::directory::keys::KeyHolder;
+use crate::services::Services;
+use crate::store::accounts::Kind;
 use crate::store::idempotency::RememberedAnswer;
 
 /// How an endpoint is asked.
@@ -111,8 +111,8 @@ impl std::fmt::Debug for Call {
 
 impl Call {
     /// Everything operations need.
-    pub fn desk(&self) -> &Desk {
-        &self.api.desk
+    pub fn services(&self) -> &Services {
+        &self.api.services
     }
 
     /// In whose turn this request's passwords are hashed.
@@ -135,7 +135,7 @@ impl Call {
     /// Keeps another answer for this request than the one that was kept with what it does.
     pub async fn remember_instead(&self, answer: &impl Serialize) -> Result<(), ApiError> {
         if let Some(answer) = self.remembered(answer)? {
-            self.desk().store.replace_answer(&answer).await?;
+            self.services().store.replace_answer(&answer).await?;
         }
         Ok(())
     }
@@ -143,7 +143,7 @@ impl Call {
     /// Forgets the answer that was kept: nothing was done, and the same request may be made again.
     pub async fn forget_answer(&self) -> Result<(), ApiError> {
         if let Some(key) = &self.idempotency_key {
-            self.desk().store.forget_answer(self.account.id, key).await?;
+            self.services().store.forget_answer(self.account.id, key).await?;
         }
         Ok(())
     }
@@ -218,7 +218,7 @@ fn run<E: Endpoint>(
 ) -> BoxFuture<'static, Result<String, ApiError>> {
     Box::pin(async move {
         let query = parameters.typed::<E::Query>()?;
-        let ignore = call.api.desk.config.api.unknown_fields == UnknownFields::Ignore;
+        let ignore = call.api.services.config.api.unknown_fields == UnknownFields::Ignore;
         let body = match E::VERB {
             Verb::Get => body::nothing::<E::Body>()?,
             Verb::Post => body::read::<E::Body>(&bytes, ignore)?,

@@ -8,11 +8,11 @@ use utoipa::ToSchema;
 use crate::accounts::hashing::HashError;
 use crate::accounts::money::MoveError;
 use crate::accounts::ops::OpsError;
-use crate::app::desk::DeskError;
 use crate::catalog::CatalogError;
 use crate::catalog::admin::AdminError;
 use crate::ledger::LedgerError;
 use crate::peers::ops::PeerError;
+use crate::services::ServiceError;
 use crate::store::StoreError;
 
 /// Seconds after which whoever was told that the service is away may ask again.
@@ -151,11 +151,11 @@ impl From<StoreError> for ApiError {
     }
 }
 
-impl From<DeskError> for ApiError {
-    fn from(error: DeskError) -> Self {
+impl From<ServiceError> for ApiError {
+    fn from(error: ServiceError) -> Self {
         match error {
-            DeskError::Store(error) => error.into(),
-            DeskError::Owner(_) | DeskError::Owned { .. } => {
+            ServiceError::Store(error) => error.into(),
+            ServiceError::Owner(_) | ServiceError::Owned { .. } => {
                 tracing::warn!(%error, "a request was answered 503");
                 Self::away()
             }
@@ -209,7 +209,7 @@ impl From<OpsError> for ApiError {
             OpsError::Post(error) => error.into(),
             OpsError::Wallet(error) => Self::refused("too_large", error.to_string()),
             OpsError::Store(error) => error.into(),
-            OpsError::Desk(error) => error.into(),
+            OpsError::Services(error) => error.into(),
         }
     }
 }
@@ -285,7 +285,7 @@ impl From<MoveError<Self>> for ApiError {
                 Self::conflict("reference_taken", "this id was used with another body before")
             }
             MoveError::Refused(error) => error,
-            MoveError::Desk(error) => error.into(),
+            MoveError::Services(error) => error.into(),
         }
     }
 }

@@ -33,15 +33,18 @@ fn subject(call: &Call, key: &str) -> String {
 
 /// The answer that this very request got the first time; a different request of the same key is refused.
 pub(super) async fn first_answer(call: &Call, key: &str) -> Result<Option<String>, ApiError> {
-    let Some(first) = call.desk().store.remembered_answer(call.account.id, key).await? else {
+    let Some(first) = call.services().store.remembered_answer(call.account.id, key).await? else {
         return Ok(None);
     };
     if first.request_digest != call.fingerprint {
         let message = "this Idempotency-Key came with another request before";
         return Err(ApiError::conflict("idempotency_key_taken", message));
     }
-    let opened =
-        call.desk().secrets.load().open_sealed(Purpose::IdempotentAnswer, &subject(call, key), &first.answer);
+    let opened = call.services().secrets.load().open_sealed(
+        Purpose::IdempotentAnswer,
+        &subject(call, key),
+        &first.answer,
+    );
     match opened {
         Ok(text) => Ok(Some(String::from_utf8_lossy(&text).into_owned())),
         // It was done; the key it was kept under has been rotated away since.
@@ -53,13 +56,16 @@ pub(super) async fn first_answer(call: &Call, key: &str) -> Result<Option<String
 
 /// The row that keeps an answer.
 pub(super) fn remembered(call: &Call, key: &str, answer: &str) -> RememberedAnswer {
-    let sealed =
-        call.desk().secrets.load().seal(Purpose::IdempotentAnswer, &subject(call, key), answer.as_bytes());
+    let sealed = call.services().secrets.load().seal(
+        Purpose::IdempotentAnswer,
+        &subject(call, key),
+        answer.as_bytes(),
+    );
     RememberedAnswer {
         account_id: call.account.id,
         key: key.to_owned(),
         request_digest: call.fingerprint,
         answer: sealed,
-        created_at: call.desk().clock.now(),
+        created_at: call.services().clock.now(),
     }
 }

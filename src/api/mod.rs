@@ -45,16 +45,17 @@ use self::subaccounts::signing::Nonces;
 use self::surface::Surface;
 use self::turns::Turns;
 use crate::accounts::delays::Delays;
-use crate::accounts::directory::Account;
-use crate::accounts::keys::{self, KeyHolder};
-use crate::app::desk::Desk;
 use crate::calls::Calls;
+use crate::directory::Account;
+use crate::directory::keys as key_digests;
+use crate::directory::keys::KeyHolder;
 use crate::messaging::Messaging;
+use crate::services::Services;
 
 /// What the APIs stand on.
 pub struct Api {
     /// Everything operations need.
-    pub desk: Arc<Desk>,
+    pub services: Arc<Services>,
     /// The calls, with accounts, peers and prices in memory.
     pub calls: Arc<Calls>,
     /// The messages.
@@ -81,11 +82,11 @@ impl std::fmt::Debug for Api {
 
 impl Api {
     /// The APIs of a running service.
-    pub fn new(desk: Arc<Desk>, calls: Arc<Calls>, messaging: Arc<Messaging>) -> Arc<Self> {
-        let limits = Limits::new(&desk.config.http);
-        let budgets = Budgets::new(&desk.config.limits);
+    pub fn new(services: Arc<Services>, calls: Arc<Calls>, messaging: Arc<Messaging>) -> Arc<Self> {
+        let limits = Limits::new(&services.config.http);
+        let budgets = Budgets::new(&services.config.limits);
         Arc::new(Self {
-            desk,
+            services,
             calls,
             messaging,
             limits,
@@ -107,19 +108,19 @@ impl Api {
 
     /// Where the listener is.
     fn address(&self) -> SocketAddr {
-        self.address.get().copied().unwrap_or(self.desk.config.http.listen)
+        self.address.get().copied().unwrap_or(self.services.config.http.listen)
     }
 
     /// Forgets those who have not asked for a while.
     fn forget_idle(&self) {
         self.limits.forget_idle();
         self.budgets.forget_idle();
-        self.delays.forget_idle(self.desk.clock.monotonic_ms());
+        self.delays.forget_idle(self.services.clock.monotonic_ms());
     }
 
     /// Whose a key is.
     fn holder(&self, key: &str) -> Option<(KeyHolder, Arc<Account>)> {
-        let holder = self.calls.directory.keys().holder(&keys::digest(key))?;
+        let holder = self.calls.directory.keys().holder(&key_digests::digest(key))?;
         let account = self.calls.directory.account(holder.account_id)?;
         Some((holder, account))
     }
@@ -144,7 +145,7 @@ impl Api {
         let router = router
             .merge(subaccounts::router(self))
             .merge(esim::router(self))
-            .merge(openapi::router(&self.desk.config))
+            .merge(openapi::router(&self.services.config))
             .fallback(nothing_here);
         router.layer(middleware::from_fn_with_state(Arc::clone(self), counted))
     }
@@ -170,7 +171,7 @@ async fn counted(State(api): State<Arc<Api>>, request: Request, next: Next) -> R
             dispatch::stamped(error.response("success", &request_id), &request_id)
         }
     };
-    api.desk.metrics.http_answered(name.unwrap_or("other"), response.status().as_u16());
+    api.services.metrics.http_answered(name.unwrap_or("other"), response.status().as_u16());
     if response.headers().contains_key(dispatch::REQUEST_ID_HEADER) {
         response
     } else {

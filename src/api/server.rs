@@ -90,7 +90,7 @@ pub async fn serve(listener: Listener, tls: Option<TlsAcceptor>, api: Arc<Api>, 
         api.listens_at(address);
     }
     let mut router = api.router();
-    if let Some(cors) = cors(&api.desk.config.http) {
+    if let Some(cors) = cors(&api.services.config.http) {
         router = router.layer(cors);
     }
     let forgetting = async {

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::endpoint::Route;
 use super::{client, esim, reseller, sms};
-use crate::accounts::Kind;
+use crate::store::accounts::Kind;
 
 /// An API behind an `index.php`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

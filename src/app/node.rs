@@ -11,11 +11,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tollgate_agi::{AllowList, Limits, Server};
 
-use super::desk::{Desk, DeskError};
+use super::notify;
 use super::requests::Requests;
 use super::sockets::{self, Sockets};
 use super::tasks::{keep_moving, spawn_until};
-use super::{notify, ownership};
 use crate::accounts::hashing::HASHER;
 use crate::ami::{Link, LinkState, Links};
 use crate::api::server::TlsError;
@@ -27,14 +26,17 @@ use crate::calls::{self, Calls};
 use crate::cli;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Reserve};
-use crate::internal::folder::{BoundSocket, Listening};
-use crate::internal::metrics::render_spool;
+use crate::control::folder::{BoundSocket, Listening};
+use crate::control::{CommandAnswer, CommandRequest, LinkView, ServersView};
+use crate::internal;
 use crate::internal::server::{Backend, BoxFuture};
-use crate::internal::{self, CommandAnswer, CommandRequest, LinkView, ServersView};
 use crate::listen;
 use crate::messaging::{Messaging, MessagingError};
+use crate::metrics::render_spool;
 use crate::peers::invalidate::{HangUpChannels, Invalidation};
 use crate::peers::realtime::Realtime;
+use crate::services::ownership;
+use crate::services::{ServiceError, Services};
 use crate::store::StoreError;
 
 /// How long requests under way may take when the process is told to stop.
@@ -45,7 +47,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(15);
 pub enum NodeError {
     /// The desk cannot be opened.
     #[error(transparent)]
-    Desk(#[from] DeskError),
+    Services(#[from] ServiceError),
     /// An address cannot be listened on.
     #[error("{key} {address} cannot be listened on: {source}")]
     Listen {
@@ -76,7 +78,7 @@ pub enum NodeError {
 /// A process that serves.
 pub struct Node {
     /// What it works with.
-    pub desk: Arc<Desk>,
+    pub services: Arc<Services>,
     /// Its calls.
     pub calls: Arc<Calls>,
     /// Its messages.
@@ -112,10 +114,10 @@ impl Node {
         tell_what_is_held(&config);
         let requests = Requests::start().map_err(NodeError::Threads)?;
         let fit = sockets::fit(&config);
-        let desk = Arc::new(Desk::open_with(Arc::clone(&config), clock).await?);
-        desk.store.separate_requests(requests.handle()).await.map_err(DeskError::from)?;
+        let services = Arc::new(Services::open_with(Arc::clone(&config), clock).await?);
+        services.store.separate_requests(requests.handle()).await.map_err(ServiceError::from)?;
         // Before anything is bound or taken: from here on commands of this installation wait for this server.
-        desk.lock_for_server().await?;
+        services.lock_for_server().await?;
         let fastagi = listen("fastagi.listen", config.fastagi.listen).await?;
         let listener = listen("internal.listen", config.internal.listen).await?;
         let http = listen("http.listen", config.http.listen).await?;
@@ -123,27 +125,27 @@ impl Node {
         let tls = api::server::tls(&config.http)?;
         let (fastagi_at, internal_at, http_at) = (address(&fastagi), address(&listener), address(&http));
         // Whatever changes from here on is in the feed behind this position.
-        let position = desk.store.feed_position().await.map_err(DeskError::from)?;
+        let position = services.store.feed_position().await.map_err(ServiceError::from)?;
         // Facts are facts whoever owns: what an earlier run of this node kept goes to the book even where another one
         // owns by now. And before the balances are read.
-        desk.empty_spool().await?;
-        desk.take_ownership(Some(&commands)).await?;
+        services.empty_spool().await?;
+        services.take_ownership(Some(&commands)).await?;
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         // From here on: loading may take longer than a lease lasts.
-        renew_ownership(&desk, &stop, &mut tasks).await?;
-        let loading = desk.store.head().await.map_err(DeskError::from)?.entry_id;
-        let calls = Arc::clone(desk.live().await?);
+        renew_ownership(&services, &stop, &mut tasks).await?;
+        let loading = services.store.head().await.map_err(ServiceError::from)?.entry_id;
+        let calls = Arc::clone(services.live().await?);
         for server in &config.asterisk {
             calls.add_server(&server.name);
         }
         let recovered = calls.recover().await.map_err(NodeError::Recover)?;
         // What an earlier process wrote late is in neither the balances nor the holds.
-        if desk.store.head().await.map_err(DeskError::from)?.entry_id != loading {
+        if services.store.head().await.map_err(ServiceError::from)?.entry_id != loading {
             return Err(NodeError::Crashed("the start", "the book changed while it was read".to_owned()));
         }
         // The last that asks the database: a start that it fails has served nobody.
-        let messaging = start_messaging(&desk, &calls, &stop, &requests, &mut tasks).await?;
+        let messaging = start_messaging(&services, &calls, &stop, &requests, &mut tasks).await?;
         tracing::info!(
             accounts = calls.directory.len(),
             calls.restored = recovered.restored,
@@ -152,13 +154,13 @@ impl Node {
             internal.address = %internal_at,
             internal.socket = %commands.address().path.display(),
             http.address = %http_at,
-            owner.epoch = desk.ownership.epoch(),
+            owner.epoch = services.ownership.epoch(),
             "serving"
         );
 
-        let (links, linked) = Links::start(&config, &desk.clock, &stop);
+        let (links, linked) = Links::start(&config, &services.clock, &stop);
         // Nobody else sets it.
-        let _ = desk.links.set(links.clone());
+        let _ = services.links.set(links.clone());
         tasks.spawn(async move { linked.ended().await.map_err(|e| NodeError::Crashed("a manager link", e)) });
         control(&calls, &links, &stop, &mut tasks);
 
@@ -171,10 +173,10 @@ impl Node {
         let sockets = Arc::new(Sockets::new(fit, server.counters(), meters));
         serve_fastagi(server, fastagi, &calls, &stop, &mut tasks);
         {
-            let (directory, secrets) = (Arc::clone(&calls.directory), Arc::clone(&desk.secrets));
+            let (directory, secrets) = (Arc::clone(&calls.directory), Arc::clone(&services.secrets));
             let realtime = Arc::new(Realtime::new(&config, directory, secrets));
             let backend = Arc::new(Listener {
-                desk: Arc::clone(&desk),
+                services: Arc::clone(&services),
                 calls: Arc::clone(&calls),
                 messaging: Arc::clone(&messaging),
                 realtime: Arc::clone(&realtime),
@@ -189,7 +191,7 @@ impl Node {
                 Ok(())
             });
         }
-        let api = Api::new(Arc::clone(&desk), Arc::clone(&calls), Arc::clone(&messaging));
+        let api = Api::new(Arc::clone(&services), Arc::clone(&calls), Arc::clone(&messaging));
         let serving = {
             let stop = stop.clone();
             requests.handle().spawn(async move {
@@ -203,9 +205,9 @@ impl Node {
             serving.await.map_err(|e| crashed(e.to_string()))?.map_err(|e| crashed(e.to_string()))
         });
         tasks.spawn(invalidate_peers(&calls, &links, stop.clone()));
-        keep_moving((&desk, &calls), position, &requests, &stop, &mut tasks);
+        keep_moving((&services, &calls), position, &requests, &stop, &mut tasks);
         Ok(Self {
-            desk,
+            services,
             calls,
             messaging,
             fastagi: fastagi_at,
@@ -241,7 +243,7 @@ impl Node {
             tracing::warn!("requests were still under way when the process stopped");
             self.tasks.abort_all();
         }
-        self.desk.close().await;
+        self.services.close().await;
         drop(self.requests);
         outcome
     }
@@ -249,13 +251,13 @@ impl Node {
 
 /// Renews the lease until the process stops; a lost ownership ends the process.
 async fn renew_ownership(
-    desk: &Desk,
+    services: &Services,
     stop: &CancellationToken,
     tasks: &mut JoinSet<Result<(), NodeError>>,
 ) -> Result<(), NodeError> {
-    let (store, clock) = (desk.store.clone(), Arc::clone(&desk.clock));
-    let (ownership, stop) = (Arc::clone(&desk.ownership), stop.clone());
-    let ledger = desk.ledger().await?.clone();
+    let (store, clock) = (services.store.clone(), Arc::clone(&services.clock));
+    let (ownership, stop) = (Arc::clone(&services.ownership), stop.clone());
+    let ledger = services.ledger().await?.clone();
     tasks.spawn(async move {
         let kept = ownership::keep(store, clock, ownership, ledger, stop).await;
         kept.map_err(|error| NodeError::Crashed("the ownership", error.to_string()))
@@ -319,7 +321,7 @@ fn serve_commands(
 }
 
 /// Binds the command socket.
-async fn bind_commands(config: &Config) -> Result<BoundSocket, DeskError> {
+async fn bind_commands(config: &Config) -> Result<BoundSocket, ServiceError> {
     Ok(BoundSocket::bind(&config.command_socket(), &config.key_file()).await?)
 }
 
@@ -330,15 +332,15 @@ fn listener_here(listener: TcpListener) -> std::io::Result<TcpListener> {
 
 /// Starts the sending of messages on the runtime of requests.
 async fn start_messaging(
-    desk: &Arc<Desk>,
+    services: &Arc<Services>,
     calls: &Arc<Calls>,
     stop: &CancellationToken,
     requests: &Requests,
     tasks: &mut JoinSet<Result<(), NodeError>>,
 ) -> Result<Arc<Messaging>, NodeError> {
     let crashed = |error: String| NodeError::Crashed("the sending of messages", error);
-    let (desk, calls, stop) = (Arc::clone(desk), Arc::clone(calls), stop.clone());
-    let starting = requests.handle().spawn(async move { Messaging::start(desk, calls, &stop).await });
+    let (services, calls, stop) = (Arc::clone(services), Arc::clone(calls), stop.clone());
+    let starting = requests.handle().spawn(async move { Messaging::start(services, calls, &stop).await });
     let (messaging, sending) = starting.await.map_err(|error| crashed(error.to_string()))??;
     let sending = requests.handle().spawn(sending);
     tasks.spawn(async move { sending.await.unwrap_or_else(|error| Err(error.to_string())).map_err(crashed) });
@@ -398,7 +400,7 @@ fn invalidate_peers(
 
 /// The service behind the internal listener and the command socket.
 struct Listener {
-    desk: Arc<Desk>,
+    services: Arc<Services>,
     calls: Arc<Calls>,
     messaging: Arc<Messaging>,
     realtime: Arc<Realtime>,
@@ -418,7 +420,7 @@ impl Backend for Listener {
     }
 
     fn metrics(&self) -> String {
-        let mut text = self.desk.metrics.render(self.calls.open_calls());
+        let mut text = self.services.metrics.render(self.calls.open_calls());
         text.push_str(&render_spool(self.calls.spool.counters()));
         text.push_str(&self.realtime.metrics());
         text.push_str(&self.links.metrics_text());
@@ -447,14 +449,14 @@ impl Backend for Listener {
         // Digests are compared, in constant time: neither length nor content of the token shows in the time taken.
         let digest = |text: &str| CtOutput::<Sha256>::new(Sha256::digest(text.as_bytes()));
         let shown = digest(token);
-        self.desk.metrics_tokens().iter().any(|token| shown == digest(token))
+        self.services.metrics_tokens().iter().any(|token| shown == digest(token))
     }
 
     fn command(self: Arc<Self>, request: CommandRequest) -> BoxFuture<CommandAnswer> {
         // A task of its own: whoever asked may go away, what was begun is carried to its end.
         let runtime = self.requests.clone();
         let running = runtime.spawn(async move {
-            let answer = cli::run_for_listener(&self.desk, request).await;
+            let answer = cli::run_for_listener(&self.services, request).await;
             // What the command changed is in force when its answer arrives.
             if let Err(error) = self.calls.catalog.refresh().await {
                 tracing::warn!(%error, "the catalogue could not be read again");

@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
-use super::desk::Desk;
 use crate::config::Limits;
+use crate::services::Services;
 use crate::store::StoreError;
 use crate::store::expired::Expired;
 
@@ -21,14 +21,14 @@ const PAUSE: Duration = Duration::from_millis(10);
 const FEED_HOURS: i64 = 24;
 
 /// Deletes them until `stop`.
-pub(super) async fn prune(desk: Arc<Desk>, stop: CancellationToken) {
+pub(super) async fn prune(services: Arc<Services>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
             () = stop.cancelled() => return,
         }
         for expired in Expired::ALL {
-            if let Some(Err(error)) = stop.run_until_cancelled(prune_once(&desk, expired)).await {
+            if let Some(Err(error)) = stop.run_until_cancelled(prune_once(&services, expired)).await {
                 tracing::warn!(?expired, %error, "expired rows not deleted");
             }
         }
@@ -47,11 +47,12 @@ fn kept_hours(expired: Expired, limits: &Limits) -> i64 {
 }
 
 /// Deletes all rows of a sort whose time is over. Returns how many.
-pub async fn prune_once(desk: &Desk, expired: Expired) -> Result<u64, StoreError> {
-    let before = desk.clock.now() - SignedDuration::from_hours(kept_hours(expired, &desk.config.limits));
+pub async fn prune_once(services: &Services, expired: Expired) -> Result<u64, StoreError> {
+    let before =
+        services.clock.now() - SignedDuration::from_hours(kept_hours(expired, &services.config.limits));
     let mut deleted = 0;
     loop {
-        let some = desk.store.delete_expired(expired, before, AT_ONCE).await?;
+        let some = services.store.delete_expired(expired, before, AT_ONCE).await?;
         deleted += some;
         if some < AT_ONCE.unsigned_abs() {
             break;

@@ -10,8 +10,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tollgate_agi::server::Counters;
 
 use crate::config::{Config, EsimKind};
+use crate::control::{ListenerView, SocketsView};
 use crate::esim::simulator;
-use crate::internal::{ListenerView, SocketsView};
 use crate::listen::{self, CLOSING, Caps, Counted, Meter};
 
 /// Descriptors of the process itself: database, spool, log, runtime, listeners.

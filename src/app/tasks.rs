@@ -7,7 +7,6 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::desk::{Desk, FEED_ACCOUNT};
 use super::node::NodeError;
 use super::requests::Requests;
 use super::{notify, pruning};
@@ -16,6 +15,7 @@ use crate::calls::Calls;
 use crate::catalog::Catalog;
 use crate::esim;
 use crate::peers::proofs;
+use crate::services::{FEED_ACCOUNT, Services};
 use crate::store::within;
 
 /// How often the change feed is read.
@@ -35,30 +35,36 @@ const FX_EVERY: Duration = Duration::from_mins(1);
 /// systemd is told. On the runtime of requests: the feed behind `position` is followed, top-ups are made, orders of data
 /// packages completed, exchange rates looked at, expired rows deleted.
 pub(super) fn keep_moving(
-    (desk, calls): (&Arc<Desk>, &Arc<Calls>),
+    (services, calls): (&Arc<Services>, &Arc<Calls>),
     position: i64,
     requests: &Requests,
     stop: &CancellationToken,
     tasks: &mut JoinSet<Result<(), NodeError>>,
 ) {
-    tasks.spawn(watch_writer(Arc::clone(desk), stop.clone()));
+    tasks.spawn(watch_writer(Arc::clone(services), stop.clone()));
     tasks.spawn(sweep(Arc::clone(calls), stop.clone()));
     tasks.spawn(drain(Arc::clone(calls), stop.clone()));
     tasks.spawn(notify::watchdog(stop.clone()));
     let requests = requests.handle();
-    let following = follow_feed(Arc::clone(desk), Arc::clone(calls), position, stop.clone());
+    let following = follow_feed(Arc::clone(services), Arc::clone(calls), position, stop.clone());
     spawn_until(tasks, requests, "the reader of the change feed", stop, following);
     let looking = look_after_catalog(Arc::clone(calls), stop.clone());
     spawn_until(tasks, requests, "the look at exchange rates", stop, looking);
-    let topping_up = topups::carry_out(Arc::clone(desk), Arc::clone(calls), stop.clone());
+    let topping_up = topups::carry_out(Arc::clone(services), Arc::clone(calls), stop.clone());
     spawn_until(tasks, requests, "the top-ups", stop, topping_up);
-    let proving = proofs::carry_out(Arc::clone(desk), Arc::clone(calls), stop.clone());
+    let proving = proofs::carry_out(Arc::clone(services), Arc::clone(calls), stop.clone());
     spawn_until(tasks, requests, "the proofs of addresses", stop, proving);
-    let finding_out = find_out(Arc::clone(desk), stop.clone());
+    let finding_out = find_out(Arc::clone(services), stop.clone());
     spawn_until(tasks, requests, "the asking about movements of money", stop, finding_out);
-    let pruning = pruning::prune(Arc::clone(desk), stop.clone());
+    let pruning = pruning::prune(Arc::clone(services), stop.clone());
     spawn_until(tasks, requests, "the deletion of expired rows", stop, pruning);
-    spawn_until(tasks, requests, "the eSIM worker", stop, esim::worker::run(Arc::clone(desk), stop.clone()));
+    spawn_until(
+        tasks,
+        requests,
+        "the eSIM worker",
+        stop,
+        esim::worker::run(Arc::clone(services), stop.clone()),
+    );
 }
 
 /// Runs a task on a runtime; it ends with `stop` and not before.
@@ -80,14 +86,14 @@ pub(super) fn spawn_until(
 }
 
 /// Takes in what other processes, and this one's own commands, have changed.
-async fn follow_feed(desk: Arc<Desk>, calls: Arc<Calls>, mut position: i64, stop: CancellationToken) {
+async fn follow_feed(services: Arc<Services>, calls: Arc<Calls>, mut position: i64, stop: CancellationToken) {
     let mut away = false;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(FEED_EVERY) => {}
         }
-        match take_in(&desk, &calls, position).await {
+        match take_in(&services, &calls, position).await {
             Ok(newer) => {
                 position = newer;
                 away = false;
@@ -103,42 +109,42 @@ async fn follow_feed(desk: Arc<Desk>, calls: Arc<Calls>, mut position: i64, stop
 }
 
 /// Reads the feed from a position on; returns the position it got to.
-async fn take_in(desk: &Desk, calls: &Calls, mut position: i64) -> Result<i64, String> {
+async fn take_in(services: &Services, calls: &Calls, mut position: i64) -> Result<i64, String> {
     loop {
         let changes =
-            within(FEED_PATIENCE, desk.store.changes_since(position)).await.map_err(|e| e.to_string())?;
+            within(FEED_PATIENCE, services.store.changes_since(position)).await.map_err(|e| e.to_string())?;
         let Some(last) = changes.last() else { return Ok(position) };
         if changes.iter().any(|change| Catalog::concerns(&change.kind)) {
             calls.catalog.refresh().await.map_err(|e| e.to_string())?;
         }
         for change in changes.iter().filter(|change| change.kind == FEED_ACCOUNT) {
-            desk.account_changed(change.item_id).await.map_err(|e| e.to_string())?;
+            services.account_changed(change.item_id).await.map_err(|e| e.to_string())?;
         }
         position = last.position;
     }
 }
 
 /// The book's writer must not end before the process does.
-async fn watch_writer(desk: Arc<Desk>, stop: CancellationToken) -> Result<(), NodeError> {
+async fn watch_writer(services: Arc<Services>, stop: CancellationToken) -> Result<(), NodeError> {
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             () = tokio::time::sleep(Duration::from_secs(1)) => {}
         }
-        if desk.writer_has_ended().await {
+        if services.writer_has_ended().await {
             return Err(NodeError::Crashed("the ledger's writer", "it ended by itself".to_owned()));
         }
     }
 }
 
 /// Lets the wallets follow movements of money whose outcome was not known, as soon as the book answers.
-async fn find_out(desk: Arc<Desk>, stop: CancellationToken) {
+async fn find_out(services: Arc<Services>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(FIND_OUT_EVERY) => {}
         }
-        if let Err(error) = within(FEED_PATIENCE, money::find_out(&desk)).await {
+        if let Err(error) = within(FEED_PATIENCE, money::find_out(&services)).await {
             tracing::debug!(%error, "it is not known yet what became of a movement of money");
         }
     }

@@ -17,13 +17,13 @@ use super::open::{OpenCall, OpenPayer};
 use super::refusal::Reason;
 use super::request::AuthorizeRequest;
 use super::ticket::{Ticket, TicketPayer, TicketRoute};
-use crate::accounts::MAX_CHAIN;
-use crate::accounts::directory::Account;
 use crate::catalog::Snapshot;
 use crate::catalog::lcr::{Route, RouteRequest};
 use crate::config::CalleridPolicy;
-use crate::peers::PeerKind;
+use crate::directory::Account;
+use crate::directory::MAX_CHAIN;
 use crate::secrets::random_below;
+use crate::store::peers::PeerKind;
 
 /// Kept before the funded end, so that Asterisk's overshoot of up to 20 ms does not buy another increment.
 pub(super) const GUARD_MS: u64 = 300;

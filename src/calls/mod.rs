@@ -33,14 +33,14 @@ use dashmap::{DashMap, DashSet};
 use ended::{Charged, EndedKeys};
 use foldhash::fast::RandomState;
 
-use crate::accounts::directory::Directory;
-use crate::app::ownership::Ownership;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::config::{Callerid, Config, OnLinkLoss, Reserve, Secret, WhenDatabaseDown};
-use crate::internal::metrics::Metrics;
+use crate::directory::Directory;
 use crate::ledger::{CallKey, Ledger, Spool};
+use crate::metrics::Metrics;
 use crate::secrets::Secrets;
+use crate::services::ownership::Ownership;
 use crate::store::Store;
 use links::LinkIs;
 use open::OpenCall;

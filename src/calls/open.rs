@@ -9,9 +9,9 @@ use tollgate_rating::{CallRate, E164, Money};
 
 use super::live::Live;
 use super::ticket::TicketPayer;
-use crate::accounts::directory::Account;
 use crate::catalog::lcr::Route;
 use crate::catalog::trunks::Occupied;
+use crate::directory::Account;
 use crate::ledger::Settlement;
 
 /// One payer of an open call.

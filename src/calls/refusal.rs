@@ -78,7 +78,7 @@ impl Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::internal::metrics::REASONS;
+    use crate::metrics::REASONS;
 
     #[test]
     fn every_reason_is_counted() {

@@ -15,8 +15,8 @@ use super::open::{OpenCall, OpenPayer};
 use super::request::SettleRequest;
 use super::settle::SettleError;
 use super::ticket::Ticket;
-use crate::accounts::directory::Account;
 use crate::catalog::{CatalogError, admin};
+use crate::directory::Account;
 use crate::ledger::{CallKey, LedgerError, OpenCall as JournalledCall};
 use crate::store::{StoreError, to_micros, within};
 

@@ -9,7 +9,7 @@ use super::secret_input::PasswordInput;
 use crate::accounts::credentials::{self, CredentialError};
 use crate::accounts::credit::{self, CreditOrder, Credited};
 use crate::accounts::ops::{self, AccountChange, AccountView, NewClient, NewReseller, OpsError};
-use crate::app::desk::Desk;
+use crate::services::Services;
 
 /// `tollgate reseller …`
 #[derive(Debug, Subcommand)]
@@ -135,19 +135,19 @@ fn yes_or_no(text: &str) -> Result<bool, String> {
 }
 
 /// Runs `tollgate reseller …`.
-pub async fn reseller(desk: &Desk, command: ResellerCommand) -> Outcome {
+pub async fn reseller(services: &Services, command: ResellerCommand) -> Outcome {
     let ResellerCommand::Create { login, plan, parent, credit_limit } = command;
     let credit_limit = optional_amount("credit-limit", credit_limit.as_deref())?;
-    let created = ops::create_reseller(desk, NewReseller { login, plan, parent, credit_limit }).await?;
+    let created = ops::create_reseller(services, NewReseller { login, plan, parent, credit_limit }).await?;
     let text = format!("reseller {} made, id {}", created.login, created.id);
     Ok(Answer::new(json!({ "id": created.id, "login": created.login }), text))
 }
 
 /// Runs `tollgate client …`.
-pub async fn client(desk: &Desk, command: ClientCommand) -> Outcome {
+pub async fn client(services: &Services, command: ClientCommand) -> Outcome {
     let ClientCommand::Create { login, reseller, plan, credit_limit } = command;
     let credit_limit = optional_amount("credit-limit", credit_limit.as_deref())?;
-    let created = ops::create_client(desk, NewClient { login, reseller, plan, credit_limit }).await?;
+    let created = ops::create_client(services, NewClient { login, reseller, plan, credit_limit }).await?;
     let password = created.sip_password.unwrap_or_default();
     let text = format!(
         "client {login} made, id {}; its SIP account is {login} with the password {password} (shown this once)",
@@ -164,31 +164,31 @@ pub async fn client(desk: &Desk, command: ClientCommand) -> Outcome {
 }
 
 /// Runs `tollgate account …`.
-pub async fn account(desk: &Desk, command: AccountCommand) -> Outcome {
+pub async fn account(services: &Services, command: AccountCommand) -> Outcome {
     let view = match command {
-        AccountCommand::Show { login } => ops::show(desk, &login).await?,
+        AccountCommand::Show { login } => ops::show(services, &login).await?,
         AccountCommand::Password { login, password } => {
-            let password = credentials::set(desk, &login, password.take()?).await?;
+            let password = credentials::set(services, &login, password.take()?).await?;
             let text = format!("password of {login}, shown this once: {password}");
             return Ok(Answer::new(json!({ "login": login, "password": password }), text));
         }
         AccountCommand::Set(set) => {
             let login = set.login.clone();
             let change = change(*set)?;
-            ops::set(desk, &login, change).await?
+            ops::set(services, &login, change).await?
         }
     };
     Ok(Answer::new(view_json(&view), view_text(&view)))
 }
 
 /// Runs `tollgate credit …`.
-pub async fn credit(desk: &Desk, args: CreditArgs) -> Outcome {
+pub async fn credit(services: &Services, args: CreditArgs) -> Outcome {
     let amount = amount("AMOUNT", &args.amount)?;
     let order =
         CreditOrder { login: &args.login, amount, reference: &args.reference, key: args.key.as_deref() };
-    let Credited { balance, tx_id, repeated } = credit::give(desk, &order).await?;
+    let Credited { balance, tx_id, repeated } = credit::give(services, &order).await?;
     let done = if repeated { "was credited before, nothing more now" } else { "credited" };
-    let text = format!("{}: {amount} {done}, balance {balance} {}", args.login, desk.currency());
+    let text = format!("{}: {amount} {done}, balance {balance} {}", args.login, services.currency());
     let json = json!({
         "login": args.login,
         "amount": amount.to_string(),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::internal::CommandAnswer;
+use crate::control::CommandAnswer;
 
 /// A command that did what it was asked.
 #[derive(Debug, Clone)]

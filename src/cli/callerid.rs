@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Failure, Outcome};
 use crate::accounts::callerids::{self, CalleridError, Listed};
 use crate::accounts::ops::OpsError;
-use crate::app::desk::Desk;
+use crate::services::Services;
 use crate::store::callerids::CalleridRecord;
 
 /// `tollgate callerid …`
@@ -30,19 +30,19 @@ pub enum CalleridCommand {
 }
 
 /// Runs `tollgate callerid …`.
-pub async fn run(desk: &Desk, command: CalleridCommand) -> Outcome {
+pub async fn run(services: &Services, command: CalleridCommand) -> Outcome {
     match command {
         CalleridCommand::List { login } => {
-            let account = desk.store.account_by_login(&login).await.map_err(OpsError::from)?;
+            let account = services.store.account_by_login(&login).await.map_err(OpsError::from)?;
             let account = account.ok_or_else(|| OpsError::UnknownAccount(login.clone()))?;
-            let listed = callerids::list(desk, account.id, account.callerid.as_deref()).await?;
+            let listed = callerids::list(services, account.id, account.callerid.as_deref()).await?;
             let lines: Vec<String> = listed.iter().map(line_of).collect();
             let text = if lines.is_empty() { format!("{login} has no caller ids") } else { lines.join("\n") };
             let shown: Vec<Value> = listed.iter().map(shown).collect();
             Ok(Answer::new(json!({ "login": login, "callerids": shown }), text))
         }
-        CalleridCommand::Approve { id } => Ok(done(&callerids::approve(desk, id).await?, "approved")),
-        CalleridCommand::Reject { id } => Ok(done(&callerids::reject(desk, id).await?, "rejected")),
+        CalleridCommand::Approve { id } => Ok(done(&callerids::approve(services, id).await?, "approved")),
+        CalleridCommand::Reject { id } => Ok(done(&callerids::reject(services, id).await?, "rejected")),
     }
 }
 

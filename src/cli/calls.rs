@@ -4,10 +4,10 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::answer::{Answer, Failure, Outcome};
-use crate::app::desk::Desk;
 use crate::calls::Calls;
 use crate::calls::links::LinkIs;
 use crate::calls::view::LiveCall;
+use crate::services::Services;
 
 /// `tollgate calls …`
 #[derive(Debug, Subcommand)]
@@ -26,8 +26,8 @@ pub struct HangupArgs {
 }
 
 /// Runs a calls command.
-pub fn run(desk: &Desk, command: &CallsCommand) -> Outcome {
-    let calls = desk.live_if_loaded().ok_or_else(|| {
+pub fn run(services: &Services, command: &CallsCommand) -> Outcome {
+    let calls = services.live_if_loaded().ok_or_else(|| {
         Failure::new(
             "not_running",
             "no server is running: start `tollgate serve`; live calls run on to where they are funded",

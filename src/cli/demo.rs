@@ -15,7 +15,6 @@ use super::answer::{Answer, Failure, Outcome};
 use super::call::{self, CallArgs, PlayedCall};
 use crate::accounts::keys;
 use crate::accounts::ops::{self, NewClient, NewReseller};
-use crate::app::desk::Desk;
 use crate::app::node::Node;
 use crate::catalog::TariffKind;
 use crate::catalog::admin::fx;
@@ -26,6 +25,7 @@ use crate::catalog::deck::ColumnMap;
 use crate::clock::{Clock, SkippingClock};
 use crate::config::{Config, EsimKind, SmsProvider};
 use crate::ledger::CallKey;
+use crate::services::Services;
 use crate::store::cdr_view::{CdrPayerView, CdrView};
 
 const WHOLESALE_DECK: &str = include_str!("../../decks/world-wholesale.csv");
@@ -91,7 +91,7 @@ async fn play(mut config: Config, folder: &Path, once: bool, json: bool) -> Outc
     let node = Node::start_with(Arc::clone(&config), Arc::clone(&clock) as Arc<dyn Clock>)
         .await
         .map_err(|e| Failure::new("serve", e.to_string()))?;
-    let before = balances(&node.desk).await?;
+    let before = balances(&node.services).await?;
     let server = node.fastagi.to_string();
     let call = CallArgs {
         login: CLIENT.to_owned(),
@@ -102,8 +102,8 @@ async fn play(mut config: Config, folder: &Path, once: bool, json: bool) -> Outc
     };
     let skip = async |time| clock.skip(time);
     let played = call::play(&server, &call, &*clock, skip).await?;
-    let mut shown = show(&node.desk, &played, before).await?;
-    let keys = keys(&node.desk, folder).await?;
+    let mut shown = show(&node.services, &played, before).await?;
+    let keys = keys(&node.services, folder).await?;
     shown.json["http"] = json!(node.http.to_string());
     shown.json["keys"] = json!({ "client": keys.client, "reseller": keys.reseller });
     if once {
@@ -129,36 +129,36 @@ fn say(text: &str) {
 
 /// The sample decks, plans, carriers, a reseller and a client with credit; nothing where they are there already.
 async fn set_up(config: Arc<Config>) -> Result<(), Failure> {
-    let desk = Desk::open(config).await?;
-    let known = desk.store.account_by_login(CLIENT).await;
+    let services = Services::open(config).await?;
+    let known = services.store.account_by_login(CLIENT).await;
     let known = known.map_err(|e| Failure::new("database", e.to_string()))?.is_some();
-    let made = if known { Ok(()) } else { make(&desk).await };
+    let made = if known { Ok(()) } else { make(&services).await };
     let rated = match made {
-        Ok(()) => rate_dollars(&desk).await,
+        Ok(()) => rate_dollars(&services).await,
         Err(failure) => Err(failure),
     };
-    desk.close().await;
+    services.close().await;
     rated
 }
 
 /// Data packages cost dollars: an invented exchange rate lets them be sold.
-async fn rate_dollars(desk: &Desk) -> Result<(), Failure> {
-    let wallets = super::tariff::wallets(desk.currency())?;
-    let known = fx::list(&desk.store).await?;
+async fn rate_dollars(services: &Services) -> Result<(), Failure> {
+    let wallets = super::tariff::wallets(services.currency())?;
+    let known = fx::list(&services.store).await?;
     let is_known = known.iter().any(|line| line.base == DOLLARS && line.quote == wallets.as_str());
     if wallets.as_str() == DOLLARS || is_known {
         return Ok(());
     }
     let wrong = |_| Failure::new("demo", "the demo's exchange rate is none");
     let base = DOLLARS.parse().map_err(|_| Failure::new("demo", "dollars are no currency"))?;
-    let now = desk.clock.now();
-    fx::set(&desk.store, base, wallets, DOLLAR_RATE.parse().map_err(wrong)?, now, now).await?;
+    let now = services.clock.now();
+    fx::set(&services.store, base, wallets, DOLLAR_RATE.parse().map_err(wrong)?, now, now).await?;
     Ok(())
 }
 
-async fn make(desk: &Desk) -> Result<(), Failure> {
-    let now = desk.clock.now();
-    let wallets = super::tariff::wallets(desk.currency())?;
+async fn make(services: &Services) -> Result<(), Failure> {
+    let now = services.clock.now();
+    let wallets = super::tariff::wallets(services.currency())?;
     for (name, kind, deck) in [
         ("world-wholesale", TariffKind::Voice, WHOLESALE_DECK),
         ("carrier-a", TariffKind::Voice, CARRIER_A_DECK),
@@ -172,20 +172,20 @@ async fn make(desk: &Desk) -> Result<(), Failure> {
             columns: ColumnMap::default(),
             dry_run: false,
         };
-        tariffs::import(&desk.store, &*desk.clock, wallets, deck.as_bytes(), import).await?;
+        tariffs::import(&services.store, &*services.clock, wallets, deck.as_bytes(), import).await?;
     }
     let wholesale = PlanSpec {
         sms_tariff: Some("world-sms".to_owned()),
         ..PlanSpec::new("WHOLESALE", Basis::Tariff("world-wholesale".to_owned()))
     };
-    plans::create(&desk.store, &wholesale, now).await?;
+    plans::create(&services.store, &wholesale, now).await?;
     let markup = "20".parse().map_err(|_| Failure::new("demo", "20 is no markup"))?;
     let retail = PlanSpec::new("RETAIL", Basis::Plan { name: "WHOLESALE".to_owned(), markup });
-    plans::create(&desk.store, &retail, now).await?;
+    plans::create(&services.store, &retail, now).await?;
     for name in ["carrier-a", "carrier-b"] {
         let mut trunk = TrunkSpec::new(name, name, name);
         trunk.host = Some("127.0.0.1".to_owned());
-        trunks::create(&desk.store, &trunk, now).await?;
+        trunks::create(&services.store, &trunk, now).await?;
     }
     let reseller = NewReseller {
         login: RESELLER.to_owned(),
@@ -193,17 +193,17 @@ async fn make(desk: &Desk) -> Result<(), Failure> {
         parent: None,
         credit_limit: None,
     };
-    ops::create_reseller(desk, reseller).await?;
+    ops::create_reseller(services, reseller).await?;
     let client = NewClient {
         login: Some(CLIENT.to_owned()),
         reseller: Some(RESELLER.to_owned()),
         plan: "RETAIL".to_owned(),
         credit_limit: None,
     };
-    ops::create_client(desk, client).await?;
+    ops::create_client(services, client).await?;
     let euros = |units: i64| Money::from_nanos(units * tollgate_rating::money::NANOS_PER_UNIT);
-    ops::credit(desk, RESELLER, euros(100), "demo").await?;
-    ops::credit(desk, CLIENT, euros(10), "demo").await?;
+    ops::credit(services, RESELLER, euros(100), "demo").await?;
+    ops::credit(services, CLIENT, euros(10), "demo").await?;
     Ok(())
 }
 
@@ -215,7 +215,7 @@ struct DemoKeys {
 }
 
 /// The keys of the client and of the reseller, made once and kept beside the demo's database.
-async fn keys(desk: &Desk, folder: &Path) -> Result<DemoKeys, Failure> {
+async fn keys(services: &Services, folder: &Path) -> Result<DemoKeys, Failure> {
     let file = folder.join("keys.json");
     let failed = |e: std::io::Error| Failure::new("data", format!("{} cannot be used: {e}", file.display()));
     if let Ok(text) = std::fs::read_to_string(&file)
@@ -223,8 +223,8 @@ async fn keys(desk: &Desk, folder: &Path) -> Result<DemoKeys, Failure> {
     {
         return Ok(kept);
     }
-    let client = keys::create(desk, CLIENT, false).await?.key;
-    let reseller = keys::create(desk, RESELLER, false).await?.key;
+    let client = keys::create(services, CLIENT, false).await?.key;
+    let reseller = keys::create(services, RESELLER, false).await?.key;
     let made = DemoKeys { client, reseller };
     let text = serde_json::to_string(&made).map_err(|e| Failure::new("data", e.to_string()))?;
     let mut options = std::fs::OpenOptions::new();
@@ -234,13 +234,13 @@ async fn keys(desk: &Desk, folder: &Path) -> Result<DemoKeys, Failure> {
 }
 
 /// What the client and the reseller have.
-async fn balances(desk: &Desk) -> Result<(Money, Money), Failure> {
-    let client = ops::show(desk, CLIENT).await?.balance;
-    let reseller = ops::show(desk, RESELLER).await?.balance;
+async fn balances(services: &Services) -> Result<(Money, Money), Failure> {
+    let client = ops::show(services, CLIENT).await?.balance;
+    let reseller = ops::show(services, RESELLER).await?.balance;
     Ok((client, reseller))
 }
 
-async fn show(desk: &Desk, played: &PlayedCall, before: (Money, Money)) -> Outcome {
+async fn show(services: &Services, played: &PlayedCall, before: (Money, Money)) -> Outcome {
     let status = played.authorize.variable("TG_STATUS").unwrap_or("no answer");
     if status != "ALLOW" {
         let reason = played.authorize.variable("TG_REASON").unwrap_or(status);
@@ -248,16 +248,17 @@ async fn show(desk: &Desk, played: &PlayedCall, before: (Money, Money)) -> Outco
     }
     let token = played.authorize.variable("TG_TOKEN").unwrap_or_default();
     let key = CallKey { server: call::SERVER_NAME.to_owned(), unique_id: token.to_owned(), leg: 1 };
-    let record = desk.store.call_record(&key).await.map_err(|e| Failure::new("database", e.to_string()))?;
+    let record =
+        services.store.call_record(&key).await.map_err(|e| Failure::new("database", e.to_string()))?;
     let Some((cdr, payers)) = record else {
         return Err(Failure::new("not_settled", "the demo's call is not in the book"));
     };
     let [client, reseller] = payers.as_slice() else {
         return Err(Failure::new("not_settled", "the demo's call has not two payers"));
     };
-    let after = balances(desk).await?;
+    let after = balances(services).await?;
     let variable = |name: &str| played.authorize.variable(name).unwrap_or_default().to_owned();
-    let text = lines(&cdr, client, reseller, &variable, before, after, desk.currency());
+    let text = lines(&cdr, client, reseller, &variable, before, after, services.currency());
     let payer = |payer: &CdrPayerView, before: Money, after: Money| {
         json!({
             "prefix": payer.prefix,

@@ -15,16 +15,16 @@ use super::answer::{Answer, Outcome};
 use super::system::without_password;
 use crate::ami::Settings;
 use crate::ami::examine::{Examined, Rights, examine};
-use crate::app::desk::Desk;
 use crate::catalog::Catalog;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, EsimKind};
+use crate::control::{LinkView, ServersView, SocketsView};
 use crate::esim::price::Unsold;
-use crate::internal::{LinkView, ServersView, SocketsView};
 use crate::ledger::spool::{Look, look};
 use crate::peers::claims;
-use crate::peers::rows::CHALLENGED_PBX;
 use crate::secrets::random_below;
+use crate::services::Services;
+use crate::sip::rows::CHALLENGED_PBX;
 
 /// The longest the dialplan can be kept waiting; authorise must be far quicker.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -69,19 +69,19 @@ pub async fn run(config: &Arc<Config>, file: Option<&Path>) -> Outcome {
     let mut findings = Findings::default();
     configuration(config, &mut findings);
     files::files(config, file, &mut findings);
-    match Desk::open(Arc::clone(config)).await {
-        Ok(desk) => {
+    match Services::open(Arc::clone(config)).await {
+        Ok(services) => {
             findings.good(format!("the database {} is usable", without_password(&config.database.url)));
-            owner(&desk, &mut findings).await;
-            catalogue(&desk, &mut findings).await;
+            owner(&services, &mut findings).await;
+            catalogue(&services, &mut findings).await;
             spool(config, &mut findings);
-            if let Err(error) = desk.check_spool_dir().await {
+            if let Err(error) = services.check_spool_dir().await {
                 findings.wrong(error.to_string());
             }
-            peers(&desk, &mut findings).await;
-            messages::messages(&desk, &mut findings).await;
-            esim(&desk, &mut findings).await;
-            desk.close().await;
+            peers(&services, &mut findings).await;
+            messages::messages(&services, &mut findings).await;
+            esim(&services, &mut findings).await;
+            services.close().await;
         }
         Err(error) => findings.wrong(error.to_string()),
     }
@@ -132,16 +132,17 @@ fn configuration(config: &Config, findings: &mut Findings) {
     }
 }
 
-async fn owner(desk: &Desk, findings: &mut Findings) {
-    let present = desk.store.owner().await.map(|owner| owner.filter(|owner| owner.lease_left.is_positive()));
+async fn owner(services: &Services, findings: &mut Findings) {
+    let present =
+        services.store.owner().await.map(|owner| owner.filter(|owner| owner.lease_left.is_positive()));
     match present {
         Ok(Some(owner)) if owner.address.is_empty() => {
             findings.warn(format!("a command on {} is writing just now", owner.node));
         }
-        Ok(Some(owner)) => match desk.owner_answers().await {
+        Ok(Some(owner)) => match services.owner_answers().await {
             Ok(true) => {
                 findings.good(format!("the server on {} owns the wallets and answers", owner.node));
-                links(desk, findings).await;
+                links(services, findings).await;
             }
             Ok(false) => {
                 findings.wrong(format!("the server on {} was killed: its process has ended", owner.node));
@@ -154,15 +155,15 @@ async fn owner(desk: &Desk, findings: &mut Findings) {
 }
 
 /// How the running server's own links are: that a login from here succeeds does not tell it.
-async fn links(desk: &Desk, findings: &mut Findings) {
-    let ServersView { links, reads, refused, sockets } = match desk.servers_of_the_owner().await {
+async fn links(services: &Services, findings: &mut Findings) {
+    let ServersView { links, reads, refused, sockets } = match services.servers_of_the_owner().await {
         Ok(Some(servers)) => servers,
         // It has ended since.
         Ok(None) => return,
         Err(error) => return findings.wrong(format!("the running server's links are not known: {error}")),
     };
     if let Some(view) = &sockets {
-        listeners(&desk.config, view, findings);
+        listeners(&services.config, view, findings);
     }
     for LinkView { server, away } in &links {
         match away {
@@ -172,7 +173,7 @@ async fn links(desk: &Desk, findings: &mut Findings) {
             }
         }
     }
-    for server in &desk.config.asterisk {
+    for server in &services.config.asterisk {
         if !links.iter().any(|link| link.server == server.name) {
             findings.wrong(format!(
                 "the running server was started without Asterisk {}: start it again to have its calls metered",
@@ -258,8 +259,9 @@ fn spool(config: &Config, findings: &mut Findings) {
     }
 }
 
-async fn catalogue(desk: &Desk, findings: &mut Findings) {
-    let catalog = match Catalog::load(desk.store.clone(), desk.currency(), desk.clock.now()).await {
+async fn catalogue(services: &Services, findings: &mut Findings) {
+    let catalog = match Catalog::load(services.store.clone(), services.currency(), services.clock.now()).await
+    {
         Ok(catalog) => catalog,
         Err(error) => return findings.wrong(format!("the catalogue cannot be read: {error}")),
     };
@@ -281,8 +283,8 @@ async fn catalogue(desk: &Desk, findings: &mut Findings) {
 }
 
 /// Peers as Asterisk reads them, and what their number and their names cost.
-async fn peers(desk: &Desk, findings: &mut Findings) {
-    let config = &desk.config;
+async fn peers(services: &Services, findings: &mut Findings) {
+    let config = &services.config;
     if config.realtime.token.as_deref().is_some_and(|token| token.len() < 24) {
         findings.wrong("realtime.token is shorter than 24 characters; leave it out to have one derived");
     }
@@ -304,14 +306,14 @@ async fn peers(desk: &Desk, findings: &mut Findings) {
             ));
         }
     }
-    addresses(desk, findings).await;
+    addresses(services, findings).await;
 }
 
 /// IP peers: how many there are, which wait, and which have an address of the operator's own.
-async fn addresses(desk: &Desk, findings: &mut Findings) {
-    let limit = i64::from(desk.config.peers.ips_in_all);
+async fn addresses(services: &Services, findings: &mut Findings) {
+    let limit = i64::from(services.config.peers.ips_in_all);
     let near = limit - limit / 10;
-    match desk.store.active_address_peers().await {
+    match services.store.active_address_peers().await {
         Ok(0) => {}
         Ok(count) if count >= near => findings.warn(format!(
             "{count} IP peers are active of {limit} that there can be (peers.ips_in_all): every request that no name \
@@ -321,7 +323,7 @@ async fn addresses(desk: &Desk, findings: &mut Findings) {
         Ok(count) => findings.good(format!("{count} IP peers are active. {CHALLENGED_PBX}")),
         Err(error) => findings.wrong(format!("the peers cannot be read: {error}")),
     }
-    match claims::pending_addresses(desk).await {
+    match claims::pending_addresses(services).await {
         Ok(pending) if pending.is_empty() => {}
         Ok(pending) => findings.warn(format!(
             "{} claims of addresses are pending: `tollgate ipauth pending` lists them",
@@ -329,7 +331,7 @@ async fn addresses(desk: &Desk, findings: &mut Findings) {
         )),
         Err(error) => findings.wrong(format!("the peers cannot be read: {error}")),
     }
-    match claims::own_addresses_claimed(desk).await {
+    match claims::own_addresses_claimed(services).await {
         Ok(claimed) => {
             for (peer, whose) in claimed {
                 let ip = peer.source.map(|ip| ip.to_string()).unwrap_or_default();
@@ -347,12 +349,12 @@ async fn addresses(desk: &Desk, findings: &mut Findings) {
 }
 
 /// What keeps data packages from being sold, and orders that wait.
-async fn esim(desk: &Desk, findings: &mut Findings) {
-    let config = &desk.config.esim;
-    let now = desk.clock.now();
+async fn esim(services: &Services, findings: &mut Findings) {
+    let config = &services.config.esim;
+    let now = services.clock.now();
     let since =
         now.checked_sub(jiff::SignedDuration::from_mins(i64::from(config.stuck_minutes))).unwrap_or(now);
-    match desk.store.esim_orders_stuck(since).await {
+    match services.store.esim_orders_stuck(since).await {
         Ok(0) => {}
         Ok(count) => findings.wrong(format!(
             "{count} eSIM orders have waited for more than {} minutes: tollgate esim orders --stuck",
@@ -368,7 +370,7 @@ async fn esim(desk: &Desk, findings: &mut Findings) {
                 findings
                     .warn("esim.url is spoken to without TLS: who listens on the way has the access code");
             }
-            match desk.esim.upstream(&desk.config, &desk.clock).await {
+            match services.esim.upstream(&services.config, &services.clock).await {
                 Ok(upstream) => match upstream.balance().await {
                     Ok(balance) if balance > 0 => {
                         findings.good("the eSIM upstream answers, and we have credit there");
@@ -380,12 +382,13 @@ async fn esim(desk: &Desk, findings: &mut Findings) {
             }
         }
     }
-    let (Ok(snapshot), Ok(rates)) = (desk.esim.snapshot(&desk.store).await, crate::esim::rates(desk).await)
+    let (Ok(snapshot), Ok(rates)) =
+        (services.esim.snapshot(&services.store).await, crate::esim::rates(services).await)
     else {
         findings.wrong("the eSIM catalogue cannot be read");
         return;
     };
-    let markups = crate::esim::markups(&desk.config);
+    let markups = crate::esim::markups(&services.config);
     let (mut sold, mut without_rate) = (0_usize, 0_usize);
     for package in snapshot.packages().filter(|package| package.is_listed()) {
         match snapshot.prices(package, &rates, markups) {
@@ -397,7 +400,7 @@ async fn esim(desk: &Desk, findings: &mut Findings) {
     if without_rate > 0 {
         findings.wrong(format!(
             "{without_rate} eSIM packages are not sold: there is no exchange rate into {} (tollgate fx set)",
-            desk.currency()
+            services.currency()
         ));
     }
     if sold > 0 {

@@ -12,12 +12,12 @@ use tollgate_rating::Money;
 
 use super::answer::{Answer, Failure, Outcome};
 use super::secret_input;
-use crate::app::desk::Desk;
 use crate::config::Secret;
 use crate::esim::catalogue::Package;
 use crate::esim::price::{Prices, Unsold, upstream_amount};
 use crate::esim::simulator::{Settings, Simulator};
 use crate::esim::{self, SyncError, orders};
+use crate::services::Services;
 use crate::store::StoreError;
 use crate::store::esim::EsimPrice;
 use crate::store::esim_orders::{EsimOrder, EsimStatus};
@@ -138,22 +138,22 @@ fn database(error: StoreError) -> Failure {
 }
 
 /// Runs an eSIM command.
-pub async fn run(desk: &Desk, command: EsimCommand) -> Outcome {
+pub async fn run(services: &Services, command: EsimCommand) -> Outcome {
     match command {
-        EsimCommand::Sync => sync(desk).await,
-        EsimCommand::Packages { q, unsold, limit } => packages(desk, &q.join(" "), unsold, limit).await,
-        EsimCommand::Price(args) => price(desk, args).await,
-        EsimCommand::Orders { stuck, status } => list(desk, stuck, status).await,
-        EsimCommand::GiveUp { order } => give_up(desk, order).await,
-        EsimCommand::Balance => balance(desk).await,
+        EsimCommand::Sync => sync(services).await,
+        EsimCommand::Packages { q, unsold, limit } => packages(services, &q.join(" "), unsold, limit).await,
+        EsimCommand::Price(args) => price(services, args).await,
+        EsimCommand::Orders { stuck, status } => list(services, stuck, status).await,
+        EsimCommand::GiveUp { order } => give_up(services, order).await,
+        EsimCommand::Balance => balance(services).await,
     }
 }
 
-async fn sync(desk: &Desk) -> Outcome {
-    let synced = esim::sync(desk).await?;
-    let snapshot = desk.esim.snapshot(&desk.store).await.map_err(database)?;
-    let rates = esim::rates(desk).await.map_err(database)?;
-    let markups = esim::markups(&desk.config);
+async fn sync(services: &Services) -> Outcome {
+    let synced = esim::sync(services).await?;
+    let snapshot = services.esim.snapshot(&services.store).await.map_err(database)?;
+    let rates = esim::rates(services).await.map_err(database)?;
+    let markups = esim::markups(&services.config);
     let without_rate = snapshot
         .packages()
         .filter(|package| snapshot.prices(package, &rates, markups) == Err(Unsold::NoRate))
@@ -166,8 +166,8 @@ async fn sync(desk: &Desk) -> Outcome {
         let _ = write!(
             text,
             "\n{without_rate} are not sold: there is no exchange rate into {} (tollgate fx set USD {} RATE)",
-            desk.currency(),
-            desk.currency()
+            services.currency(),
+            services.currency()
         );
     }
     let json = json!({
@@ -193,10 +193,10 @@ fn package_json(package: &Package, prices: Result<Prices, Unsold>, fixed: Option
     })
 }
 
-async fn packages(desk: &Desk, q: &str, unsold: bool, limit: usize) -> Outcome {
-    let snapshot = desk.esim.snapshot(&desk.store).await.map_err(database)?;
-    let rates = esim::rates(desk).await.map_err(database)?;
-    let markups = esim::markups(&desk.config);
+async fn packages(services: &Services, q: &str, unsold: bool, limit: usize) -> Outcome {
+    let snapshot = services.esim.snapshot(&services.store).await.map_err(database)?;
+    let rates = esim::rates(services).await.map_err(database)?;
+    let markups = esim::markups(&services.config);
     let rows: Vec<Value> = snapshot
         .matching(q)
         .map(|package| {
@@ -223,20 +223,20 @@ async fn packages(desk: &Desk, q: &str, unsold: bool, limit: usize) -> Outcome {
             let _ = write!(text, " (not sold: {reason})");
         }
     }
-    let _ = write!(text, "\n{} of {total}, in {}", shown.len(), desk.currency());
-    Ok(Answer::new(json!({ "packages": shown, "total": total, "currency": desk.currency() }), text))
+    let _ = write!(text, "\n{} of {total}, in {}", shown.len(), services.currency());
+    Ok(Answer::new(json!({ "packages": shown, "total": total, "currency": services.currency() }), text))
 }
 
-async fn price(desk: &Desk, args: PriceArgs) -> Outcome {
-    let snapshot = desk.esim.snapshot(&desk.store).await.map_err(database)?;
+async fn price(services: &Services, args: PriceArgs) -> Outcome {
+    let snapshot = services.esim.snapshot(&services.store).await.map_err(database)?;
     let Some(package) = snapshot.package(&args.package) else {
         return Err(Failure::new("not_found", format!("there is no package {}", args.package)));
     };
     let code = package.row.code.clone();
-    let rates = esim::rates(desk).await.map_err(database)?;
-    let markups = esim::markups(&desk.config);
+    let rates = esim::rates(services).await.map_err(database)?;
+    let markups = esim::markups(&services.config);
     if args.remove {
-        let mut tx = desk.store.begin().await.map_err(database)?;
+        let mut tx = services.store.begin().await.map_err(database)?;
         tx.catalog_ids(0).await.map_err(database)?;
         let was_fixed = tx.delete_esim_price(&code).await.map_err(database)?;
         tx.commit().await.map_err(database)?;
@@ -259,17 +259,17 @@ async fn price(desk: &Desk, args: PriceArgs) -> Outcome {
                 "{code} costs {} {}; a client's price must not be below a reseller's either: say --allow-loss to \
                  sell it all the same",
                 prices.cost,
-                desk.currency()
+                services.currency()
             );
             return Err(Failure::new("below_cost", message));
         }
-        let mut tx = desk.store.begin().await.map_err(database)?;
+        let mut tx = services.store.begin().await.map_err(database)?;
         tx.catalog_ids(0).await.map_err(database)?;
-        tx.put_esim_price(&rule, desk.clock.now()).await.map_err(database)?;
+        tx.put_esim_price(&rule, services.clock.now()).await.map_err(database)?;
         tx.commit().await.map_err(database)?;
     }
-    desk.esim.reload(&desk.store).await.map_err(database)?;
-    let snapshot = desk.esim.snapshot(&desk.store).await.map_err(database)?;
+    services.esim.reload(&services.store).await.map_err(database)?;
+    let snapshot = services.esim.snapshot(&services.store).await.map_err(database)?;
     let Some(package) = snapshot.package(&code) else {
         return Err(Failure::new("not_found", format!("there is no package {code}")));
     };
@@ -284,8 +284,8 @@ async fn price(desk: &Desk, args: PriceArgs) -> Outcome {
     Ok(Answer::new(row, text))
 }
 
-fn order_json(desk: &Desk, order: &EsimOrder) -> Value {
-    let login = desk
+fn order_json(services: &Services, order: &EsimOrder) -> Value {
+    let login = services
         .live_if_loaded()
         .and_then(|calls| calls.directory.account(order.new.account_id))
         .map(|account| account.login.clone());
@@ -298,16 +298,16 @@ fn order_json(desk: &Desk, order: &EsimOrder) -> Value {
     })
 }
 
-async fn list(desk: &Desk, stuck: bool, status: Option<EsimStatus>) -> Outcome {
-    let now = desk.clock.now();
+async fn list(services: &Services, stuck: bool, status: Option<EsimStatus>) -> Outcome {
+    let now = services.clock.now();
     let (status, until) = if stuck {
-        let minutes = i64::from(desk.config.esim.stuck_minutes);
+        let minutes = i64::from(services.config.esim.stuck_minutes);
         let until = now.checked_sub(SignedDuration::from_mins(minutes)).unwrap_or(now);
         (Some(EsimStatus::Pending), until)
     } else {
         (status, now)
     };
-    let orders = desk.store.esim_orders_page(status, until, LISTED).await.map_err(database)?;
+    let orders = services.store.esim_orders_page(status, until, LISTED).await.map_err(database)?;
     let mut text = format!("{:>8} {:<10} {:<12} {:>10} made", "order", "status", "package", "price");
     for order in &orders {
         let _ = write!(
@@ -320,7 +320,7 @@ async fn list(desk: &Desk, stuck: bool, status: Option<EsimStatus>) -> Outcome {
             order.new.created_at
         );
         // What the upstream's console finds it by.
-        let login = order_json(desk, order)["login"].as_str().unwrap_or_default().to_owned();
+        let login = order_json(services, order)["login"].as_str().unwrap_or_default().to_owned();
         let _ = write!(text, " for {login}, transaction {}", order.new.transaction_id);
         if let Some(order_no) = &order.order_no {
             let _ = write!(text, ", upstream order {order_no}");
@@ -329,24 +329,25 @@ async fn list(desk: &Desk, stuck: bool, status: Option<EsimStatus>) -> Outcome {
             let _ = write!(text, " ({reason})");
         }
     }
-    let rows: Vec<Value> = orders.iter().map(|order| order_json(desk, order)).collect();
+    let rows: Vec<Value> = orders.iter().map(|order| order_json(services, order)).collect();
     Ok(Answer::new(json!({ "orders": rows }), text))
 }
 
-async fn give_up(desk: &Desk, id: i64) -> Outcome {
-    let ended = orders::give_up(desk, id).await.map_err(|error| Failure::new("failed", error.to_string()))?;
+async fn give_up(services: &Services, id: i64) -> Outcome {
+    let ended =
+        orders::give_up(services, id).await.map_err(|error| Failure::new("failed", error.to_string()))?;
     match ended {
         None => Err(Failure::new("not_found", format!("there is no order {id}"))),
         Some(order) if order.status == EsimStatus::Failed => Ok(Answer::new(
-            order_json(desk, &order),
+            order_json(services, &order),
             format!("order {id} has failed; what was held is given back"),
         )),
         Some(order) => Err(Failure::new("not_pending", format!("order {id} is {}", order.status.as_str()))),
     }
 }
 
-async fn balance(desk: &Desk) -> Outcome {
-    let asked = match desk.esim.upstream(&desk.config, &desk.clock).await {
+async fn balance(services: &Services) -> Outcome {
+    let asked = match services.esim.upstream(&services.config, &services.clock).await {
         Ok(upstream) => upstream.balance().await,
         Err(error) => Err(error),
     };

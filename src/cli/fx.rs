@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Outcome};
 use super::tariff::take_in;
-use crate::app::desk::Desk;
 use crate::catalog::admin::fx;
 use crate::catalog::fx::{Currency, Rate, parse_from};
 use crate::clock::Clock;
+use crate::services::Services;
 use crate::store::{FxRate, Store, from_micros};
 
 /// `tollgate fx …`
@@ -38,9 +38,9 @@ fn from_date(text: &str) -> Result<Timestamp, String> {
 }
 
 /// Runs an exchange rate command.
-pub async fn run(desk: &Desk, command: FxCommand) -> Outcome {
-    let outcome = run_on(&desk.store, &*desk.clock, command).await;
-    take_in(desk).await;
+pub async fn run(services: &Services, command: FxCommand) -> Outcome {
+    let outcome = run_on(&services.store, &*services.clock, command).await;
+    take_in(services).await;
     outcome
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Outcome};
 use crate::accounts::keys;
-use crate::app::desk::Desk;
+use crate::services::Services;
 use crate::store::keys::KeyRecord;
 
 /// `tollgate key …`
@@ -40,20 +40,20 @@ pub enum KeyCommand {
 }
 
 /// Runs `tollgate key …`.
-pub async fn run(desk: &Desk, command: KeyCommand) -> Outcome {
+pub async fn run(services: &Services, command: KeyCommand) -> Outcome {
     match command {
         KeyCommand::Create { login, numbers } => {
-            let made = keys::create(desk, &login, numbers).await?;
+            let made = keys::create(services, &login, numbers).await?;
             let text = format!("key {} of {login}, shown this once: {}", made.id, made.key);
             Ok(Answer::new(json!({ "id": made.id, "login": login, "key": made.key }), text))
         }
         KeyCommand::Signing { login, anew } => {
-            let secret = keys::signing_secret(desk, &login, anew).await?;
+            let secret = keys::signing_secret(services, &login, anew).await?;
             let text = format!("signing secret of {login}: {secret}");
             Ok(Answer::new(json!({ "login": login, "signing_secret": secret }), text))
         }
         KeyCommand::List { login } => {
-            let keys = keys::list(desk, &login).await?;
+            let keys = keys::list(services, &login).await?;
             let lines: Vec<String> = keys.iter().map(line).collect();
             let text = if lines.is_empty() { format!("{login} has no keys") } else { lines.join("\n") };
             Ok(Answer::new(
@@ -62,7 +62,7 @@ pub async fn run(desk: &Desk, command: KeyCommand) -> Outcome {
             ))
         }
         KeyCommand::Revoke { id } => {
-            let key = keys::revoke(desk, id).await?;
+            let key = keys::revoke(services, id).await?;
             Ok(Answer::new(shown(&key), line(&key)))
         }
     }

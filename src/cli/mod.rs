@@ -32,10 +32,10 @@ use std::time::Duration;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::app::desk::{Desk, DeskError};
 use crate::app::requests;
 use crate::config::Config;
-use crate::internal::{CommandAnswer, CommandRequest};
+use crate::control::{CommandAnswer, CommandRequest};
+use crate::services::{ServiceError, Services};
 use answer::{Failure, Outcome, to_wire};
 use secret_input::PasswordInput;
 
@@ -55,7 +55,7 @@ pub struct Cli {
 }
 
 /// The code of an answer while a server of the installation starts or ends.
-const SERVER_STARTS: &str = DeskError::Starting.code();
+const SERVER_STARTS: &str = ServiceError::Starting.code();
 /// How long a command waits for a server that starts or ends.
 const START_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a command waits for a server that starts to record its address: the lease of the process before ends by then.
@@ -241,16 +241,16 @@ async fn run_here(config: Arc<Config>, cli: Cli) -> Outcome {
         Command::EsimSimulator(args) => esim::simulate(args, cli.json).await,
         Command::Rate(args) => rate::deck(&config, args),
         Command::Tariff(command) => {
-            let desk = Desk::open(config).await?;
-            let outcome = tariff::run(&desk, command).await;
-            desk.tell_the_owner().await;
-            desk.close().await;
+            let services = Services::open(config).await?;
+            let outcome = tariff::run(&services, command).await;
+            services.tell_the_owner().await;
+            services.close().await;
             outcome
         }
         other => {
-            let desk = Desk::open(config).await?;
-            let outcome = run_at_desk(&desk, other).await;
-            desk.close().await;
+            let services = Services::open(config).await?;
+            let outcome = run_with(&services, other).await;
+            services.close().await;
             outcome
         }
     }
@@ -270,20 +270,20 @@ async fn at_the_owner(config: Arc<Config>, mut cli: Cli) -> Result<CommandAnswer
     let request = CommandRequest::new(std::env::args().skip(1).collect(), password);
     let began = tokio::time::Instant::now();
     loop {
-        let desk = Desk::open(Arc::clone(&config)).await?;
-        let asked = desk.ask_the_owner(&request).await;
+        let services = Services::open(Arc::clone(&config)).await?;
+        let asked = services.ask_the_owner(&request).await;
         let answer = match asked {
             Ok(Some(answer)) => Some(answer),
-            Ok(None) => Some(run_words(&desk, &request).await),
+            Ok(None) => Some(run_words(&services, &request).await),
             // The address may be that of the process before a server that starts.
-            Err(DeskError::OwnedElsewhere { .. })
-                if began.elapsed() < ADDRESS_PATIENCE && desk.has_server()? =>
+            Err(ServiceError::OwnedElsewhere { .. })
+                if began.elapsed() < ADDRESS_PATIENCE && services.has_server()? =>
             {
                 None
             }
             Err(error) => return Err(error.into()),
         };
-        desk.close().await;
+        services.close().await;
         // Nothing was written then: whatever writes money locks the installation first.
         if let Some(answer) = answer
             && (answer.json["code"] != SERVER_STARTS || began.elapsed() >= START_PATIENCE)
@@ -295,11 +295,11 @@ async fn at_the_owner(config: Arc<Config>, mut cli: Cli) -> Result<CommandAnswer
 }
 
 /// Runs a command that came over the command socket.
-pub async fn run_for_listener(desk: &Desk, request: CommandRequest) -> CommandAnswer {
-    run_words(desk, &request).await
+pub async fn run_for_listener(services: &Services, request: CommandRequest) -> CommandAnswer {
+    run_words(services, &request).await
 }
 
-async fn run_words(desk: &Desk, request: &CommandRequest) -> CommandAnswer {
+async fn run_words(services: &Services, request: &CommandRequest) -> CommandAnswer {
     let password = request.password();
     let words = std::iter::once("tollgate").chain(request.argv.iter().map(String::as_str));
     let mut cli = match Cli::try_parse_from(words) {
@@ -310,30 +310,30 @@ async fn run_words(desk: &Desk, request: &CommandRequest) -> CommandAnswer {
         input.set(password);
     }
     match cli.command.place() {
-        Place::Owner => to_wire(run_at_desk(desk, cli.command).await),
+        Place::Owner => to_wire(run_with(services, cli.command).await),
         Place::Here => to_wire(Err(Failure::new("bad_usage", "this command is not for the running server"))),
     }
 }
 
-async fn run_at_desk(desk: &Desk, command: Command) -> Outcome {
+async fn run_with(services: &Services, command: Command) -> Outcome {
     match command {
-        Command::Secrets(command) => system::secrets(desk, &command).await,
-        Command::Fx(command) => fx::run(desk, command).await,
-        Command::Plan(command) => plan::run(desk, command).await,
-        Command::Reseller(command) => account::reseller(desk, command).await,
-        Command::Client(command) => account::client(desk, command).await,
-        Command::Credit(args) => account::credit(desk, args).await,
-        Command::Account(command) => account::account(desk, command).await,
-        Command::Key(command) => key::run(desk, command).await,
-        Command::Sip(command) => peers::sip(desk, command).await,
-        Command::Ipauth(command) => peers::ipauth(desk, command).await,
-        Command::Voucher(command) => voucher::run(desk, command).await,
-        Command::Callerid(command) => callerid::run(desk, command).await,
-        Command::Trunk(command) => trunk::run(desk, command).await,
-        Command::Esim(command) => esim::run(desk, command).await,
-        Command::Sms(command) => sms::run(desk, command).await,
-        Command::Calls(command) => calls::run(desk, &command),
-        Command::Rate(args) => rate_login::run(desk, args).await,
+        Command::Secrets(command) => system::secrets(services, &command).await,
+        Command::Fx(command) => fx::run(services, command).await,
+        Command::Plan(command) => plan::run(services, command).await,
+        Command::Reseller(command) => account::reseller(services, command).await,
+        Command::Client(command) => account::client(services, command).await,
+        Command::Credit(args) => account::credit(services, args).await,
+        Command::Account(command) => account::account(services, command).await,
+        Command::Key(command) => key::run(services, command).await,
+        Command::Sip(command) => peers::sip(services, command).await,
+        Command::Ipauth(command) => peers::ipauth(services, command).await,
+        Command::Voucher(command) => voucher::run(services, command).await,
+        Command::Callerid(command) => callerid::run(services, command).await,
+        Command::Trunk(command) => trunk::run(services, command).await,
+        Command::Esim(command) => esim::run(services, command).await,
+        Command::Sms(command) => sms::run(services, command).await,
+        Command::Calls(command) => calls::run(services, &command),
+        Command::Rate(args) => rate_login::run(services, args).await,
         Command::Demo(_)
         | Command::Serve
         | Command::Migrate
@@ -349,8 +349,8 @@ async fn run_at_desk(desk: &Desk, command: Command) -> Outcome {
     }
 }
 
-impl From<DeskError> for Failure {
-    fn from(error: DeskError) -> Self {
+impl From<ServiceError> for Failure {
+    fn from(error: ServiceError) -> Self {
         Self::new(error.code(), error.to_string())
     }
 }

@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure, Outcome};
 use super::secret_input::PasswordInput;
-use crate::app::desk::Desk;
 use crate::peers::ops::{self, PeerError, WithPassword};
-use crate::peers::rows::CHALLENGED_PBX;
-use crate::peers::{PeerKind, registrations};
+use crate::peers::registrations;
+use crate::services::Services;
+use crate::sip::rows::CHALLENGED_PBX;
+use crate::store::peers::PeerKind;
 use crate::store::peers::PeerRecord;
 
 /// `tollgate sip …`
@@ -126,22 +127,22 @@ pub enum IpauthCommand {
 }
 
 /// Runs `tollgate sip …`.
-pub async fn sip(desk: &Desk, command: SipCommand) -> Outcome {
+pub async fn sip(services: &Services, command: SipCommand) -> Outcome {
     match command {
-        SipCommand::List { login, include_service } => list(desk, &login, include_service).await,
+        SipCommand::List { login, include_service } => list(services, &login, include_service).await,
         SipCommand::Create { login, password } => {
-            let made = ops::create(desk, &login, password.take()?).await?;
+            let made = ops::create(services, &login, password.take()?).await?;
             Ok(with_password(&made, "made"))
         }
         SipCommand::Password { login, name, password } => {
             let name = name.unwrap_or_else(|| login.clone());
-            let changed = ops::set_password(desk, &login, &name, password.take()?).await?;
+            let changed = ops::set_password(services, &login, &name, password.take()?).await?;
             Ok(with_password(&changed, "changed"))
         }
-        SipCommand::Disable { login, name } => switch(desk, &login, name, false).await,
-        SipCommand::Enable { login, name } => switch(desk, &login, name, true).await,
+        SipCommand::Disable { login, name } => switch(services, &login, name, false).await,
+        SipCommand::Enable { login, name } => switch(services, &login, name, true).await,
         SipCommand::Delete { login, name } => {
-            let peer = ops::delete(desk, &login, &name).await?;
+            let peer = ops::delete(services, &login, &name).await?;
             Ok(Answer::new(
                 json!({ "name": peer.name, "deleted": true }),
                 format!("SIP account {} deleted", peer.name),
@@ -151,30 +152,30 @@ pub async fn sip(desk: &Desk, command: SipCommand) -> Outcome {
 }
 
 /// Runs `tollgate ipauth …`.
-pub async fn ipauth(desk: &Desk, command: IpauthCommand) -> Outcome {
+pub async fn ipauth(services: &Services, command: IpauthCommand) -> Outcome {
     let (peer, what) = match command {
-        IpauthCommand::List { sip_login } => return list_addresses(desk, &sip_login).await,
+        IpauthCommand::List { sip_login } => return list_addresses(services, &sip_login).await,
         IpauthCommand::Create { sip_login, ip } => {
-            let peer = ops::create_address(desk, &sip_login, &ip).await?;
+            let peer = ops::create_address(services, &sip_login, &ip).await?;
             let text = format!("IP peer {} ({ip}, id {}) made. {CHALLENGED_PBX}", peer.name, peer.id);
             return Ok(Answer::new(address_json(&peer), text));
         }
-        IpauthCommand::Pending => return Ok(claims(&ops::pending_addresses(desk).await?)),
-        IpauthCommand::Find { ip } => return Ok(claims(&ops::who_claims(desk, &ip).await?)),
+        IpauthCommand::Pending => return Ok(claims(&ops::pending_addresses(services).await?)),
+        IpauthCommand::Find { ip } => return Ok(claims(&ops::who_claims(services, &ip).await?)),
         IpauthCommand::Approve { sip_login, which } => {
-            (ops::approve_address(desk, &sip_login, &which).await?, "approved")
+            (ops::approve_address(services, &sip_login, &which).await?, "approved")
         }
         IpauthCommand::Move { ip, sip_login } => {
-            (ops::move_address(desk, &ip, &sip_login).await?, "has the address now")
+            (ops::move_address(services, &ip, &sip_login).await?, "has the address now")
         }
         IpauthCommand::Disable { sip_login, which } => {
-            (ops::set_address_active(desk, &sip_login, &which, false).await?, "switched off")
+            (ops::set_address_active(services, &sip_login, &which, false).await?, "switched off")
         }
         IpauthCommand::Enable { sip_login, which } => {
-            (ops::set_address_active(desk, &sip_login, &which, true).await?, "switched on")
+            (ops::set_address_active(services, &sip_login, &which, true).await?, "switched on")
         }
         IpauthCommand::Delete { sip_login, which } => {
-            let peer = ops::delete_address(desk, &sip_login, &which).await?;
+            let peer = ops::delete_address(services, &sip_login, &which).await?;
             let mut json = address_json(&peer);
             if let Some(map) = json.as_object_mut() {
                 map.insert("deleted".to_owned(), Value::Bool(true));
@@ -186,17 +187,17 @@ pub async fn ipauth(desk: &Desk, command: IpauthCommand) -> Outcome {
     Ok(Answer::new(address_json(&peer), format!("IP peer {} ({ip}, id {}) {what}", peer.name, peer.id)))
 }
 
-async fn switch(desk: &Desk, login: &str, name: Option<String>, active: bool) -> Outcome {
+async fn switch(services: &Services, login: &str, name: Option<String>, active: bool) -> Outcome {
     let name = name.unwrap_or_else(|| login.to_owned());
-    let peer = ops::set_active(desk, login, &name, active).await?;
+    let peer = ops::set_active(services, login, &name, active).await?;
     let text = format!("SIP account {} switched {}", peer.name, if active { "on" } else { "off" });
     // A moment after the change nobody is registered: who was is dropped, and who will be is not yet.
     Ok(Answer::new(sip_json(&peer, Some(false)), text))
 }
 
-async fn list(desk: &Desk, login: &str, service: bool) -> Outcome {
-    let peers = ops::list(desk, login, service).await?;
-    let registered = registered(desk, &peers).await;
+async fn list(services: &Services, login: &str, service: bool) -> Outcome {
+    let peers = ops::list(services, login, service).await?;
+    let registered = registered(services, &peers).await;
     let mut text = format!("{:<34} {:<5} {:<6} registered", "name", "main", "active");
     for peer in &peers {
         let registered = registered.get(&peer.name).map_or("unknown", |registered| yes(*registered));
@@ -208,8 +209,8 @@ async fn list(desk: &Desk, login: &str, service: bool) -> Outcome {
     Ok(Answer::new(json!({ "login": login, "sip_accounts": listed }), text))
 }
 
-async fn list_addresses(desk: &Desk, sip_account: &str) -> Outcome {
-    let peers = ops::list_addresses(desk, sip_account).await?;
+async fn list_addresses(services: &Services, sip_account: &str) -> Outcome {
+    let peers = ops::list_addresses(services, sip_account).await?;
     let mut text = format!("{:<8} {:<40} {:<15} {:<6} state", "id", "name", "address", "status");
     for peer in &peers {
         let ip = peer.source.map(|ip| ip.to_string()).unwrap_or_default();
@@ -237,8 +238,8 @@ fn claims(peers: &[PeerRecord]) -> Answer {
 }
 
 /// Whether somebody is registered as each peer: known where the server runs that is linked to Asterisk.
-async fn registered(desk: &Desk, peers: &[PeerRecord]) -> HashMap<String, bool> {
-    let Some(links) = desk.links.get() else { return HashMap::new() };
+async fn registered(services: &Services, peers: &[PeerRecord]) -> HashMap<String, bool> {
+    let Some(links) = services.links.get() else { return HashMap::new() };
     let names: Vec<&str> =
         peers.iter().filter(|peer| peer.kind.has_password()).map(|peer| peer.name.as_str()).collect();
     registrations::registered(links, &names).await

@@ -12,10 +12,10 @@ use tollgate_rating::{
 
 use super::answer::{Answer, Failure, Outcome};
 use super::tariff::take_in;
-use crate::accounts::Kind;
-use crate::app::desk::Desk;
 use crate::catalog::admin::plans::{self, Basis, PlanSpec};
 use crate::clock::Clock;
+use crate::services::Services;
+use crate::store::accounts::Kind;
 use crate::store::{PlanVersion, Store, from_micros};
 
 /// `tollgate plan …`
@@ -107,16 +107,16 @@ pub struct CreateArgs {
 }
 
 /// Runs a plan command.
-pub async fn run(desk: &Desk, command: PlanCommand) -> Outcome {
+pub async fn run(services: &Services, command: PlanCommand) -> Outcome {
     let owner_id = match &command {
         PlanCommand::Create(args) => match &args.owner {
-            Some(login) => Some(reseller_id(&desk.store, login).await?),
+            Some(login) => Some(reseller_id(&services.store, login).await?),
             None => None,
         },
         _ => None,
     };
-    let outcome = run_on(&desk.store, &*desk.clock, owner_id, command).await;
-    take_in(desk).await;
+    let outcome = run_on(&services.store, &*services.clock, owner_id, command).await;
+    take_in(services).await;
     outcome
 }
 

@@ -9,20 +9,20 @@ use tollgate_rating::{CallRate, Money};
 
 use super::answer::{Answer, Failure, Outcome};
 use super::rate::{Question, RateArgs, explain};
-use crate::accounts::directory::Account;
-use crate::app::desk::Desk;
 use crate::calls::Calls;
 use crate::calls::authorize::PayerRate;
 use crate::calls::refusal::Reason;
 use crate::calls::ticket::TicketPayer;
 use crate::catalog::{Snapshot, lcr};
+use crate::directory::Account;
+use crate::services::Services;
 
 /// Explains a call of an account, taking no hold.
-pub async fn run(desk: &Desk, args: RateArgs) -> Outcome {
-    let calls = desk.live().await?;
+pub async fn run(services: &Services, args: RateArgs) -> Outcome {
+    let calls = services.live().await?;
     let login = args.first.as_str();
     let failed = |code: &str, message: String| Failure::new(code, message);
-    let record = desk
+    let record = services
         .store
         .account_by_login(login)
         .await
@@ -35,7 +35,7 @@ pub async fn run(desk: &Desk, args: RateArgs) -> Outcome {
     let chain = account.chain();
     let number = normalise(args.number(), &account.settings().dial_rules)
         .map_err(|e| failed("bad_number", format!("{:?}: {e}", args.number())))?;
-    let at = args.at.unwrap_or_else(|| desk.clock.now());
+    let at = args.at.unwrap_or_else(|| services.clock.now());
     let snapshot = calls.catalog.snapshot();
     let cap_seconds = calls.cap_seconds(&snapshot, &chain);
     let question = Question { number, at, ms: args.answered_ms(), credit: args.credit, cap_seconds };

@@ -6,7 +6,7 @@ mod unknown;
 use clap::Subcommand;
 
 use super::answer::Outcome;
-use crate::app::desk::Desk;
+use crate::services::Services;
 
 /// `tollgate sms …`
 #[derive(Debug, Subcommand)]
@@ -18,9 +18,9 @@ pub enum SmsCommand {
 }
 
 /// Runs a command about messages.
-pub async fn run(desk: &Desk, command: SmsCommand) -> Outcome {
+pub async fn run(services: &Services, command: SmsCommand) -> Outcome {
     match command {
-        SmsCommand::Price(args) => price::run(desk, &args).await,
-        SmsCommand::Unknown(args) => unknown::run(desk, &args).await,
+        SmsCommand::Price(args) => price::run(services, &args).await,
+        SmsCommand::Unknown(args) => unknown::run(services, &args).await,
     }
 }

@@ -10,13 +10,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::answer::{Answer, Failure, Outcome};
 use crate::accounts::keys;
-use crate::app::desk::Desk;
 use crate::app::node::Node;
 use crate::config::Config;
 use crate::config::exposure::{self, Exposure};
 use crate::ledger::audit::{self, Difference};
 use crate::ledger::spool::{Kept, look};
 use crate::peers::{self, realtime};
+use crate::services::Services;
 use crate::store::{Store, StoreError};
 
 /// `tollgate secrets …`
@@ -127,10 +127,10 @@ pub async fn audit(config: Arc<Config>) -> Outcome {
     let failed = |e: StoreError| Failure::new("database", e.to_string());
     // First: what is written meanwhile is in the book then, and not counted.
     let spool = look(&config.spool_dir()).map_err(|e| Failure::new("spool", e.to_string()))?;
-    let desk = Desk::open(config).await?;
-    let report = audit::audit(&desk.store).await.map_err(failed)?;
-    let spooled = outside(&desk.store, &spool.waiting).await.map_err(failed)?;
-    let refused = outside(&desk.store, &spool.refused).await.map_err(failed)?;
+    let services = Services::open(config).await?;
+    let report = audit::audit(&services.store).await.map_err(failed)?;
+    let spooled = outside(&services.store, &spool.waiting).await.map_err(failed)?;
+    let refused = outside(&services.store, &spool.refused).await.map_err(failed)?;
     let mut json = serde_json::to_value(&report).map_err(|e| Failure::new("audit", e.to_string()))?;
     json["spooled"] = json!(spooled);
     json["refused"] = json!(refused);
@@ -170,43 +170,44 @@ async fn outside(store: &Store, kept: &[Kept]) -> Result<usize, StoreError> {
 }
 
 /// Runs `tollgate secrets …`, in the running server where there is one: its keys are the ones in use.
-pub async fn secrets(desk: &Desk, command: &SecretsCommand) -> Outcome {
+pub async fn secrets(services: &Services, command: &SecretsCommand) -> Outcome {
     match command {
-        SecretsCommand::Rotate => rotate(desk).await,
+        SecretsCommand::Rotate => rotate(services).await,
         SecretsCommand::Realtime => {
-            let line = format!("userpwd = {}:{}", realtime::USER, desk.realtime_token());
-            Ok(Answer::new(json!({ "user": realtime::USER, "token": desk.realtime_token() }), line))
+            let line = format!("userpwd = {}:{}", realtime::USER, services.realtime_token());
+            Ok(Answer::new(json!({ "user": realtime::USER, "token": services.realtime_token() }), line))
         }
-        SecretsCommand::Metrics => Ok(metrics_header(desk)),
+        SecretsCommand::Metrics => Ok(metrics_header(services)),
     }
 }
 
 /// The header that monitoring sends.
-fn metrics_header(desk: &Desk) -> Answer {
-    let token = desk.metrics_tokens().pop().unwrap_or_default();
+fn metrics_header(services: &Services) -> Answer {
+    let token = services.metrics_tokens().pop().unwrap_or_default();
     Answer::new(json!({ "token": token }), format!("Authorization: Bearer {token}"))
 }
 
-async fn rotate(desk: &Desk) -> Outcome {
+async fn rotate(services: &Services) -> Outcome {
     let failed = |e: String| Failure::new("key_file", e);
-    let mut secrets = (**desk.secrets.load()).clone();
+    let mut secrets = (**services.secrets.load()).clone();
     if let Some(oldest) = secrets.dropped_next() {
         // What is still under the key that is dropped would be lost.
-        let under_oldest = peers::ops::seal_anew(&desk.store, &secrets).await?
-            + keys::seal_anew(&desk.store, &secrets).await?;
+        let under_oldest = peers::ops::seal_anew(&services.store, &secrets).await?
+            + keys::seal_anew(&services.store, &secrets).await?;
         if under_oldest > 0 {
             tracing::warn!(key.id = oldest, peers = under_oldest, "passwords were still under older keys");
         }
     }
-    let id = secrets.rotate(&desk.config.key_file()).map_err(|e| failed(e.to_string()))?;
+    let id = secrets.rotate(&services.config.key_file()).map_err(|e| failed(e.to_string()))?;
     let fingerprint = secrets.fingerprint();
-    desk.secrets.store(Arc::new(secrets.clone()));
-    desk.store
+    services.secrets.store(Arc::new(secrets.clone()));
+    services
+        .store
         .set_meta("key_fingerprint", &fingerprint)
         .await
         .map_err(|e| Failure::new("database", e.to_string()))?;
-    let sealed = peers::ops::seal_anew(&desk.store, &secrets).await?;
-    let signing = keys::seal_anew(&desk.store, &secrets).await?;
+    let sealed = peers::ops::seal_anew(&services.store, &secrets).await?;
+    let signing = keys::seal_anew(&services.store, &secrets).await?;
     let text = format!(
         "key {id} signs from now on; calls granted under older keys still settle; {sealed} SIP passwords and \
          {signing} signing secrets are encrypted anew"

@@ -12,13 +12,13 @@ use tollgate_rating::{
 };
 
 use super::answer::{Answer, Failure, Outcome};
-use crate::app::desk::Desk;
 use crate::catalog::TariffKind;
 use crate::catalog::admin::AdminError;
 use crate::catalog::admin::tariffs::{self, Import};
 use crate::catalog::deck::{ColumnMap, DeckError, Layout, diff::ChangedRow};
 use crate::catalog::fx::Currency;
 use crate::clock::Clock;
+use crate::services::Services;
 use crate::store::{Store, from_micros};
 
 /// `tollgate tariff …`
@@ -74,10 +74,10 @@ pub struct ImportArgs {
 }
 
 /// Runs a tariff command.
-pub async fn run(desk: &Desk, command: TariffCommand) -> Outcome {
-    let wallets = wallets(desk.currency())?;
-    let outcome = run_on(&desk.store, &*desk.clock, wallets, command).await;
-    take_in(desk).await;
+pub async fn run(services: &Services, command: TariffCommand) -> Outcome {
+    let wallets = wallets(services.currency())?;
+    let outcome = run_on(&services.store, &*services.clock, wallets, command).await;
+    take_in(services).await;
     outcome
 }
 
@@ -87,8 +87,8 @@ pub(super) fn wallets(currency: &str) -> Result<Currency, Failure> {
 }
 
 /// Lets a server's calls see a change of the catalog at once. Where that fails the feed brings it a moment later.
-pub(super) async fn take_in(desk: &Desk) {
-    if let Some(calls) = desk.live_if_loaded()
+pub(super) async fn take_in(services: &Services) {
+    if let Some(calls) = services.live_if_loaded()
         && let Err(error) = calls.catalog.refresh().await
     {
         tracing::warn!(%error, "the catalog's change is not seen yet");

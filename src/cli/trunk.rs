@@ -8,10 +8,10 @@ use tollgate_rating::plan::BlockRounding;
 
 use super::answer::{Answer, Outcome};
 use super::tariff::take_in;
-use crate::app::desk::Desk;
 use crate::catalog::admin::AdminError;
 use crate::catalog::admin::trunks::{self, TrunkSpec};
 use crate::clock::Clock;
+use crate::services::Services;
 use crate::store::{Store, TrunkRow};
 
 /// `tollgate trunk …`
@@ -61,9 +61,9 @@ pub struct CreateArgs {
 }
 
 /// Runs a trunk command.
-pub async fn run(desk: &Desk, command: TrunkCommand) -> Outcome {
-    let outcome = run_on(&desk.store, &*desk.clock, command).await;
-    take_in(desk).await;
+pub async fn run(services: &Services, command: TrunkCommand) -> Outcome {
+    let outcome = run_on(&services.store, &*services.clock, command).await;
+    take_in(services).await;
     outcome
 }
 

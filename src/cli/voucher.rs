@@ -6,7 +6,7 @@ use tollgate_rating::Money;
 
 use super::answer::{Answer, Failure, Outcome};
 use crate::accounts::vouchers::{self, IssueError};
-use crate::app::desk::Desk;
+use crate::services::Services;
 
 /// `tollgate voucher …`
 #[derive(Debug, Subcommand)]
@@ -26,11 +26,11 @@ pub enum VoucherCommand {
 }
 
 /// Runs `tollgate voucher …`.
-pub async fn run(desk: &Desk, command: VoucherCommand) -> Outcome {
+pub async fn run(services: &Services, command: VoucherCommand) -> Outcome {
     let VoucherCommand::Create { amount, count, issuer } = command;
     let amount = Money::parse(&amount)
         .map_err(|error| Failure::new("bad_argument", format!("amount: {amount:?}: {error}")))?;
-    let codes = vouchers::issue(desk, amount, count, issuer.as_deref()).await?;
+    let codes = vouchers::issue(services, amount, count, issuer.as_deref()).await?;
     let shown: Vec<Value> =
         codes.iter().map(|code| json!({ "code": code, "amount": amount.to_string() })).collect();
     Ok(Answer::new(json!({ "vouchers": shown }), codes.join("\n")))

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::upstream::Upstream;
-use crate::app::desk::Desk;
+use crate::services::Services;
 use crate::store::StoreError;
 use crate::store::esim_orders::EsimOrder;
 
@@ -26,14 +26,14 @@ pub(super) enum Listed {
 /// Looks for an order in what the upstream says was bought. A list that lacks it proves something only if it has what it
 /// must have: an order of ours that was charged is looked for too.
 pub(super) async fn listed(
-    desk: &Desk,
+    services: &Services,
     upstream: &Upstream,
     order: &EsimOrder,
 ) -> Result<Listed, StoreError> {
-    let known = desk.store.esim_order_newest_charged().await?;
+    let known = services.store.esim_order_newest_charged().await?;
     let made = order.new.created_at;
     let since = known.as_ref().map_or(made, |known| known.new.created_at.min(made));
-    let (now, limit) = (desk.clock.now(), jiff::Timestamp::MAX);
+    let (now, limit) = (services.clock.now(), jiff::Timestamp::MAX);
     let from = since.checked_sub(AROUND).unwrap_or(since);
     let list = match upstream.bought(from, now.checked_add(AROUND).unwrap_or(limit)).await {
         Ok(list) => list,

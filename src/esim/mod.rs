@@ -29,9 +29,9 @@ use self::catalogue::{Rates, Snapshot, Synced};
 use self::price::Markups;
 use self::simulator::{Settings, Simulator};
 use self::upstream::{Upstream, UpstreamError};
-use crate::app::desk::Desk;
 use crate::clock::Clock;
 use crate::config::{Config, EsimKind, Secret};
+use crate::services::Services;
 use crate::store::{Store, StoreError};
 
 /// Why the catalogue was not read.
@@ -134,24 +134,24 @@ pub fn markups(config: &Config) -> Markups {
 }
 
 /// The exchange rates in force.
-pub async fn rates(desk: &Desk) -> Result<Rates, StoreError> {
-    let snapshot = desk.esim.snapshot(&desk.store).await?;
-    Rates::read(&desk.store, &snapshot, desk.currency(), desk.clock.now()).await
+pub async fn rates(services: &Services) -> Result<Rates, StoreError> {
+    let snapshot = services.esim.snapshot(&services.store).await?;
+    Rates::read(&services.store, &snapshot, services.currency(), services.clock.now()).await
 }
 
 /// Reads the upstream's catalogue into the store and the memory.
-pub async fn sync(desk: &Desk) -> Result<Synced, SyncError> {
-    if !desk.config.esim.is_on() {
+pub async fn sync(services: &Services) -> Result<Synced, SyncError> {
+    if !services.config.esim.is_on() {
         return Err(SyncError::Off);
     }
-    let _one = desk.esim.syncing.lock().await;
-    let listed = desk.esim.upstream(&desk.config, &desk.clock).await?.packages().await?;
+    let _one = services.esim.syncing.lock().await;
+    let listed = services.esim.upstream(&services.config, &services.clock).await?.packages().await?;
     if listed.is_empty() {
         return Err(SyncError::Empty);
     }
-    let known = desk.esim.snapshot(&desk.store).await?;
-    let synced = catalogue::write(&desk.store, &known, listed, desk.clock.now()).await?;
-    desk.esim.reload(&desk.store).await?;
+    let known = services.esim.snapshot(&services.store).await?;
+    let synced = catalogue::write(&services.store, &known, listed, services.clock.now()).await?;
+    services.esim.reload(&services.store).await?;
     tracing::info!(
         packages.listed = synced.listed,
         packages.changed = synced.changed,

@@ -17,12 +17,12 @@ use super::doubt::{LISTED_AFTER_MS, Listed, listed};
 use super::price::{Buyer, Unsold};
 use super::upstream::{Lane, Order, Profile, Upstream, UpstreamError};
 use super::{markups, rates};
-use crate::accounts::directory::Account;
 use crate::accounts::spending::{
     Question, Record, Share, SpendError, Spending, charge, give_back, set_aside,
 };
-use crate::app::desk::{Desk, DeskError};
+use crate::directory::Account;
 use crate::secrets::{hex, random_bytes};
+use crate::services::{ServiceError, Services};
 use crate::store::esim_orders::{EsimGiven, EsimOrder, EsimStatus, NewEsimOrder};
 use crate::store::idempotency::RememberedAnswer;
 use crate::store::{StoreError, Tx};
@@ -50,12 +50,12 @@ pub enum BuyError {
     Above,
     /// The database is away, or the wallets are another process's.
     #[error(transparent)]
-    Desk(#[from] DeskError),
+    Services(#[from] ServiceError),
 }
 
 impl From<StoreError> for BuyError {
     fn from(error: StoreError) -> Self {
-        Self::Desk(error.into())
+        Self::Services(error.into())
     }
 }
 
@@ -73,7 +73,7 @@ pub enum AdvanceError {
     Store(#[from] StoreError),
     /// The process cannot work.
     #[error(transparent)]
-    Desk(#[from] DeskError),
+    Services(#[from] ServiceError),
 }
 
 /// The order is not pending any more.
@@ -96,20 +96,20 @@ pub enum Next {
 /// Buys a package: on return the order is durable and its price held. The worker does the rest. `remember` makes the
 /// answer that is kept for the same request again.
 pub async fn buy<E: From<BuyError>>(
-    desk: &Desk,
+    services: &Services,
     account: &Arc<Account>,
     package_code: &str,
     remember: impl FnOnce(&EsimOrder) -> Result<Option<RememberedAnswer>, E>,
 ) -> Result<EsimOrder, E> {
-    let order = prepared(desk, account, package_code).await?;
+    let order = prepared(services, account, package_code).await?;
     let id = order.new.id;
     let remembered = remember(&order)?;
-    let shares = shares_of(desk, &order).await.map_err(BuyError::from)?;
+    let shares = shares_of(services, &order).await.map_err(BuyError::from)?;
     let written = Bought { order: &order.new, remembered };
-    desk.esim.fresh().insert(id);
-    let held = set_aside(desk, Spending::Esim, &order.new.transaction_id, &shares, &written).await;
+    services.esim.fresh().insert(id);
+    let held = set_aside(services, Spending::Esim, &order.new.transaction_id, &shares, &written).await;
     if let Err(error) = held {
-        desk.esim.fresh().remove(&id);
+        services.esim.fresh().remove(&id);
         return Err(refusal(error).into());
     }
     tracing::info!(
@@ -119,8 +119,8 @@ pub async fn buy<E: From<BuyError>>(
         price_nanos = order.new.price.nanos(),
         "an eSIM is ordered"
     );
-    desk.metrics.esim_became(EsimStatus::Pending.as_str());
-    desk.esim.due.now(id);
+    services.metrics.esim_became(EsimStatus::Pending.as_str());
+    services.esim.due.now(id);
     Ok(order)
 }
 
@@ -137,25 +137,29 @@ fn refusal(error: SpendError<std::convert::Infallible>) -> BuyError {
             BuyError::Above
         }
         SpendError::Refused(never) => match never {},
-        SpendError::Desk(error) => BuyError::Desk(error),
+        SpendError::Services(error) => BuyError::Services(error),
     }
 }
 
 /// An order as it will be written.
-async fn prepared(desk: &Desk, account: &Arc<Account>, package_code: &str) -> Result<EsimOrder, BuyError> {
-    if !desk.config.esim.is_on() {
+async fn prepared(
+    services: &Services,
+    account: &Arc<Account>,
+    package_code: &str,
+) -> Result<EsimOrder, BuyError> {
+    if !services.config.esim.is_on() {
         return Err(BuyError::Off);
     }
-    let snapshot = desk.esim.snapshot(&desk.store).await?;
+    let snapshot = services.esim.snapshot(&services.store).await?;
     let package = snapshot.package(package_code).filter(|package| package.is_listed());
     let package = package.ok_or(BuyError::UnknownPackage)?;
-    let prices = snapshot.prices(package, &rates(desk).await?, markups(&desk.config));
+    let prices = snapshot.prices(package, &rates(services).await?, markups(&services.config));
     let prices = prices.map_err(BuyError::Unsold)?;
     let price = prices.of(Buyer::of(account)).map_err(BuyError::Unsold)?;
     // Where the resellers' price is none, nobody above would pay it.
     let wholesale = prices.reseller.unwrap_or(price);
-    let now = desk.clock.now();
-    let mut tx = desk.store.begin().await?;
+    let now = services.clock.now();
+    let mut tx = services.store.begin().await?;
     let id = tx.catalog_ids(1).await?;
     tx.commit().await?;
     let new = NewEsimOrder {
@@ -165,7 +169,7 @@ async fn prepared(desk: &Desk, account: &Arc<Account>, package_code: &str) -> Re
         package_name: package.row.name.clone(),
         price,
         wholesale,
-        currency: desk.currency().to_owned(),
+        currency: services.currency().to_owned(),
         cost_e4: package.row.price_e4,
         cost_currency: package.row.currency.clone(),
         transaction_id: format!("tg{}", hex(&random_bytes::<16>())),
@@ -190,8 +194,8 @@ async fn prepared(desk: &Desk, account: &Arc<Account>, package_code: &str) -> Re
 }
 
 /// Who pays what for an order: who bought it its price, each reseller above the wholesale price.
-async fn shares_of(desk: &Desk, order: &EsimOrder) -> Result<Vec<Share>, DeskError> {
-    let calls = desk.live().await?;
+async fn shares_of(services: &Services, order: &EsimOrder) -> Result<Vec<Share>, ServiceError> {
+    let calls = services.live().await?;
     let Some(buyer) = calls.directory.account(order.new.account_id) else { return Ok(Vec::new()) };
     let chain = buyer.chain().into_iter().enumerate();
     Ok(chain
@@ -203,39 +207,39 @@ async fn shares_of(desk: &Desk, order: &EsimOrder) -> Result<Vec<Share>, DeskErr
 }
 
 /// Brings a pending order one step further; of another nothing is done.
-pub async fn advance(desk: &Desk, id: i64) -> Result<Next, AdvanceError> {
-    let _turn = desk.esim.turn(id).await;
-    let Some(mut order) = desk.store.esim_order(id).await? else { return Ok(Next::Ended) };
+pub async fn advance(services: &Services, id: i64) -> Result<Next, AdvanceError> {
+    let _turn = services.esim.turn(id).await;
+    let Some(mut order) = services.store.esim_order(id).await? else { return Ok(Next::Ended) };
     if order.status != EsimStatus::Pending {
         return Ok(Next::Ended);
     }
-    let upstream = match desk.esim.upstream(&desk.config, &desk.clock).await {
+    let upstream = match services.esim.upstream(&services.config, &services.clock).await {
         Ok(upstream) => upstream,
-        Err(error) => return no_answer(desk, &order, &error).await,
+        Err(error) => return no_answer(services, &order, &error).await,
     };
     let order_no = match order.order_no.clone() {
         Some(number) => number,
-        None => match ordered(desk, upstream, &mut order).await? {
+        None => match ordered(services, upstream, &mut order).await? {
             Ok(number) => number,
             Err(next) => return Ok(next),
         },
     };
     match upstream.profile(Lane::Pending, &order_no, &order.new.transaction_id).await {
-        Ok(profile) => given(desk, &order, profile).await,
+        Ok(profile) => given(services, &order, profile).await,
         Err(UpstreamError::NotYet) => Ok(Next::Soon),
         // It has the order, so a "no" is none: somebody must look.
-        Err(error) => no_answer(desk, &order, &error).await,
+        Err(error) => no_answer(services, &order, &error).await,
     }
 }
 
 /// Orders it upstream: its number there, or what is to be done next.
 async fn ordered(
-    desk: &Desk,
+    services: &Services,
     upstream: &Upstream,
     order: &mut EsimOrder,
 ) -> Result<Result<String, Next>, AdvanceError> {
     let id = order.new.id;
-    let is_first = desk.esim.fresh().remove(&id);
+    let is_first = services.esim.fresh().remove(&id);
     let asked = upstream
         .order(&Order {
             transaction_id: &order.new.transaction_id,
@@ -244,69 +248,73 @@ async fn ordered(
         })
         .await;
     match asked {
-        Ok(number) => accepted(desk, order, number).await,
+        Ok(number) => accepted(services, order, number).await,
         Err(error @ UpstreamError::Refused { .. }) if is_first => {
-            refused(desk, order, &error.to_string()).await.map(Err)
+            refused(services, order, &error.to_string()).await.map(Err)
         }
         Err(error @ UpstreamError::Refused { .. }) if !error.is_about_the_request() => {
-            doubted(desk, upstream, order, &error).await
+            doubted(services, upstream, order, &error).await
         }
         Err(error) => {
             match error {
                 // It never arrived: if it was the first try, so is the next.
                 UpstreamError::NotReached(_) | UpstreamError::Busy if is_first => {
-                    desk.esim.fresh().insert(id);
+                    services.esim.fresh().insert(id);
                 }
                 UpstreamError::NotReached(_) | UpstreamError::Busy | UpstreamError::Refused { .. } => {}
                 UpstreamError::NotYet | UpstreamError::Unknown(_) => {
-                    desk.esim.unclear().insert(id, desk.clock.monotonic_ms());
+                    services.esim.unclear().insert(id, services.clock.monotonic_ms());
                 }
             }
-            no_answer(desk, order, &error).await.map(Err)
+            no_answer(services, order, &error).await.map(Err)
         }
     }
 }
 
 /// The upstream has it.
 async fn accepted(
-    desk: &Desk,
+    services: &Services,
     order: &EsimOrder,
     number: String,
 ) -> Result<Result<String, Next>, AdvanceError> {
     let id = order.new.id;
-    if desk.store.esim_order_accepted(id, &number, desk.clock.now()).await? {
-        desk.esim.unclear().remove(&id);
+    if services.store.esim_order_accepted(id, &number, services.clock.now()).await? {
+        services.esim.unclear().remove(&id);
         tracing::info!(order.id = id, order.upstream = %number, "the upstream has taken an order");
         return Ok(Ok(number));
     }
     let error = UpstreamError::Unknown(format!("its order {number} is another order of ours already"));
-    no_answer(desk, order, &error).await.map(Err)
+    no_answer(services, order, &error).await.map(Err)
 }
 
 /// It is refused, but an earlier try had no clear answer: the upstream's list says what became of that one.
 async fn doubted(
-    desk: &Desk,
+    services: &Services,
     upstream: &Upstream,
     order: &EsimOrder,
     refusal: &UpstreamError,
 ) -> Result<Result<String, Next>, AdvanceError> {
-    let now_ms = desk.clock.monotonic_ms();
+    let now_ms = services.clock.monotonic_ms();
     // Of a try of an earlier process is not known when it was: as if it were just now.
-    let tried_ms = *desk.esim.unclear().entry(order.new.id).or_insert(now_ms);
-    let why = match listed(desk, upstream, order).await? {
-        Listed::Bought(number) => return accepted(desk, order, number).await,
+    let tried_ms = *services.esim.unclear().entry(order.new.id).or_insert(now_ms);
+    let why = match listed(services, upstream, order).await? {
+        Listed::Bought(number) => return accepted(services, order, number).await,
         Listed::Absent if now_ms.saturating_sub(tried_ms) >= LISTED_AFTER_MS => {
-            return refused(desk, order, &refusal.to_string()).await.map(Err);
+            return refused(services, order, &refusal.to_string()).await.map(Err);
         }
         Listed::Absent => "its list does not have it so far".to_owned(),
         Listed::Untold(why) => why,
     };
     let error = UpstreamError::Unknown(format!("{refusal}; an earlier try may have bought it, and {why}"));
-    no_answer(desk, order, &error).await.map(Err)
+    no_answer(services, order, &error).await.map(Err)
 }
 
-async fn no_answer(desk: &Desk, order: &EsimOrder, error: &UpstreamError) -> Result<Next, AdvanceError> {
-    desk.metrics.esim_failed(error.kind());
+async fn no_answer(
+    services: &Services,
+    order: &EsimOrder,
+    error: &UpstreamError,
+) -> Result<Next, AdvanceError> {
+    services.metrics.esim_failed(error.kind());
     if *error == UpstreamError::Busy {
         // It says nothing of the order.
         return Ok(Next::Later);
@@ -314,19 +322,19 @@ async fn no_answer(desk: &Desk, order: &EsimOrder, error: &UpstreamError) -> Res
     let reason = error.to_string();
     tracing::warn!(order.id = order.new.id, %reason, "an eSIM order stays pending");
     if order.reason.as_deref() != Some(&reason) {
-        desk.store.note_esim_order(order.new.id, &reason).await?;
+        services.store.note_esim_order(order.new.id, &reason).await?;
     }
     Ok(Next::Later)
 }
 
 /// The eSIM is there: its price is charged.
-async fn given(desk: &Desk, order: &EsimOrder, profile: Profile) -> Result<Next, AdvanceError> {
+async fn given(services: &Services, order: &EsimOrder, profile: Profile) -> Result<Next, AdvanceError> {
     let Some(status) = status_of(&profile.state) else {
-        return no_answer(desk, order, &UpstreamError::Unknown(format!("state {}", profile.state))).await;
+        return no_answer(services, order, &UpstreamError::Unknown(format!("state {}", profile.state))).await;
     };
     if profile.state == "CANCEL" {
         // Taken back before anybody had it; the upstream has paid it back.
-        return refused(desk, order, "the upstream has cancelled it").await;
+        return refused(services, order, "the upstream has cancelled it").await;
     }
     let written = Settled {
         id: order.new.id,
@@ -339,24 +347,24 @@ async fn given(desk: &Desk, order: &EsimOrder, profile: Profile) -> Result<Next,
             used_bytes: profile.used_bytes,
             expires_at: profile.expires_at,
         },
-        at: desk.clock.now(),
+        at: services.clock.now(),
     };
-    let shares = payers(desk, order).await?;
+    let shares = payers(services, order).await?;
     let name = &order.new.transaction_id;
     let note = format!("eSIM {} order {}", order.new.package_code, order.new.id);
-    match charge(desk, Spending::Esim, name, &shares, &note, &written).await {
-        Err(SpendError::Desk(DeskError::Store(error))) if is_anothers(&error) => {
+    match charge(services, Spending::Esim, name, &shares, &note, &written).await {
+        Err(SpendError::Services(ServiceError::Store(error))) if is_anothers(&error) => {
             let iccid = &written.given.iccid;
             // Card numbers are used again: perhaps only we do not know yet that the other one has ended.
-            if let Some(other) = desk.store.esim_order_named(iccid).await? {
-                desk.esim.due.told(other, std::time::Duration::ZERO);
+            if let Some(other) = services.store.esim_order_named(iccid).await? {
+                services.esim.due.told(other, std::time::Duration::ZERO);
             }
             let reason = format!("the eSIM {iccid} is another order's");
-            return no_answer(desk, order, &UpstreamError::Unknown(reason)).await;
+            return no_answer(services, order, &UpstreamError::Unknown(reason)).await;
         }
         charged => charged?,
     }
-    desk.metrics.esim_became(status.as_str());
+    services.metrics.esim_became(status.as_str());
     tracing::info!(order.id = order.new.id, "an eSIM is allocated and charged");
     Ok(Next::Done)
 }
@@ -367,38 +375,38 @@ fn is_anothers(error: &StoreError) -> bool {
 }
 
 /// It was refused: what was held is given back.
-async fn refused(desk: &Desk, order: &EsimOrder, reason: &str) -> Result<Next, AdvanceError> {
-    let written = Failed { id: order.new.id, reason, at: desk.clock.now() };
-    let shares = payers(desk, order).await?;
-    give_back(desk, &order.new.transaction_id, &shares, &written).await?;
-    desk.esim.unclear().remove(&order.new.id);
-    desk.metrics.esim_became(EsimStatus::Failed.as_str());
+async fn refused(services: &Services, order: &EsimOrder, reason: &str) -> Result<Next, AdvanceError> {
+    let written = Failed { id: order.new.id, reason, at: services.clock.now() };
+    let shares = payers(services, order).await?;
+    give_back(services, &order.new.transaction_id, &shares, &written).await?;
+    services.esim.unclear().remove(&order.new.id);
+    services.metrics.esim_became(EsimStatus::Failed.as_str());
     tracing::warn!(order.id = order.new.id, reason, "an eSIM order failed");
     Ok(Next::Done)
 }
 
 /// Ends a pending order that the operator knows the upstream does not have.
-pub async fn give_up(desk: &Desk, id: i64) -> Result<Option<EsimOrder>, AdvanceError> {
-    let _turn = desk.esim.turn(id).await;
-    let Some(order) = desk.store.esim_order(id).await? else { return Ok(None) };
+pub async fn give_up(services: &Services, id: i64) -> Result<Option<EsimOrder>, AdvanceError> {
+    let _turn = services.esim.turn(id).await;
+    let Some(order) = services.store.esim_order(id).await? else { return Ok(None) };
     if order.status == EsimStatus::Pending {
-        refused(desk, &order, "given up by the operator").await?;
+        refused(services, &order, "given up by the operator").await?;
     }
-    Ok(desk.store.esim_order(id).await?)
+    Ok(services.store.esim_order(id).await?)
 }
 
-async fn payers(desk: &Desk, order: &EsimOrder) -> Result<Vec<Share>, AdvanceError> {
-    let shares = shares_of(desk, order).await?;
+async fn payers(services: &Services, order: &EsimOrder) -> Result<Vec<Share>, AdvanceError> {
+    let shares = shares_of(services, order).await?;
     if shares.is_empty() { Err(AdvanceError::Nobodys(order.new.id)) } else { Ok(shares) }
 }
 
 /// Asks the upstream about an eSIM that was given, and writes what has become of it.
-pub async fn refresh(desk: &Desk, id: i64) -> Result<(), AdvanceError> {
-    let _turn = desk.esim.turn(id).await;
-    let Some(order) = desk.store.esim_order(id).await? else { return Ok(()) };
+pub async fn refresh(services: &Services, id: i64) -> Result<(), AdvanceError> {
+    let _turn = services.esim.turn(id).await;
+    let Some(order) = services.store.esim_order(id).await? else { return Ok(()) };
     let (Some(order_no), Some(_)) = (&order.order_no, order.tx_id) else { return Ok(()) };
-    let now = desk.clock.now();
-    let asked = match desk.esim.upstream(&desk.config, &desk.clock).await {
+    let now = services.clock.now();
+    let asked = match services.esim.upstream(&services.config, &services.clock).await {
         Ok(upstream) => upstream.profile(Lane::Questions, order_no, &order.new.transaction_id).await,
         Err(error) => Err(error),
     };
@@ -409,31 +417,36 @@ pub async fn refresh(desk: &Desk, id: i64) -> Result<(), AdvanceError> {
             let bytes = (profile.total_bytes.or(order.total_bytes), profile.used_bytes.or(order.used_bytes));
             let expires_at = profile.expires_at.or(order.expires_at);
             let change = (order.status, status);
-            if desk.store.esim_order_state(id, change, bytes, expires_at, now).await?
+            if services.store.esim_order_state(id, change, bytes, expires_at, now).await?
                 && status != order.status
             {
-                desk.metrics.esim_became(status.as_str());
+                services.metrics.esim_became(status.as_str());
             }
         }
         Ok(_) => {
             tracing::error!(order.id = id, "the upstream tells another eSIM of an order than it gave");
-            desk.store.esim_order_was_asked(id, now).await?;
+            services.store.esim_order_was_asked(id, now).await?;
         }
-        Err(UpstreamError::Busy) => desk.metrics.esim_failed(UpstreamError::Busy.kind()),
+        Err(UpstreamError::Busy) => services.metrics.esim_failed(UpstreamError::Busy.kind()),
         Err(error) => {
-            desk.metrics.esim_failed(error.kind());
+            services.metrics.esim_failed(error.kind());
             tracing::info!(order.id = id, %error, "the upstream does not tell what became of an eSIM");
-            desk.store.esim_order_was_asked(id, now).await?;
+            services.store.esim_order_was_asked(id, now).await?;
         }
     }
     Ok(())
 }
 
 /// Writes how much of an eSIM is used. It was read a while ago and without its turn: what was learned since is left.
-pub(super) async fn used(desk: &Desk, order: &EsimOrder, used: i64, total: i64) -> Result<(), StoreError> {
-    let now = desk.clock.now();
+pub(super) async fn used(
+    services: &Services,
+    order: &EsimOrder,
+    used: i64,
+    total: i64,
+) -> Result<(), StoreError> {
+    let now = services.clock.now();
     if order.used_bytes == Some(used) && order.total_bytes == Some(total) {
-        return desk.store.esim_order_was_asked(order.new.id, now).await;
+        return services.store.esim_order_was_asked(order.new.id, now).await;
     }
     let status = match order.status {
         EsimStatus::Allocated if used > 0 => EsimStatus::InUse,
@@ -441,10 +454,10 @@ pub(super) async fn used(desk: &Desk, order: &EsimOrder, used: i64, total: i64) 
     };
     let bytes = (Some(total), Some(used));
     let change = (order.status, status);
-    if !desk.store.esim_order_state(order.new.id, change, bytes, order.expires_at, now).await? {
+    if !services.store.esim_order_state(order.new.id, change, bytes, order.expires_at, now).await? {
         tracing::debug!(order.id = order.new.id, "an eSIM is not as it was when its usage was asked for");
     } else if status != order.status {
-        desk.metrics.esim_became(status.as_str());
+        services.metrics.esim_became(status.as_str());
     }
     Ok(())
 }

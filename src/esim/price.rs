@@ -14,9 +14,9 @@ use std::sync::Arc;
 use tollgate_rating::Money;
 use tollgate_rating::plan::Markup;
 
-use crate::accounts::Kind;
-use crate::accounts::directory::Account;
 use crate::catalog::fx::Rate;
+use crate::directory::Account;
+use crate::store::accounts::Kind;
 use crate::store::esim::EsimPrice;
 
 /// Nano-units of the last of four decimals.

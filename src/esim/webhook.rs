@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::worker;
-use crate::app::desk::Desk;
+use crate::services::Services;
 use crate::store::StoreError;
 
 /// The longest name of the upstream's.
@@ -27,10 +27,10 @@ pub(crate) fn names(body: &[u8]) -> Vec<String> {
 
 /// Lets the worker ask about the order that a notice names. One that names none of ours is nothing; a thousand of one
 /// order are one question.
-pub async fn take(desk: &Desk, body: &[u8]) -> Result<(), StoreError> {
+pub async fn take(services: &Services, body: &[u8]) -> Result<(), StoreError> {
     for name in names(body) {
-        if let Some(id) = desk.store.esim_order_named(&name).await? {
-            desk.esim.due.told(id, worker::AFTER_NOTICE);
+        if let Some(id) = services.store.esim_order_named(&name).await? {
+            services.esim.due.told(id, worker::AFTER_NOTICE);
             return Ok(());
         }
     }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::SyncError;
 use super::orders::{self, Next};
 use super::upstream::USAGE_AT_ONCE;
-use crate::app::desk::Desk;
+use crate::services::Services;
 use crate::store::StoreError;
 use crate::store::esim_orders::{EsimOrder, EsimStatus};
 
@@ -124,16 +124,16 @@ impl Due {
 }
 
 /// Works until `stop`.
-pub async fn run(desk: Arc<Desk>, stop: CancellationToken) {
-    if !desk.config.esim.is_on() {
+pub async fn run(services: Arc<Services>, stop: CancellationToken) {
+    if !services.config.esim.is_on() {
         stop.cancelled().await;
         return;
     }
     tokio::join!(
-        complete(Arc::clone(&desk), stop.clone()),
-        look_for_pending(&desk, &stop),
-        follow_usage(&desk, &stop),
-        keep_catalogue(&desk, &stop),
+        complete(Arc::clone(&services), stop.clone()),
+        look_for_pending(&services, &stop),
+        follow_usage(&services, &stop),
+        keep_catalogue(&services, &stop),
     );
 }
 
@@ -143,12 +143,12 @@ async fn stopped(stop: &CancellationToken, wait: Duration) -> bool {
 }
 
 /// Completes orders as they are due.
-async fn complete(desk: Arc<Desk>, stop: CancellationToken) {
+async fn complete(services: Arc<Services>, stop: CancellationToken) {
     let room = Arc::new(Semaphore::new(AT_ONCE));
     let mut under_way = JoinSet::new();
     loop {
         while under_way.try_join_next().is_some() {}
-        let due = &desk.esim.due;
+        let due = &services.esim.due;
         let wait = due.next_at().map_or(LOOK_EVERY, |at| at.saturating_duration_since(Instant::now()));
         tokio::select! {
             () = stop.cancelled() => break,
@@ -160,9 +160,9 @@ async fn complete(desk: Arc<Desk>, stop: CancellationToken) {
                 () = stop.cancelled() => break,
                 place = Arc::clone(&room).acquire_owned() => place,
             };
-            let desk = Arc::clone(&desk);
+            let services = Arc::clone(&services);
             under_way.spawn(async move {
-                look_at(&desk, id, looks).await;
+                look_at(&services, id, looks).await;
                 drop(place);
             });
         }
@@ -171,11 +171,11 @@ async fn complete(desk: Arc<Desk>, stop: CancellationToken) {
     while under_way.join_next().await.is_some() {}
 }
 
-async fn look_at(desk: &Desk, id: i64, looks: u32) {
-    let next = match orders::advance(desk, id).await {
+async fn look_at(services: &Services, id: i64, looks: u32) {
+    let next = match orders::advance(services, id).await {
         // Somebody told of an eSIM that is there already.
         Ok(Next::Ended) => {
-            if let Err(error) = orders::refresh(desk, id).await {
+            if let Err(error) = orders::refresh(services, id).await {
                 tracing::warn!(order.id = id, %error, "an eSIM could not be looked at");
             }
             Next::Ended
@@ -186,20 +186,20 @@ async fn look_at(desk: &Desk, id: i64, looks: u32) {
             Next::Later
         }
     };
-    desk.esim.due.again(id, next, looks);
+    services.esim.due.again(id, next, looks);
 }
 
 /// Finds pending orders that nothing waits for: those of an earlier process, first of all.
-async fn look_for_pending(desk: &Desk, stop: &CancellationToken) {
+async fn look_for_pending(services: &Services, stop: &CancellationToken) {
     loop {
-        match desk.store.esim_orders_pending().await {
+        match services.store.esim_orders_pending().await {
             Ok(pending) => {
-                desk.metrics.esim_pending.store(pending.len() as u64, Ordering::Relaxed);
+                services.metrics.esim_pending.store(pending.len() as u64, Ordering::Relaxed);
                 for order in &pending {
-                    desk.esim.due.found(order.new.id);
+                    services.esim.due.found(order.new.id);
                 }
                 if !pending.is_empty() {
-                    desk.esim.due.woken.notify_one();
+                    services.esim.due.woken.notify_one();
                 }
             }
             Err(error) => tracing::debug!(%error, "pending eSIM orders cannot be read"),
@@ -211,21 +211,21 @@ async fn look_for_pending(desk: &Desk, stop: &CancellationToken) {
 }
 
 /// Asks about the usage of live eSIMs, ten at once, each no more often than configured.
-async fn follow_usage(desk: &Desk, stop: &CancellationToken) {
+async fn follow_usage(services: &Services, stop: &CancellationToken) {
     while !stopped(stop, USAGE_EVERY).await {
-        if let Err(error) = ask_usage(desk).await {
+        if let Err(error) = ask_usage(services).await {
             tracing::debug!(%error, "the usage of eSIMs cannot be followed");
         }
     }
 }
 
 /// One look at the eSIMs that were not asked about for long.
-pub(crate) async fn ask_usage(desk: &Desk) -> Result<(), StoreError> {
-    let minutes = i64::from(desk.config.esim.usage_minutes);
-    let now = desk.clock.now();
+pub(crate) async fn ask_usage(services: &Services) -> Result<(), StoreError> {
+    let minutes = i64::from(services.config.esim.usage_minutes);
+    let now = services.clock.now();
     let since = now.checked_sub(SignedDuration::from_mins(minutes)).unwrap_or(now);
-    let stale = desk.store.esim_orders_stale(since, USAGE_ROWS).await?;
-    let Ok(upstream) = desk.esim.upstream(&desk.config, &desk.clock).await else { return Ok(()) };
+    let stale = services.store.esim_orders_stale(since, USAGE_ROWS).await?;
+    let Ok(upstream) = services.esim.upstream(&services.config, &services.clock).await else { return Ok(()) };
     // Those that count down: one that was never used costs a question of its own, which tells its state too.
     let (used, unused): (Vec<EsimOrder>, Vec<EsimOrder>) =
         stale.into_iter().partition(|order| order.status == EsimStatus::InUse && is_good(order, now));
@@ -237,23 +237,23 @@ pub(crate) async fn ask_usage(desk: &Desk) -> Result<(), StoreError> {
                     let usage = usages.iter().find(|usage| Some(&usage.tran_no) == order.tran_no.as_ref());
                     match usage {
                         Some(usage) if usage.used_bytes >= usage.total_bytes => {
-                            desk.esim.due.told(order.new.id, Duration::ZERO);
+                            services.esim.due.told(order.new.id, Duration::ZERO);
                         }
                         Some(usage) => {
-                            orders::used(desk, order, usage.used_bytes, usage.total_bytes).await?;
+                            orders::used(services, order, usage.used_bytes, usage.total_bytes).await?;
                         }
-                        None => desk.store.esim_order_was_asked(order.new.id, now).await?,
+                        None => services.store.esim_order_was_asked(order.new.id, now).await?,
                     }
                 }
             }
             Err(error) => {
-                desk.metrics.esim_failed(error.kind());
+                services.metrics.esim_failed(error.kind());
                 tracing::info!(%error, "the upstream does not tell the usage of eSIMs");
             }
         }
     }
     for order in unused {
-        desk.esim.due.told(order.new.id, Duration::ZERO);
+        services.esim.due.told(order.new.id, Duration::ZERO);
     }
     Ok(())
 }
@@ -263,18 +263,18 @@ fn is_good(order: &EsimOrder, now: jiff::Timestamp) -> bool {
 }
 
 /// Reads the catalogue at the start and every so many hours.
-async fn keep_catalogue(desk: &Desk, stop: &CancellationToken) {
-    let every = Duration::from_hours(u64::from(desk.config.esim.sync_hours));
+async fn keep_catalogue(services: &Services, stop: &CancellationToken) {
+    let every = Duration::from_hours(u64::from(services.config.esim.sync_hours));
     let mut again = SYNC_AGAIN;
     loop {
-        let wait = match super::sync(desk).await {
+        let wait = match super::sync(services).await {
             Ok(_) => {
                 again = SYNC_AGAIN;
                 every
             }
             Err(error) => {
                 if let SyncError::Upstream(error) = &error {
-                    desk.metrics.esim_failed(error.kind());
+                    services.metrics.esim_failed(error.kind());
                 }
                 tracing::warn!(%error, "the eSIM catalogue could not be read; what was known is sold on");
                 let wait = again.min(every);
@@ -289,8 +289,8 @@ async fn keep_catalogue(desk: &Desk, stop: &CancellationToken) {
 }
 
 /// Somebody wants to know about an order now: the upstream is asked, unless it was a moment ago.
-pub async fn ask_now(desk: &Arc<Desk>, id: i64) {
-    let questions = &desk.esim.questions;
+pub async fn ask_now(services: &Arc<Services>, id: i64) {
+    let questions = &services.esim.questions;
     let now = Instant::now();
     if questions.len() > QUESTIONS {
         questions.retain(|_, at| now.saturating_duration_since(*at) < QUESTION_EVERY);
@@ -313,7 +313,7 @@ pub async fn ask_now(desk: &Arc<Desk>, id: i64) {
             return;
         }
     }
-    let asking = Arc::clone(desk);
+    let asking = Arc::clone(services);
     // Carried to its end whether or not anybody waits for it.
     let asked = tokio::spawn(async move {
         match orders::advance(&asking, id).await {

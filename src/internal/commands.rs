@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderName, StatusCode};
+use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -14,12 +14,11 @@ use axum::{Json, Router};
 use tokio::net::{UnixListener, UnixStream, unix};
 use tokio_util::sync::CancellationToken;
 
-use super::folder::{Listening, Trusted};
 use super::server::{Backend, health};
-use super::{CommandAnswer, CommandRequest, MAX_BODY_BYTES, ServersView};
+use crate::control::INSTANCE;
+use crate::control::folder::{Listening, Trusted};
+use crate::control::{CommandAnswer, CommandRequest, MAX_BODY_BYTES, ServersView};
 
-/// The header by which a command says which start of the server it is meant for.
-pub(super) const INSTANCE: HeaderName = HeaderName::from_static("tollgate-instance");
 /// How long accepting rests where the process has no descriptor left.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
 /// The answer to a process of another user.

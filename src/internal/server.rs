@@ -12,8 +12,8 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
 use tokio_util::sync::CancellationToken;
 
-use super::{CommandAnswer, CommandRequest, ServersView};
 use crate::config::Config;
+use crate::control::{CommandAnswer, CommandRequest, ServersView};
 use crate::listen::{Caps, Listener, Patience, Settings};
 
 /// A future that can be stored.

@@ -139,10 +139,10 @@ impl Messaging {
 
     /// Calls an account's campaign back: what was not taken to be sent will not be.
     pub async fn cancel_campaign(&self, account_id: i64, id: i64) -> Result<Cancelled, CancelError> {
-        let found = self.desk.store.campaign(id).await?;
+        let found = self.services.store.campaign(id).await?;
         let found = found.filter(|campaign| campaign.account_id == account_id && campaign.state != "STAGING");
         let campaign = found.ok_or(CancelError::Unknown)?;
-        let mut tx = spending::begin(&self.desk).await?;
+        let mut tx = spending::begin(&self.services).await?;
         if !tx.cancel_campaign(id, account_id).await? {
             let now = tx.campaign_now(id).await?.map_or(campaign.state, |campaign| campaign.state);
             return Err(CancelError::TooLate { state: now });
@@ -158,8 +158,8 @@ impl Messaging {
         let _alone = self.cancelling.lock().await;
         let (mut all, mut after) = (0, 0);
         loop {
-            let now = self.desk.clock.now();
-            let mut tx = spending::begin(&self.desk).await?;
+            let now = self.services.clock.now();
+            let mut tx = spending::begin(&self.services).await?;
             let some = tx.cancel_some(campaign.id, after, CANCELLED_AT_ONCE, now).await?;
             let Some((last, _)) = some.last() else {
                 tx.rollback().await?;
@@ -176,11 +176,11 @@ impl Messaging {
             // Before the commit: what the book does, wallets must be able to follow.
             let shares = self.shares(&sums).await?;
             if let Err(error) = tx.commit().await
-                && !spending::until_known(&self.desk, &called_back).await
+                && !spending::until_known(&self.services, &called_back).await
             {
                 return Err(error);
             }
-            spending::follow(&self.desk, &shares, &amounts, &vec![Money::ZERO; amounts.len()]).await;
+            spending::follow(&self.services, &shares, &amounts, &vec![Money::ZERO; amounts.len()]).await;
             all += count;
         }
     }

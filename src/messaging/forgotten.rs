@@ -43,7 +43,7 @@ pub(super) async fn look_after(messaging: Arc<Messaging>, stop: CancellationToke
 impl Messaging {
     /// Calls back what is left of campaigns that were called back. One that cannot be does not keep the others.
     async fn finish_cancelling(&self) -> Result<(), StoreError> {
-        for campaign in self.desk.store.campaigns_to_cancel().await? {
+        for campaign in self.services.store.campaigns_to_cancel().await? {
             if let Err(error) = self.cancel_rest(&campaign).await {
                 tracing::warn!(campaign.id = campaign.id, %error, "a campaign that was called back is not finished");
             }
@@ -53,14 +53,14 @@ impl Messaging {
 
     /// Refuses messages that have been due for a day for a provider that is not set up: their credit is given back.
     async fn give_back_for_missing_providers(&self, stop: &CancellationToken) -> Result<(), StoreError> {
-        let late = self.desk.clock.now() - PROVIDER_AWAITED;
-        for queue in self.desk.store.waiting_messages().await? {
+        let late = self.services.clock.now() - PROVIDER_AWAITED;
+        for queue in self.services.store.waiting_messages().await? {
             if self.lane(&queue.provider).is_some() || queue.first_due > late {
                 continue;
             }
             while !stop.is_cancelled() {
                 let claim = i64::try_from(random_below(i64::MAX.unsigned_abs())).unwrap_or(1);
-                let mut tx = spending::begin(&self.desk).await?;
+                let mut tx = spending::begin(&self.services).await?;
                 let single = tx.claim_messages(&queue.provider, claim, late, AT_ONCE).await?;
                 let of_campaigns = tx.claim_of_campaigns(&queue.provider, claim, late, AT_ONCE).await?;
                 tx.run_campaigns(claim).await?;
@@ -73,7 +73,7 @@ impl Messaging {
                 // None may stay behind as being sent: the next process would take it for one that perhaps was.
                 for message in self.taken_under(claim).await? {
                     let reason = "its provider is not set up any more".to_owned();
-                    let currency = self.desk.currency().to_owned();
+                    let currency = self.services.currency().to_owned();
                     let submitted = Submitted::Refused { reason };
                     self.record(Outcome {
                         message,

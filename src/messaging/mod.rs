@@ -45,8 +45,8 @@ pub use self::pruning::Pruned;
 use self::receipts::Inbox;
 use self::staging::Staging;
 use self::unsent::Unsent;
-use crate::app::desk::Desk;
 use crate::calls::Calls;
+use crate::services::Services;
 use crate::store::StoreError;
 use crate::store::messages::ClaimedMessage;
 
@@ -68,7 +68,7 @@ struct Lane {
 
 /// Everything about messages.
 pub struct Messaging {
-    desk: Arc<Desk>,
+    services: Arc<Services>,
     calls: Arc<Calls>,
     providers: Providers,
     lanes: Vec<Arc<Lane>>,
@@ -118,15 +118,15 @@ impl Messaging {
     /// Opens the providers, finds out about what an earlier process left, and sends what is due until `stop`; then waits for
     /// what is under way. What it returns ends after that.
     pub async fn start(
-        desk: Arc<Desk>,
+        services: Arc<Services>,
         calls: Arc<Calls>,
         stop: &CancellationToken,
     ) -> Result<(Arc<Self>, impl Future<Output = Result<(), String>> + Send + 'static + use<>), MessagingError>
     {
-        let zone = TimeZone::get(&desk.config.sms.time_zone);
+        let zone = TimeZone::get(&services.config.sms.time_zone);
         let zone = zone.map_err(|error| MessagingError::Zone(error.to_string()))?;
-        let inbox: Arc<dyn Receipts> = Arc::new(Inbox::new(Arc::clone(&desk)));
-        let providers = Providers::open(&desk.config, &inbox, &desk.clock)?;
+        let inbox: Arc<dyn Receipts> = Arc::new(Inbox::new(Arc::clone(&services)));
+        let providers = Providers::open(&services.config, &inbox, &services.clock)?;
         let lanes = providers.iter().map(|provider| {
             Arc::new(Lane {
                 pace: Pace::new(provider.rate_per_second),
@@ -136,9 +136,9 @@ impl Messaging {
         });
         let lanes: Vec<_> = lanes.collect();
         let (outcomes, queue) = mpsc::channel(outcomes::QUEUE);
-        let unsent = Unsent::new(&desk.config.limits);
+        let unsent = Unsent::new(&services.config.limits);
         let messaging = Arc::new(Self {
-            desk,
+            services,
             calls,
             providers,
             lanes,
@@ -285,7 +285,7 @@ impl Messaging {
 
     /// The first of so many ids that nobody else gets.
     async fn ids(&self, count: usize) -> Result<i64, StoreError> {
-        let mut tx = self.desk.store.begin().await?;
+        let mut tx = self.services.store.begin().await?;
         let first = tx.catalog_ids(i64::try_from(count).unwrap_or(i64::MAX)).await?;
         tx.commit().await?;
         Ok(first)

@@ -10,8 +10,8 @@ use super::connector::Encoding;
 use super::price::{self, NoPrice, PayerPrice};
 use super::providers::Provider;
 use super::segments::{self, Counted, TextError};
-use crate::accounts::directory::Account;
 use crate::accounts::spending::Share;
+use crate::directory::Account;
 use crate::secrets::random_bytes;
 use crate::store::messages::Payers;
 
@@ -127,7 +127,7 @@ impl Messaging {
     /// Prices a draft to a number.
     pub fn price(&self, draft: &Draft, number: E164) -> Result<Priced, OrderError> {
         let snapshot = self.calls.catalog.snapshot();
-        let now = self.desk.clock.now();
+        let now = self.services.clock.now();
         let prices = price::price(&snapshot, &draft.chain, number, draft.counted.segments, now)?;
         Ok(Priced {
             payers: prices.iter().map(|payer| (payer.account_id, payer.charge)).collect(),
@@ -140,7 +140,7 @@ impl Messaging {
         let mut shares = Vec::with_capacity(payers.len());
         for (id, amount) in payers {
             if self.calls.directory.account(*id).is_none() {
-                self.desk.account_changed(*id).await?;
+                self.services.account_changed(*id).await?;
             }
             let account = self.calls.directory.account(*id);
             let account = account.ok_or_else(|| crate::store::StoreError::Inconsistent {

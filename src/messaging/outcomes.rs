@@ -122,7 +122,7 @@ impl Messaging {
 
     fn tell(&self, batch: Vec<Outcome>, endings: Vec<Ending>) {
         for (outcome, ending) in batch.into_iter().zip(endings) {
-            self.desk.metrics.message_ended(ending.state.as_str());
+            self.services.metrics.message_ended(ending.state.as_str());
             if ending.state == MessageState::Unknown {
                 tracing::warn!(
                     message.id = outcome.message.id,
@@ -149,7 +149,7 @@ impl Messaging {
             shares.push(retrying(stop, || self.shares(&outcome.message.payers)).await?);
         }
         loop {
-            let mut tx = match spending::begin(&self.desk).await {
+            let mut tx = match spending::begin(&self.services).await {
                 Ok(tx) => tx,
                 Err(error) => {
                     wait_for(&error, stop).await?;
@@ -169,7 +169,7 @@ impl Messaging {
                 // All of them were, or none.
                 let Some(Outcome { message, .. }) = batch.first() else { return Ok(endings) };
                 let ended = HasEnded { id: message.id, claim: message.claim };
-                if !spending::until_known(&self.desk, &ended).await {
+                if !spending::until_known(&self.services, &ended).await {
                     continue;
                 }
             }
@@ -179,9 +179,9 @@ impl Messaging {
                 }
                 let held = spending::amounts(shares);
                 if ending.charged {
-                    spending::follow(&self.desk, shares, &held, &held).await;
+                    spending::follow(&self.services, shares, &held, &held).await;
                 } else if ending.is_over {
-                    spending::follow(&self.desk, shares, &held, &vec![Money::ZERO; held.len()]).await;
+                    spending::follow(&self.services, shares, &held, &vec![Money::ZERO; held.len()]).await;
                 }
             }
             return Ok(endings);
@@ -194,7 +194,7 @@ impl Messaging {
         batch: &[Outcome],
         shares: &[Vec<Share>],
     ) -> Result<Vec<Ending>, StoreError> {
-        let now = self.desk.clock.now();
+        let now = self.services.clock.now();
         let mut endings = Vec::with_capacity(batch.len());
         for outcome in batch {
             endings.push(self.ending(tx, outcome).await?);
@@ -252,12 +252,13 @@ impl Messaging {
             .map(|((outcome, shares), ending)| {
                 let message = &outcome.message;
                 let note = format!("message {} to {}", message.id, message.phone);
-                let due = || spending::posting(&self.desk, Spending::Sms, &message.reference, shares, &note);
+                let due =
+                    || spending::posting(&self.services, Spending::Sms, &message.reference, shares, &note);
                 ending.charged.then(due).flatten()
             })
             .collect();
         let due: Vec<&Posting> = postings.iter().flatten().collect();
-        let mut posted = tx.post_all(&due, self.desk.clock.now()).await?.into_iter();
+        let mut posted = tx.post_all(&due, self.services.clock.now()).await?.into_iter();
         let mut tx_ids = Vec::with_capacity(batch.len());
         for posting in &postings {
             tx_ids.push(match posting.as_ref().and_then(|_| posted.next()) {
@@ -278,7 +279,7 @@ impl Messaging {
 
     /// What an outcome makes of its message.
     async fn ending(&self, tx: &mut Tx, outcome: &Outcome) -> Result<Ending, StoreError> {
-        let now = self.desk.clock.now();
+        let now = self.services.clock.now();
         let message = &outcome.message;
         let over = |state, failure: Option<&String>| Ending {
             state,
@@ -330,8 +331,8 @@ impl Messaging {
 
     /// Until when a message is tried: so long from its first try.
     fn give_up_at(&self, message: &ClaimedMessage) -> jiff::Timestamp {
-        let patience = SignedDuration::from_secs(i64::from(self.desk.config.sms.retry_for_seconds));
-        message.give_up_at.unwrap_or_else(|| self.desk.clock.now() + patience)
+        let patience = SignedDuration::from_secs(i64::from(self.services.config.sms.retry_for_seconds));
+        message.give_up_at.unwrap_or_else(|| self.services.clock.now() + patience)
     }
 }
 

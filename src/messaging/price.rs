@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tollgate_rating::{E164, Money, NoRate, Prefix};
 
-use crate::accounts::directory::Account;
 use crate::catalog::{Snapshot, Unusable};
+use crate::directory::Account;
 
 /// What one account of the payer chain pays for a message.
 #[derive(Clone, Debug, PartialEq, Eq)]

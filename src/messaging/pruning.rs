@@ -55,7 +55,7 @@ impl Messaging {
     /// Reads how many messages are unsent.
     pub(super) async fn count_unsent(&self) -> Result<Vec<UnsentMessages>, StoreError> {
         self.unsent.begin_reading();
-        let read = self.desk.store.unsent_messages().await?;
+        let read = self.services.store.unsent_messages().await?;
         self.unsent.finish_reading(read.iter().map(|unsent| {
             let account = self.calls.directory.account(unsent.account_id);
             let chain = account.map(|account| account.chain().iter().map(|payer| payer.id).collect());
@@ -66,8 +66,8 @@ impl Messaging {
 
     /// Deletes what is too old or too much, and counts what is left.
     pub async fn prune_once(&self) -> Result<Pruned, StoreError> {
-        let limits = &self.desk.config.limits;
-        let now = self.desk.clock.now();
+        let limits = &self.services.config.limits;
+        let now = self.services.clock.now();
         let old = now - SignedDuration::from_hours(24 * i64::from(limits.kept_unsent_days));
         let mut of_account: BTreeMap<i64, Vec<UnsentMessages>> = BTreeMap::new();
         for unsent in self.count_unsent().await? {
@@ -90,7 +90,7 @@ impl Messaging {
                 pruned.messages += deleted;
             }
         }
-        for of_account in self.desk.store.uncharged_campaigns().await? {
+        for of_account in self.services.store.uncharged_campaigns().await? {
             let id = of_account.account_id;
             if of_account.first_finished < old {
                 pruned.campaigns += self.delete_campaigns(id, old, i64::MAX).await?;
@@ -115,7 +115,7 @@ impl Messaging {
         let mut deleted = 0;
         while deleted < most {
             let some = AT_ONCE.min(most - deleted);
-            let mut tx = spending::begin(&self.desk).await?;
+            let mut tx = spending::begin(&self.services).await?;
             let now_deleted = tx.delete_unsent(account_id, state, before, some).await?;
             tx.commit().await?;
             deleted += now_deleted;
@@ -137,7 +137,7 @@ impl Messaging {
         let mut deleted = 0;
         while deleted < most {
             let some = AT_ONCE.min(most - deleted);
-            let mut tx = spending::begin(&self.desk).await?;
+            let mut tx = spending::begin(&self.services).await?;
             let now_deleted = tx.delete_uncharged_campaigns(account_id, before, some).await?;
             tx.commit().await?;
             deleted += now_deleted;

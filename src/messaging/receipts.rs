@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connector::{Delivery, Found, NotKept, Receipt, Receipts};
 use super::{Lane, Messaging};
-use crate::app::desk::Desk;
+use crate::services::Services;
 use crate::store::messages::MessageState;
 use crate::store::receipts::{LostMessage, Part, PartToAsk};
 use crate::store::{Reserved, StoreError, Tx};
@@ -32,25 +32,25 @@ const SWEEP: Duration = Duration::from_hours(1);
 /// Where connectors bring their receipts.
 #[derive(Debug)]
 pub(super) struct Inbox {
-    desk: Arc<Desk>,
+    services: Arc<Services>,
 }
 
 impl Inbox {
     /// Of this desk's book.
-    pub(super) fn new(desk: Arc<Desk>) -> Self {
-        Self { desk }
+    pub(super) fn new(services: Arc<Services>) -> Self {
+        Self { services }
     }
 
     async fn write(&self, provider: &str, receipt: &Receipt) -> Result<(), StoreError> {
         let Some(state) = end_of(receipt.delivery) else { return Ok(()) };
-        let now = self.desk.clock.now();
+        let now = self.services.clock.now();
         let part = Part {
             end: Some(state),
             failure: receipt.failure.clone().filter(|_| state != MessageState::Delivered),
             // A provider's clock may be ahead of ours.
             ended_at: Some(receipt.at.unwrap_or(now).min(now)),
         };
-        let mut tx = self.desk.store.begin().await?;
+        let mut tx = self.services.store.begin().await?;
         tx.reserve_ids(Reserved::default()).await?;
         if let Some(id) = tx.take_receipt(provider, &receipt.upstream_id, &part, now).await? {
             conclude(&mut tx, id, now).await?;
@@ -124,8 +124,8 @@ pub(super) async fn ask(messaging: Arc<Messaging>, lane: Arc<Lane>, stop: Cancel
 /// Sweeps receipts of messages that nobody sent here, until `stop`.
 pub(super) async fn sweep(messaging: Arc<Messaging>, stop: CancellationToken) {
     loop {
-        let before = messaging.desk.clock.now() - STRANGERS_KEPT;
-        if let Err(error) = messaging.desk.store.sweep_receipts(before).await {
+        let before = messaging.services.clock.now() - STRANGERS_KEPT;
+        if let Err(error) = messaging.services.store.sweep_receipts(before).await {
             tracing::warn!(%error, "old receipts could not be swept");
         }
         tokio::select! {
@@ -144,14 +144,14 @@ fn next_question(asked: i64, now: Timestamp) -> Option<Timestamp> {
 impl Messaging {
     async fn ask_once(&self, lane: &Lane) -> Result<(), StoreError> {
         let most = lane.provider.rate_per_second.clamp(*QUESTIONS.start(), *QUESTIONS.end());
-        let now = self.desk.clock.now();
-        let parts = self.desk.store.parts_to_ask(&lane.provider.name, now, i64::from(most)).await?;
+        let now = self.services.clock.now();
+        let parts = self.services.store.parts_to_ask(&lane.provider.name, now, i64::from(most)).await?;
         let asking = parts.into_iter().map(|part| self.ask_about(lane, part));
         futures::stream::iter(asking).buffer_unordered(AT_ONCE).try_for_each(async |()| Ok(())).await?;
         if !lane.provider.connector.can_find() {
             return Ok(());
         }
-        for lost in self.desk.store.lost_messages(&lane.provider.name, now, i64::from(most)).await? {
+        for lost in self.services.store.lost_messages(&lane.provider.name, now, i64::from(most)).await? {
             self.look_for(lane, lost).await?;
         }
         Ok(())
@@ -160,8 +160,8 @@ impl Messaging {
     /// Asks for a message that the provider may have. It was charged; now it may be known where it is.
     async fn look_for(&self, lane: &Lane, lost: LostMessage) -> Result<(), StoreError> {
         let found = lane.provider.connector.find(&lost.reference, &lost.phone).await;
-        let now = self.desk.clock.now();
-        let mut tx = self.desk.store.begin().await?;
+        let now = self.services.clock.now();
+        let mut tx = self.services.store.begin().await?;
         tx.reserve_ids(Reserved::default()).await?;
         match found {
             Found::Taken(taken) => {
@@ -186,9 +186,9 @@ impl Messaging {
     }
 
     async fn ask_about(&self, lane: &Lane, part: PartToAsk) -> Result<(), StoreError> {
-        let desk = &self.desk;
+        let services = &self.services;
         let receipt = lane.provider.connector.ask(&part.upstream_id).await;
-        let next = next_question(part.asked, desk.clock.now());
+        let next = next_question(part.asked, services.clock.now());
         if let Some(receipt) = receipt
             && let Err(error) = self.inbox.take(&lane.provider.name, receipt).await
         {
@@ -196,7 +196,7 @@ impl Messaging {
             tracing::debug!(%error, "an answer about a message was not kept");
             return Ok(());
         }
-        let mut tx = desk.store.begin().await?;
+        let mut tx = services.store.begin().await?;
         tx.reserve_ids(Reserved::default()).await?;
         tx.message_asked(part.message_id, next).await?;
         tx.commit().await

@@ -83,14 +83,14 @@ pub(super) async fn send_due(messaging: Arc<Messaging>, lane: Arc<Lane>, stop: C
 impl Messaging {
     /// Takes messages that are due, at most so many.
     async fn take_due(&self, lane: &Lane, room: usize) -> Result<Vec<ClaimedMessage>, StoreError> {
-        let store = &self.desk.store;
-        let now = self.desk.clock.now();
-        let trusted = self.desk.ownership.is_trusted(&self.desk.clock.moment());
+        let store = &self.services.store;
+        let now = self.services.clock.now();
+        let trusted = self.services.ownership.is_trusted(&self.services.clock.moment());
         if !trusted || !store.has_due_messages(&lane.provider.name, now).await? {
             return Ok(Vec::new());
         }
         let claim = i64::try_from(random_below(i64::MAX.unsigned_abs())).unwrap_or(1);
-        let mut tx = spending::begin(&self.desk).await?;
+        let mut tx = spending::begin(&self.services).await?;
         let most = i64::try_from(room).unwrap_or(1);
         // Whoever sends one by itself does not wait for campaigns.
         let single = tx.claim_messages(&lane.provider.name, claim, now, most).await?;
@@ -107,7 +107,7 @@ impl Messaging {
     /// The messages that were taken under a name, whether or not the commit that took them was heard of. It is asked until it
     /// is known, under the lock that a commit still under way would hold.
     pub(super) async fn taken_under(&self, claim: i64) -> Result<Vec<ClaimedMessage>, StoreError> {
-        let store = &self.desk.store;
+        let store = &self.services.store;
         loop {
             let asked = async {
                 let mut tx: Tx = store.begin().await?;
@@ -228,7 +228,7 @@ impl Messaging {
     pub(super) async fn left_over(&self) -> Result<Vec<ClaimedMessage>, StoreError> {
         let (mut all, mut after) = (Vec::new(), 0);
         loop {
-            let page = self.desk.store.claimed_messages(None, after).await?;
+            let page = self.services.store.claimed_messages(None, after).await?;
             let Some(last) = page.last() else { return Ok(all) };
             after = last.id;
             all.extend(page);
@@ -240,7 +240,7 @@ impl Messaging {
         let Some(lane) = self.lane(&message.provider) else {
             let reason = "the process ended while it was being sent, and its provider is not set up any more";
             let submitted = Submitted::Unknown { reason: reason.to_owned(), taken: Accepted::default() };
-            let currency = self.desk.currency().to_owned();
+            let currency = self.services.currency().to_owned();
             self.record(Outcome {
                 message,
                 submitted,

@@ -13,9 +13,9 @@ use super::order::{Draft, OrderError, Priced, encoding_name, new_reference};
 use super::outcomes::Ended;
 use super::unsent::TooManyUnsent;
 use super::{Messaging, SEND_PATIENCE, STOP_PATIENCE};
-use crate::accounts::directory::Account;
 use crate::accounts::spending::{self, Question, Record, SpendError, Spending};
-use crate::app::desk::DeskError;
+use crate::directory::Account;
+use crate::services::ServiceError;
 use crate::store::idempotency::RememberedAnswer;
 use crate::store::messages::{MessageState, NewMessage};
 use crate::store::{StoreError, Tx};
@@ -50,7 +50,7 @@ pub enum SendError {
     Chain(#[from] ChainError),
     /// The database is away, or the wallets are another process's.
     #[error(transparent)]
-    Desk(#[from] DeskError),
+    Services(#[from] ServiceError),
 }
 
 impl From<SpendError<std::convert::Infallible>> for SendError {
@@ -59,7 +59,7 @@ impl From<SpendError<std::convert::Infallible>> for SendError {
             SpendError::Refused(never) => match never {},
             SpendError::Short { payer_index, reason, .. } => Self::Short { payer_index, reason },
             SpendError::Chain(error) => Self::Chain(error),
-            SpendError::Desk(error) => Self::Desk(error),
+            SpendError::Services(error) => Self::Services(error),
         }
     }
 }
@@ -72,7 +72,7 @@ impl From<TooManyUnsent> for SendError {
 
 impl From<StoreError> for SendError {
     fn from(error: StoreError) -> Self {
-        Self::Desk(error.into())
+        Self::Services(error.into())
     }
 }
 
@@ -191,14 +191,14 @@ impl Messaging {
     pub async fn cancel_scheduled(&self, account: &Account, id: i64) -> Result<(), CancelError> {
         // One at a time, so that it can be told whose calling back a message was.
         let _alone = self.calling_back.lock().await;
-        let found = self.desk.store.scheduled_message(id, account.id).await?;
+        let found = self.services.store.scheduled_message(id, account.id).await?;
         let (reference, payers) = found.ok_or(CancelError::Unknown)?;
         let shares = self.shares(&payers).await?;
-        let record = CalledBack { id, account_id: account.id, at: self.desk.clock.now() };
-        match spending::give_back(&self.desk, &reference, &shares, &record).await {
+        let record = CalledBack { id, account_id: account.id, at: self.services.clock.now() };
+        match spending::give_back(&self.services, &reference, &shares, &record).await {
             Ok(()) => Ok(()),
             Err(SpendError::Refused(NotWaiting)) => Err(self.too_late(account, id).await?),
-            Err(SpendError::Desk(DeskError::Store(error))) => Err(error.into()),
+            Err(SpendError::Services(ServiceError::Store(error))) => Err(error.into()),
             Err(error) => {
                 let reason = error.to_string();
                 Err(StoreError::Inconsistent { table: "sms_messages", reason }.into())
@@ -207,7 +207,7 @@ impl Messaging {
     }
 
     async fn too_late(&self, account: &Account, id: i64) -> Result<CancelError, StoreError> {
-        let message = self.desk.store.message(id, account.id).await?;
+        let message = self.services.store.message(id, account.id).await?;
         let state = message.map_or(MessageState::Cancelled, |message| message.state);
         Ok(CancelError::TooLate { state: state.shown().to_owned() })
     }
@@ -225,7 +225,7 @@ impl Messaging {
             encoding: encoding_name(draft.counted.encoding),
             segments: draft.counted.segments,
             scheduled_at: None,
-            due_at: self.desk.clock.now(),
+            due_at: self.services.clock.now(),
             state: MessageState::Queued,
             claim: None,
             payers: priced.payers,
@@ -248,9 +248,9 @@ impl Messaging {
             .zip(&message.payers)
             .map(|(account, (_, amount))| spending::Share { account: Arc::clone(account), amount: *amount })
             .collect();
-        let record = Written { message, remembered, at: self.desk.clock.now() };
+        let record = Written { message, remembered, at: self.services.clock.now() };
         let written =
-            spending::set_aside(&self.desk, Spending::Sms, &message.reference, &shares, &record).await;
+            spending::set_aside(&self.services, Spending::Sms, &message.reference, &shares, &record).await;
         written?;
         reserved.written();
         Ok(())

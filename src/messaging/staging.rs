@@ -114,8 +114,8 @@ impl Messaging {
         let shares = cost_of_all(draft, recipients)?;
         let reserved = self.unsent.reserve(&draft.chain, recipients.queued())?;
         let under_way = self.staging.begin(id);
-        let held = Held { campaign: &campaign, at: self.desk.clock.now() };
-        spending::set_aside(&self.desk, Spending::Sms, &campaign.reference, &shares, &held).await?;
+        let held = Held { campaign: &campaign, at: self.services.clock.now() };
+        spending::set_aside(&self.services, Spending::Sms, &campaign.reference, &shares, &held).await?;
         let written = async {
             self.stage(draft, &campaign, recipients).await?;
             self.publish(id, recipients, remembered).await
@@ -140,7 +140,7 @@ impl Messaging {
         recipients: &Recipients,
     ) -> Result<(), StoreError> {
         let mut ids = self.ids(recipients.queued()).await?..;
-        let now = self.desk.clock.now();
+        let now = self.services.clock.now();
         let due_at = campaign.scheduled_at.unwrap_or(now);
         for some in recipients.priced.chunks(AT_ONCE) {
             let messages: Vec<NewMessage> = some
@@ -166,7 +166,7 @@ impl Messaging {
                     failure: None,
                 })
                 .collect();
-            let mut tx = spending::begin(&self.desk).await?;
+            let mut tx = spending::begin(&self.services).await?;
             tx.insert_messages(&messages, now).await?;
             tx.commit().await?;
         }
@@ -180,7 +180,7 @@ impl Messaging {
         remembered: Option<&RememberedAnswer>,
     ) -> Result<(), StoreError> {
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-        let mut tx = spending::begin(&self.desk).await?;
+        let mut tx = spending::begin(&self.services).await?;
         if !tx.publish_campaign(id, count(recipients.queued()), count(recipients.rejected_count)).await? {
             let reason = format!("campaign {id} is not staged");
             return Err(StoreError::Inconsistent { table: "sms_campaigns", reason });
@@ -189,14 +189,14 @@ impl Messaging {
             tx.remember_answer(answer).await?;
         }
         match tx.commit().await {
-            Err(error) if !spending::until_known(&self.desk, &IsPublished(id)).await => Err(error),
+            Err(error) if !spending::until_known(&self.services, &IsPublished(id)).await => Err(error),
             _ => Ok(()),
         }
     }
 
     /// Discards campaigns whose writing was interrupted. One that cannot be discarded does not keep the others.
     pub(super) async fn discard_interrupted(&self) -> Result<(), StoreError> {
-        for id in self.desk.store.staged_campaigns().await? {
+        for id in self.services.store.staged_campaigns().await? {
             let is_under_way = self.staging.ids().contains(&id);
             if !is_under_way && let Err(error) = self.discard_campaign(id).await {
                 tracing::warn!(campaign.id = id, %error, "campaign not discarded yet");
@@ -208,21 +208,21 @@ impl Messaging {
     /// Deletes a campaign that is not published, and releases its hold.
     async fn discard_campaign(&self, id: i64) -> Result<(), StoreError> {
         let _alone = self.staging.discarding.lock().await;
-        self.desk.store.discard_messages(id).await?;
-        let mut tx = spending::begin(&self.desk).await?;
+        self.services.store.discard_messages(id).await?;
+        let mut tx = spending::begin(&self.services).await?;
         let Some(held) = tx.discard_campaign(id).await? else {
             return tx.rollback().await;
         };
         // Before the commit: the wallets must be able to follow it.
         let shares = self.shares(&held).await?;
         if let Err(error) = tx.commit().await
-            && !spending::until_known(&self.desk, &IsDiscarded(id)).await
+            && !spending::until_known(&self.services, &IsDiscarded(id)).await
         {
             return Err(error);
         }
         if !shares.is_empty() {
             let amounts = spending::amounts(&shares);
-            spending::follow(&self.desk, &shares, &amounts, &vec![Money::ZERO; amounts.len()]).await;
+            spending::follow(&self.services, &shares, &amounts, &vec![Money::ZERO; amounts.len()]).await;
         }
         tracing::info!(campaign.id = id, "campaign discarded");
         Ok(())

@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::accounts::directory::Account;
 use crate::config::Limits;
+use crate::directory::Account;
 
 /// The number of messages by account; a reseller's includes those of everybody below it.
 type Counts = HashMap<i64, i64>;

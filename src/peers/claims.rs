@@ -12,13 +12,14 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 
-use super::address;
 use super::ops::{PeerError, begin_at, finish, finish_new};
-use super::rows::CHALLENGED_PBX;
-use super::{PeerKind, name};
-use crate::accounts::Kind;
-use crate::app::desk::{Desk, FEED_ACCOUNT};
 use crate::config::IpApproval;
+use crate::services::{FEED_ACCOUNT, Services};
+use crate::sip::address;
+use crate::sip::name;
+use crate::sip::rows::CHALLENGED_PBX;
+use crate::store::accounts::Kind;
+use crate::store::peers::PeerKind;
 use crate::store::peers::PeerRecord;
 use crate::store::{StoreError, Tx};
 
@@ -29,52 +30,57 @@ const NAME_PATIENCE: Duration = Duration::from_secs(1);
 const NAME_KEPT: Duration = Duration::from_mins(1);
 
 /// The IP peers of a SIP account.
-pub async fn list_addresses(desk: &Desk, sip_account: &str) -> Result<Vec<PeerRecord>, PeerError> {
+pub async fn list_addresses(services: &Services, sip_account: &str) -> Result<Vec<PeerRecord>, PeerError> {
     let unknown = || PeerError::UnknownSipAccount(sip_account.to_owned());
-    desk.store
+    services
+        .store
         .peer_by_name(sip_account)
         .await?
         .filter(|peer| peer.kind == PeerKind::Sip)
         .ok_or_else(unknown)?;
-    Ok(desk.store.address_peers_of(sip_account).await?)
+    Ok(services.store.address_peers_of(sip_account).await?)
 }
 
 /// The claims that wait for approval or a proof, the oldest first.
-pub async fn pending_addresses(desk: &Desk) -> Result<Vec<PeerRecord>, PeerError> {
-    Ok(desk.store.pending_address_peers().await?)
+pub async fn pending_addresses(services: &Services) -> Result<Vec<PeerRecord>, PeerError> {
+    Ok(services.store.pending_address_peers().await?)
 }
 
 /// Lists the claims of an address of all accounts, in force or not, the oldest first.
-pub async fn who_claims(desk: &Desk, ip: &str) -> Result<Vec<PeerRecord>, PeerError> {
+pub async fn who_claims(services: &Services, ip: &str) -> Result<Vec<PeerRecord>, PeerError> {
     let ip = ip.parse().map_err(|_| address::AddressError::NotIpv4(ip.chars().take(64).collect()))?;
-    Ok(desk.store.peers_of_address(ip).await?)
+    Ok(services.store.peers_of_address(ip).await?)
 }
 
 /// Lets an address speak for a SIP account, by the operator's word.
-pub async fn create_address(desk: &Desk, sip_account: &str, ip: &str) -> Result<PeerRecord, PeerError> {
-    authorize_address(desk, None, sip_account, ip).await
+pub async fn create_address(
+    services: &Services,
+    sip_account: &str,
+    ip: &str,
+) -> Result<PeerRecord, PeerError> {
+    authorize_address(services, None, sip_account, ip).await
 }
 
 /// Claims an address for an account over the API. A SIP account of another account counts as unknown. Where
 /// `peers.ip_approval` asks for an approval the claim is pending.
 pub async fn create_own_address(
-    desk: &Desk,
+    services: &Services,
     account_id: i64,
     sip_account: &str,
     ip: &str,
 ) -> Result<PeerRecord, PeerError> {
-    authorize_address(desk, Some(account_id), sip_account, ip).await
+    authorize_address(services, Some(account_id), sip_account, ip).await
 }
 
 async fn authorize_address(
-    desk: &Desk,
+    services: &Services,
     owner: Option<i64>,
     sip_account: &str,
     ip: &str,
 ) -> Result<PeerRecord, PeerError> {
-    let ip = address::check(ip, &desk.config.peers)?;
-    not_our_own(desk, ip).await?;
-    let (mut tx, above) = begin_at(desk, sip_account).await?;
+    let ip = address::check(ip, &services.config.peers)?;
+    not_our_own(services, ip).await?;
+    let (mut tx, above) = begin_at(services, sip_account).await?;
     if owner.is_some_and(|owner| owner != above.account_id) {
         return Err(PeerError::UnknownSipAccount(sip_account.to_owned()));
     }
@@ -83,16 +89,16 @@ async fn authorize_address(
     if siblings.iter().any(|peer| its(&peer)) || tx.peer_of_address(ip).await?.is_some() {
         return Err(PeerError::AddressTaken(ip));
     }
-    let approved = owner.is_none() || desk.config.peers.ip_approval == IpApproval::None;
+    let approved = owner.is_none() || services.config.peers.ip_approval == IpApproval::None;
     if siblings.len() >= MAX_ADDRESSES {
         return Err(PeerError::TooManyAddresses(sip_account.to_owned()));
     }
-    check_owners(desk, &mut tx, above.account_id).await?;
+    check_owners(services, &mut tx, above.account_id).await?;
     if approved {
-        check_deployment(desk, &mut tx).await?;
+        check_deployment(services, &mut tx).await?;
     }
-    let peer = claim(desk, &mut tx, &above, &siblings, ip, approved).await?;
-    finish_new(desk, tx, &peer).await.map_err(|error| taken(error, ip))?;
+    let peer = claim(services, &mut tx, &above, &siblings, ip, approved).await?;
+    finish_new(services, tx, &peer).await.map_err(|error| taken(error, ip))?;
     if approved {
         tracing::info!(peer.name = %peer.name, peer.address = %ip, "an address speaks for a SIP account. {CHALLENGED_PBX}");
     } else {
@@ -103,7 +109,7 @@ async fn authorize_address(
 
 /// An IP peer that is not written yet.
 async fn claim(
-    desk: &Desk,
+    services: &Services,
     tx: &mut Tx,
     above: &PeerRecord,
     siblings: &[PeerRecord],
@@ -111,7 +117,7 @@ async fn claim(
     approved: bool,
 ) -> Result<PeerRecord, PeerError> {
     let number = name::lowest_free(siblings.iter().filter_map(|peer| peer.number));
-    let now = desk.clock.now();
+    let now = services.clock.now();
     Ok(PeerRecord {
         id: tx.append_feed(FEED_ACCOUNT, above.account_id, now).await?,
         name: name::address_peer(&above.name, number),
@@ -132,35 +138,39 @@ async fn claim(
 /// Switches an IP peer of a SIP account on or off; `which` is its id, its name or its address. One that is pending stays
 /// so, unless nothing is waited for any more.
 pub async fn set_address_active(
-    desk: &Desk,
+    services: &Services,
     sip_account: &str,
     which: &str,
     active: bool,
 ) -> Result<PeerRecord, PeerError> {
     if active {
         // Before the transaction: an address never changes.
-        let peers = desk.store.address_peers_of(sip_account).await?;
+        let peers = services.store.address_peers_of(sip_account).await?;
         if let Some(ip) = found_among(&peers, which).and_then(|peer| peer.source) {
-            not_our_own(desk, ip).await?;
+            not_our_own(services, ip).await?;
         }
     }
-    let (mut tx, above) = begin_at(desk, sip_account).await?;
+    let (mut tx, above) = begin_at(services, sip_account).await?;
     let peer = address_peer(&mut tx, sip_account, which).await?;
-    let approved = peer.approved || (active && desk.config.peers.ip_approval == IpApproval::None);
+    let approved = peer.approved || (active && services.config.peers.ip_approval == IpApproval::None);
     let comes_into_force = active && approved && !(peer.active && peer.approved);
     if let Some(ip) = peer.source.filter(|_| comes_into_force) {
-        may_come_into_force(desk, &mut tx, ip).await?;
+        may_come_into_force(services, &mut tx, ip).await?;
     }
-    let switched = PeerRecord { active, approved, changed_at: desk.clock.now(), ..peer };
-    write(desk, tx, &above, &switched).await?;
+    let switched = PeerRecord { active, approved, changed_at: services.clock.now(), ..peer };
+    write(services, tx, &above, &switched).await?;
     Ok(switched)
 }
 
 /// Approves a pending IP peer of a SIP account, by the operator's word; `which` as in [`set_address_active`].
-pub async fn approve_address(desk: &Desk, sip_account: &str, which: &str) -> Result<PeerRecord, PeerError> {
-    let peers = desk.store.address_peers_of(sip_account).await?;
+pub async fn approve_address(
+    services: &Services,
+    sip_account: &str,
+    which: &str,
+) -> Result<PeerRecord, PeerError> {
+    let peers = services.store.address_peers_of(sip_account).await?;
     let which = pending_first(&peers, which);
-    approve(desk, sip_account, &which).await.inspect(|peer| {
+    approve(services, sip_account, &which).await.inspect(|peer| {
         tracing::warn!(
             audit = "ipauth",
             peer.name = %peer.name,
@@ -172,57 +182,57 @@ pub async fn approve_address(desk: &Desk, sip_account: &str, which: &str) -> Res
 
 /// A call has proved that a SIP account's owner has an address: a pending claim of it is approved, where `peers.ip_approval`
 /// waits for proofs. Whether there was one.
-pub async fn prove_address(desk: &Desk, sip_account: &str, ip: Ipv4Addr) -> Result<bool, PeerError> {
-    if desk.config.peers.ip_approval != IpApproval::Proof {
+pub async fn prove_address(services: &Services, sip_account: &str, ip: Ipv4Addr) -> Result<bool, PeerError> {
+    if services.config.peers.ip_approval != IpApproval::Proof {
         return Ok(false);
     }
-    let peers = desk.store.address_peers_of(sip_account).await?;
+    let peers = services.store.address_peers_of(sip_account).await?;
     let Some(claim) = peers.iter().find(|peer| peer.source == Some(ip) && peer.active && !peer.approved)
     else {
         return Ok(false);
     };
-    let peer = approve(desk, sip_account, &claim.name).await?;
+    let peer = approve(services, sip_account, &claim.name).await?;
     tracing::info!(peer.name = %peer.name, peer.address = %ip, "a call proved the claim of an address");
     Ok(true)
 }
 
-async fn approve(desk: &Desk, sip_account: &str, which: &str) -> Result<PeerRecord, PeerError> {
-    let known = desk.store.address_peers_of(sip_account).await?;
+async fn approve(services: &Services, sip_account: &str, which: &str) -> Result<PeerRecord, PeerError> {
+    let known = services.store.address_peers_of(sip_account).await?;
     if let Some(ip) = found_among(&known, which).and_then(|peer| peer.source) {
-        not_our_own(desk, ip).await?;
+        not_our_own(services, ip).await?;
     }
-    let (mut tx, above) = begin_at(desk, sip_account).await?;
+    let (mut tx, above) = begin_at(services, sip_account).await?;
     let peer = address_peer(&mut tx, sip_account, which).await?;
     if peer.approved {
         return Err(PeerError::Approved(peer.name));
     }
     if let Some(ip) = peer.source.filter(|_| peer.active) {
-        may_come_into_force(desk, &mut tx, ip).await?;
+        may_come_into_force(services, &mut tx, ip).await?;
     }
-    let approved = PeerRecord { approved: true, changed_at: desk.clock.now(), ..peer };
-    write(desk, tx, &above, &approved).await?;
+    let approved = PeerRecord { approved: true, changed_at: services.clock.now(), ..peer };
+    write(services, tx, &above, &approved).await?;
     Ok(approved)
 }
 
 /// Takes an address from whoever has it and gives it to a SIP account, by the operator's word: the peer that had it is
 /// disabled, and its owner sees that.
-pub async fn move_address(desk: &Desk, ip: &str, sip_account: &str) -> Result<PeerRecord, PeerError> {
-    let ip = address::check(ip, &desk.config.peers)?;
-    not_our_own(desk, ip).await?;
-    let (mut tx, above) = begin_at(desk, sip_account).await?;
+pub async fn move_address(services: &Services, ip: &str, sip_account: &str) -> Result<PeerRecord, PeerError> {
+    let ip = address::check(ip, &services.config.peers)?;
+    not_our_own(services, ip).await?;
+    let (mut tx, above) = begin_at(services, sip_account).await?;
     let holder = tx.peer_of_address(ip).await?;
     if let Some(holder) = &holder
         && holder.sip_account.as_deref() == Some(sip_account)
     {
         return Ok(holder.clone());
     }
-    let now = desk.clock.now();
+    let now = services.clock.now();
     match &holder {
         Some(holder) => {
             tx.set_peer_state(&holder.name, false, holder.approved, now).await?;
             tx.append_feed(FEED_ACCOUNT, holder.account_id, now).await?;
         }
-        None => check_deployment(desk, &mut tx).await?,
+        None => check_deployment(services, &mut tx).await?,
     }
     let siblings = tx.address_peers_of(sip_account).await?;
     let known = siblings.iter().rev().find(|peer| peer.source == Some(ip));
@@ -236,7 +246,7 @@ pub async fn move_address(desk: &Desk, ip: &str, sip_account: &str) -> Result<Pe
             return Err(PeerError::TooManyAddresses(sip_account.to_owned()));
         }
         None => {
-            let peer = claim(desk, &mut tx, &above, &siblings, ip, true).await?;
+            let peer = claim(services, &mut tx, &above, &siblings, ip, true).await?;
             tx.insert_name(&peer.name, peer.account_id).await?;
             tx.insert_peer(&peer).await?;
             peer
@@ -244,9 +254,9 @@ pub async fn move_address(desk: &Desk, ip: &str, sip_account: &str) -> Result<Pe
     };
     tx.commit().await?;
     if let Some(holder) = &holder {
-        desk.account_changed(holder.account_id).await?;
+        services.account_changed(holder.account_id).await?;
     }
-    desk.account_changed(above.account_id).await?;
+    services.account_changed(above.account_id).await?;
     tracing::warn!(
         audit = "ipauth",
         peer.address = %ip,
@@ -258,39 +268,48 @@ pub async fn move_address(desk: &Desk, ip: &str, sip_account: &str) -> Result<Pe
 }
 
 /// Deletes an IP peer of a SIP account; `which` as in [`set_address_active`].
-pub async fn delete_address(desk: &Desk, sip_account: &str, which: &str) -> Result<PeerRecord, PeerError> {
-    let (mut tx, above) = begin_at(desk, sip_account).await?;
+pub async fn delete_address(
+    services: &Services,
+    sip_account: &str,
+    which: &str,
+) -> Result<PeerRecord, PeerError> {
+    let (mut tx, above) = begin_at(services, sip_account).await?;
     let peer = address_peer(&mut tx, sip_account, which).await?;
     tx.delete_peer(&peer.name).await?;
-    tx.append_feed(FEED_ACCOUNT, above.account_id, desk.clock.now()).await?;
-    finish(desk, tx, above.account_id).await?;
+    tx.append_feed(FEED_ACCOUNT, above.account_id, services.clock.now()).await?;
+    finish(services, tx, above.account_id).await?;
     Ok(peer)
 }
 
 /// Writes whether a peer is switched on and approved.
-async fn write(desk: &Desk, mut tx: Tx, above: &PeerRecord, peer: &PeerRecord) -> Result<(), PeerError> {
+async fn write(
+    services: &Services,
+    mut tx: Tx,
+    above: &PeerRecord,
+    peer: &PeerRecord,
+) -> Result<(), PeerError> {
     let written = tx.set_peer_state(&peer.name, peer.active, peer.approved, peer.changed_at).await;
     written.map_err(|error| match peer.source {
         Some(ip) => taken(error.into(), ip),
         None => error.into(),
     })?;
     tx.append_feed(FEED_ACCOUNT, above.account_id, peer.changed_at).await?;
-    finish(desk, tx, above.account_id).await
+    finish(services, tx, above.account_id).await
 }
 
 /// Checks again what may have changed since the claim was made: the address is allowed, no other peer has it, and the
 /// deployment has room.
-async fn may_come_into_force(desk: &Desk, tx: &mut Tx, ip: Ipv4Addr) -> Result<(), PeerError> {
-    address::check(&ip.to_string(), &desk.config.peers)?;
+async fn may_come_into_force(services: &Services, tx: &mut Tx, ip: Ipv4Addr) -> Result<(), PeerError> {
+    address::check(&ip.to_string(), &services.config.peers)?;
     if tx.peer_of_address(ip).await?.is_some() {
         return Err(PeerError::AddressTaken(ip));
     }
-    check_deployment(desk, tx).await
+    check_deployment(services, tx).await
 }
 
 /// Checks the bounds of the client and of each reseller above it. Claims that are not in force count too: each is a row.
-async fn check_owners(desk: &Desk, tx: &mut Tx, account_id: i64) -> Result<(), PeerError> {
-    let settings = &desk.config.peers;
+async fn check_owners(services: &Services, tx: &mut Tx, account_id: i64) -> Result<(), PeerError> {
+    let settings = &services.config.peers;
     let mut next = Some(account_id);
     while let Some(id) = next {
         let Some(account) = tx.account_by_id(id).await? else { break };
@@ -311,8 +330,8 @@ async fn check_owners(desk: &Desk, tx: &mut Tx, account_id: i64) -> Result<(), P
 }
 
 /// Checks the bound of the deployment: Asterisk compares each of these addresses with every request that no name matches.
-async fn check_deployment(desk: &Desk, tx: &mut Tx) -> Result<(), PeerError> {
-    let limit = desk.config.peers.ips_in_all;
+async fn check_deployment(services: &Services, tx: &mut Tx) -> Result<(), PeerError> {
+    let limit = services.config.peers.ips_in_all;
     if tx.active_address_peers().await? >= i64::from(limit) {
         return Err(PeerError::AddressLimit { whose: "all accounts together have", limit });
     }
@@ -343,8 +362,8 @@ fn pending_first(peers: &[PeerRecord], which: &str) -> String {
 }
 
 /// An address that our own servers or our carriers have speaks for no customer.
-async fn not_our_own(desk: &Desk, ip: Ipv4Addr) -> Result<(), PeerError> {
-    match own_address(desk, ip).await? {
+async fn not_our_own(services: &Services, ip: Ipv4Addr) -> Result<(), PeerError> {
+    match own_address(services, ip).await? {
         Some(whose) => Err(PeerError::OwnAddress { ip, whose }),
         None => Ok(()),
     }
@@ -352,22 +371,22 @@ async fn not_our_own(desk: &Desk, ip: Ipv4Addr) -> Result<(), PeerError> {
 
 /// Names the owner of an address of the operator's own: `peers.own_ips`, an Asterisk server, a trunk. Host names are
 /// resolved; a name without an address matches nothing.
-async fn own_address(desk: &Desk, ip: Ipv4Addr) -> Result<Option<String>, StoreError> {
-    if let Some(whose) = in_own_networks(desk, ip) {
+async fn own_address(services: &Services, ip: Ipv4Addr) -> Result<Option<String>, StoreError> {
+    if let Some(whose) = in_own_networks(services, ip) {
         return Ok(Some(whose));
     }
-    Ok(own_hosts(desk).await?.remove(&ip))
+    Ok(own_hosts(services).await?.remove(&ip))
 }
 
-fn in_own_networks(desk: &Desk, ip: Ipv4Addr) -> Option<String> {
-    let own = desk.config.peers.own_ips.iter().any(|net| net.contains(&ip));
+fn in_own_networks(services: &Services, ip: Ipv4Addr) -> Option<String> {
+    let own = services.config.peers.own_ips.iter().any(|net| net.contains(&ip));
     own.then(|| "the operator (peers.own_ips)".to_owned())
 }
 
 /// The addresses of the Asterisk servers and trunks, and whose each is.
-async fn own_hosts(desk: &Desk) -> Result<HashMap<Ipv4Addr, String>, StoreError> {
-    let trunks = desk.store.trunks().await?;
-    let servers = desk.config.asterisk.iter();
+async fn own_hosts(services: &Services) -> Result<HashMap<Ipv4Addr, String>, StoreError> {
+    let trunks = services.store.trunks().await?;
+    let servers = services.config.asterisk.iter();
     let servers = servers.map(|server| (server.host.clone(), format!("the Asterisk server {}", server.name)));
     let trunks = trunks.iter().filter_map(|trunk| {
         let host = trunk.host.as_deref()?;
@@ -383,13 +402,13 @@ async fn own_hosts(desk: &Desk) -> Result<HashMap<Ipv4Addr, String>, StoreError>
 }
 
 /// IP peers in force whose address is the operator's own by now, and whose it is: a trunk came after them.
-pub async fn own_addresses_claimed(desk: &Desk) -> Result<Vec<(PeerRecord, String)>, PeerError> {
-    let hosts = own_hosts(desk).await?;
+pub async fn own_addresses_claimed(services: &Services) -> Result<Vec<(PeerRecord, String)>, PeerError> {
+    let hosts = own_hosts(services).await?;
     let mut claimed = Vec::new();
-    let in_force = desk.store.address_peers_in_force().await?;
+    let in_force = services.store.address_peers_in_force().await?;
     for peer in in_force {
         let Some(ip) = peer.source else { continue };
-        if let Some(whose) = in_own_networks(desk, ip).or_else(|| hosts.get(&ip).cloned()) {
+        if let Some(whose) = in_own_networks(services, ip).or_else(|| hosts.get(&ip).cloned()) {
             claimed.push((peer, whose));
         }
     }

@@ -20,11 +20,11 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::PeerKind;
-use super::changes::{Inbox, Pending, READ_LASTS, Todo};
 use super::registrations;
-use crate::accounts::directory::Directory;
 use crate::ami::{AmiError, Link, LinkEvent, Links};
+use crate::directory::Directory;
+use crate::sip::changes::{Inbox, Pending, READ_LASTS, Todo};
+use crate::store::peers::PeerKind;
 
 /// The caches of what has a name, as `sorcery.conf` makes them.
 const CACHES: [&str; 3] = ["res_pjsip/endpoint", "res_pjsip/auth", "res_pjsip/aor"];

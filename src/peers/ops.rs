@@ -5,16 +5,17 @@
 
 use jiff::Timestamp;
 
-use super::address::AddressError;
 pub use super::claims::{
     approve_address, create_address, create_own_address, delete_address, list_addresses, move_address,
     pending_addresses, set_address_active, who_claims,
 };
-use super::digest::{self, PasswordError};
-use super::{PeerKind, name};
-use crate::accounts::{AccountRecord, Kind};
-use crate::app::desk::{Desk, FEED_ACCOUNT};
 use crate::secrets::{Secrets, SecretsError};
+use crate::services::{FEED_ACCOUNT, Services};
+use crate::sip::address::AddressError;
+use crate::sip::digest::{self, PasswordError};
+use crate::sip::name;
+use crate::store::accounts::{AccountRecord, Kind};
+use crate::store::peers::PeerKind;
 use crate::store::peers::PeerRecord;
 use crate::store::{Reserved, Store, StoreError, Tx};
 
@@ -147,124 +148,135 @@ impl std::fmt::Debug for WithPassword {
 
 /// Makes a further SIP account of a client, with the next free name. The first one of a subaccount, which is made without
 /// any, is its main one and named like its login.
-pub async fn create(desk: &Desk, login: &str, password: Option<String>) -> Result<WithPassword, PeerError> {
+pub async fn create(
+    services: &Services,
+    login: &str,
+    password: Option<String>,
+) -> Result<WithPassword, PeerError> {
     let password = chosen(password)?;
-    let (mut tx, account) = begin(desk, login).await?;
+    let (mut tx, account) = begin(services, login).await?;
     if tx.count_peers(account.id, PeerKind::Sip).await? >= MAX_SIP_ACCOUNTS {
         return Err(PeerError::TooMany { login: login.to_owned(), limit: MAX_SIP_ACCOUNTS });
     }
-    let now = desk.clock.now();
+    let now = services.clock.now();
     let has_main = tx.peers_of(account.id).await?.iter().any(|peer| peer.main);
     if account.kind == Kind::Subaccount && !has_main {
         let id = tx.append_feed(FEED_ACCOUNT, account.id, now).await?;
         let name = account.login.clone();
-        let peer = with_password(desk, id, name, account.id, PeerKind::Sip, &password, now);
+        let peer = with_password(services, id, name, account.id, PeerKind::Sip, &password, now);
         let peer = PeerRecord { main: true, ..peer };
         tx.insert_peer(&peer).await?;
-        finish(desk, tx, account.id).await?;
+        finish(services, tx, account.id).await?;
         return Ok(WithPassword { peer, password });
     }
     let name = free_name(&mut tx, name::further(login), login).await?;
     let id = tx.append_feed(FEED_ACCOUNT, account.id, now).await?;
-    let peer = with_password(desk, id, name, account.id, PeerKind::Sip, &password, now);
-    finish_new(desk, tx, &peer).await?;
+    let peer = with_password(services, id, name, account.id, PeerKind::Sip, &password, now);
+    finish_new(services, tx, &peer).await?;
     Ok(WithPassword { peer, password })
 }
 
 /// Makes a web phone's peer of a client; it does not count towards the 100 SIP accounts.
-pub async fn make_web_peer(desk: &Desk, login: &str) -> Result<WithPassword, PeerError> {
-    let (mut tx, account) = begin(desk, login).await?;
+pub async fn make_web_peer(services: &Services, login: &str) -> Result<WithPassword, PeerError> {
+    let (mut tx, account) = begin(services, login).await?;
     if tx.count_peers(account.id, PeerKind::Web).await? >= MAX_WEB_PEERS {
         return Err(PeerError::TooMany { login: login.to_owned(), limit: MAX_WEB_PEERS });
     }
     let peers = tx.peers_of(account.id).await?;
     let taken = peers.iter().filter(|peer| peer.kind == PeerKind::Web).filter_map(|peer| peer.number);
-    insert_web_peer(desk, tx, &account, name::lowest_free(taken)).await
+    insert_web_peer(services, tx, &account, name::lowest_free(taken)).await
 }
 
 /// The first web phone's peer of a client with a new password: made where there is none yet. Of two that ask at once
 /// the second waits, and its password is the one that holds.
-pub async fn rotate_web_secret(desk: &Desk, login: &str) -> Result<WithPassword, PeerError> {
-    let (mut tx, account) = begin(desk, login).await?;
+pub async fn rotate_web_secret(services: &Services, login: &str) -> Result<WithPassword, PeerError> {
+    let (mut tx, account) = begin(services, login).await?;
     let name = name::web_peer(login, FIRST_WEB_PEER);
     let peer = tx.peer_by_name(&name).await?;
     let Some(peer) = peer.filter(|peer| peer.account_id == account.id && peer.kind == PeerKind::Web) else {
-        return insert_web_peer(desk, tx, &account, FIRST_WEB_PEER).await;
+        return insert_web_peer(services, tx, &account, FIRST_WEB_PEER).await;
     };
     let password = digest::generate();
-    let sealed = digest::seal(&desk.secrets.load(), &name, &password);
-    let now = desk.clock.now();
+    let sealed = digest::seal(&services.secrets.load(), &name, &password);
+    let now = services.clock.now();
     tx.set_peer_secret(&name, &sealed, now).await?;
     tx.append_feed(FEED_ACCOUNT, account.id, now).await?;
-    finish(desk, tx, account.id).await?;
+    finish(services, tx, account.id).await?;
     Ok(WithPassword { peer: PeerRecord { secret: Some(sealed), changed_at: now, ..peer }, password })
 }
 
 async fn insert_web_peer(
-    desk: &Desk,
+    services: &Services,
     mut tx: Tx,
     account: &AccountRecord,
     number: u32,
 ) -> Result<WithPassword, PeerError> {
     let password = digest::generate();
-    let now = desk.clock.now();
+    let now = services.clock.now();
     let id = tx.append_feed(FEED_ACCOUNT, account.id, now).await?;
     let name = name::web_peer(&account.login, number);
     let peer = PeerRecord {
         number: Some(number),
-        ..with_password(desk, id, name, account.id, PeerKind::Web, &password, now)
+        ..with_password(services, id, name, account.id, PeerKind::Web, &password, now)
     };
-    finish_new(desk, tx, &peer).await?;
+    finish_new(services, tx, &peer).await?;
     Ok(WithPassword { peer, password })
 }
 
 /// Adds the main SIP account of a client that is being made, named like its login. The transaction goes on.
 pub async fn insert_main(
-    desk: &Desk,
+    services: &Services,
     tx: &mut Tx,
     account: &AccountRecord,
     id: i64,
 ) -> Result<String, StoreError> {
     let password = digest::generate();
     let (name, at) = (account.login.clone(), account.created_at);
-    let peer =
-        PeerRecord { main: true, ..with_password(desk, id, name, account.id, PeerKind::Sip, &password, at) };
+    let peer = PeerRecord {
+        main: true,
+        ..with_password(services, id, name, account.id, PeerKind::Sip, &password, at)
+    };
     tx.insert_peer(&peer).await?;
     Ok(password)
 }
 
 /// Gives a SIP account another password: the given one, or a new one of our own.
 pub async fn set_password(
-    desk: &Desk,
+    services: &Services,
     login: &str,
     name: &str,
     password: Option<String>,
 ) -> Result<WithPassword, PeerError> {
     let password = chosen(password)?;
-    let (mut tx, account) = begin(desk, login).await?;
+    let (mut tx, account) = begin(services, login).await?;
     let peer = sip_account(&mut tx, &account, name).await?;
-    let sealed = digest::seal(&desk.secrets.load(), name, &password);
-    let now = desk.clock.now();
+    let sealed = digest::seal(&services.secrets.load(), name, &password);
+    let now = services.clock.now();
     tx.set_peer_secret(name, &sealed, now).await?;
     tx.append_feed(FEED_ACCOUNT, account.id, now).await?;
-    finish(desk, tx, account.id).await?;
+    finish(services, tx, account.id).await?;
     Ok(WithPassword { peer: PeerRecord { secret: Some(sealed), changed_at: now, ..peer }, password })
 }
 
 /// Switches a SIP account on or off, and with it its IP peers.
-pub async fn set_active(desk: &Desk, login: &str, name: &str, active: bool) -> Result<PeerRecord, PeerError> {
-    let (mut tx, account) = begin(desk, login).await?;
+pub async fn set_active(
+    services: &Services,
+    login: &str,
+    name: &str,
+    active: bool,
+) -> Result<PeerRecord, PeerError> {
+    let (mut tx, account) = begin(services, login).await?;
     let peer = sip_account(&mut tx, &account, name).await?;
-    let now = desk.clock.now();
+    let now = services.clock.now();
     tx.set_peer_active(name, active, now).await?;
     tx.append_feed(FEED_ACCOUNT, account.id, now).await?;
-    finish(desk, tx, account.id).await?;
+    finish(services, tx, account.id).await?;
     Ok(PeerRecord { active, changed_at: now, ..peer })
 }
 
 /// Deletes a SIP account and its IP peers. The main one stays.
-pub async fn delete(desk: &Desk, login: &str, name: &str) -> Result<PeerRecord, PeerError> {
-    let (mut tx, account) = begin(desk, login).await?;
+pub async fn delete(services: &Services, login: &str, name: &str) -> Result<PeerRecord, PeerError> {
+    let (mut tx, account) = begin(services, login).await?;
     let peer = sip_account(&mut tx, &account, name).await?;
     if peer.main {
         return Err(PeerError::Main(name.to_owned()));
@@ -273,16 +285,16 @@ pub async fn delete(desk: &Desk, login: &str, name: &str) -> Result<PeerRecord, 
         tx.delete_peer(&address.name).await?;
     }
     tx.delete_peer(name).await?;
-    tx.append_feed(FEED_ACCOUNT, account.id, desk.clock.now()).await?;
-    finish(desk, tx, account.id).await?;
+    tx.append_feed(FEED_ACCOUNT, account.id, services.clock.now()).await?;
+    finish(services, tx, account.id).await?;
     Ok(peer)
 }
 
 /// An account's SIP accounts, the main one first; with `service` its IP peers and web phones too.
-pub async fn list(desk: &Desk, login: &str, service: bool) -> Result<Vec<PeerRecord>, PeerError> {
-    let account = desk.store.account_by_login(login).await?;
+pub async fn list(services: &Services, login: &str, service: bool) -> Result<Vec<PeerRecord>, PeerError> {
+    let account = services.store.account_by_login(login).await?;
     let account = with_phones(account, login)?;
-    let peers = desk.store.peers_of(account.id).await?;
+    let peers = services.store.peers_of(account.id).await?;
     Ok(peers.into_iter().filter(|peer| service || peer.kind == PeerKind::Sip).collect())
 }
 
@@ -340,7 +352,7 @@ fn chosen(password: Option<String>) -> Result<String, PasswordError> {
 }
 
 fn with_password(
-    desk: &Desk,
+    services: &Services,
     id: i64,
     name: String,
     account_id: i64,
@@ -350,7 +362,7 @@ fn with_password(
 ) -> PeerRecord {
     PeerRecord {
         id,
-        secret: Some(digest::seal(&desk.secrets.load(), &name, password)),
+        secret: Some(digest::seal(&services.secrets.load(), &name, password)),
         name,
         account_id,
         kind,
@@ -366,8 +378,8 @@ fn with_password(
 }
 
 /// Begins a transaction that holds the counters' lock, on an account that has phones.
-async fn begin(desk: &Desk, login: &str) -> Result<(Tx, AccountRecord), PeerError> {
-    let mut tx = desk.store.begin().await?;
+async fn begin(services: &Services, login: &str) -> Result<(Tx, AccountRecord), PeerError> {
+    let mut tx = services.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
     let account = tx.account_by_login(login).await?;
     let account = with_phones(account, login)?;
@@ -378,8 +390,8 @@ async fn begin(desk: &Desk, login: &str) -> Result<(Tx, AccountRecord), PeerErro
 }
 
 /// As [`begin`], on a SIP account.
-pub(super) async fn begin_at(desk: &Desk, sip_account: &str) -> Result<(Tx, PeerRecord), PeerError> {
-    let mut tx = desk.store.begin().await?;
+pub(super) async fn begin_at(services: &Services, sip_account: &str) -> Result<(Tx, PeerRecord), PeerError> {
+    let mut tx = services.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
     let peer = tx.peer_by_name(sip_account).await?.filter(|peer| peer.kind == PeerKind::Sip);
     let peer = peer.ok_or_else(|| PeerError::UnknownSipAccount(sip_account.to_owned()))?;
@@ -408,7 +420,7 @@ async fn free_name(
     login: &str,
 ) -> Result<String, PeerError> {
     for name in names.take(NAME_TRIES) {
-        let fits = crate::accounts::login::check(&name).is_ok();
+        let fits = crate::directory::login::check(&name).is_ok();
         if fits && tx.name_owner(&name).await?.is_none() && !tx.trunk_endpoint_exists(&name).await? {
             return Ok(name);
         }
@@ -416,14 +428,14 @@ async fn free_name(
     Err(PeerError::NoFreeName(login.to_owned()))
 }
 
-pub(super) async fn finish_new(desk: &Desk, mut tx: Tx, peer: &PeerRecord) -> Result<(), PeerError> {
+pub(super) async fn finish_new(services: &Services, mut tx: Tx, peer: &PeerRecord) -> Result<(), PeerError> {
     tx.insert_name(&peer.name, peer.account_id).await?;
     tx.insert_peer(peer).await?;
-    finish(desk, tx, peer.account_id).await
+    finish(services, tx, peer.account_id).await
 }
 
-pub(super) async fn finish(desk: &Desk, tx: Tx, account_id: i64) -> Result<(), PeerError> {
+pub(super) async fn finish(services: &Services, tx: Tx, account_id: i64) -> Result<(), PeerError> {
     tx.commit().await?;
-    desk.account_changed(account_id).await?;
+    services.account_changed(account_id).await?;
     Ok(())
 }

@@ -29,12 +29,12 @@ use hmac::digest::CtOutput;
 use ipnet::IpNet;
 use sha2::{Digest as _, Sha256};
 
-use super::PeerKind;
-use super::rows::{self, Family, Row};
-use crate::accounts::directory::Directory;
-use crate::accounts::phones::Peer;
 use crate::config::Config;
+use crate::directory::Directory;
+use crate::directory::phones::Peer;
 use crate::secrets::Secrets;
+use crate::sip::rows::{self, Family, Row};
+use crate::store::peers::PeerKind;
 
 /// The name that Asterisk shows beside the token.
 pub const USER: &str = "tollgate";

@@ -1,9 +1,10 @@
 //! Accounts, and the namespace of logins and peers.
 
+use jiff::Timestamp;
+use serde::Serialize;
 use tollgate_rating::Money;
 
 use super::{Store, StoreError, Tx, from_micros, on, row, to_micros};
-use crate::accounts::{AccountLimits, AccountRecord, Kind};
 
 const NEXT_ID: &str = include_str!("../../sql/queries/accounts_next_id.sql");
 const INSERT: &str = include_str!("../../sql/queries/accounts_insert.sql");
@@ -27,6 +28,80 @@ const SPENT_SINCE: &str = include_str!("../../sql/queries/spent_since.sql");
 
 /// Rows read at a time when everything is loaded.
 const PAGE_ROWS: i64 = 5_000;
+
+/// Kind of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Sells to clients; pays wholesale.
+    Reseller,
+    /// Has phones; pays retail.
+    Client,
+    /// A client's account with a purse of its own.
+    Subaccount,
+}
+
+impl Kind {
+    /// As stored and shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reseller => "reseller",
+            Self::Client => "client",
+            Self::Subaccount => "subaccount",
+        }
+    }
+
+    /// Reads what [`Kind::as_str`] wrote.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Reseller, Self::Client, Self::Subaccount].into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// An account as the store has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountRecord {
+    /// Its id, from 100.
+    pub id: i64,
+    /// Its login, one namespace with peers' names.
+    pub login: String,
+    /// What it is.
+    pub kind: Kind,
+    /// The account above it.
+    pub parent_id: Option<i64>,
+    /// The plan it pays by.
+    pub plan_id: i64,
+    /// Whether it may call.
+    pub active: bool,
+    /// How far below zero its balance may go.
+    pub credit_limit: Money,
+    /// Its limits beside money.
+    pub limits: AccountLimits,
+    /// The caller number its calls present, in place of the phone's.
+    pub callerid: Option<String>,
+    /// How its phones write numbers, as given (`00=>,0=>49`).
+    pub dial_rules: Option<String>,
+    /// Whether its calls may be routed at a loss.
+    pub allow_loss: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Limits beside money; `None` is no limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountLimits {
+    /// Calls at once, its clients' included.
+    pub max_calls: Option<u32>,
+    /// Calls a second.
+    pub calls_per_second: Option<u32>,
+    /// Spend a day, in the plan's zone.
+    pub daily_spend: Option<Money>,
+    /// The dearest price a minute it may call.
+    pub max_price: Option<Money>,
+    /// Its longest call, in seconds.
+    pub max_call_seconds: Option<u32>,
+    /// Prefixes it may not call, digits.
+    pub blocked_prefixes: Vec<String>,
+}
 
 row! {
     struct AccountRow {
@@ -240,7 +315,7 @@ impl Store {
     }
 
     /// What an account's calls have cost it since a moment.
-    pub async fn spent_since(&self, account_id: i64, since: jiff::Timestamp) -> Result<Money, StoreError> {
+    pub async fn spent_since(&self, account_id: i64, since: Timestamp) -> Result<Money, StoreError> {
         let mut reader = self.reader().await?;
         let (nanos,): (i64,) = on!(&mut reader, c => sqlx::query_as(SPENT_SINCE)
             .bind(account_id).bind(to_micros(since)).fetch_one(c).await)?;

@@ -3,9 +3,9 @@
 use std::net::Ipv4Addr;
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::{Session, Store, StoreError, Tx, from_micros, on, row, to_micros};
-use crate::peers::PeerKind;
 use crate::secrets::Sealed;
 
 const INSERT: &str = include_str!("../../sql/queries/peers_insert.sql");
@@ -30,6 +30,39 @@ const NAME_DELETE: &str = include_str!("../../sql/queries/names_delete.sql");
 
 /// Rows read at a time when everything is loaded.
 const PAGE_ROWS: i64 = 5_000;
+
+/// Kind of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PeerKind {
+    /// A SIP account: known by its name, always with a password.
+    Sip,
+    /// `<sip account>_ipaN`: known by the address of its requests, and by nothing else.
+    Ipa,
+    /// `<login>_webN`: a web phone, known as a SIP account is.
+    Web,
+}
+
+impl PeerKind {
+    /// As stored and shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sip => "sip",
+            Self::Ipa => "ipa",
+            Self::Web => "web",
+        }
+    }
+
+    /// Reads what [`PeerKind::as_str`] wrote.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Sip, Self::Ipa, Self::Web].into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// Whether it is known by its name and a password.
+    pub const fn has_password(self) -> bool {
+        matches!(self, Self::Sip | Self::Web)
+    }
+}
 
 row! {
     struct PeerRow {

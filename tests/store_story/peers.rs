@@ -2,9 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use tollgate::accounts::{AccountLimits, AccountRecord, Kind};
-use tollgate::peers::PeerKind;
 use tollgate::secrets::Sealed;
+use tollgate::store::accounts::{AccountLimits, AccountRecord, Kind};
+use tollgate::store::peers::PeerKind;
 use tollgate::store::peers::PeerRecord;
 use tollgate::store::{Reserved, Store, StoreError};
 use tollgate_rating::Money;

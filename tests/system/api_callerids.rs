@@ -143,10 +143,10 @@ async fn with_approval_a_number_waits_for_the_operators_word() {
     );
     assert_eq!(presented(&app).await, "");
     let id = added["data"]["id"].as_i64().unwrap();
-    callerids::approve(&app.desk, id).await.unwrap();
+    callerids::approve(&app.services, id).await.unwrap();
     write(&alice, "set-callerid", json!({ "cid": "+4930123456" })).await.ok();
     assert_eq!(presented(&app).await, "+4930123456");
-    callerids::reject(&app.desk, id).await.unwrap();
+    callerids::reject(&app.services, id).await.unwrap();
     assert_eq!((presented(&app).await, listed(&alice).await.len()), (String::new(), 0));
     app.stop().await;
 }

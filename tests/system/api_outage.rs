@@ -11,7 +11,7 @@ async fn what_memory_knows_is_answered_at_once_and_a_transfer_that_could_not_be_
     let app = TestApp::start().await;
     app.furnish().await;
     let (client, reseller) = (app.script("alice").await, app.script("acme").await);
-    let locked = app.desk.store.begin().await.unwrap();
+    let locked = app.services.store.begin().await.unwrap();
     let asked = Instant::now();
     client.read("client-api", "me").await.ok();
     client.read("client-api", "balance").await.ok();

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use serde_json::{Value, json};
-use tollgate::accounts::{AccountLimits, AccountRecord, Kind};
-use tollgate::app::desk::FEED_ACCOUNT;
 use tollgate::catalog::admin::plans::{self, Basis, PlanSpec};
 use tollgate::catalog::admin::trunks::TrunkSpec;
 use tollgate::clock::Clock as _;
+use tollgate::services::FEED_ACCOUNT;
 use tollgate::store::Reserved;
+use tollgate::store::accounts::{AccountLimits, AccountRecord, Kind};
 use tollgate_rating::Money;
 
 use crate::app::TestApp;
@@ -38,7 +38,7 @@ pub(crate) fn tally(answers: &[Answered]) -> (usize, BTreeSet<String>) {
 impl TestApp {
     /// Makes a subaccount of a client, without a phone, of a chosen login.
     pub(crate) async fn subaccount(&self, login: &str, client: &str) {
-        let mut tx = self.desk.store.begin().await.unwrap();
+        let mut tx = self.services.store.begin().await.unwrap();
         tx.reserve_ids(Reserved::default()).await.unwrap();
         let above = tx.account_by_login(client).await.unwrap().unwrap();
         let account = AccountRecord {
@@ -54,7 +54,7 @@ impl TestApp {
         tx.insert_subaccount(account.id).await.unwrap();
         tx.append_feed(FEED_ACCOUNT, account.id, account.created_at).await.unwrap();
         tx.commit().await.unwrap();
-        self.desk.account_changed(account.id).await.unwrap();
+        self.services.account_changed(account.id).await.unwrap();
     }
 
     /// Makes a plan that its owner's clients may choose; returns its id.
@@ -65,7 +65,7 @@ impl TestApp {
         };
         let basis = Basis::Plan { name: "wholesale".to_owned(), markup: "10".parse().unwrap() };
         let spec = PlanSpec { owner_id, signup, ..PlanSpec::new(name, basis) };
-        let plan = plans::create(&self.desk.store, &spec, self.clock.now()).await.unwrap();
+        let plan = plans::create(&self.services.store, &spec, self.clock.now()).await.unwrap();
         self.calls.catalog.refresh().await.unwrap();
         plan.plan_id
     }
@@ -151,7 +151,7 @@ async fn sip_accounts_are_listed_made_changed_and_deleted_by_their_owner_alone()
         assert_eq!(refused.refused(400), "bad_request");
         assert_eq!(refused.json()["field"], "password");
     }
-    tollgate::peers::ops::make_web_peer(&app.desk, "1234567801").await.unwrap();
+    tollgate::peers::ops::make_web_peer(&app.services, "1234567801").await.unwrap();
     write(&client, "ip-auth-create", json!({ "sip_login": "1234567801", "ip": "203.0.113.10" })).await.ok();
 
     let listed = read(&client, "sip").await;
@@ -201,7 +201,7 @@ on_both!(a_client_has_100_sip_accounts_at_most_however_many_ask_at_once, databas
     app.furnish().await;
     let alice = app.script("alice").await;
     for _ in 0..89 {
-        tollgate::peers::ops::create(&app.desk, "alice", None).await.unwrap();
+        tollgate::peers::ops::create(&app.services, "alice", None).await.unwrap();
     }
     let body = json!({});
     let answers = join_all((0..100).map(|_| alice.write("client-api", "create-sip", &body))).await;

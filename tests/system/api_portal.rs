@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use tollgate::accounts::ops::AccountChange;
 use tollgate::config::Config;
-use tollgate::peers::digest::Ha1;
-use tollgate::peers::{digest, ops};
+use tollgate::peers::ops;
+use tollgate::sip::digest;
+use tollgate::sip::digest::Ha1;
 
 use crate::app::TestApp;
 use crate::app::database::on_both;
@@ -183,8 +184,8 @@ async fn a_dashboard_shows_the_clients_own_money_and_calls_of_today() {
 #[tokio::test]
 async fn sip_accounts_are_listed_without_passwords_and_service_accounts_when_asked_for() {
     let (app, acme) = house(with_web_phone).await;
-    ops::create(&app.desk, "alice", None).await.unwrap();
-    ops::create_address(&app.desk, "alice", "203.0.113.10").await.unwrap();
+    ops::create(&app.services, "alice", None).await.unwrap();
+    ops::create_address(&app.services, "alice", "203.0.113.10").await.unwrap();
     write(&acme, "client-softphone-token", json!({ "login": "alice" })).await.ok();
     let row = |name: &str, main: bool, service: bool| json!({ "name": name, "main": main, "active": true, "service": service, "registered": false });
     let listed = read(&acme, "client-sip&login=alice").await.ok();
@@ -207,16 +208,19 @@ async fn sip_accounts_are_listed_without_passwords_and_service_accounts_when_ask
 #[tokio::test]
 async fn a_sip_password_is_reset_of_own_sip_accounts_alone() {
     let (app, acme) = house(with_web_phone).await;
-    let further = ops::create(&app.desk, "alice", None).await.unwrap();
-    ops::create_address(&app.desk, "alice", "203.0.113.10").await.unwrap();
+    let further = ops::create(&app.services, "alice", None).await.unwrap();
+    ops::create_address(&app.services, "alice", "203.0.113.10").await.unwrap();
     write(&acme, "client-softphone-token", json!({ "login": "alice" })).await.ok();
     for name in ["alice", &further.peer.name] {
         let answer = write(&acme, "reset-client-sip-password", json!({ "login": name })).await.ok();
         let password = answer["sip"]["password"].as_str().unwrap().to_owned();
         assert_eq!(answer, json!({ "ok": true, "sip": { "login": name, "password": password } }));
         assert_ne!(password, further.password);
-        let peer = app.desk.store.peer_by_name(name).await.unwrap().unwrap();
-        assert_eq!(digest::open(&app.desk.secrets.load(), name, &peer.secret.unwrap()).unwrap(), password);
+        let peer = app.services.store.peer_by_name(name).await.unwrap().unwrap();
+        assert_eq!(
+            digest::open(&app.services.secrets.load(), name, &peer.secret.unwrap()).unwrap(),
+            password
+        );
     }
     let missing = write(&acme, "reset-client-sip-password", json!({ "login": "nobody" })).await;
     assert_eq!(missing.refused(404), "not_found");
@@ -287,7 +291,7 @@ async fn a_softphone_token_opens_the_gateway_and_registers_as_web1() {
         app.calls.directory.peer("alice_web1").unwrap().digest.map(|ha1: Ha1| ha1.hex()).unwrap(),
         newer
     );
-    assert_eq!(ops::list(&app.desk, "alice", true).await.unwrap().len(), 2);
+    assert_eq!(ops::list(&app.services, "alice", true).await.unwrap().len(), 2);
     app.set("alice", AccountChange { active: Some(false), ..AccountChange::default() }).await;
     let refused = write(&acme, "client-softphone-token", json!({ "login": "alice" })).await;
     assert_eq!(refused.refused(422), "inactive");
@@ -303,7 +307,7 @@ on_both!(of_many_that_ask_for_a_softphone_at_once_one_peer_is_made, database => 
     let secrets: BTreeSet<String> =
         answers.iter().map(|answer| answer.ok()["softphone"]["sip"]["ha1_secret"].to_string()).collect();
     assert_eq!(secrets.len(), answers.len());
-    let peers = ops::list(&app.desk, "alice", true).await.unwrap();
+    let peers = ops::list(&app.services, "alice", true).await.unwrap();
     assert_eq!(peers.iter().map(|peer| peer.name.as_str()).collect::<Vec<_>>(), ["alice", "alice_web1"]);
     app.stop().await;
 });

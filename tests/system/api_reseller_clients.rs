@@ -31,14 +31,14 @@ impl TestApp {
         let mut spec = PlanSpec::new(name, Basis::Plan { name: "wholesale".to_owned(), markup });
         spec.owner_id = Some(self.show(owner).await.account.id);
         change(&mut spec);
-        let plan = plans::create(&self.desk.store, &spec, self.clock.now()).await.unwrap();
+        let plan = plans::create(&self.services.store, &spec, self.clock.now()).await.unwrap();
         self.calls.catalog.refresh().await.unwrap();
         plan.plan_id
     }
 
     /// A plan's id by its name.
     pub(crate) async fn plan_id(&self, name: &str) -> i64 {
-        self.desk.store.plan_id(name).await.unwrap().unwrap()
+        self.services.store.plan_id(name).await.unwrap().unwrap()
     }
 
     /// What a reseller's new client is told.
@@ -79,7 +79,7 @@ on_both!(a_client_without_a_plan_pays_a_fifth_more_than_its_reseller, database =
     assert!(password.len() >= 12, "{client}");
     assert_ne!(client["sip"]["password"], password);
     let id = client["id"].as_i64().unwrap();
-    let hash = app.desk.store.password(id).await.unwrap();
+    let hash = app.services.store.password(id).await.unwrap();
     assert!(hash.as_ref().unwrap().starts_with("$argon2id$"));
     assert!(password::verify(password.to_owned(), hash, &Caller::operator()).await.unwrap());
     assert_eq!(app.show(login).await.plan, "RETAIL-100");
@@ -109,7 +109,7 @@ async fn a_client_gets_the_login_password_and_plan_that_are_asked_for() {
     assert_eq!((&client["login"], &client["sip"]["login"]), (&json!("1234567891"), &json!("1234567891")));
     assert_eq!((&client["password"], &client["plan_id"]), (&json!("StrongPass123"), &json!(plan_id)));
 
-    let before = accounts(&app.desk.store).await;
+    let before = accounts(&app.services.store).await;
     let refused = async |status, body: Value| {
         let answered = acme.write(API, "create-client", &body).await;
         let field = answered.json()["field"].as_str().unwrap_or_default().to_owned();
@@ -127,7 +127,7 @@ async fn a_client_gets_the_login_password_and_plan_that_are_asked_for() {
     }
     assert_eq!(refused(400, json!({"plan_id": "7"})).await, is("bad_request", "plan_id"));
     assert_eq!(refused(400, json!({"plan": 7})).await, is("unknown_field", "plan"));
-    assert_eq!(accounts(&app.desk.store).await, before, "what is refused makes nothing");
+    assert_eq!(accounts(&app.services.store).await, before, "what is refused makes nothing");
 
     app.reseller("rival", "wholesale", None).await;
     let rivals = app.owned_plan("rival", "rivals", |_| {}).await;
@@ -151,10 +151,10 @@ on_both!(a_plans_initial_credit_is_in_the_book_with_the_client, database => {
     assert_eq!(client["balance"], json!(2.5));
     assert_eq!(app.balance(login).await, "2.5");
     assert_eq!(app.balance("acme").await, "100", "it is the reseller's promise, not its money");
-    let book = async |account| app.desk.store.balance(account, "EUR").await.unwrap().money().unwrap();
+    let book = async |account| app.services.store.balance(account, "EUR").await.unwrap().money().unwrap();
     assert_eq!(book(4).await, money("-2.5"));
     let note = "SELECT COUNT(*) FROM transactions WHERE kind = 'credit' AND note = 'initial credit of plan gift'";
-    assert_eq!(number(&app.desk.store, note).await, 1);
+    assert_eq!(number(&app.services.store, note).await, 1);
 
     // An operator's own client gets it from the operator.
     let funds = book(1).await;
@@ -163,7 +163,7 @@ on_both!(a_plans_initial_credit_is_in_the_book_with_the_client, database => {
     assert_eq!(book(1).await, funds.checked_sub(money("2.5")).unwrap());
     // A client that is not made gets none.
     acme.write(API, "create-client", &json!({"plan_id": plan_id, "login": "direct"})).await.refused(409);
-    assert_eq!(number(&app.desk.store, note).await, 2);
+    assert_eq!(number(&app.services.store, note).await, 2);
     app.assert_right().await;
     app.stop().await;
 });
@@ -173,14 +173,14 @@ on_both!(a_client_whose_credit_may_not_be_posted_is_not_made, database => {
     app.furnish().await;
     let acme = app.script("acme").await;
     let gift = app.owned_plan("acme", "gift", |spec| spec.initial_credit = money("2.5")).await;
-    let before = accounts(&app.desk.store).await;
+    let before = accounts(&app.services.store).await;
     // Another process has taken the wallets over, and this one does not know yet.
-    take_the_ownership_away(&app.desk.store).await;
+    take_the_ownership_away(&app.services.store).await;
     let answered = acme.write(API, "create-client", &json!({"login": "unlucky", "plan_id": gift})).await;
     assert_eq!(answered.refused(503), "unavailable");
     assert!(answered.headers.contains_key("retry-after"));
-    assert_eq!(accounts(&app.desk.store).await, before);
-    assert_eq!(number(&app.desk.store, "SELECT COUNT(*) FROM names WHERE name = 'unlucky'").await, 0);
+    assert_eq!(accounts(&app.services.store).await, before);
+    assert_eq!(number(&app.services.store, "SELECT COUNT(*) FROM names WHERE name = 'unlucky'").await, 0);
 });
 
 on_both!(a_repeated_creation_is_answered_as_the_first_time_and_makes_nothing, database => {
@@ -189,7 +189,7 @@ on_both!(a_repeated_creation_is_answered_as_the_first_time_and_makes_nothing, da
     let acme = app.script("acme").await;
     app.owned_plan("acme", "gift", |spec| spec.initial_credit = money("1")).await;
     let first = asked_with_key(&acme, "order-1", &json!({})).await;
-    let after_first = accounts(&app.desk.store).await;
+    let after_first = accounts(&app.services.store).await;
     let again = asked_with_key(&acme, "order-1", &json!({})).await;
     assert_eq!(first.ok(), again.ok(), "the passwords too");
     assert_eq!(first.ok()["client"]["balance"], json!(1));
@@ -206,7 +206,7 @@ on_both!(a_repeated_creation_is_answered_as_the_first_time_and_makes_nothing, da
     }
     let ids: BTreeSet<String> = asking.join_all().await.iter().map(ToString::to_string).collect();
     assert_eq!(ids.len(), 1);
-    assert_eq!(accounts(&app.desk.store).await, after_first + 2);
+    assert_eq!(accounts(&app.services.store).await, after_first + 2);
     app.assert_right().await;
     app.stop().await;
 });
@@ -223,8 +223,8 @@ on_both!(twenty_first_clients_at_once_make_one_retail_plan, database => {
     let made = asking.join_all().await;
     let distinct = |key: &str| made.iter().map(|client| client[key].to_string()).collect::<BTreeSet<_>>().len();
     assert_eq!((distinct("plan_id"), distinct("login"), distinct("id")), (1, 20, 20));
-    assert_eq!(number(&app.desk.store, "SELECT COUNT(*) FROM plans WHERE owner_id IS NOT NULL").await, 1);
-    assert_eq!(number(&app.desk.store, "SELECT COUNT(*) FROM retail_plans").await, 1);
+    assert_eq!(number(&app.services.store, "SELECT COUNT(*) FROM plans WHERE owner_id IS NOT NULL").await, 1);
+    assert_eq!(number(&app.services.store, "SELECT COUNT(*) FROM retail_plans").await, 1);
     assert_eq!(acme.read(API, "clients").await.ok()["total"], 21);
     app.assert_right().await;
     app.stop().await;
@@ -265,7 +265,7 @@ async fn a_reseller_owns_as_many_plans_as_its_own_plan_lets_it() {
     assert_eq!(small.read(API, "agent-markup").await.refused(422), "plan_limit");
     let mut spec = PlanSpec::new("more", Basis::Tariff("sold".to_owned()));
     spec.owner_id = Some(app.show("small").await.account.id);
-    let refused = plans::create(&app.desk.store, &spec, app.clock.now()).await.unwrap_err();
+    let refused = plans::create(&app.services.store, &spec, app.clock.now()).await.unwrap_err();
     assert_eq!(refused.code(), "plan_limit");
     // What it has it can use.
     assert_eq!(app.created(&small, &json!({"plan_id": flat})).await["plan_id"], flat);

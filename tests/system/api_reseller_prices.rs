@@ -107,7 +107,7 @@ async fn a_preview_is_searched_and_paged() {
     assert_eq!(prefixes("&limit=2&offset=1").await, ("4420 4477".to_owned(), 5));
     let long = format!("preview-agent-markup&q={}", "x".repeat(65));
     assert_eq!(acme.write(API, &long, &json!({"markup_percent": 1})).await.refused(400), "bad_request");
-    assert_eq!(number(&app.desk.store, "SELECT COUNT(*) FROM plan_versions WHERE number > 1").await, 0);
+    assert_eq!(number(&app.services.store, "SELECT COUNT(*) FROM plan_versions WHERE number > 1").await, 0);
 }
 
 #[tokio::test]
@@ -142,7 +142,7 @@ async fn a_markup_on_a_large_plan_is_charged_by_the_next_call_and_rewrites_no_ra
     app.tariff("sold", large_deck()).await;
     let acme = app.script("acme").await;
     let login = app.rich_client(&acme).await;
-    let rows = async |table: &'static str| number(&app.desk.store, table).await;
+    let rows = async |table: &'static str| number(&app.services.store, table).await;
     let counted = async || {
         [
             rows("SELECT COUNT(*) FROM deck_chunks").await,
@@ -197,9 +197,9 @@ on_both!(a_price_of_the_resellers_own_comes_first_until_it_is_taken_away, databa
     );
     assert_eq!(app.charged(&login, BERLIN).await, (99_900_000, 51_730_000));
     let versions = "SELECT COUNT(*) FROM plan_versions";
-    let written = number(&app.desk.store, versions).await;
+    let written = number(&app.services.store, versions).await;
     assert_eq!(set("4930", json!(0.09990)).await.ok()["rate"]["overridden"], true);
-    assert_eq!(number(&app.desk.store, versions).await, written, "the same price again writes nothing");
+    assert_eq!(number(&app.services.store, versions).await, written, "the same price again writes nothing");
     let shown = preview(&acme, json!(75), "").await;
     let berlin = row(&shown["rates"], "4930");
     assert_eq!((&berlin["current_price"], &berlin["new_price"]), (&json!(0.0999), &json!(0.0999)));
@@ -248,7 +248,7 @@ async fn what_is_no_price_or_no_prefix_is_refused_by_name() {
     for prefix in ["999", "4"] {
         assert_eq!(field(422, json!({"prefix": prefix, "price_per_minute": 1})).await, "prefix");
     }
-    assert_eq!(number(&app.desk.store, "SELECT COUNT(*) FROM plan_overrides").await, 0);
+    assert_eq!(number(&app.services.store, "SELECT COUNT(*) FROM plan_overrides").await, 0);
 }
 
 #[tokio::test]
@@ -294,7 +294,7 @@ async fn a_clients_rates_are_what_it_pays_and_nothing_else() {
         plan: "wholesale".to_owned(),
         credit_limit: None,
     };
-    ops::create_client(&app.desk, new).await.unwrap();
+    ops::create_client(&app.services, new).await.unwrap();
     let rates = acme.read(API, "client-rates&login=bob&q=4930").await.ok();
     assert_eq!(rates["rates"][0]["price_per_minute"], json!(0.051_73));
 }

@@ -150,7 +150,7 @@ async fn a_charge_is_rounded_once_as_the_plan_rounds() {
         decimals: Some(2),
         ..PlanSpec::new("cents", Basis::Plan { name: "wholesale".to_owned(), markup: "20".parse().unwrap() })
     };
-    plans::create(&app.desk.store, &spec, app.clock.now()).await.unwrap();
+    plans::create(&app.services.store, &spec, app.clock.now()).await.unwrap();
     app.calls.catalog.refresh().await.unwrap();
     app.client("carl", Some("acme"), "cents").await;
     let payers = app.message("carl", GERMAN_MOBILE, 10).unwrap();

@@ -247,8 +247,8 @@ async fn a_key_that_is_nobodys_is_answered_900_and_nothing_else() {
         bare(stranger.ask(Method::GET, path, &[header], "").await);
     }
     bare(stranger.get("/api/subaccounts?action=nothing").await);
-    let revoked = keys::create(&app.desk, "alice", false).await.unwrap();
-    keys::revoke(&app.desk, revoked.id).await.unwrap();
+    let revoked = keys::create(&app.services, "alice", false).await.unwrap();
+    keys::revoke(&app.services, revoked.id).await.unwrap();
     bare(Script { key: Some(revoked.key), ..stranger.clone() }.get(path).await);
 
     // Good keys that have no subaccounts.
@@ -286,7 +286,7 @@ async fn a_key_made_for_numbers_is_answered_with_numbers() {
     let (app, script) = house().await;
     let id = made(&script).await;
     curl(&script, "transfer_credits", &format!("id={id}&amount=36.81")).await.ok();
-    let numbers = keys::create(&app.desk, "alice", true).await.unwrap();
+    let numbers = keys::create(&app.services, "alice", true).await.unwrap();
     let numbers = Script { key: Some(numbers.key), ..script.clone() };
     let text = curl(&numbers, "read", "").await.text;
     assert_eq!(
@@ -368,11 +368,11 @@ on_both!(a_transfer_with_a_key_of_its_own_moves_once_however_often_it_comes, dat
 async fn a_subaccount_calls_from_its_own_purse_under_its_clients_bounds() {
     let (app, script) = house().await;
     let id = made(&script).await;
-    let phone = peers::ops::create(&app.desk, &id, None).await.unwrap();
+    let phone = peers::ops::create(&app.services, &id, None).await.unwrap();
     assert_eq!((phone.peer.name.as_str(), phone.peer.main), (id.as_str(), true));
-    let second = peers::ops::create(&app.desk, &id, None).await.unwrap();
+    let second = peers::ops::create(&app.services, &id, None).await.unwrap();
     assert!(!second.peer.main && second.peer.name != id);
-    assert!(peers::ops::delete(&app.desk, &id, &id).await.is_err(), "the main SIP account stays");
+    assert!(peers::ops::delete(&app.services, &id, &id).await.is_err(), "the main SIP account stays");
     assert_eq!(app.dial(&id, BERLIN).await.reason(), "no_credit");
     curl(&script, "transfer_credits", &format!("id={id}&amount=1")).await.ok();
     let granted = app.dial(&id, BERLIN).await.allowed();
@@ -409,13 +409,13 @@ async fn a_subaccount_follows_its_client_to_another_plan() {
     let (app, script) = house().await;
     let id = made(&script).await;
     app.plan("cheap", Basis::Tariff("sold".to_owned())).await;
-    let plan_id = app.desk.store.plan_id("cheap").await.unwrap().unwrap();
-    let mut tx = app.desk.store.begin().await.unwrap();
+    let plan_id = app.services.store.plan_id("cheap").await.unwrap().unwrap();
+    let mut tx = app.services.store.begin().await.unwrap();
     let mut alice = tx.account_by_login("alice").await.unwrap().unwrap();
     alice.plan_id = plan_id;
     tx.update_account(&alice).await.unwrap();
     tx.commit().await.unwrap();
-    app.desk.account_changed(alice.id).await.unwrap();
+    app.services.account_changed(alice.id).await.unwrap();
     assert_eq!(app.show(&id).await.plan, "cheap");
     let live = app.calls.directory.account_named(&id).unwrap();
     assert_eq!(live.settings().plan_id, plan_id);
@@ -427,8 +427,8 @@ on_both!(what_a_deleted_subaccount_has_and_what_its_last_call_leaves_goes_back, 
     app.furnish().await;
     let script = app.script("alice").await;
     let id = made(&script).await;
-    peers::ops::create(&app.desk, &id, None).await.unwrap();
-    peers::ops::create_address(&app.desk, &id, "203.0.113.9").await.unwrap();
+    peers::ops::create(&app.services, &id, None).await.unwrap();
+    peers::ops::create_address(&app.services, &id, "203.0.113.9").await.unwrap();
     let its_own = app.script(&id).await;
     curl(&script, "transfer_credits", &format!("id={id}&amount=20")).await.ok();
     let granted = app.dial(&id, BERLIN).await.allowed();
@@ -443,8 +443,8 @@ on_both!(what_a_deleted_subaccount_has_and_what_its_last_call_leaves_goes_back, 
         let body = format!("id={id}&amount=1&threshold=1");
         assert_eq!(failure(&curl(&script, action, &body).await), "Subaccount not found");
     }
-    assert!(peers::ops::create(&app.desk, &id, None).await.is_err());
-    assert!(keys::create(&app.desk, &id, false).await.is_err());
+    assert!(peers::ops::create(&app.services, &id, None).await.is_err());
+    assert!(keys::create(&app.services, &id, false).await.is_err());
     app.clock.advance_ms(60_000);
     assert!(app.end(&granted, &End::answered(60_000)).await);
     app.until_admitting().await;
@@ -485,7 +485,7 @@ fn signature(
 #[tokio::test]
 async fn a_signature_that_is_there_must_be_right_fresh_and_new() {
     let (app, script) = house().await;
-    let secret = keys::signing_secret(&app.desk, "alice", false).await.unwrap();
+    let secret = keys::signing_secret(&app.services, "alice", false).await.unwrap();
     let path = "/api/subaccounts?action=create";
     let body = r#"{"name":"S","email":"s@b.de"}"#;
     let now = app.clock.now().as_second();

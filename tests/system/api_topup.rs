@@ -31,7 +31,7 @@ impl House {
         let made =
             script.post("/api/subaccounts/create", &json!({ "name": "", "email": "a@b.de" })).await.ok();
         let id = made["subaccount"]["id"].as_str().unwrap().to_owned();
-        peers::ops::create(&app.desk, &id, None).await.unwrap();
+        peers::ops::create(&app.services, &id, None).await.unwrap();
         app.calls.add_server(SERVER);
         app.calls.link_up(SERVER);
         Self { app, script, id }
@@ -245,7 +245,7 @@ async fn one_that_is_due_while_the_database_is_away_is_carried_out_once_when_it_
     let house = House::on(Database::sqlite()).await;
     house.transfer("1").await;
     house.top_up("0.9", "2").await;
-    let locked = house.app.desk.store.begin().await.unwrap();
+    let locked = house.app.services.store.begin().await.unwrap();
     let granted = house.app.dial(&house.id, BERLIN).await.allowed();
     let body = json!({ "name": "", "email": "b@b.de" });
     let away = house.script.post("/api/subaccounts/create", &body).await;

@@ -16,7 +16,7 @@ use crate::app::http::{Answered, Script};
 
 impl TestApp {
     async fn voucher(&self, amount: &str, issuer: Option<&str>) -> String {
-        vouchers::issue(&self.desk, money(amount), 1, issuer).await.unwrap().remove(0)
+        vouchers::issue(&self.services, money(amount), 1, issuer).await.unwrap().remove(0)
     }
 }
 
@@ -149,11 +149,11 @@ async fn a_password_is_changed_by_whoever_knows_the_current_one() {
         async move { alice.write("client-api", "change-password", &body).await }
     };
     assert_eq!(change("OldPassword", "NewPassword987").await.refused(422), "no_password");
-    credentials::set(&app.desk, "alice", Some("OldPassword".to_owned())).await.unwrap();
+    credentials::set(&app.services, "alice", Some("OldPassword".to_owned())).await.unwrap();
     let changed = change("OldPassword", "NewPassword987").await.ok();
     assert_eq!(keys(&changed), set(&["success", "message"]));
     let account = app.show("alice").await.account;
-    let hash = app.desk.store.password(account.id).await.unwrap();
+    let hash = app.services.store.password(account.id).await.unwrap();
     assert!(password::verify("NewPassword987".to_owned(), hash, &Caller::operator()).await.unwrap());
     let short = change("NewPassword987", "short").await;
     assert_eq!(

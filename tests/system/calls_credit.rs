@@ -111,7 +111,7 @@ async fn credit_that_a_call_holds_cannot_be_taken_back() {
     app.furnish().await;
     app.leave("alice", "1").await;
     let granted = app.dial("alice", BERLIN).await.allowed();
-    let taken = tollgate::accounts::ops::credit(&app.desk, "alice", money("-0.5"), "back").await;
+    let taken = tollgate::accounts::ops::credit(&app.services, "alice", money("-0.5"), "back").await;
     assert!(taken.unwrap_err().to_string().contains("available"));
     assert!(app.end(&granted, &End::busy()).await);
     app.credit("alice", "-0.5").await;

@@ -208,7 +208,7 @@ async fn bytes_that_are_no_request_get_no_answer_and_leave_nothing() {
         let heard = say(app.fastagi, bytes).await;
         assert!(heard.is_empty(), "{}", String::from_utf8_lossy(&heard));
     }
-    assert_eq!(number(&app.desk.store, "SELECT COUNT(*) FROM open_calls").await, 0);
+    assert_eq!(number(&app.services.store, "SELECT COUNT(*) FROM open_calls").await, 0);
     is_well(&app).await;
     app.assert_right().await;
 }

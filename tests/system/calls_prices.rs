@@ -83,7 +83,7 @@ async fn a_carrier_in_another_currency_is_bought_at_the_rate_of_its_day() {
         dry_run: false,
     };
     let (wallets, deck) = ("EUR".parse().unwrap(), &b"prefix,price_per_minute\n49,0.001\n"[..]);
-    tariffs::import(&app.desk.store, &*app.clock, wallets, deck, import).await.unwrap();
+    tariffs::import(&app.services.store, &*app.clock, wallets, deck, import).await.unwrap();
     app.trunk(TrunkSpec::new("american", "american-endpoint", "dollars")).await;
     let granted = app.dial("alice", BERLIN).await.allowed();
     assert_eq!(
@@ -94,12 +94,12 @@ async fn a_carrier_in_another_currency_is_bought_at_the_rate_of_its_day() {
     assert!(app.end(&granted, &End::busy()).await);
 
     let (usd, eur) = ("USD".parse().unwrap(), "EUR".parse().unwrap());
-    fx::set(&app.desk.store, usd, eur, "0.92".parse().unwrap(), noon(), noon()).await.unwrap();
+    fx::set(&app.services.store, usd, eur, "0.92".parse().unwrap(), noon(), noon()).await.unwrap();
     app.calls.catalog.refresh().await.unwrap();
     let granted = app.dial("alice", BERLIN).await.allowed();
     assert_eq!(granted.routes[0], format!("PJSIP/{BERLIN}@american-endpoint"));
     // The rate changes while it is talked: it was granted under the old one.
-    fx::set(&app.desk.store, usd, eur, "2".parse().unwrap(), noon(), noon()).await.unwrap();
+    fx::set(&app.services.store, usd, eur, "2".parse().unwrap(), noon(), noon()).await.unwrap();
     app.calls.catalog.refresh().await.unwrap();
     app.talk(&granted, 60_000).await;
     let cdr = app.cdr(&granted.dial).await;

@@ -145,7 +145,7 @@ async fn a_flood_of_refusals_is_recorded_up_to_a_cap_then_counted_and_slows_nobo
     }
     assert!(began.elapsed() < Duration::from_secs(30), "{FLOOD} refusals took {:?}", began.elapsed());
     app.flush().await;
-    let store = &app.desk.store;
+    let store = &app.services.store;
     let recorded = number(store, "SELECT COUNT(*) FROM cdrs WHERE refused_reason = 'unknown_peer'").await;
     let counted = number(store, "SELECT COALESCE(CAST(SUM(count) AS BIGINT), 0) FROM refusal_counts").await;
     assert!((1..=20).contains(&recorded), "{recorded} records of one source");

@@ -127,7 +127,7 @@ async fn a_grant_that_never_reached_the_dialplan_holds_nothing() {
     // The caller gives up before the first variable is set: Asterisk closes the connection.
     let outcome = dial.channel().exit_on_hangup().hang_up_after(0).run(app.fastagi).await.unwrap();
     assert_eq!(outcome.variable("TG_TOKEN"), None);
-    let granted = || app.desk.metrics.calls_allowed.load(std::sync::atomic::Ordering::Relaxed);
+    let granted = || app.services.metrics.calls_allowed.load(std::sync::atomic::Ordering::Relaxed);
     for _ in 0..100 {
         if granted() == 1 && app.calls.open_calls() == 0 {
             break;
@@ -202,7 +202,7 @@ async fn a_unique_id_that_comes_again_after_its_end_is_refused() {
     // Asterisk never uses a unique id twice; one whose clock was set back and that has no systemname does.
     assert_eq!(first.dial.ask(app.fastagi).await.reason(), "unavailable");
     app.flush().await;
-    let cdrs = cdrs(&app.desk.store, &first.dial).await;
+    let cdrs = cdrs(&app.services.store, &first.dial).await;
     let dispositions: Vec<&str> = cdrs.iter().map(|cdr| cdr.disposition.as_str()).collect();
     assert_eq!(dispositions, ["answered", "refused"]);
     assert_eq!(app.balance("alice").await, "99.996896");
@@ -215,7 +215,7 @@ async fn a_settled_call_that_is_journalled_all_the_same_is_not_charged_again_aft
     app.furnish().await;
     let granted = app.dial("alice", BERLIN).await.allowed();
     app.flush().await;
-    let journalled = app.desk.store.open_calls().await.unwrap().remove(0);
+    let journalled = app.services.store.open_calls().await.unwrap().remove(0);
     app.talk(&granted, 3_000).await;
     app.calls.ledger.open_call(journalled);
     app.flush().await;

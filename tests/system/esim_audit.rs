@@ -11,14 +11,14 @@ use crate::app::esim::{Upstream, buy, wait_for};
 /// Does it, undoes it, and tells what the audit says in between.
 async fn planted(app: &TestApp, change: &str, undo: &str) -> Vec<(&'static str, String)> {
     run(app, change).await;
-    let report = audit(&app.desk.store).await.unwrap();
+    let report = audit(&app.services.store).await.unwrap();
     run(app, undo).await;
     app.assert_right().await;
     report.differences.into_iter().map(|found| (found.kind, found.subject)).collect()
 }
 
 async fn run(app: &TestApp, text: &str) {
-    let mut tx = app.desk.store.begin().await.unwrap();
+    let mut tx = app.services.store.begin().await.unwrap();
     let changed = match tx.side() {
         Side::Sqlite(c) => sqlx::query(AssertSqlSafe(text)).execute(c).await.unwrap().rows_affected(),
         Side::Postgres(c) => sqlx::query(AssertSqlSafe(text)).execute(c).await.unwrap().rows_affected(),
@@ -33,13 +33,13 @@ on_both!(each_share_of_each_payer_is_proven, database => {
     let app = TestApp::on(database, |config| upstream.configure(config)).await;
     app.sells().await;
     for table in ["entries", "transactions"] {
-        let texts = if app.desk.store.is_postgres() {
+        let texts = if app.services.store.is_postgres() {
             vec![format!("ALTER TABLE {table} DISABLE TRIGGER ALL")]
         } else {
             ["update", "delete"].map(|event| format!("DROP TRIGGER {table}_keep_{event}")).to_vec()
         };
         for text in texts {
-            let mut tx = app.desk.store.begin().await.unwrap();
+            let mut tx = app.services.store.begin().await.unwrap();
             match tx.side() {
                 Side::Sqlite(c) => drop(sqlx::query(AssertSqlSafe(text)).execute(c).await.unwrap()),
                 Side::Postgres(c) => drop(sqlx::query(AssertSqlSafe(text)).execute(c).await.unwrap()),

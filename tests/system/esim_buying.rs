@@ -145,11 +145,11 @@ async fn what_is_listed_can_be_bought_and_what_is_not_listed_cannot() {
             reseller: Some(money(reseller)),
             allow_loss: false,
         };
-        let mut tx = app.desk.store.begin().await.unwrap();
+        let mut tx = app.services.store.begin().await.unwrap();
         tx.catalog_ids(0).await.unwrap();
         tx.put_esim_price(&price, tollgate::clock::Clock::now(&*app.clock)).await.unwrap();
         tx.commit().await.unwrap();
-        app.desk.esim.reload(&app.desk.store).await.unwrap();
+        app.services.esim.reload(&app.services.store).await.unwrap();
     };
     let agree = async |login: &str, expected: Option<&str>| {
         let script = app.script(login).await;

@@ -110,13 +110,13 @@ async fn an_order_that_gets_no_answer_stays_pending_until_the_operator_ends_it()
     assert_eq!(app.held("alice").await, CLIENT_PRICE);
     app.assert_right().await;
     let id = order["order_id"].as_i64().unwrap();
-    let now = app.desk.store.esim_order(id).await.unwrap().unwrap();
+    let now = app.services.store.esim_order(id).await.unwrap().unwrap();
     assert!(now.reason.unwrap().contains("900001"));
     let stuck = now.new.created_at.checked_add(jiff::SignedDuration::from_secs(1)).unwrap();
-    assert_eq!(app.desk.store.esim_orders_stuck(stuck).await.unwrap(), 1);
-    orders::give_up(&app.desk, id).await.unwrap();
+    assert_eq!(app.services.store.esim_orders_stuck(stuck).await.unwrap(), 1);
+    orders::give_up(&app.services, id).await.unwrap();
     assert_eq!(shown(&alice, &order).await["status"], "FAILED");
-    let counted = app.desk.metrics.render(0);
+    let counted = app.services.metrics.render(0);
     for status in ["PENDING", "FAILED"] {
         assert!(
             counted.contains(&format!("tollgate_esim_orders_total{{status=\"{status}\"}} 1\n")),
@@ -126,8 +126,8 @@ async fn an_order_that_gets_no_answer_stays_pending_until_the_operator_ends_it()
     assert!(counted.contains("tollgate_esim_upstream_failures_total{kind=\"unknown\"}"), "{counted}");
     nothing_is_paid(&app).await;
     // Ending it again, or one that does not exist, changes nothing.
-    orders::give_up(&app.desk, id).await.unwrap();
-    assert!(orders::give_up(&app.desk, 999_999_999).await.unwrap().is_none());
+    orders::give_up(&app.services, id).await.unwrap();
+    assert!(orders::give_up(&app.services, 999_999_999).await.unwrap().is_none());
     nothing_is_paid(&app).await;
     app.stop().await;
 }
@@ -136,14 +136,14 @@ async fn an_order_that_gets_no_answer_stays_pending_until_the_operator_ends_it()
 async fn wait_for_reason(app: &TestApp, order: &Value, part: &str) {
     let id = order["order_id"].as_i64().unwrap();
     for _ in 0..600 {
-        let now = app.desk.store.esim_order(id).await.unwrap().unwrap();
+        let now = app.services.store.esim_order(id).await.unwrap().unwrap();
         if now.reason.as_ref().is_some_and(|reason| reason.contains(part)) {
             assert_eq!((now.status, now.tx_id), (EsimStatus::Pending, None));
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("its reason does not become {part}: {:?}", app.desk.store.esim_order(id).await);
+    panic!("its reason does not become {part}: {:?}", app.services.store.esim_order(id).await);
 }
 
 #[tokio::test]
@@ -177,7 +177,7 @@ async fn a_refusal_after_a_lost_try_ends_an_order_only_when_the_upstreams_list_p
     assert_eq!(shown(&alice, &first).await["status"], "PENDING");
     assert_eq!((app.balance("alice").await, app.held("alice").await), ("100".into(), CLIENT_PRICE.into()));
     app.assert_right().await;
-    orders::give_up(&app.desk, first["order_id"].as_i64().unwrap()).await.unwrap();
+    orders::give_up(&app.services, first["order_id"].as_i64().unwrap()).await.unwrap();
     nothing_is_paid(&app).await;
     app.stop().await;
 
@@ -228,10 +228,10 @@ async fn usage_that_is_told_late_does_not_undo_what_is_known() {
     let order = buy(&alice).await;
     wait_for(&alice, &order, "ALLOCATED").await;
     let id = order["order_id"].as_i64().unwrap();
-    let now = app.desk.store.esim_order(id).await.unwrap().unwrap();
+    let now = app.services.store.esim_order(id).await.unwrap().unwrap();
     let write = async |states| {
         let bytes = (Some(10), Some(9));
-        app.desk.store.esim_order_state(id, states, bytes, now.expires_at, now.updated_at).await.unwrap()
+        app.services.store.esim_order_state(id, states, bytes, now.expires_at, now.updated_at).await.unwrap()
     };
     assert!(write((EsimStatus::Allocated, EsimStatus::UsedUp)).await);
     assert!(!write((EsimStatus::Allocated, EsimStatus::InUse)).await);

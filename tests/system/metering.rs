@@ -125,7 +125,7 @@ async fn a_slice_is_held_and_renewed_when_half_is_used() {
     // The reseller holds the same time at wholesale.
     assert!(app.show("acme").await.held < held && app.show("acme").await.held > money("0"));
     app.flush().await;
-    let journalled = app.desk.store.open_calls().await.unwrap();
+    let journalled = app.services.store.open_calls().await.unwrap();
     assert!((180..=181).contains(&journalled[0].funded_seconds), "{journalled:?}");
     assert!(journalled[0].answered_at.is_some());
     app.end(&pbx.calls[0].granted, &End::answered(60_250)).await;

@@ -103,7 +103,7 @@ async fn a_sip_account_that_is_switched_off_is_expired_unregistered_and_hung_up(
     .await;
     let app = linked_to(&server).await;
     let from = server.asked().len();
-    ops::set_active(&app.desk, "alice", "alice", false).await.unwrap();
+    ops::set_active(&app.services, "alice", "alice", false).await.unwrap();
     until(&server, from, |asked| asked.action == "Hangup").await;
     assert_eq!(
         expired(&server, from),
@@ -130,15 +130,15 @@ async fn another_password_ends_the_registration_and_no_call() {
     let server = FakeAsterisk::start(with_peers(&["alice;@11"], &["PJSIP/alice-0000002a"])).await;
     let app = linked_to(&server).await;
     let from = server.asked().len();
-    ops::set_password(&app.desk, "alice", "alice", None).await.unwrap();
+    ops::set_password(&app.services, "alice", "alice", None).await.unwrap();
     until(&server, from, |asked| asked.action == "DBDel").await;
     assert_eq!(expired(&server, from).len(), 3);
     // The same password again changes nothing.
     let from = server.asked().len();
-    ops::set_password(&app.desk, "alice", "alice", Some("the-same-again".to_owned())).await.unwrap();
+    ops::set_password(&app.services, "alice", "alice", Some("the-same-again".to_owned())).await.unwrap();
     until(&server, from, |asked| asked.action == "DBDel").await;
     let from = server.asked().len();
-    ops::set_password(&app.desk, "alice", "alice", Some("the-same-again".to_owned())).await.unwrap();
+    ops::set_password(&app.services, "alice", "alice", Some("the-same-again".to_owned())).await.unwrap();
     tokio::time::sleep(Duration::from_millis(900)).await;
     assert_eq!(expired(&server, from), set(&[]));
     assert!(!server.actions().contains(&"Hangup".to_owned()));
@@ -150,7 +150,7 @@ async fn addresses_are_read_anew_and_a_reseller_takes_its_clients_along() {
     let server = FakeAsterisk::start(with_peers(&[], &["PJSIP/alice_ipa1-0000002a"])).await;
     let app = linked_to(&server).await;
     let from = server.asked().len();
-    ops::create_address(&app.desk, "alice", "203.0.113.10").await.unwrap();
+    ops::create_address(&app.services, "alice", "203.0.113.10").await.unwrap();
     until(&server, from, |asked| asked.action == "SorceryMemoryCachePopulate").await;
     assert_eq!(expired(&server, from), set(&["res_pjsip/endpoint/alice_ipa1"]));
     let from = server.asked().len();
@@ -177,7 +177,7 @@ async fn what_a_server_did_not_take_is_told_again() {
     let app = linked_to(&server).await;
     failing.store(true, Ordering::SeqCst);
     let from = server.asked().len();
-    ops::set_active(&app.desk, "alice", "alice", false).await.unwrap();
+    ops::set_active(&app.services, "alice", "alice", false).await.unwrap();
     while refusals.load(Ordering::SeqCst) < 2 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -198,12 +198,12 @@ async fn after_the_link_was_away_everything_is_looked_at_and_what_changed_meanwh
     tokio::time::sleep(Duration::from_millis(300)).await;
     let address = server.address;
     drop(server);
-    let link = app.desk.links.get().unwrap().get(SYSTEM_NAME).unwrap().clone();
+    let link = app.services.links.get().unwrap().get(SYSTEM_NAME).unwrap().clone();
     while link.is_up() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    ops::set_active(&app.desk, "bob", "bob", false).await.unwrap();
-    ops::set_password(&app.desk, "carol", "carol", None).await.unwrap();
+    ops::set_active(&app.services, "bob", "bob", false).await.unwrap();
+    ops::set_password(&app.services, "carol", "carol", None).await.unwrap();
 
     let server = FakeAsterisk::start_on(address, with_peers(contacts, channels)).await;
     until(&server, 0, |asked| asked.action == "Hangup").await;
@@ -231,7 +231,7 @@ async fn a_peer_that_was_being_read_when_it_changed_is_expired_again() {
     let app = linked_to(&server).await;
     app.calls.directory.changes().was_read("alice");
     let from = server.asked().len();
-    ops::set_password(&app.desk, "alice", "alice", None).await.unwrap();
+    ops::set_password(&app.services, "alice", "alice", None).await.unwrap();
     let told = || {
         let asked = server.asked();
         asked[from..]

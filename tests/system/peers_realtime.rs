@@ -10,8 +10,8 @@ use hyper_util::rt::TokioIo;
 use tollgate::accounts::ops::AccountChange;
 use tollgate::calls::refusal::Reason;
 use tollgate::config::Config;
-use tollgate::peers::digest::Ha1;
 use tollgate::peers::ops::{self, PeerError};
+use tollgate::sip::digest::Ha1;
 use tollgate::store::{Session as _, Side};
 
 use crate::app::TestApp;
@@ -80,9 +80,9 @@ fn expect(row: &BTreeMap<String, String>, columns: &[(&str, &str)]) {
 on_both!(each_kind_of_peer_is_told_in_its_own_way, database => {
     let app = TestApp::on(database, readable).await;
     app.furnish().await;
-    ops::set_password(&app.desk, "alice", "alice", Some(PASSWORD.to_owned())).await.unwrap();
-    let address = ops::create_address(&app.desk, "alice", "203.0.113.10").await.unwrap();
-    let web = ops::make_web_peer(&app.desk, "alice").await.unwrap();
+    ops::set_password(&app.services, "alice", "alice", Some(PASSWORD.to_owned())).await.unwrap();
+    let address = ops::create_address(&app.services, "alice", "203.0.113.10").await.unwrap();
+    let web = ops::make_web_peer(&app.services, "alice").await.unwrap();
     assert_eq!((address.name.as_str(), web.peer.name.as_str()), ("alice_ipa1", "alice_web1"));
 
     for (name, password) in [("alice", PASSWORD), ("alice_web1", web.password.as_str())] {
@@ -133,7 +133,7 @@ async fn what_is_unknown_or_refused_is_answered_with_nothing() {
     for credentials in ["tollgate:", "tollgate:wrong", "root:TestRealtimeToken0123456789", TOKEN, ""] {
         assert_eq!(post(&app, path, credentials, "id=alice").await, (200, String::new()), "{credentials}");
     }
-    let internal = app.desk.metrics_tokens().remove(0);
+    let internal = app.services.metrics_tokens().remove(0);
     assert_eq!(post(&app, path, &format!("tollgate:{internal}"), "id=alice").await.1, "", "another token");
     assert_eq!(
         post(&app, "/v1/command", &format!("tollgate:{TOKEN}"), "{}").await.0,
@@ -147,7 +147,7 @@ async fn what_is_unknown_or_refused_is_answered_with_nothing() {
 async fn doctor_is_told_whether_the_last_reading_was_refused() {
     let app = TestApp::start_with(readable).await;
     app.furnish().await;
-    let view = async || app.desk.servers_of_the_owner().await.unwrap().expect("it runs");
+    let view = async || app.services.servers_of_the_owner().await.unwrap().expect("it runs");
     assert_eq!((view().await.reads, view().await.refused), (0, None));
     let path = "/realtime/ps_auths/single";
     post(&app, path, "tollgate:wrong", "id=alice").await;
@@ -173,13 +173,13 @@ async fn an_address_that_is_not_allowed_reads_nothing() {
 async fn the_derived_token_reads_also_after_the_keys_were_rotated() {
     let app = TestApp::start().await;
     app.furnish().await;
-    let old = app.desk.realtime_token();
-    let mut secrets = (**app.desk.secrets.load()).clone();
-    secrets.rotate(&app.desk.config.key_file()).unwrap();
-    app.desk.secrets.store(std::sync::Arc::new(secrets.clone()));
-    assert_eq!(ops::seal_anew(&app.desk.store, &secrets).await.unwrap(), 1);
-    assert_eq!(ops::seal_anew(&app.desk.store, &secrets).await.unwrap(), 0);
-    let new = app.desk.realtime_token();
+    let old = app.services.realtime_token();
+    let mut secrets = (**app.services.secrets.load()).clone();
+    secrets.rotate(&app.services.config.key_file()).unwrap();
+    app.services.secrets.store(std::sync::Arc::new(secrets.clone()));
+    assert_eq!(ops::seal_anew(&app.services.store, &secrets).await.unwrap(), 1);
+    assert_eq!(ops::seal_anew(&app.services.store, &secrets).await.unwrap(), 0);
+    let new = app.services.realtime_token();
     assert_ne!(old, new);
     for token in [old, new] {
         let (_, body) =
@@ -192,8 +192,8 @@ async fn the_derived_token_reads_also_after_the_keys_were_rotated() {
 on_both!(what_is_not_in_force_is_not_told, database => {
     let app = TestApp::on(database, readable).await;
     app.furnish().await;
-    let further = ops::create(&app.desk, "alice", None).await.unwrap().peer.name;
-    ops::create_address(&app.desk, "alice", "203.0.113.10").await.unwrap();
+    let further = ops::create(&app.services, "alice", None).await.unwrap().peer.name;
+    ops::create_address(&app.services, "alice", "203.0.113.10").await.unwrap();
     let off = AccountChange { active: Some(false), ..AccountChange::default() };
     let on = AccountChange { active: Some(true), ..AccountChange::default() };
     let told = async || {
@@ -205,19 +205,19 @@ on_both!(what_is_not_in_force_is_not_told, database => {
         ]
     };
     assert_eq!(told().await, [true; 4]);
-    ops::set_active(&app.desk, "alice", "alice", false).await.unwrap();
+    ops::set_active(&app.services, "alice", "alice", false).await.unwrap();
     assert_eq!(told().await, [false, true, false, false], "its IP peer follows it");
-    ops::set_active(&app.desk, "alice", "alice", true).await.unwrap();
-    ops::set_address_active(&app.desk, "alice", "203.0.113.10", false).await.unwrap();
+    ops::set_active(&app.services, "alice", "alice", true).await.unwrap();
+    ops::set_address_active(&app.services, "alice", "203.0.113.10", false).await.unwrap();
     assert_eq!(told().await, [true, true, false, false]);
-    ops::set_address_active(&app.desk, "alice", "alice_ipa1", true).await.unwrap();
+    ops::set_address_active(&app.services, "alice", "alice_ipa1", true).await.unwrap();
     for login in ["alice", "acme"] {
         app.set(login, AccountChange { active: off.active, ..AccountChange::default() }).await;
         assert_eq!(told().await, [false; 4], "{login} is off");
         app.set(login, AccountChange { active: on.active, ..AccountChange::default() }).await;
         assert_eq!(told().await, [true; 4], "{login} is on again");
     }
-    ops::delete(&app.desk, "alice", &further).await.unwrap();
+    ops::delete(&app.services, "alice", &further).await.unwrap();
     assert_eq!(told().await, [true, false, true, true]);
     let database = app.stop().await;
 
@@ -245,7 +245,7 @@ async fn options_of_the_operator_are_told_in_place_of_ours() {
 on_both!(an_ip_peer_calls_from_its_address_alone, database => {
     let app = TestApp::on(database, |_| {}).await;
     app.furnish().await;
-    ops::create_address(&app.desk, "alice", "203.0.113.10").await.unwrap();
+    ops::create_address(&app.services, "alice", "203.0.113.10").await.unwrap();
     for source in ["203.0.113.11", "203.0.113.11:5060", "2001:db8::1", "", "nonsense"] {
         let dial = Dial { source: source.to_owned(), ..Dial::new("alice_ipa1", BERLIN) };
         let answer = dial.ask(app.fastagi).await;
@@ -266,14 +266,14 @@ async fn switching_off_beside_calls_that_are_being_authorised_leaves_none() {
     let app = TestApp::start().await;
     app.furnish().await;
     for round in 0..20 {
-        ops::set_active(&app.desk, "alice", "alice", true).await.unwrap();
+        ops::set_active(&app.services, "alice", "alice", true).await.unwrap();
         let dials: Vec<_> = (0..8)
             .map(|_| {
                 let fastagi = app.fastagi;
                 tokio::spawn(async move { Dial::new("alice", BERLIN).ask(fastagi).await })
             })
             .collect();
-        let switched = ops::set_active(&app.desk, "alice", "alice", false);
+        let switched = ops::set_active(&app.services, "alice", "alice", false);
         switched.await.unwrap();
         // What is open from here on was open when it was switched off, and is hung up by whoever did it.
         let open_then = app.calls.open_calls();
@@ -289,12 +289,12 @@ on_both!(a_client_has_a_hundred_sip_accounts_whoever_makes_them_at_once, databas
     let app = TestApp::on(database, |_| {}).await;
     app.furnish().await;
     for _ in 0..93 {
-        ops::create(&app.desk, "alice", None).await.unwrap();
+        ops::create(&app.services, "alice", None).await.unwrap();
     }
     let many: Vec<_> = (0..12)
         .map(|_| {
-            let desk = std::sync::Arc::clone(&app.desk);
-            tokio::spawn(async move { ops::create(&desk, "alice", None).await })
+            let services = std::sync::Arc::clone(&app.services);
+            tokio::spawn(async move { ops::create(&services, "alice", None).await })
         })
         .collect();
     let mut made = 0;
@@ -305,18 +305,18 @@ on_both!(a_client_has_a_hundred_sip_accounts_whoever_makes_them_at_once, databas
         }
     }
     assert_eq!(made, 6);
-    assert_eq!(ops::list(&app.desk, "alice", false).await.unwrap().len(), 100);
+    assert_eq!(ops::list(&app.services, "alice", false).await.unwrap().len(), 100);
     // Neither addresses nor web phones count.
-    ops::create_address(&app.desk, "alice", "203.0.113.10").await.unwrap();
-    ops::make_web_peer(&app.desk, "alice").await.unwrap();
-    assert_eq!(ops::list(&app.desk, "alice", true).await.unwrap().len(), 102);
+    ops::create_address(&app.services, "alice", "203.0.113.10").await.unwrap();
+    ops::make_web_peer(&app.services, "alice").await.unwrap();
+    assert_eq!(ops::list(&app.services, "alice", true).await.unwrap().len(), 102);
     app.stop().await;
 });
 
 on_both!(a_sip_account_without_a_password_gets_one_at_the_start, database => {
     let app = TestApp::on(database, readable).await;
     app.furnish().await;
-    let mut tx = app.desk.store.begin().await.unwrap();
+    let mut tx = app.services.store.begin().await.unwrap();
     let old = "UPDATE peers SET secret = NULL, secret_key_id = NULL";
     match tx.side() {
         Side::Sqlite(c) => drop(sqlx::query(old).execute(c).await.unwrap()),
@@ -337,7 +337,7 @@ async fn another_realm_is_refused_because_digests_hold_it() {
     config.database.url.clone_from(&database.url);
     config.secrets.key_file = Some(database.files.path().join("tollgate.key"));
     config.sip.realm = "another".to_owned();
-    let error = tollgate::app::desk::Desk::open(std::sync::Arc::new(config)).await.unwrap_err();
+    let error = tollgate::services::Services::open(std::sync::Arc::new(config)).await.unwrap_err();
     assert_eq!(error.code(), "bad_config");
     assert!(error.to_string().contains("asterisk") && error.to_string().contains("another"), "{error}");
 }

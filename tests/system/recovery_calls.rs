@@ -244,7 +244,7 @@ async fn a_call_whose_opening_was_lost_is_found_by_the_ticket_on_its_channel() {
     let app = house().await;
     let granted = answered(&app).await;
     app.flush().await;
-    app.desk.store.delete_open_call(&app.calls.live_calls()[0].key).await.unwrap();
+    app.services.store.delete_open_call(&app.calls.live_calls()[0].key).await.unwrap();
     let database = app.stop().await;
     let app = TestApp::on(database, |_| {}).await;
     app.calls.add_server(SERVER);

@@ -47,7 +47,7 @@ on_both!(two_hundred_calls_from_twenty_tasks_leave_a_clean_book_and_wallets_equa
         task.await.unwrap();
     }
     app.assert_right().await;
-    let cdrs = number(&app.desk.store, "SELECT COUNT(*) FROM cdrs").await;
+    let cdrs = number(&app.services.store, "SELECT COUNT(*) FROM cdrs").await;
     assert_eq!(cdrs, i64::try_from(TASKS * CALLS_A_TASK).unwrap());
 
     // By hand, each task's ten calls: two busy; to Berlin three of 1 s and one of 1.5 s; to London four, a minute each.
@@ -90,12 +90,12 @@ async fn credits_given_and_taken_during_calls_never_let_a_wallet_fall_below_its_
             })
         })
         .collect();
-    let desk = std::sync::Arc::clone(&app.desk);
+    let services = std::sync::Arc::clone(&app.services);
     let cashier = tokio::spawn(async move {
         let mut taken = 0;
         for n in 0..60 {
             let amount = if n % 2 == 0 { "0.2" } else { "-0.2" };
-            let done = tollgate::accounts::ops::credit(&desk, "alice", money(amount), "test").await;
+            let done = tollgate::accounts::ops::credit(&services, "alice", money(amount), "test").await;
             taken += usize::from(done.is_ok() && n % 2 == 1);
             assert!(n % 2 == 1 || done.is_ok(), "{done:?}");
         }

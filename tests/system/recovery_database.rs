@@ -13,7 +13,7 @@ async fn authorising_waits_for_no_database() {
     for login in ["alice", "acme"] {
         app.credit(login, "900").await;
     }
-    let locked = app.desk.store.begin().await.unwrap();
+    let locked = app.services.store.begin().await.unwrap();
     let asked = Instant::now();
     let mut open = Vec::new();
     for _ in 0..20 {
@@ -23,7 +23,7 @@ async fn authorising_waits_for_no_database() {
     assert!(asked.elapsed() < Duration::from_secs(2), "21 answers took {:?}", asked.elapsed());
     locked.rollback().await.unwrap();
     app.flush().await;
-    assert_eq!(app.desk.store.open_calls().await.unwrap().len(), 20, "the journal follows");
+    assert_eq!(app.services.store.open_calls().await.unwrap().len(), 20, "the journal follows");
     for granted in &open {
         assert!(app.end(granted, &End::busy()).await);
     }
@@ -35,7 +35,7 @@ async fn calls_are_refused_when_the_lease_could_not_be_renewed_and_admitted_when
     let app = TestApp::start().await;
     app.furnish().await;
     let live = app.dial("alice", BERLIN).await.allowed();
-    let locked = app.desk.store.begin().await.unwrap();
+    let locked = app.services.store.begin().await.unwrap();
     app.clock.advance_ms(6_000);
     assert_eq!(app.dial("alice", BERLIN).await.reason(), "unavailable");
     // A call that ends meanwhile is acknowledged, and calls are refused all the same.
@@ -53,7 +53,7 @@ async fn calls_are_refused_when_the_lease_could_not_be_renewed_and_admitted_when
 
 /// Asks again for the end of a call that is paid, while the database is away, and lets the book answer later.
 async fn asked_again_during_an_outage(app: &TestApp, paid: &crate::app::phone::Granted) {
-    let locked = app.desk.store.begin().await.unwrap();
+    let locked = app.services.store.begin().await.unwrap();
     assert!(app.end(paid, &End::answered(3_000)).await);
     assert!(app.end(paid, &End::answered(3_000)).await);
     locked.rollback().await.unwrap();

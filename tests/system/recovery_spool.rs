@@ -35,7 +35,7 @@ impl TestApp {
     /// Waits until a renewal of the lease has failed.
     async fn until_the_outage_is_noticed(&self) {
         for _ in 0..200 {
-            if self.desk.ownership.is_kept_by_outage(&self.clock.moment()) {
+            if self.services.ownership.is_kept_by_outage(&self.clock.moment()) {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

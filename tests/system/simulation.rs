@@ -7,7 +7,6 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::sync::Arc;
 
-use tollgate::app::desk::Desk;
 use tollgate::calls::Calls;
 use tollgate::calls::reconcile::Channel;
 use tollgate::calls::request::{AuthorizeRequest, SettleRequest};
@@ -17,6 +16,7 @@ use tollgate::clock::{Clock as _, ManualClock};
 use tollgate::config::Config;
 use tollgate::ledger::audit::audit;
 use tollgate::ledger::{CallKey, DurationSource};
+use tollgate::services::Services;
 
 use crate::app::TestApp;
 use crate::app::book::charges;
@@ -302,11 +302,11 @@ async fn simulate(seed: u64, notices: u64, each: u64) -> Charges {
     config.secrets.key_file = Some(database.files.path().join("tollgate.key"));
     config.credit.slice_seconds = 30;
     let clock = Arc::new(ManualClock::at(noon()));
-    let desk = Desk::open_with(Arc::new(config), Arc::clone(&clock) as _).await.unwrap();
-    desk.lock_for_server().await.unwrap();
-    desk.take_ownership(None).await.unwrap();
-    desk.empty_spool().await.unwrap();
-    let calls = Arc::clone(desk.live().await.unwrap());
+    let services = Services::open_with(Arc::new(config), Arc::clone(&clock) as _).await.unwrap();
+    services.lock_for_server().await.unwrap();
+    services.take_ownership(None).await.unwrap();
+    services.empty_spool().await.unwrap();
+    let calls = Arc::clone(services.live().await.unwrap());
     calls.add_server(SERVER);
     calls.link_up(SERVER);
     let mut world = World {
@@ -336,9 +336,9 @@ async fn simulate(seed: u64, notices: u64, each: u64) -> Charges {
     }
     assert!(world.notices >= notices, "{} notices", world.notices);
     calls.ledger.flush().await.unwrap();
-    let report = audit(&desk.store).await.unwrap();
+    let report = audit(&services.store).await.unwrap();
     assert!(report.ok, "{:#?}", report.differences);
-    let charged = charges(&desk.store).await;
+    let charged = charges(&services.store).await;
     assert_eq!(charged.len() as u64, world.made, "every call is in the book");
     let mut found = Charges::new();
     for (unique_id, charge, charged_ms, answered_ms, source) in charged {
@@ -363,12 +363,12 @@ async fn simulate(seed: u64, notices: u64, each: u64) -> Charges {
     for n in 0..CLIENTS {
         let account = calls.directory.all().into_iter().find(|a| a.login == format!("client{n}")).unwrap();
         let wallet = account.wallet.snapshot();
-        let book = desk.store.balance(account.id, "EUR").await.unwrap().money().unwrap();
+        let book = services.store.balance(account.id, "EUR").await.unwrap().money().unwrap();
         assert_eq!((wallet.balance, wallet.held.nanos()), (book, 0), "client{n}");
     }
     let charged = found.values().filter(|(charge, ..)| *charge > 0).count();
     assert!(charged > found.len() / 2, "most calls cost something");
-    desk.close().await;
+    services.close().await;
     drop(database);
     found
 }

@@ -69,7 +69,7 @@ fn taken(answers: &BTreeMap<(u16, String), usize>) -> usize {
 }
 
 async fn over(app: &TestApp) -> Vec<Kept> {
-    until_over(&app.desk.store, PATIENCE).await
+    until_over(&app.services.store, PATIENCE).await
 }
 
 /// Waits until wallets have followed the book, and proves both.
@@ -167,7 +167,7 @@ on_both!(credit_is_never_spent_on_a_call_and_a_message, database => {
     }
     let spent = money("0.03996").nanos() * i64::try_from(taken(&answers)).unwrap();
     assert_eq!(app.show("alice").await.balance.nanos(), money("0.1").nanos() - spent);
-    judge(&kept(&app.desk.store).await, &gateway.given());
+    judge(&kept(&app.services.store).await, &gateway.given());
     assert_right(&app).await;
     app.stop().await;
 });
@@ -371,7 +371,7 @@ async fn messages_that_nobody_takes_wait_are_tried_again_and_given_up_without_a_
     for _ in 0..30 {
         app.advance_ms(60_000).await;
         tokio::time::sleep(Duration::from_millis(400)).await;
-        if kept(&app.desk.store).await[0].is_over() {
+        if kept(&app.services.store).await[0].is_over() {
             break;
         }
     }

@@ -44,7 +44,7 @@ on_both!(what_providers_say_while_the_database_is_away_is_written_when_it_is_bac
     for asked in asking {
         assert_eq!(asked.await.unwrap().ok()["status"], "SENT_TO_PROVIDER");
     }
-    let kept = until_over(&app.desk.store, Duration::from_secs(30)).await;
+    let kept = until_over(&app.services.store, Duration::from_secs(30)).await;
     let judged = judge(&kept, &gateway.given());
     assert_eq!((judged.sent, gateway.count()), (20, 20), "{judged:?}");
     app.until_admitting().await;
@@ -75,7 +75,7 @@ async fn connections_that_the_database_ends_lose_no_message_and_send_none_twice(
         .await
         .unwrap();
     }
-    let kept = until_over(&app.desk.store, Duration::from_secs(30)).await;
+    let kept = until_over(&app.services.store, Duration::from_secs(30)).await;
     let judged = judge(&kept, &gateway.given());
     assert_eq!((judged.sent, gateway.count()), (300, 300), "{judged:?}");
     app.until_admitting().await;

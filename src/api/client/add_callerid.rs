@@ -38,7 +38,8 @@ impl Endpoint for AddCallerid {
     async fn handle(call: Call, _: NoQuery, body: Request) -> Result<Answer, ApiError> {
         let Request { cid, name, set_active } = body;
         let added =
-            callerids::add(call.desk(), call.account.id, &cid, &name.unwrap_or_default(), set_active).await?;
+            callerids::add(call.services(), call.account.id, &cid, &name.unwrap_or_default(), set_active)
+                .await?;
         let message = if added.callerid.approved {
             "Caller ID added"
         } else {

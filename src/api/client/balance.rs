@@ -32,6 +32,6 @@ impl Endpoint for Balance {
 
     async fn handle(call: Call, _: NoQuery, _: NoBody) -> Result<Answer, ApiError> {
         let balance = D4(call.account.wallet.snapshot().balance);
-        Ok(Answer { data: ClientBalance { balance, currency: call.desk().currency().to_owned() } })
+        Ok(Answer { data: ClientBalance { balance, currency: call.services().currency().to_owned() } })
     }
 }

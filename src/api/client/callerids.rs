@@ -29,7 +29,7 @@ impl Endpoint for Callerids {
 
     async fn handle(call: Call, page: ShortPage, _: NoBody) -> Result<Answer, ApiError> {
         let presented = call.account.settings().callerid.clone();
-        let listed = callerids::list(call.desk(), call.account.id, presented.as_deref()).await?;
+        let listed = callerids::list(call.services(), call.account.id, presented.as_deref()).await?;
         let rows = listed.into_iter().map(CalleridRow::from).collect();
         let ShortPage { limit, offset } = page;
         let (data, total) = cut(rows, limit, offset);

@@ -30,7 +30,7 @@ impl Endpoint for Calls {
 
     async fn handle(call: Call, page: Page, _: NoBody) -> Result<Answer, ApiError> {
         let Page { limit, offset } = page;
-        let store = &call.desk().store;
+        let store = &call.services().store;
         let (calls, total) = store.calls_of(call.account.id, Which::All, limit.0, offset.0).await?;
         let data = calls.into_iter().map(CallRow::from).collect();
         Ok(Answer { data, limit: limit.0, offset: offset.0, total })

@@ -28,10 +28,10 @@ impl Endpoint for ChangePassword {
 
     async fn handle(call: Call, _: NoQuery, body: Request) -> Result<DoneAnswer, ApiError> {
         let Request { current_password, new_password } = body;
-        let now_ms = call.desk().clock.monotonic_ms();
+        let now_ms = call.services().clock.monotonic_ms();
         let mut guess = call.api.attempts.turn(Guess::Password, call.account.id, now_ms).await?;
         let (id, caller) = (call.account.id, call.hash_caller());
-        let changed = credentials::change(call.desk(), id, current_password, new_password, &caller).await;
+        let changed = credentials::change(call.services(), id, current_password, new_password, &caller).await;
         changed.inspect_err(|error| {
             if matches!(error, CredentialError::WrongPassword) {
                 guess.failed();

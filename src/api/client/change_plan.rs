@@ -45,7 +45,7 @@ impl Endpoint for ChangePlan {
             if !offered {
                 return Err(missing());
             }
-            let changed = ops::change_plan(call.desk(), call.account.id, id_plan).await;
+            let changed = ops::change_plan(call.services(), call.account.id, id_plan).await;
             changed.map_err(|error| match error {
                 OpsError::UnknownPlan(_) => missing(),
                 error => error.into(),

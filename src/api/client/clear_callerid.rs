@@ -17,7 +17,7 @@ impl Endpoint for ClearCallerid {
     type Answer = DoneAnswer;
 
     async fn handle(call: Call, _: NoQuery, _: NoBody) -> Result<DoneAnswer, ApiError> {
-        callerids::clear(call.desk(), call.account.id).await?;
+        callerids::clear(call.services(), call.account.id).await?;
         Ok(DoneAnswer { message: "Caller ID cleared" })
     }
 }

@@ -39,7 +39,7 @@ impl Endpoint for CreateSip {
     type Answer = Answer;
 
     async fn handle(call: Call, _: NoQuery, Request { password }: Request) -> Result<Answer, ApiError> {
-        let made = ops::create(call.desk(), &call.account.login, password).await?;
+        let made = ops::create(call.services(), &call.account.login, password).await?;
         let data = CreatedSip { name: made.peer.name, password: made.password };
         Ok(Answer { message: "SIP account created", data })
     }

@@ -25,7 +25,7 @@ impl Endpoint for DeleteCallerid {
     type Answer = DoneAnswer;
 
     async fn handle(call: Call, _: NoQuery, Request { id }: Request) -> Result<DoneAnswer, ApiError> {
-        let deleted = callerids::delete(call.desk(), call.account.id, id).await;
+        let deleted = callerids::delete(call.services(), call.account.id, id).await;
         deleted.map_err(|error| match error {
             CalleridError::Unknown(_) => ApiError::missing("id", "caller ID"),
             error => error.into(),

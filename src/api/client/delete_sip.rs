@@ -31,7 +31,7 @@ impl Endpoint for DeleteSip {
     type Answer = Answer;
 
     async fn handle(call: Call, _: NoQuery, Request { name }: Request) -> Result<Answer, ApiError> {
-        ops::delete(call.desk(), &call.account.login, &name).await?;
+        ops::delete(call.services(), &call.account.login, &name).await?;
         Ok(Answer { message: "SIP account deleted", data: NamedSip { name } })
     }
 }

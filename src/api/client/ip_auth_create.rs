@@ -8,8 +8,8 @@ use crate::api::attempts::Guess;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
-use crate::peers::PeerKind;
 use crate::peers::ops::{self, PeerError};
+use crate::store::peers::PeerKind;
 use crate::store::peers::PeerRecord;
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -44,13 +44,13 @@ impl Endpoint for IpAuthCreate {
 
     async fn handle(call: Call, _: NoQuery, Request { sip_login, ip }: Request) -> Result<Answer, ApiError> {
         let missing = || ApiError::missing("sip_login", "SIP account");
-        let peers = ops::list(call.desk(), &call.account.login, true).await?;
+        let peers = ops::list(call.services(), &call.account.login, true).await?;
         let is_it = |peer: &&PeerRecord| peer.kind == PeerKind::Sip && peer.name == sip_login;
         peers.iter().find(is_it).ok_or_else(missing)?;
         let is_own = peers.iter().any(|peer| peer.source.is_some_and(|source| source.to_string() == ip));
-        let now_ms = call.desk().clock.monotonic_ms();
+        let now_ms = call.services().clock.monotonic_ms();
         let mut guess = call.api.attempts.turn(Guess::Address, call.account.id, now_ms).await?;
-        let made = ops::create_own_address(call.desk(), call.account.id, &sip_login, &ip).await;
+        let made = ops::create_own_address(call.services(), call.account.id, &sip_login, &ip).await;
         let made = made.map_err(|error| match error {
             PeerError::UnknownSipAccount(_) => missing(),
             error => {

@@ -33,7 +33,7 @@ impl Endpoint for IpAuthDelete {
 
     async fn handle(call: Call, _: NoQuery, Request { id }: Request) -> Result<Answer, ApiError> {
         let sip_login = sip_login_of(&call, id).await?;
-        ops::delete_address(call.desk(), &sip_login, &id.to_string()).await?;
+        ops::delete_address(call.services(), &sip_login, &id.to_string()).await?;
         Ok(Answer { message: "IP authentication deleted", data: DeletedIpAuth { id } })
     }
 }

@@ -7,7 +7,8 @@ use crate::api::attempts::Guess;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
-use crate::peers::{PeerKind, ops};
+use crate::peers::ops;
+use crate::store::peers::PeerKind;
 
 /// An authorization by its id.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -51,10 +52,10 @@ pub(super) async fn switch(call: &Call, id: i64, active: bool) -> Result<Switche
     let sip_login = sip_login_of(call, id).await?;
     let mut guess = None;
     if active {
-        let now_ms = call.desk().clock.monotonic_ms();
+        let now_ms = call.services().clock.monotonic_ms();
         guess = Some(call.api.attempts.turn(Guess::Address, call.account.id, now_ms).await?);
     }
-    let switched = ops::set_address_active(call.desk(), &sip_login, &id.to_string(), active).await;
+    let switched = ops::set_address_active(call.services(), &sip_login, &id.to_string(), active).await;
     let peer = switched.inspect_err(|error| {
         if let Some(guess) = guess.as_mut().filter(|_| error.is_in_use()) {
             guess.failed();
@@ -65,7 +66,7 @@ pub(super) async fn switch(call: &Call, id: i64, active: bool) -> Result<Switche
 
 /// The SIP account that an own authorization belongs to.
 pub(super) async fn sip_login_of(call: &Call, id: i64) -> Result<String, ApiError> {
-    let peers = ops::list(call.desk(), &call.account.login, true).await?;
+    let peers = ops::list(call.services(), &call.account.login, true).await?;
     let found = peers.into_iter().find(|peer| peer.kind == PeerKind::Ipa && peer.id == id);
     found.and_then(|peer| peer.sip_account).ok_or_else(|| ApiError::missing("id", "IP authorization"))
 }

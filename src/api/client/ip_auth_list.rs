@@ -6,7 +6,8 @@ use utoipa::ToSchema;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::{NoBody, ShortPage, cut};
-use crate::peers::{PeerKind, ops};
+use crate::peers::ops;
+use crate::store::peers::PeerKind;
 use crate::store::peers::PeerRecord;
 
 /// SIP comes to this port.
@@ -64,7 +65,7 @@ impl Endpoint for IpAuthList {
     type Answer = Answer;
 
     async fn handle(call: Call, page: ShortPage, _: NoBody) -> Result<Answer, ApiError> {
-        let peers = ops::list(call.desk(), &call.account.login, true).await?;
+        let peers = ops::list(call.services(), &call.account.login, true).await?;
         let addresses_of = |name: &str| {
             let of = peers.iter().filter(|peer| peer.sip_account.as_deref() == Some(name));
             of.map(ClientIpAuth::from).collect()

@@ -3,12 +3,12 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::accounts::Kind;
-use crate::accounts::directory::Account;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::{NoBody, ShortPage, cut};
 use crate::catalog::Plan;
+use crate::directory::Account;
+use crate::store::accounts::Kind;
 
 /// A plan that the account may have.
 #[derive(Debug, Serialize, ToSchema)]

@@ -43,11 +43,11 @@ impl Endpoint for RedeemVoucher {
 
     async fn handle(call: Call, _: NoQuery, Request { voucher }: Request) -> Result<Answer, ApiError> {
         check_shape(&voucher)?;
-        let (desk, account) = (call.desk(), &call.account);
-        let now_ms = desk.clock.monotonic_ms();
+        let (services, account) = (call.services(), &call.account);
+        let now_ms = services.clock.monotonic_ms();
         let mut guess = call.api.attempts.turn(Guess::Voucher, account.id, now_ms).await?;
-        let _turn = desk.turn_of(account.id).await;
-        let found = vouchers::find(desk, account, &voucher).await;
+        let _turn = services.turn_of(account.id).await;
+        let found = vouchers::find(services, account, &voucher).await;
         let voucher = found.inspect_err(|error| {
             if matches!(error, RedeemError::Unknown) {
                 guess.failed();
@@ -57,7 +57,7 @@ impl Endpoint for RedeemVoucher {
         let balance = D4(balance.ok_or(RedeemError::TooLarge)?);
         let data = RedeemedVoucher { amount: D4(voucher.amount), balance };
         let answer = Answer { message: "Voucher redeemed", data };
-        vouchers::redeem(desk, account, &voucher, call.remembered(&answer)?).await?;
+        vouchers::redeem(services, account, &voucher, call.remembered(&answer)?).await?;
         Ok(answer)
     }
 }
@@ -77,7 +77,7 @@ impl From<RedeemError> for ApiError {
             RedeemError::Unknown => Self::missing("voucher", "voucher"),
             RedeemError::AlreadyRedeemed => Self::conflict("already_redeemed", text).at("voucher"),
             RedeemError::TooLarge => Self::refused("too_large", text),
-            RedeemError::Desk(error) => error.into(),
+            RedeemError::Services(error) => error.into(),
         }
     }
 }

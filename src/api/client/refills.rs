@@ -29,7 +29,7 @@ impl Endpoint for Refills {
 
     async fn handle(call: Call, page: Page, _: NoBody) -> Result<Answer, ApiError> {
         let Page { limit, offset } = page;
-        let (refills, total) = call.desk().store.refills_of(call.account.id, limit.0, offset.0).await?;
+        let (refills, total) = call.services().store.refills_of(call.account.id, limit.0, offset.0).await?;
         let data = refills.into_iter().map(RefillRow::from).collect();
         Ok(Answer { data, limit: limit.0, offset: offset.0, total })
     }

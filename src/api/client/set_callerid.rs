@@ -25,7 +25,7 @@ impl Endpoint for SetCallerid {
     type Answer = DoneAnswer;
 
     async fn handle(call: Call, _: NoQuery, Request { cid }: Request) -> Result<DoneAnswer, ApiError> {
-        callerids::activate(call.desk(), call.account.id, &cid).await?;
+        callerids::activate(call.services(), call.account.id, &cid).await?;
         Ok(DoneAnswer { message: "Caller ID set" })
     }
 }

@@ -7,7 +7,8 @@ use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::{NoBody, ShortPage, cut};
 use crate::peers::ops::{self, PeerError};
-use crate::peers::{digest, registrations};
+use crate::peers::registrations;
+use crate::sip::digest;
 
 /// A SIP account.
 #[derive(Serialize, ToSchema)]
@@ -45,14 +46,14 @@ impl Endpoint for Sip {
     type Answer = Answer;
 
     async fn handle(call: Call, page: ShortPage, _: NoBody) -> Result<Answer, ApiError> {
-        let desk = call.desk();
+        let services = call.services();
         let ShortPage { limit, offset } = page;
-        let peers = ops::list(desk, &call.account.login, false).await?;
+        let peers = ops::list(services, &call.account.login, false).await?;
         let (peers, total) = cut(peers, limit, offset);
         let names: Vec<&str> = peers.iter().map(|peer| peer.name.as_str()).collect();
-        let registered = registrations::known_registered(desk.links.get(), &names).await;
+        let registered = registrations::known_registered(services.links.get(), &names).await;
         let callerid = call.account.settings().callerid.clone();
-        let secrets = desk.secrets.load();
+        let secrets = services.secrets.load();
         let mut data = Vec::with_capacity(peers.len());
         for peer in &peers {
             let opened = peer.secret.as_ref().map(|sealed| digest::open(&secrets, &peer.name, sealed));

@@ -37,7 +37,7 @@ impl Endpoint for UpdateSipPassword {
     type Answer = Answer;
 
     async fn handle(call: Call, _: NoQuery, Request { name, password }: Request) -> Result<Answer, ApiError> {
-        ops::set_password(call.desk(), &call.account.login, &name, Some(password)).await?;
+        ops::set_password(call.services(), &call.account.login, &name, Some(password)).await?;
         Ok(Answer { message: "SIP password changed", data: NamedSip { name } })
     }
 }

@@ -6,11 +6,11 @@ use utoipa::ToSchema;
 
 use super::not_offered;
 use super::order_row::EsimOrderRow;
-use crate::accounts::Kind;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
 use crate::esim::orders::{self, BuyError};
+use crate::store::accounts::Kind;
 
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Request {
@@ -35,7 +35,7 @@ impl Endpoint for Buy {
 
     async fn handle(call: Call, _: NoQuery, request: Request) -> Result<Answer, ApiError> {
         let shown = |order| Answer { order: EsimOrderRow::new(&call.api, order) };
-        let bought = orders::buy(call.desk(), &call.account, &request.package_code, |order| {
+        let bought = orders::buy(call.services(), &call.account, &request.package_code, |order| {
             call.remembered(&shown(order.clone())).map_err(Refused::Api)
         });
         match bought.await {
@@ -75,6 +75,6 @@ fn refusal(error: BuyError, kind: Kind) -> ApiError {
             ApiError::refused("unavailable", unavailable)
         }
         BuyError::Above => ApiError::refused("unavailable", unavailable),
-        BuyError::Desk(error) => error.into(),
+        BuyError::Services(error) => error.into(),
     }
 }

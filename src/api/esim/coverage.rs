@@ -51,8 +51,8 @@ impl Endpoint for Coverage {
 
     async fn handle(call: Call, query: Query, _: NoBody) -> Result<Answer, ApiError> {
         offered(&call)?;
-        let desk = call.desk();
-        let snapshot = desk.esim.snapshot(&desk.store).await?;
+        let services = call.services();
+        let snapshot = services.esim.snapshot(&services.store).await?;
         let package = snapshot.package(&query.package_code);
         let package = package.ok_or_else(|| ApiError::missing("package_code", "package"))?;
         let coverage = package.coverage.iter().map(|country| EsimCountry {

@@ -29,7 +29,7 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// Refuses where eSIMs are not sold.
 fn offered(call: &Call) -> Result<(), ApiError> {
-    if call.desk().config.esim.is_on() { Ok(()) } else { Err(not_offered()) }
+    if call.services().config.esim.is_on() { Ok(()) } else { Err(not_offered()) }
 }
 
 fn not_offered() -> ApiError {
@@ -38,5 +38,5 @@ fn not_offered() -> ApiError {
 
 /// The exchange rates in force.
 async fn rates(call: &Call) -> Result<Rates, ApiError> {
-    Ok(crate::esim::rates(call.desk()).await?)
+    Ok(crate::esim::rates(call.services()).await?)
 }

@@ -28,7 +28,7 @@ impl Endpoint for Orders {
 
     async fn handle(call: Call, page: Page, _: NoBody) -> Result<Answer, ApiError> {
         let Page { limit, offset } = page;
-        let (rows, total) = call.desk().store.esim_orders_of(call.account.id, limit.0, offset.0).await?;
+        let (rows, total) = call.services().store.esim_orders_of(call.account.id, limit.0, offset.0).await?;
         let orders = rows.into_iter().map(|order| EsimOrderRow::new(&call.api, order)).collect();
         Ok(Answer { orders, limit: limit.0, offset: offset.0, total })
     }

@@ -69,10 +69,10 @@ impl Endpoint for Packages {
         if query.q.chars().count() > MAX_QUERY_CHARS {
             return Err(ApiError::bad_field("q", format!("at most {MAX_QUERY_CHARS} characters")));
         }
-        let desk = call.desk();
-        let snapshot = desk.esim.snapshot(&desk.store).await?;
+        let services = call.services();
+        let snapshot = services.esim.snapshot(&services.store).await?;
         let rates = rates(&call).await?;
-        let found = snapshot.search(&query.q, Buyer::of(&call.account), &rates, markups(&desk.config));
+        let found = snapshot.search(&query.q, Buyer::of(&call.account), &rates, markups(&services.config));
         let (rows, total) = cut(found, query.limit, query.offset);
         let packages = rows
             .into_iter()
@@ -80,7 +80,7 @@ impl Endpoint for Packages {
                 package_code: package.row.code.clone(),
                 name: package.row.name.clone(),
                 price: D4(price),
-                currency: desk.currency().to_owned(),
+                currency: services.currency().to_owned(),
                 volume_bytes: package.row.volume_bytes,
                 duration: package.row.duration,
                 duration_unit: package.row.duration_unit.clone(),

@@ -36,7 +36,7 @@ pub(in crate::api) fn router(api: &Arc<Api>) -> Router {
 
 /// Where the picture of this name is, as people reach it.
 pub(super) fn qr_address(api: &Api, name: &str) -> String {
-    let http = &api.desk.config.http;
+    let http = &api.services.config.http;
     let base = if let Some(url) = &http.public_url {
         url.trim_end_matches('/').to_owned()
     } else {
@@ -51,7 +51,7 @@ async fn picture(State(api): State<Arc<Api>>, name: Result<Path<String>, PathRej
     let Some(name) = name.strip_suffix(".svg").filter(|name| is_name(name)) else {
         return nothing_here().await;
     };
-    match api.desk.store.esim_activation_code(name).await {
+    match api.services.store.esim_activation_code(name).await {
         Ok(Some(code)) => match qr::svg(&code) {
             Some(picture) => {
                 let headers = [
@@ -84,7 +84,7 @@ async fn notice(
     let token = token.map(|Path(token)| token).unwrap_or_default();
     // Digests are compared, in constant time: neither length nor content of the token shows in the time taken.
     let digest = |text: &str| CtOutput::<Sha256>::new(Sha256::digest(text.as_bytes()));
-    let known = api.desk.config.esim.webhook_token.as_ref().filter(|_| api.desk.config.esim.is_on());
+    let known = api.services.config.esim.webhook_token.as_ref().filter(|_| api.services.config.esim.is_on());
     if !known.is_some_and(|known| digest(known.reveal()) == digest(&token)) {
         return nothing_here().await;
     }
@@ -92,7 +92,7 @@ async fn notice(
         Ok(body) => body,
         Err(error) => return refused(&error),
     };
-    match webhook::take(&api.desk, &body).await {
+    match webhook::take(&api.services, &body).await {
         Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], "{\"success\":true}")
             .into_response(),
         Err(error) => refused(&StoreError::into(error)),

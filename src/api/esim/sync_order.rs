@@ -40,8 +40,8 @@ impl Endpoint for SyncOrder {
             .parse()
             .map_err(|_| ApiError::bad_field("order_id", "a whole number is needed"))?;
         own(&call, id).await?;
-        if call.desk().config.esim.is_on() {
-            worker::ask_now(&call.api.desk, id).await;
+        if call.services().config.esim.is_on() {
+            worker::ask_now(&call.api.services, id).await;
         }
         let order = own(&call, id).await?;
         Ok(Answer { order: EsimOrderRow::new(&call.api, order) })
@@ -50,7 +50,7 @@ impl Endpoint for SyncOrder {
 
 /// An order of the account's. Somebody else's is missing as one that does not exist is.
 async fn own(call: &Call, id: i64) -> Result<EsimOrder, ApiError> {
-    let order = call.desk().store.esim_order(id).await?;
+    let order = call.services().store.esim_order(id).await?;
     order
         .filter(|order| order.new.account_id == call.account.id)
         .ok_or_else(|| ApiError::missing("order_id", "order"))

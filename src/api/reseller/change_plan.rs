@@ -35,7 +35,7 @@ impl Endpoint for ChangePlan {
 
     async fn handle(call: Call, _: NoQuery, request: Request) -> Result<Answer, ApiError> {
         let client = call.own_client(&request.login)?;
-        ops::change_plan(call.desk(), client.id, request.plan_id).await?;
+        ops::change_plan(call.services(), client.id, request.plan_id).await?;
         Ok(Answer { client: ChangedClient::of(&call, &client) })
     }
 }

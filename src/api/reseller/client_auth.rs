@@ -74,17 +74,17 @@ impl Endpoint for ClientAuth {
             Some(Ok(address)) => Some(address.to_canonical()),
             None => None,
         };
-        let (desk, clock) = (call.desk(), &*call.desk().clock);
+        let (services, clock) = (call.services(), &*call.services().clock);
         let caller = call.hash_caller().for_address(from);
         let attempt = call.api.delays.begin(call.account.id, &body.login, from, clock).await.map_err(wait)?;
         let client = call.own_client(&body.login).ok();
-        let right = portal::is_password_of(desk, client.as_deref(), body.password, &caller).await?;
+        let right = portal::is_password_of(services, client.as_deref(), body.password, &caller).await?;
         let Some(client) = client.filter(|_| right) else {
             attempt.wrong(clock);
             return Err(fields::invalid_credentials());
         };
         attempt.right();
-        let profile = desk.store.profile(client.id).await?;
+        let profile = services.store.profile(client.id).await?;
         let client = AuthenticatedClient {
             id: client.id,
             login: client.login.clone(),

@@ -47,7 +47,7 @@ impl Endpoint for ClientCallerids {
         let Query { login, limit, offset } = query;
         let client = call.own_client(&login)?;
         let presented = client.settings().callerid.clone();
-        let listed = callerids::list(call.desk(), client.id, presented.as_deref()).await?;
+        let listed = callerids::list(call.services(), client.id, presented.as_deref()).await?;
         let (listed, total) = cut(listed, limit, offset);
         let callerids = listed.into_iter().map(CalleridRow::from).collect();
         Ok(Answer { callerids, limit: limit.0, offset: offset.0, total })

@@ -47,7 +47,7 @@ impl Endpoint for ClientCalls {
     async fn handle(call: Call, query: Query, _: NoBody) -> Result<Answer, ApiError> {
         let Query { login, limit, offset } = query;
         let client = call.own_client(&login)?;
-        let store = &call.desk().store;
+        let store = &call.services().store;
         let (calls, total) = store.calls_of(client.id, Which::Answered, limit.0, offset.0).await?;
         let calls = calls.into_iter().map(CallRow::from).collect();
         Ok(Answer { calls, limit: limit.0, offset: offset.0, total })

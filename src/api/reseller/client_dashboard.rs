@@ -48,23 +48,23 @@ impl Endpoint for ClientDashboard {
             let settings = client.settings();
             (settings.active, settings.plan_id)
         };
-        let desk = call.desk();
-        let now = desk.clock.now();
+        let services = call.services();
+        let now = services.clock.now();
         let snapshot = call.api.calls.catalog.snapshot();
         let start_s = snapshot.plan(plan_id).map(|plan| plan.spending_day(now).start_s());
         let midnight = start_s.and_then(|start_s| Timestamp::from_second(start_s).ok()).unwrap_or(now);
-        let profile = desk.store.profile(client.id).await?;
+        let profile = services.store.profile(client.id).await?;
         let wallet = client.wallet.snapshot();
         let client = ClientDashboardView {
             login: client.login.clone(),
             balance: Num(wallet.balance),
-            currency: desk.currency().to_owned(),
+            currency: services.currency().to_owned(),
             active,
             plan_name: call.plan_name(plan_id),
             email: profile.email,
             phone: profile.phone,
             language: profile.language,
-            calls_today: desk.store.calls_since(client.id, midnight).await?,
+            calls_today: services.store.calls_since(client.id, midnight).await?,
             calls_active: usize::try_from(wallet.calls).unwrap_or(usize::MAX),
         };
         Ok(Answer { client })

@@ -47,7 +47,7 @@ impl Endpoint for ClientFailedCalls {
     async fn handle(call: Call, query: Query, _: NoBody) -> Result<Answer, ApiError> {
         let Query { login, limit, offset } = query;
         let client = call.own_client(&login)?;
-        let store = &call.desk().store;
+        let store = &call.services().store;
         let (calls, total) = store.calls_of(client.id, Which::Unanswered, limit.0, offset.0).await?;
         let calls = calls.into_iter().map(FailedCallRow::from).collect();
         Ok(Answer { calls, limit: limit.0, offset: offset.0, total })

@@ -53,7 +53,7 @@ impl Endpoint for ClientProfileUpdate {
     async fn handle(call: Call, _: NoQuery, body: Request) -> Result<Answer, ApiError> {
         let client = call.own_client(&body.login)?;
         let change = ProfileChange { email: body.email, phone: body.phone, language: body.language };
-        let profile = portal::change_profile(call.desk(), client.id, change).await?;
+        let profile = portal::change_profile(call.services(), client.id, change).await?;
         let client = ClientProfile {
             login: client.login.clone(),
             email: profile.email,

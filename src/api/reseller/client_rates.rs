@@ -78,7 +78,7 @@ impl Endpoint for ClientRates {
     async fn handle(call: Call, wanted: Wanted, _: NoBody) -> Result<Answer, ApiError> {
         let client = call.own_client(&wanted.login)?;
         let plan = call.priced_plan(client.settings().plan_id)?;
-        let now = call.desk().clock.now();
+        let now = call.services().clock.now();
         let list = call.api.calls.catalog.list_of(&plan, now).await;
         let page = search(&list, wanted.q, (wanted.limit, wanted.offset))?;
         let rates = page.prefixes.into_iter().filter_map(|prefix| sold(&plan.priced, prefix, now));

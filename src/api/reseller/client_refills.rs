@@ -46,7 +46,7 @@ impl Endpoint for ClientRefills {
     async fn handle(call: Call, query: Query, _: NoBody) -> Result<Answer, ApiError> {
         let Query { login, limit, offset } = query;
         let client = call.own_client(&login)?;
-        let (refills, total) = call.desk().store.refills_of(client.id, limit.0, offset.0).await?;
+        let (refills, total) = call.services().store.refills_of(client.id, limit.0, offset.0).await?;
         let refills = refills.into_iter().map(RefillRow::from).collect();
         Ok(Answer { refills, limit: limit.0, offset: offset.0, total })
     }

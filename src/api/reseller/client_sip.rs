@@ -6,7 +6,8 @@ use utoipa::{IntoParams, ToSchema};
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::{Limit, MAX_LIMIT, NoBody, Offset};
-use crate::peers::{PeerKind, ops, registrations};
+use crate::peers::{ops, registrations};
+use crate::store::peers::PeerKind;
 use crate::store::peers::PeerRecord;
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -66,13 +67,13 @@ impl Endpoint for ClientSip {
         };
         let client = call.own_client(&query.login)?;
         let (limit, offset) = (query.limit.map_or(MAX_LIMIT, |limit| limit.0), query.offset.0);
-        let peers = ops::list(call.desk(), &client.login, service).await?;
+        let peers = ops::list(call.services(), &client.login, service).await?;
         let total = i64::try_from(peers.len()).unwrap_or(i64::MAX);
         let counted = |count: i64| usize::try_from(count).unwrap_or(usize::MAX);
         let page: Vec<PeerRecord> = peers.into_iter().skip(counted(offset)).take(counted(limit)).collect();
         let with_password = page.iter().filter(|peer| peer.kind.has_password());
         let names: Vec<&str> = with_password.map(|peer| peer.name.as_str()).collect();
-        let registered = registrations::known_registered(call.desk().links.get(), &names).await;
+        let registered = registrations::known_registered(call.services().links.get(), &names).await;
         let row = |peer: PeerRecord| PortalSipAccount {
             registered: registered.contains(&peer.name),
             name: peer.name,

@@ -8,8 +8,8 @@ use super::fields::{self, ClientNamed};
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
-use crate::peers::digest::Ha1;
 use crate::peers::{ops, webphone};
+use crate::sip::digest::Ha1;
 
 /// A STUN or TURN server.
 #[derive(Debug, Serialize, ToSchema)]
@@ -69,7 +69,7 @@ impl Endpoint for ClientSoftphoneToken {
 
     async fn handle(call: Call, _: NoQuery, body: ClientNamed) -> Result<Answer, ApiError> {
         let client = call.own_client(&body.login)?;
-        let (desk, settings) = (call.desk(), &call.desk().config.webphone);
+        let (services, settings) = (call.services(), &call.services().config.webphone);
         let (Some(server), Some(secret), Some(proxy)) =
             (&settings.janus_url, &settings.janus_secret, &settings.sip_proxy)
         else {
@@ -78,8 +78,8 @@ impl Endpoint for ClientSoftphoneToken {
         if !client.may_call() {
             return Err(ApiError::refused("inactive", "the client is switched off"));
         }
-        let web = ops::rotate_web_secret(desk, &client.login).await?;
-        let until = desk.clock.now() + SignedDuration::from_secs(i64::from(settings.token_seconds));
+        let web = ops::rotate_web_secret(services, &client.login).await?;
+        let until = services.clock.now() + SignedDuration::from_secs(i64::from(settings.token_seconds));
         let urls = |urls: &String| SoftphoneIceServer { urls: urls.clone() };
         let softphone = Softphone {
             login: client.login.clone(),
@@ -92,7 +92,7 @@ impl Endpoint for ClientSoftphoneToken {
                 ice_servers: settings.ice_servers.iter().map(urls).collect(),
             },
             sip: SoftphoneSip {
-                ha1_secret: Ha1::of(&web.peer.name, &desk.config.sip.realm, &web.password).hex(),
+                ha1_secret: Ha1::of(&web.peer.name, &services.config.sip.realm, &web.password).hex(),
                 username: web.peer.name.clone(),
                 authuser: web.peer.name,
                 display_name: client.login.clone(),

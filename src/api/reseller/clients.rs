@@ -3,11 +3,11 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::accounts::AccountRecord;
 use crate::api::amount::Num;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::{NoBody, Page};
+use crate::store::accounts::AccountRecord;
 
 /// A client in the list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -41,7 +41,7 @@ impl Endpoint for Clients {
 
     async fn handle(call: Call, page: Page, _: NoBody) -> Result<Answer, ApiError> {
         let (limit, offset) = (page.limit.0, page.offset.0);
-        let (accounts, total) = call.desk().store.clients_of(call.account.id, limit, offset).await?;
+        let (accounts, total) = call.services().store.clients_of(call.account.id, limit, offset).await?;
         let mut clients = Vec::with_capacity(accounts.len());
         for account in accounts {
             clients.push(row(&call, account).await?);
@@ -51,7 +51,7 @@ impl Endpoint for Clients {
 }
 
 async fn row(call: &Call, account: AccountRecord) -> Result<ResellerClientRow, ApiError> {
-    let money = call.desk().money_of(&account).await?;
+    let money = call.services().money_of(&account).await?;
     Ok(ResellerClientRow {
         id: account.id,
         active: account.active,

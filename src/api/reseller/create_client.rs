@@ -96,12 +96,12 @@ impl Endpoint for CreateClient {
         // One at a time where the login is chosen: what is taken is counted before the next is looked at.
         let mut guess = match &new.login {
             Some(_) => {
-                let now_ms = call.desk().clock.monotonic_ms();
+                let now_ms = call.services().clock.monotonic_ms();
                 Some(call.api.attempts.turn(Guess::Login, call.account.id, now_ms).await?)
             }
             None => None,
         };
-        let made = clients::create_for_reseller::<Refused>(call.desk(), new, keep).await;
+        let made = clients::create_for_reseller::<Refused>(call.services(), new, keep).await;
         let made = made.map_err(|Refused { error, is_taken }| {
             if let Some(guess) = guess.as_mut().filter(|_| is_taken) {
                 guess.failed();

@@ -5,10 +5,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::accounts::login::MAX_LOGIN_CHARS;
 use crate::accounts::portal::PortalError;
 use crate::accounts::retail_credit::{self, MAX_EXTERNAL_ID_CHARS};
 use crate::api::error::ApiError;
+use crate::directory::login::MAX_LOGIN_CHARS;
 
 /// Which client.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -66,7 +66,7 @@ impl From<PortalError> for ApiError {
         match error {
             PortalError::BadValue { field, reason } => Self::bad_field(field, reason),
             PortalError::Hash(error) => error.into(),
-            PortalError::Desk(error) => error.into(),
+            PortalError::Services(error) => error.into(),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::api::amount::Num;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoBody;
-use crate::peers::PeerKind;
+use crate::store::peers::PeerKind;
 
 /// Which client.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -52,7 +52,7 @@ impl Endpoint for GetClient {
 
     async fn handle(call: Call, wanted: Wanted, _: NoBody) -> Result<Answer, ApiError> {
         let known = call.own_client(&wanted.login)?;
-        let store = &call.desk().store;
+        let store = &call.services().store;
         let account = store.account_by_id(known.id).await?;
         let account = account.ok_or_else(|| ApiError::missing("login", "client"))?;
         let profile = store.profile(account.id).await?;

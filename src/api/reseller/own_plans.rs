@@ -12,7 +12,7 @@ use tollgate_rating::plan::Markup;
 impl Call {
     /// The plan that the reseller's clients get when none is named, made where there is none yet.
     pub(super) async fn retail_plan(&self) -> Result<PlanVersion, ApiError> {
-        Ok(self.api.calls.catalog.retail_plan(self.account.id, self.desk().clock.now()).await?)
+        Ok(self.api.calls.catalog.retail_plan(self.account.id, self.services().clock.now()).await?)
     }
 
     /// A plan with its prices.

@@ -45,7 +45,7 @@ impl Endpoint for Plans {
     type Answer = Answer;
 
     async fn handle(call: Call, page: Page, _: NoBody) -> Result<Answer, ApiError> {
-        let plans = call.desk().store.plans_of_owner(call.account.id).await?;
+        let plans = call.services().store.plans_of_owner(call.account.id).await?;
         let (limit, offset, total) = (page.limit.0, page.offset.0, plans.len());
         let wanted = |count: i64| usize::try_from(count).unwrap_or(usize::MAX);
         let page = plans.into_iter().skip(wanted(offset)).take(wanted(limit));

@@ -44,14 +44,14 @@ impl Endpoint for PortalBootstrap {
     type Answer = Answer;
 
     async fn handle(call: Call, _: NoQuery, _: NoBody) -> Result<Answer, ApiError> {
-        let desk = call.desk();
+        let services = call.services();
         let sms = call.api.messaging.providers().default_provider().is_some();
-        let web_phone = desk.config.webphone.janus_url.is_some();
+        let web_phone = services.config.webphone.janus_url.is_some();
         let portal = Portal {
             api_version: API_VERSION,
-            currency: desk.currency().to_owned(),
-            time: fields::time(desk.clock.now()),
-            features: PortalFeatures { sms, esim: desk.config.esim.is_on(), web_phone },
+            currency: services.currency().to_owned(),
+            time: fields::time(services.clock.now()),
+            features: PortalFeatures { sms, esim: services.config.esim.is_on(), web_phone },
         };
         Ok(Answer { portal })
     }

@@ -82,7 +82,7 @@ impl Endpoint for PreviewAgentMarkup {
         let retail = call.priced_plan(call.retail_plan().await?.plan_id)?;
         let wholesale = call.priced_plan(call.account.settings().plan_id)?;
         let changed = call.api.calls.catalog.priced_with_markup(&retail, markup).await?;
-        let now = call.desk().clock.now();
+        let now = call.services().clock.now();
         let list = call.api.calls.catalog.list_of(&retail, now).await;
         let page = search(&list, wanted.q, (wanted.limit, wanted.offset))?;
         let price = |priced: &PricedTariff, prefix: Prefix| {

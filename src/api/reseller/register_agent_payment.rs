@@ -83,7 +83,7 @@ impl From<PaymentError> for ApiError {
     fn from(error: PaymentError) -> Self {
         match error {
             PaymentError::Refused(refusal) => refusal.into(),
-            PaymentError::Desk(error) => error.into(),
+            PaymentError::Services(error) => error.into(),
         }
     }
 }
@@ -137,7 +137,7 @@ impl Endpoint for RegisterAgentPayment {
             provider_txid: body.provider_txid.unwrap_or_default(),
             status: body.status,
         };
-        let known = payments::register(call.desk(), &told, &client).await?;
+        let known = payments::register(call.services(), &told, &client).await?;
         let present = || client.wallet.snapshot().balance;
         let payment = AgentPayment {
             id: known.id,

@@ -27,7 +27,8 @@ impl Endpoint for ResetClientPassword {
 
     async fn handle(call: Call, _: NoQuery, body: ClientNamed) -> Result<Answer, ApiError> {
         let client = call.own_client(&body.login)?;
-        let temporary_password = portal::reset_password(call.desk(), client.id, &call.hash_caller()).await?;
+        let temporary_password =
+            portal::reset_password(call.services(), client.id, &call.hash_caller()).await?;
         call.api.delays.forget(call.account.id, &client.login);
         Ok(Answer { login: client.login.clone(), temporary_password })
     }

@@ -6,12 +6,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::fields::{ClientNamed, SipWithPassword};
-use crate::accounts::Kind;
-use crate::accounts::directory::Account;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
-use crate::peers::{PeerKind, ops};
+use crate::directory::Account;
+use crate::peers::ops;
+use crate::store::accounts::Kind;
+use crate::store::peers::PeerKind;
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Answer {
@@ -40,7 +41,7 @@ impl Endpoint for ResetClientSipPassword {
 
     async fn handle(call: Call, _: NoQuery, body: ClientNamed) -> Result<Answer, ApiError> {
         let client = owner(&call, &body.login)?;
-        let changed = ops::set_password(call.desk(), &client.login, &body.login, None).await?;
+        let changed = ops::set_password(call.services(), &client.login, &body.login, None).await?;
         Ok(Answer { sip: SipWithPassword { login: changed.peer.name, password: changed.password } })
     }
 }

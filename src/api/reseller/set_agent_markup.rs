@@ -45,8 +45,8 @@ impl Endpoint for SetAgentMarkup {
 
     async fn handle(call: Call, _: NoQuery, request: Request) -> Result<Answer, ApiError> {
         let plan = call.retail_plan().await?;
-        let (desk, markup) = (call.desk(), request.markup_percent.0);
-        let set = plans::set_markup(&desk.store, &plan.name, markup, desk.clock.now()).await?;
+        let (services, markup) = (call.services(), request.markup_percent.0);
+        let set = plans::set_markup(&services.store, &plan.name, markup, services.clock.now()).await?;
         if set.changed {
             call.api.calls.catalog.refresh().await?;
         }

@@ -82,12 +82,12 @@ impl Endpoint for SetAgentRate {
         let prefix: Prefix =
             request.prefix.parse().map_err(|error| Refused::NotAPrefix(format!("{error}")))?;
         let plan = call.retail_plan().await?;
-        let (desk, now) = (call.desk(), call.desk().clock.now());
+        let (services, now) = (call.services(), call.services().clock.now());
         let price = request.price_per_minute.map(|amount| amount.0);
         if price.is_some() && sold(&call.priced_plan(plan.plan_id)?.priced, prefix, now).is_none() {
             return Err(Refused::NothingSold.into());
         }
-        plans::set_override(&desk.store, &plan.name, prefix, price, now).await.map_err(Refused::Plan)?;
+        plans::set_override(&services.store, &plan.name, prefix, price, now).await.map_err(Refused::Plan)?;
         call.api.calls.catalog.refresh().await?;
         let charged = sold(&call.priced_plan(plan.plan_id)?.priced, prefix, now);
         let rate = AgentRate {

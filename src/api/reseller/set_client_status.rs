@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::accounts::directory::Account;
 use crate::accounts::ops::{self, AccountChange};
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
+use crate::directory::Account;
 
 /// Which client, and what it becomes.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -58,7 +58,7 @@ impl Endpoint for SetClientStatus {
     async fn handle(call: Call, _: NoQuery, request: Request) -> Result<Answer, ApiError> {
         let client = call.own_client(&request.login)?;
         let change = AccountChange { active: Some(request.active), ..AccountChange::default() };
-        ops::set(call.desk(), &client.login, change).await?;
+        ops::set(call.services(), &client.login, change).await?;
         Ok(Answer { client: ChangedClient::of(&call, &client) })
     }
 }

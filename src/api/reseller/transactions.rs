@@ -51,7 +51,7 @@ impl Endpoint for Transactions {
             Some(_) => return Err(ApiError::bad_field("status", "it must be success or failed")),
         };
         let (limit, offset) = (query.limit.0, query.offset.0);
-        let (rows, total) = call.desk().store.transfers(call.account.id, filter, limit, offset).await?;
+        let (rows, total) = call.services().store.transfers(call.account.id, filter, limit, offset).await?;
         Ok(Answer { transactions: rows.into_iter().map(Into::into).collect(), limit, offset, total })
     }
 }

@@ -96,13 +96,13 @@ impl Endpoint for Transfer {
             amount: body.amount.0,
             external_id: body.external_id,
         };
-        match transfers::transfer(call.desk(), &order, client.as_deref()).await {
+        match transfers::transfer(call.services(), &order, client.as_deref()).await {
             Ok(record) => Ok(Answer { transaction: record.into() }),
-            Err(TransferError::Desk(error)) => Err(error.into()),
+            Err(TransferError::Services(error)) => Err(error.into()),
             Err(TransferError::Refused(refusal)) => {
                 if !matches!(refusal, TransferRefusal::ExternalId(_))
                     && call.api.limits.keeps_failure_of(call.account.id)
-                    && let Err(error) = transfers::keep_refused(call.desk(), &order, refusal).await
+                    && let Err(error) = transfers::keep_refused(call.services(), &order, refusal).await
                 {
                     tracing::warn!(%error, "a refused transfer is not among its reseller's transactions");
                 }

@@ -84,7 +84,7 @@ impl Endpoint for Bulk {
             return Err(ApiError::bad_field("phones", format!("1 to {MAX_RECIPIENTS} numbers")));
         }
         let messaging = &call.api.messaging;
-        let now = call.desk().clock.now();
+        let now = call.services().clock.now();
         let at = scheduled_at.map(|text| wall_time::read(&text, messaging.zone(), now)).transpose()?;
         let refused = |error| call.order_refused(&account, "phones", &error);
         let order = Order { account: account.clone(), provider, sender_id, text: message };

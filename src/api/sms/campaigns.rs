@@ -61,7 +61,7 @@ impl Endpoint for Campaigns {
     async fn handle(call: Call, wanted: Wanted, _: NoBody) -> Result<Answer, ApiError> {
         let account = sender(&call, wanted.client_login.as_deref())?;
         let (limit, offset) = (wanted.limit.0, wanted.offset.0);
-        let (rows, total) = call.desk().store.campaigns(account.id, limit, offset).await?;
+        let (rows, total) = call.services().store.campaigns(account.id, limit, offset).await?;
         let zone = call.api.messaging.zone();
         let campaigns = rows.into_iter().map(|campaign| CampaignRow {
             campaign_id: campaign.id,

@@ -55,7 +55,7 @@ impl Endpoint for History {
     async fn handle(call: Call, wanted: Wanted, _: NoBody) -> Result<Answer, ApiError> {
         let account = sender(&call, wanted.client_login.as_deref())?;
         let (limit, offset) = (wanted.limit.0, wanted.offset.0);
-        let (rows, total) = call.desk().store.message_history(account.id, limit, offset).await?;
+        let (rows, total) = call.services().store.message_history(account.id, limit, offset).await?;
         let messages = rows.into_iter().map(|message| SentMessage {
             status: MessageStatus::from(&message),
             sender_id: message.sender_id,

@@ -50,7 +50,7 @@ impl Endpoint for Quota {
                 .ok_or_else(|| ApiError::refused("no_providers", "no provider of messages is set up"))?,
         };
         let prices = call.message_prices(account.settings().plan_id)?;
-        let cheapest = prices.cheapest(call.desk().clock.now());
+        let cheapest = prices.cheapest(call.services().clock.now());
         let price_from =
             cheapest.ok_or_else(|| ApiError::refused("no_prices", "the plan sells no messages"))?;
         let wallet = account.wallet.snapshot();

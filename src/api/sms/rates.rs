@@ -78,7 +78,7 @@ impl Endpoint for Rates {
     async fn handle(call: Call, wanted: Wanted, _: NoBody) -> Result<Answer, ApiError> {
         let account = whose(&call, wanted.client_login.as_deref())?;
         let prices = call.message_prices(account.settings().plan_id)?;
-        let now = call.desk().clock.now();
+        let now = call.services().clock.now();
         let list = call.api.calls.catalog.list_of_messages(&prices, now).await;
         let page = search(&list, wanted.q, (wanted.limit, wanted.offset))?;
         let rates = page.prefixes.into_iter().filter_map(|prefix| {

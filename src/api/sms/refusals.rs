@@ -3,9 +3,9 @@
 use axum::http::StatusCode;
 use tollgate_rating::credit::RefusalReason;
 
-use crate::accounts::directory::Account;
 use crate::api::endpoint::Call;
 use crate::api::error::ApiError;
+use crate::directory::Account;
 use crate::messaging::campaigns::CancelError;
 use crate::messaging::order::OrderError;
 use crate::messaging::price::{NoPrice, NoPriceReason};
@@ -60,7 +60,7 @@ impl Call {
             }
             SendError::TooLarge => ApiError::no_credit("it costs more than an account can hold"),
             SendError::Chain(error) => ApiError::fault(&error),
-            SendError::Desk(error) => error.into(),
+            SendError::Services(error) => error.into(),
         }
     }
 

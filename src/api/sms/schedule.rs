@@ -62,7 +62,7 @@ impl Endpoint for Schedule {
         let refused = |error| call.order_refused(&account, "phone", &error);
         let number = order::number(&phone).map_err(refused)?;
         let messaging = &call.api.messaging;
-        let at = wall_time::read(&scheduled_at, messaging.zone(), call.desk().clock.now())?;
+        let at = wall_time::read(&scheduled_at, messaging.zone(), call.services().clock.now())?;
         let order = Order { account: account.clone(), provider, sender_id, text: message };
         let draft = messaging.draft(order).map_err(refused)?;
         let priced = messaging.price(&draft, number).map_err(refused)?;

@@ -49,7 +49,7 @@ impl Endpoint for Scheduled {
     async fn handle(call: Call, wanted: Wanted, _: NoBody) -> Result<Answer, ApiError> {
         let account = sender(&call, wanted.client_login.as_deref())?;
         let (limit, offset) = (wanted.limit.0, wanted.offset.0);
-        let (rows, total) = call.desk().store.scheduled_messages(account.id, limit, offset).await?;
+        let (rows, total) = call.services().store.scheduled_messages(account.id, limit, offset).await?;
         let zone = call.api.messaging.zone();
         let scheduled = rows.into_iter().filter_map(|message| {
             let at = message.scheduled_at?;

@@ -33,7 +33,7 @@ impl Endpoint for Status {
     async fn handle(call: Call, wanted: Wanted, _: NoBody) -> Result<MessageStatus, ApiError> {
         let account = sender(&call, wanted.client_login.as_deref())?;
         let id = wanted.id.parse().map_err(|_| ApiError::bad_field("id", "a whole number is needed"))?;
-        let message = call.desk().store.message(id, account.id).await?;
+        let message = call.services().store.message(id, account.id).await?;
         let message = message.ok_or_else(|| ApiError::missing("id", "message"))?;
         Ok(MessageStatus::from(&message))
     }

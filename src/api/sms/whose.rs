@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::accounts::Kind;
-use crate::accounts::directory::Account;
 use crate::api::endpoint::Call;
 use crate::api::error::ApiError;
+use crate::directory::Account;
+use crate::store::accounts::Kind;
 
 /// The account that a request means: of a reseller's key the client that `client_login` names, or the reseller itself where
 /// it names nobody; of any other key its own account, which `client_login` may name and nobody else's. Whoever is not meant

@@ -29,11 +29,11 @@ use self::parameters::Parameters;
 use super::changes::Changes;
 use super::error::ApiError;
 use super::{Api, dispatch};
-use crate::accounts::Kind;
-use crate::accounts::directory::Account;
-use crate::accounts::keys::KeyHolder;
 use crate::accounts::ops::OpsError;
 use crate::accounts::subaccounts::{self, NewSubaccount, SubaccountError};
+use crate::directory::Account;
+use crate::directory::keys::KeyHolder;
+use crate::store::accounts::Kind;
 use crate::store::subaccounts::TopUpSetting;
 
 /// The gateway's code of a key that is nobody's.
@@ -156,7 +156,7 @@ impl From<SubaccountError> for Refusal {
             SubaccountError::TooLarge => Self::because("The subaccount cannot have so many credits"),
             SubaccountError::Ops(OpsError::NoFreeLogin) => Self::Status(ApiError::away()),
             SubaccountError::Ops(error) => ApiError::from(error).into(),
-            SubaccountError::Desk(error) => ApiError::from(error).into(),
+            SubaccountError::Services(error) => ApiError::from(error).into(),
             SubaccountError::Store(error) => ApiError::from(error).into(),
         }
     }
@@ -241,7 +241,7 @@ async fn admit(
         Ok(()) => Refusal::Key,
         Err(error) => Refusal::Status(error),
     };
-    let by_parameter = api.desk.config.api.key_in_parameters;
+    let by_parameter = api.services.config.api.key_in_parameters;
     let shown = key::shown(&parts.headers).map_err(|()| stranger())?;
     let found = shown.iter().find_map(|key| api.holder(key));
     if found.is_none() && (!shown.is_empty() || !by_parameter) {
@@ -283,7 +283,7 @@ async fn run(
     key: Option<String>,
     shape: Shape,
 ) -> Result<String, Refusal> {
-    let desk = &*api.desk;
+    let services = &*api.services;
     let text = |name: &str| parameters.get(name).unwrap_or_default();
     let id = text("id").trim();
     let amount =
@@ -292,7 +292,7 @@ async fn run(
         Action::Read => {
             // Some clients send the text of a value that they do not have.
             let wanted = Some(id).filter(|id| !matches!(*id, "" | "undefined" | "null"));
-            let views = subaccounts::list(desk, &client, wanted).await?;
+            let views = subaccounts::list(services, &client, wanted).await?;
             let listed: Vec<Listed> = views.iter().map(|view| Listed::of(view, shape)).collect();
             return Ok(answer::text(&listed));
         }
@@ -302,19 +302,19 @@ async fn run(
                 email: text("email").to_owned(),
                 company: parameters.get("company").map(str::to_owned),
             };
-            let made = subaccounts::create(desk, &client, new).await?;
+            let made = subaccounts::create(services, &client, new).await?;
             return Ok(answer::text(&Created::of(&made, shape)));
         }
-        Action::Delete => subaccounts::delete(desk, &client, id).await?,
+        Action::Delete => subaccounts::delete(services, &client, id).await?,
         // The gateway looks at the amount before it looks for the subaccount here, and the other way round in `update`.
         Action::TransferCredits => {
             let amount = amount("amount")?;
-            subaccounts::transfer(desk, &client, id, amount, key.as_deref()).await?;
+            subaccounts::transfer(services, &client, id, amount, key.as_deref()).await?;
         }
         Action::Update => {
-            subaccounts::find(desk, &client, id).await?;
+            subaccounts::find(services, &client, id).await?;
             let setting = TopUpSetting { threshold: amount("threshold")?, amount: amount("amount")? };
-            subaccounts::set_top_up(desk, &client, id, setting).await?;
+            subaccounts::set_top_up(services, &client, id, setting).await?;
         }
     }
     Ok(answer::text(&Done { success: true, error: None }))

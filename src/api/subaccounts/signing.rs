@@ -70,15 +70,15 @@ pub(super) async fn check(api: &Api, account_id: i64, parts: &Parts, body: &[u8]
         }
     };
     let [at, nonce, signature] = [one(names[0])?, one(names[1])?, one(names[2])?];
-    let now_s = api.desk.clock.now().as_second();
+    let now_s = api.services.clock.now().as_second();
     let is_fresh = at.parse::<i64>().is_ok_and(|at| now_s.abs_diff(at) <= MAX_AGE_S.unsigned_abs());
     let is_nonce = nonce.len() == NONCE_CHARS && nonce.bytes().all(|b| b.is_ascii_alphanumeric());
     let signature = from_hex(signature).ok_or_else(bad)?;
     if !is_fresh || !is_nonce {
         return Err(bad());
     }
-    let sealed = api.desk.store.signing_secret(account_id).await.map_err(ApiError::from)?;
-    let secret = keys::open_signing(&api.desk, account_id, &sealed.ok_or_else(bad)?);
+    let sealed = api.services.store.signing_secret(account_id).await.map_err(ApiError::from)?;
+    let secret = keys::open_signing(&api.services, account_id, &sealed.ok_or_else(bad)?);
     let secret = secret.map_err(ApiError::from)?;
     let signed = signed_text(at, nonce, parts.method.as_str(), &url(api, parts), body);
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).map_err(|_| bad())?;
@@ -95,7 +95,7 @@ fn signed_text(at: &str, nonce: &str, method: &str, url: &str, body: &[u8]) -> S
 
 /// The URL as the client wrote it: behind a proxy `http.public_url` says how it begins.
 fn url(api: &Api, parts: &Parts) -> String {
-    let http = &api.desk.config.http;
+    let http = &api.services.config.http;
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     if let Some(base) = &http.public_url {
         return format!("{}{path}", base.trim_end_matches('/'));

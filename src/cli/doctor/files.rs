@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Findings;
 use crate::config::{Config, exposure};
-use crate::internal::folder;
+use crate::control::folder;
 
 /// Looks at the modes of the configuration, the keys, the database, the spool and the command socket's folder.
 pub(super) fn files(config: &Config, file: Option<&Path>, findings: &mut Findings) {

@@ -3,15 +3,15 @@
 use jiff::SignedDuration;
 
 use super::Findings;
-use crate::app::desk::Desk;
 use crate::config::SmsKind;
+use crate::services::Services;
 
 /// How long a message may be due before somebody should know.
 const LATE: SignedDuration = SignedDuration::from_mins(5);
 
 /// Providers, what waits for them, and what nobody knows the fate of.
-pub(super) async fn messages(desk: &Desk, findings: &mut Findings) {
-    let config = &desk.config.sms;
+pub(super) async fn messages(services: &Services, findings: &mut Findings) {
+    let config = &services.config.sms;
     for provider in config.provider.iter().filter(|provider| provider.kind == SmsKind::Simulator) {
         findings.warn(format!("sms.provider {} is a simulator: nothing real is sent", provider.name));
     }
@@ -24,11 +24,11 @@ pub(super) async fn messages(desk: &Desk, findings: &mut Findings) {
             ));
         }
     }
-    let waiting = match desk.store.waiting_messages().await {
+    let waiting = match services.store.waiting_messages().await {
         Ok(waiting) => waiting,
         Err(error) => return findings.wrong(format!("the messages cannot be read: {error}")),
     };
-    let now = desk.clock.now();
+    let now = services.clock.now();
     for queue in &waiting {
         if !config.provider.iter().any(|provider| provider.name == queue.provider) {
             findings.wrong(format!(
@@ -44,14 +44,14 @@ pub(super) async fn messages(desk: &Desk, findings: &mut Findings) {
             ));
         }
     }
-    match desk.store.unknown_messages_count().await {
+    match services.store.unknown_messages_count().await {
         Ok(0) => {}
         Ok(count) => findings.warn(format!(
             "of {count} messages nobody knows whether their provider has them: tollgate sms unknown"
         )),
         Err(error) => findings.wrong(format!("the messages cannot be read: {error}")),
     }
-    match desk.store.sending_messages_count(now - LATE).await {
+    match services.store.sending_messages_count(now - LATE).await {
         Ok(0) => {}
         Ok(count) => findings.warn(format!(
             "{count} messages have been written as being sent for minutes: where no server runs the next one finds out \

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use serde_json::json;
 use tollgate_rating::number::normalise;
 
-use crate::app::desk::Desk;
 use crate::cli::answer::{Answer, Failure, Outcome};
 use crate::messaging::connector::Encoding;
 use crate::messaging::price::{NoPrice, price};
 use crate::messaging::segments::{Counted, count};
+use crate::services::Services;
 
 /// What a message says when its text is not given: one segment.
 const ANY_TEXT: &str = "a";
@@ -31,8 +31,8 @@ pub struct PriceArgs {
 }
 
 /// Explains a message of an account, sending nothing and holding nothing.
-pub(super) async fn run(desk: &Desk, args: &PriceArgs) -> Outcome {
-    let calls = desk.live().await?;
+pub(super) async fn run(services: &Services, args: &PriceArgs) -> Outcome {
+    let calls = services.live().await?;
     let account = calls.directory.account_named(&args.login);
     let account = account
         .ok_or_else(|| Failure::new("unknown_account", format!("there is no account {}", args.login)))?;
@@ -45,7 +45,7 @@ pub(super) async fn run(desk: &Desk, args: &PriceArgs) -> Outcome {
         Encoding::Gsm7 => "gsm7",
         Encoding::Ucs2 => "ucs2",
     };
-    let at = args.at.unwrap_or_else(|| desk.clock.now());
+    let at = args.at.unwrap_or_else(|| services.clock.now());
     let chain = account.chain();
     let prices =
         price(&calls.catalog.snapshot(), &chain, number, segments, at).map_err(|error| refused(&error))?;

@@ -3,8 +3,8 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::app::desk::{Desk, DeskError};
 use crate::cli::answer::{Answer, Outcome};
+use crate::services::{ServiceError, Services};
 use crate::store::message_lists::MessageRecord;
 
 /// `tollgate sms unknown …`
@@ -16,8 +16,8 @@ pub struct UnknownArgs {
 }
 
 /// Lists them: for asking the provider by hand. They are charged, and are not sent again.
-pub(super) async fn run(desk: &Desk, args: &UnknownArgs) -> Outcome {
-    let messages = desk.store.unknown_messages(args.limit).await.map_err(DeskError::from)?;
+pub(super) async fn run(services: &Services, args: &UnknownArgs) -> Outcome {
+    let messages = services.store.unknown_messages(args.limit).await.map_err(ServiceError::from)?;
     let lines: Vec<String> = messages.iter().map(line_of).collect();
     let text = if lines.is_empty() { "there are none".to_owned() } else { lines.join("\n") };
     let shown: Vec<Value> = messages.iter().map(shown).collect();

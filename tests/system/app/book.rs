@@ -138,7 +138,7 @@ impl TestApp {
     /// How each call ended, in the order of the book.
     pub(crate) async fn dispositions(&self) -> Vec<String> {
         let rows: Vec<(String,)> =
-            ask!(self.desk.store, c => sqlx::query_as(DISPOSITIONS).fetch_all(c).await);
+            ask!(self.services.store, c => sqlx::query_as(DISPOSITIONS).fetch_all(c).await);
         rows.into_iter().map(|(disposition,)| disposition).collect()
     }
 
@@ -147,7 +147,7 @@ impl TestApp {
         let mut found = Vec::new();
         for _ in 0..100 {
             self.flush().await;
-            found = cdrs(&self.desk.store, dial).await;
+            found = cdrs(&self.services.store, dial).await;
             if !found.is_empty() {
                 break;
             }
@@ -160,11 +160,11 @@ impl TestApp {
     /// How many records a channel has.
     pub(crate) async fn cdr_count(&self, dial: &Dial) -> usize {
         self.flush().await;
-        cdrs(&self.desk.store, dial).await.len()
+        cdrs(&self.services.store, dial).await.len()
     }
 
     pub(crate) async fn account_ids(&self) -> Vec<i64> {
-        let rows: Vec<(i64,)> = ask!(self.desk.store, c => sqlx::query_as(ACCOUNTS).fetch_all(c).await);
+        let rows: Vec<(i64,)> = ask!(self.services.store, c => sqlx::query_as(ACCOUNTS).fetch_all(c).await);
         rows.into_iter().map(|(id,)| id).collect()
     }
 }

@@ -106,14 +106,14 @@ impl TestApp {
     pub(crate) async fn sells(&self) {
         self.furnish().await;
         self.dollars("0.9215").await;
-        tollgate::esim::sync(&self.desk).await.unwrap();
+        tollgate::esim::sync(&self.services).await.unwrap();
     }
 
     /// What a dollar costs from now on.
     pub(crate) async fn dollars(&self, rate: &str) {
         let now = self.clock.now();
         let (usd, eur) = ("USD".parse().unwrap(), "EUR".parse().unwrap());
-        fx::set(&self.desk.store, usd, eur, rate.parse().unwrap(), now, now).await.unwrap();
+        fx::set(&self.services.store, usd, eur, rate.parse().unwrap(), now, now).await.unwrap();
     }
 }
 

@@ -48,7 +48,7 @@ impl TestApp {
             dry_run: false,
         };
         let wallets = "EUR".parse().unwrap();
-        tariffs::import(&self.desk.store, &*self.clock, wallets, deck.as_bytes(), import).await.unwrap();
+        tariffs::import(&self.services.store, &*self.clock, wallets, deck.as_bytes(), import).await.unwrap();
         self.refresh().await;
     }
 
@@ -62,14 +62,14 @@ impl TestApp {
             dry_run: false,
         };
         let wallets = "EUR".parse().unwrap();
-        tariffs::import(&self.desk.store, &*self.clock, wallets, deck.as_bytes(), import).await.unwrap();
-        plans::set_sms_tariff(&self.desk.store, plan, Some(tariff), self.clock.now()).await.unwrap();
+        tariffs::import(&self.services.store, &*self.clock, wallets, deck.as_bytes(), import).await.unwrap();
+        plans::set_sms_tariff(&self.services.store, plan, Some(tariff), self.clock.now()).await.unwrap();
         self.refresh().await;
     }
 
     pub(crate) async fn plan(&self, name: &str, basis: Basis) {
         let spec = PlanSpec::new(name, basis);
-        plans::create(&self.desk.store, &spec, self.clock.now()).await.unwrap();
+        plans::create(&self.services.store, &spec, self.clock.now()).await.unwrap();
         self.refresh().await;
     }
 
@@ -80,12 +80,12 @@ impl TestApp {
 
     pub(crate) async fn markup(&self, plan: &str, percent: &str) {
         let markup: Markup = percent.parse().unwrap();
-        plans::set_markup(&self.desk.store, plan, markup, self.clock.now()).await.unwrap();
+        plans::set_markup(&self.services.store, plan, markup, self.clock.now()).await.unwrap();
         self.refresh().await;
     }
 
     pub(crate) async fn trunk(&self, spec: TrunkSpec) {
-        trunks::create(&self.desk.store, &spec, self.clock.now()).await.unwrap();
+        trunks::create(&self.services.store, &spec, self.clock.now()).await.unwrap();
         self.refresh().await;
     }
 
@@ -96,7 +96,7 @@ impl TestApp {
             parent: parent.map(str::to_owned),
             credit_limit: None,
         };
-        ops::create_reseller(&self.desk, new).await.unwrap();
+        ops::create_reseller(&self.services, new).await.unwrap();
     }
 
     pub(crate) async fn client(&self, login: &str, reseller: Option<&str>, plan: &str) {
@@ -106,11 +106,11 @@ impl TestApp {
             plan: plan.to_owned(),
             credit_limit: None,
         };
-        ops::create_client(&self.desk, new).await.unwrap();
+        ops::create_client(&self.services, new).await.unwrap();
     }
 
     pub(crate) async fn credit(&self, login: &str, amount: &str) {
-        ops::credit(&self.desk, login, money(amount), "test").await.unwrap();
+        ops::credit(&self.services, login, money(amount), "test").await.unwrap();
     }
 
     /// Gives or takes so much that exactly this is left.
@@ -118,7 +118,7 @@ impl TestApp {
         let balance = self.show(login).await.balance;
         let change = money(amount).checked_sub(balance).unwrap();
         if change != Money::ZERO {
-            ops::credit(&self.desk, login, change, "test").await.unwrap();
+            ops::credit(&self.services, login, change, "test").await.unwrap();
         }
     }
 
@@ -127,11 +127,11 @@ impl TestApp {
     }
 
     pub(crate) async fn try_set(&self, login: &str, change: AccountChange) -> Result<AccountView, OpsError> {
-        ops::set(&self.desk, login, change).await
+        ops::set(&self.services, login, change).await
     }
 
     pub(crate) async fn show(&self, login: &str) -> AccountView {
-        ops::show(&self.desk, login).await.unwrap()
+        ops::show(&self.services, login).await.unwrap()
     }
 
     pub(crate) async fn balance(&self, login: &str) -> String {

@@ -59,7 +59,7 @@ impl Answered {
 impl TestApp {
     /// A script of an account, with a new key of its own.
     pub(crate) async fn script(&self, login: &str) -> Script {
-        let made = keys::create(&self.desk, login, false).await.unwrap();
+        let made = keys::create(&self.services, login, false).await.unwrap();
         Script { at: self.http, key: Some(made.key) }
     }
 

@@ -24,13 +24,13 @@ use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tollgate::app::desk::Desk;
 use tollgate::app::node::{Node, NodeError};
 use tollgate::calls::Calls;
 use tollgate::clock::ManualClock;
 use tollgate::config::Config;
 use tollgate::ledger::audit::audit;
 use tollgate::messaging::Messaging;
+use tollgate::services::Services;
 
 use self::database::Database;
 
@@ -41,7 +41,7 @@ pub(crate) fn noon() -> Timestamp {
 
 /// A serving node on ports of its own, whose clock moves when told to.
 pub(crate) struct TestApp {
-    pub(crate) desk: Arc<Desk>,
+    pub(crate) services: Arc<Services>,
     pub(crate) calls: Arc<Calls>,
     pub(crate) messaging: Arc<Messaging>,
     pub(crate) fastagi: SocketAddr,
@@ -79,7 +79,7 @@ impl TestApp {
         change(&mut config);
         let clock = Arc::new(ManualClock::at(noon()));
         let node = Node::start_with(Arc::new(config), Arc::clone(&clock) as _).await.unwrap();
-        let (desk, calls) = (Arc::clone(&node.desk), Arc::clone(&node.calls));
+        let (services, calls) = (Arc::clone(&node.services), Arc::clone(&node.calls));
         let messaging = Arc::clone(&node.messaging);
         let (fastagi, internal, http) = (node.fastagi, node.internal, node.http);
         let requests = node.requests.handle().clone();
@@ -88,7 +88,7 @@ impl TestApp {
             let _ = told.await;
         }));
         Self {
-            desk,
+            services,
             calls,
             messaging,
             fastagi,
@@ -152,15 +152,15 @@ impl TestApp {
     /// Proves the book, and that every wallet in memory is what the book says and holds nothing beyond `open` calls.
     pub(crate) async fn assert_right(&self) {
         self.flush().await;
-        let report = audit(&self.desk.store).await.unwrap();
+        let report = audit(&self.services.store).await.unwrap();
         assert!(report.ok, "{:#?}", report.differences);
         for id in self.account_ids().await {
             let account = self.calls.directory.account(id).expect("an account of the book is in memory");
             let wallet = account.wallet.snapshot();
-            let book = self.desk.store.balance(id, "EUR").await.unwrap().money().unwrap();
+            let book = self.services.store.balance(id, "EUR").await.unwrap().money().unwrap();
             assert_eq!(wallet.balance, book, "wallet and book of {}", account.login);
             if self.calls.open_calls() == 0 {
-                let held = self.desk.store.held_of(id).await.unwrap();
+                let held = self.services.store.held_of(id).await.unwrap();
                 assert_eq!(
                     wallet.held, held,
                     "without a call {} holds what the book sets aside",
@@ -168,7 +168,7 @@ impl TestApp {
                 );
             }
         }
-        let journalled = self.desk.store.open_calls().await.unwrap();
+        let journalled = self.services.store.open_calls().await.unwrap();
         assert_eq!(journalled.len(), self.calls.open_calls(), "the journal names the open calls");
     }
 }

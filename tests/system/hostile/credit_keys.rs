@@ -48,7 +48,7 @@ on_both!(credit_under_a_key_happens_once_also_across_a_kill_and_a_restart, datab
 on_both!(many_commands_of_one_key_at_once_credit_once, database => {
     let app = TestApp::on(database, |_| {}).await;
     app.furnish().await;
-    let before = app.desk.money_of(&app.desk.store.account_by_login("alice").await.unwrap().unwrap()).await.unwrap();
+    let before = app.services.money_of(&app.services.store.account_by_login("alice").await.unwrap().unwrap()).await.unwrap();
     let orders = (0..8).map(|_| async {
         let order = CreditOrder {
             login: "alice",
@@ -56,7 +56,7 @@ on_both!(many_commands_of_one_key_at_once_credit_once, database => {
             reference: "at once",
             key: Some("at-once"),
         };
-        give(&app.desk, &order).await.unwrap()
+        give(&app.services, &order).await.unwrap()
     });
     let given = futures::future::join_all(orders).await;
     assert_eq!(given.iter().filter(|credited| !credited.repeated).count(), 1, "{given:?}");

@@ -30,7 +30,7 @@ async fn furnish(app: &TestApp) {
             zone: Some(zone.to_owned()),
             ..PlanSpec::new(&zone.replace('/', "-"), Basis::Tariff("sold".to_owned()))
         };
-        tollgate::catalog::admin::plans::create(&app.desk.store, &spec, app.clock.now()).await.unwrap();
+        tollgate::catalog::admin::plans::create(&app.services.store, &spec, app.clock.now()).await.unwrap();
     }
     app.calls.catalog.refresh().await.unwrap();
     app.trunk(TrunkSpec::new("first", "first-endpoint", "bought")).await;
@@ -41,9 +41,9 @@ async fn furnish(app: &TestApp) {
 }
 
 async fn move_to(app: &TestApp, zone: &str) {
-    let plan_id = app.desk.store.plan_id(&zone.replace('/', "-")).await.unwrap().unwrap();
+    let plan_id = app.services.store.plan_id(&zone.replace('/', "-")).await.unwrap().unwrap();
     let id = app.show("mallory").await.account.id;
-    ops::change_plan(&app.desk, id, plan_id).await.unwrap();
+    ops::change_plan(&app.services, id, plan_id).await.unwrap();
 }
 
 /// Talks as long as the limit lets it, at most so many minutes; how many they were.
@@ -148,7 +148,7 @@ async fn zones_changed_at_random_allow_exactly_what_every_begun_day_leaves() {
                 spent.push((app.clock.now(), expected * MINUTE));
                 // What a process that starts now would read is what memory counts.
                 let now = app.clock.now();
-                let store = &app.desk.store;
+                let store = &app.services.store;
                 let mut starts: Vec<i64> =
                     store.spending_days_of(id, now).await.unwrap().iter().map(|day| day.start_s()).collect();
                 starts.push(day(zone, now).0.as_second());

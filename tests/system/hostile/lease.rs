@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use tollgate::app::desk::{Desk, DeskError};
 use tollgate::clock::{Clock as _, ManualClock, SystemClock};
 use tollgate::config::{Config, WhenDatabaseDown};
+use tollgate::services::{ServiceError, Services};
 use tollgate::store::Store;
 
 use crate::app::TestApp;
@@ -49,7 +49,7 @@ async fn suspended_app(mode: WhenDatabaseDown) {
     // It is asked at once, and nobody has taken the ownership.
     app.until_admitting().await;
     assert!(app.dial("alice", BERLIN).await.is_allowed());
-    take_the_ownership_away(&app.desk.store).await;
+    take_the_ownership_away(&app.services.store).await;
     app.clock.suspend_ms(18_000);
     assert!(!grants(app.fastagi).await, "{mode:?}: another process owns");
     assert!(app.wait_for_end().await.is_err(), "{mode:?}: it ends");
@@ -76,7 +76,7 @@ async fn a_wall_clock_that_steps_either_way_has_the_ownership_confirmed_before_t
 on_both!(a_server_whose_opening_of_a_call_is_refused_for_its_epoch_grants_no_more_and_ends, database => {
     let app = TestApp::on(database, |_| {}).await;
     app.furnish().await;
-    take_the_ownership_away(&app.desk.store).await;
+    take_the_ownership_away(&app.services.store).await;
     // It cannot know yet; the journal tells it, long before the next renewal.
     grants(app.fastagi).await;
     let ended = app.wait_for_end().await;
@@ -143,10 +143,10 @@ on_both!(a_command_whose_clock_is_ahead_does_not_take_over_from_a_healthy_server
     let ahead = another_machine(&program);
     let config = Config::load(Some(&ahead.config)).unwrap();
     let clock = ManualClock::at(SystemClock::new().now() + jiff::SignedDuration::from_secs(10));
-    let desk = Desk::open_with(Arc::new(config), Arc::new(clock)).await.unwrap();
-    let refused = desk.ledger().await.map(drop).unwrap_err();
-    assert!(matches!(refused, DeskError::Owned { .. }), "{refused}");
-    desk.close().await;
+    let services = Services::open_with(Arc::new(config), Arc::new(clock)).await.unwrap();
+    let refused = services.ledger().await.map(drop).unwrap_err();
+    assert!(matches!(refused, ServiceError::Owned { .. }), "{refused}");
+    services.close().await;
     assert!(grants(serving.fastagi).await);
     assert!(serving.wait_for_end(Duration::from_millis(1_500)).is_none(), "the server goes on");
     store.close().await;

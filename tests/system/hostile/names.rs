@@ -69,7 +69,7 @@ async fn a_transfer_that_was_made_under_an_odd_name_is_found_by_it() {
         end: TransferEnd::Success { client_balance: money("101") },
         created_at: app.clock.now(),
     };
-    let mut tx = app.desk.store.begin().await.unwrap();
+    let mut tx = app.services.store.begin().await.unwrap();
     tx.insert_transfer(&kept).await.unwrap();
     tx.commit().await.unwrap();
     let again = acme.write(API, "transfer", &order(" OLD  1 ")).await.ok();

@@ -77,15 +77,15 @@ on_both!(a_campaign_that_is_refused_for_its_cost_has_written_nothing, database =
     let alice = app.script("alice").await;
     // There is enough credit, but not for one day: only the taking of the hold says so.
     app.set("alice", AccountChange { daily_spend: Some(Some(money("1"))), ..AccountChange::default() }).await;
-    let is_sqlite = !app.desk.store.is_postgres();
-    let pages = async || if is_sqlite { number(&app.desk.store, "PRAGMA page_count").await } else { 0 };
+    let is_sqlite = !app.services.store.is_postgres();
+    let pages = async || if is_sqlite { number(&app.services.store, "PRAGMA page_count").await } else { 0 };
     let before = pages().await;
     let body = json!({"phones": numbers(2_000, 0), "message": "Hi"});
     for key in ["one", "two"] {
         let refused = post_with_key(&alice, "bulk", key, &body).await;
         assert!(matches!(refused.status, 402 | 422), "{refused:?}");
     }
-    assert_eq!(rows(&app.desk.store).await, [0; 4]);
+    assert_eq!(rows(&app.services.store).await, [0; 4]);
     // 2,000 messages that were written and deleted again would have left some 200 pages.
     let grown = pages().await - before;
     assert!(grown < 30, "the file grew by {grown} pages");
@@ -101,7 +101,7 @@ on_both!(numbers_without_a_price_are_counted_and_not_stored, database => {
     let taken = alice.write(SMS, "bulk", &body).await.ok();
     assert_eq!((&taken["recipients_queued"], &taken["recipients_rejected"]), (&json!(1), &json!(9_999)));
     assert_eq!((taken["rejected"].as_array().unwrap().len(), &taken["cost"]), (100, &json!("0.03996")));
-    assert_eq!(rows(&app.desk.store).await, [1, 1, 2, 0]);
+    assert_eq!(rows(&app.services.store).await, [1, 1, 2, 0]);
     let counts = |it: &Value| ["recipients", "failed", "cancelled"].map(|name| it[name].as_i64().unwrap());
     assert_eq!(counts(&campaign(&alice).await), [10_000, 9_999, 0]);
     app.assert_right().await;
@@ -112,7 +112,7 @@ on_both!(numbers_without_a_price_are_counted_and_not_stored, database => {
     app.advance_ms(SIX_MINUTES_MS).await;
     let pruned = app.messaging.prune_once().await.unwrap();
     assert_eq!((pruned.messages, pruned.campaigns), (1, 1));
-    assert_eq!(rows(&app.desk.store).await, [0; 4]);
+    assert_eq!(rows(&app.services.store).await, [0; 4]);
     app.assert_right().await;
     app.stop().await;
 });
@@ -128,7 +128,7 @@ on_both!(of_three_campaigns_at_once_that_share_credit_for_one_one_is_written, da
     let mut statuses = [one.status, two.status, three.status];
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 402, 402]);
-    assert_eq!(rows(&app.desk.store).await, [1, 1, 2, 0]);
+    assert_eq!(rows(&app.services.store).await, [1, 1, 2, 0]);
     assert_eq!(app.held("alice").await, "0.03996");
     app.assert_right().await;
     app.stop().await;
@@ -150,14 +150,14 @@ on_both!(cancelled_and_refused_messages_are_deleted_in_time_and_charged_ones_sta
     for _ in 0..3 {
         cancel(&alice, schedule(&alice).await).await;
     }
-    assert_eq!(rows(&app.desk.store).await, [3 + 1 + 250 + 3, 2, 0, 0]);
+    assert_eq!(rows(&app.services.store).await, [3 + 1 + 250 + 3, 2, 0, 0]);
     assert_eq!(app.messaging.prune_once().await.unwrap().messages, 0, "none is old");
     let money = purses(&app).await;
     app.assert_right().await;
 
     app.advance_ms(DAY_MS + SIX_MINUTES_MS).await;
     app.messaging.prune_once().await.unwrap();
-    assert_eq!(rows(&app.desk.store).await, [2, 1, 0, 0]);
+    assert_eq!(rows(&app.services.store).await, [2, 1, 0, 0]);
     assert_eq!(purses(&app).await, money);
     let counted = ["campaign_id", "status", "recipients", "sent", "failed", "cancelled", "cost"];
     let now = campaign(&alice).await;
@@ -186,7 +186,7 @@ async fn scheduling_and_cancelling_in_a_loop_leaves_a_bounded_number_of_rows() {
     app.advance_ms(SIX_MINUTES_MS).await;
     app.messaging.prune_once().await.unwrap();
     app.messaging.prune_once().await.unwrap();
-    let [messages, campaigns, ..] = rows(&app.desk.store).await;
+    let [messages, campaigns, ..] = rows(&app.services.store).await;
     assert_eq!(messages, 5 + 1, "and the one that waits");
     assert!(campaigns <= 5, "{campaigns}");
     cancel(&alice, waiting).await;
@@ -211,7 +211,7 @@ async fn messages_that_nobody_paid_for_are_bounded_for_an_account_and_for_a_rese
         script.write(SMS, "bulk", &body).await
     };
     assert_eq!(bulk(&alice, 11).await.refused(429), "too_many_unsent");
-    assert_eq!(rows(&app.desk.store).await, [0; 4]);
+    assert_eq!(rows(&app.services.store).await, [0; 4]);
     let taken = bulk(&alice, 9).await.ok();
     schedule(&alice).await;
     let one = json!({"phone": format!("+{GERMAN_MOBILE}"), "message": "Hi", "scheduled_at": TOMORROW});
@@ -250,7 +250,7 @@ async fn changes_that_cost_nothing_have_a_budget_and_what_is_paid_or_only_read_h
     let app = house(Database::sqlite(), limits).await;
     app.client("bob", Some("acme"), "retail").await;
     let (alice, bob) = (app.script("alice").await, app.script("bob").await);
-    let feed = async || number(&app.desk.store, "SELECT COUNT(*) FROM feed").await;
+    let feed = async || number(&app.services.store, "SELECT COUNT(*) FROM feed").await;
     let before = feed().await;
     let (mut made, mut refused) = (0, 0);
     for turn in 0..15 {
@@ -285,7 +285,7 @@ async fn a_resellers_clients_are_bounded_in_number_and_in_rate() {
     let app = house(Database::sqlite(), Limits { clients_per_reseller: 3, ..Limits::default() }).await;
     let plan_id = app.owned_plan("acme", "agents", |_| {}).await;
     let acme = app.script("acme").await;
-    let accounts = async || number(&app.desk.store, "SELECT COUNT(*) FROM accounts").await;
+    let accounts = async || number(&app.services.store, "SELECT COUNT(*) FROM accounts").await;
     let create = async || acme.write(RESELLER, "create-client", &json!({"plan_id": plan_id})).await;
     // The house has one already.
     for _ in 0..2 {
@@ -317,7 +317,7 @@ async fn failed_transfers_and_open_payments_are_bounded_and_deleted_in_time() {
     let limits = Limits { kept_failures_per_reseller: 3, ..Limits::default() };
     let app = house(Database::sqlite(), limits).await;
     let acme = app.script("acme").await;
-    let count = async |query| number(&app.desk.store, query).await;
+    let count = async |query| number(&app.services.store, query).await;
     let transfer =
         |login: &str, name: usize| json!({"login": login, "amount": 1, "external_id": format!("t{name}")});
     acme.write(RESELLER, "transfer", &transfer("alice", 0)).await.ok();
@@ -343,7 +343,7 @@ async fn failed_transfers_and_open_payments_are_bounded_and_deleted_in_time() {
     }
     app.until_admitting().await;
     for expired in Expired::ALL {
-        pruning::prune_once(&app.desk, expired).await.unwrap();
+        pruning::prune_once(&app.services, expired).await.unwrap();
     }
     assert_eq!(count("SELECT COUNT(*) FROM transfers").await, 1, "the one that gave credit");
     assert_eq!(count("SELECT COUNT(*) FROM payments").await, 1, "the one that was credited");
@@ -362,14 +362,14 @@ on_both!(answers_to_repeated_requests_are_kept_for_a_week, database => {
         app.clock.advance_ms(DAY_MS);
     }
     app.until_admitting().await;
-    assert_eq!(pruning::prune_once(&app.desk, Expired::IdempotentAnswers).await.unwrap(), 0);
+    assert_eq!(pruning::prune_once(&app.services, Expired::IdempotentAnswers).await.unwrap(), 0);
     assert_eq!(post_with_key(&alice, "send", "once", &body).await.ok()["sms_id"], first["sms_id"]);
     for _ in 0..2 {
         app.clock.advance_ms(DAY_MS);
     }
     app.until_admitting().await;
-    assert_eq!(pruning::prune_once(&app.desk, Expired::IdempotentAnswers).await.unwrap(), 1);
-    assert_eq!(rows(&app.desk.store).await[3], 0);
+    assert_eq!(pruning::prune_once(&app.services, Expired::IdempotentAnswers).await.unwrap(), 1);
+    assert_eq!(rows(&app.services.store).await[3], 0);
     app.stop().await;
 });
 
@@ -384,7 +384,7 @@ async fn messages_without_a_price_above_zero_take_from_the_budget_of_changes() {
     let mut later = body;
     later["scheduled_at"] = TOMORROW.into();
     assert_eq!(alice.write(SMS, "schedule", &later).await.refused(429), "too_many_changes");
-    assert_eq!(rows(&app.desk.store).await, [1, 0, 0, 0]);
+    assert_eq!(rows(&app.services.store).await, [1, 0, 0, 0]);
     app.assert_right().await;
     app.stop().await;
 }
@@ -417,7 +417,7 @@ on_both!(calls_are_settled_while_thousands_of_cancelled_messages_are_deleted, da
     let (calls, beside) = slowest_call(&app, |_| pruning.is_finished()).await;
     let pruned = pruning.await.unwrap();
     println!("{} messages deleted beside {calls} calls: slowest {beside:?}, alone {alone:?}", pruned.messages);
-    assert_eq!(rows(&app.desk.store).await[0], 0);
+    assert_eq!(rows(&app.services.store).await[0], 0);
     assert!(calls >= 5, "{calls} calls were settled meanwhile");
     app.assert_right().await;
     app.stop().await;

@@ -46,7 +46,7 @@ impl Drop for Busy {
 
 /// Until when the ownership of the wallets lasts, by the book.
 async fn lease_until(app: &TestApp) -> Timestamp {
-    app.desk.store.owner().await.unwrap().expect("somebody owns").lease_until
+    app.services.store.owner().await.unwrap().expect("somebody owns").lease_until
 }
 
 on_both!(calls_are_served_while_every_thread_of_requests_is_busy, database => {
@@ -79,7 +79,7 @@ on_both!(calls_are_served_while_every_thread_of_requests_is_busy, database => {
 on_both!(requests_that_hold_every_connection_keep_none_from_calls, database => {
     let app = TestApp::on(database, |_| {}).await;
     app.furnish().await;
-    let store = &app.desk.store;
+    let store = &app.services.store;
     // More than there can be; those beyond wait in vain.
     let readers = (0..16).map(|_| {
         let store = store.clone();
@@ -104,7 +104,7 @@ async fn the_ledger_waits_for_one_writing_request_and_not_for_the_queue_of_them(
     let begun = Arc::new(AtomicUsize::new(0));
     let writing: Vec<_> = (0..60)
         .map(|_| {
-            let (store, begun) = (app.desk.store.clone(), Arc::clone(&begun));
+            let (store, begun) = (app.services.store.clone(), Arc::clone(&begun));
             app.requests.spawn(async move {
                 let tx = store.begin().await.unwrap();
                 begun.fetch_add(1, Ordering::SeqCst);
@@ -117,7 +117,7 @@ async fn the_ledger_waits_for_one_writing_request_and_not_for_the_queue_of_them(
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     let before = begun.load(Ordering::SeqCst);
-    app.desk.store.begin().await.unwrap().rollback().await.unwrap();
+    app.services.store.begin().await.unwrap().rollback().await.unwrap();
     let went_first = begun.load(Ordering::SeqCst) - before;
     assert!(went_first <= 3, "{went_first} of 60 writing requests went before the ledger");
     for write in writing {

@@ -94,7 +94,7 @@ on_both!(a_settle_without_a_ticket_for_a_live_call_ends_nothing, database => {
         assert!(!app.end(&granted, &end.with_ticket("")).await, "it was acknowledged");
     }
     assert_eq!((app.calls.open_calls(), app.held("alice").await), (1, held));
-    assert_eq!(app.desk.metrics.tickets_refused.load(Ordering::Relaxed), 4);
+    assert_eq!(app.services.metrics.tickets_refused.load(Ordering::Relaxed), 4);
     // The record of such an end waits in Asterisk until the call has ended otherwise.
     let record = format!("1||0|CANCEL|16|0|{SERVER}|1|||;|");
     let request =
@@ -120,8 +120,8 @@ on_both!(an_emergency_record_under_a_live_calls_key_leaves_the_call_its_price, d
     }
     app.flush().await;
     assert_eq!(in_memory(&app), (AFTER_30_S.0.to_owned(), AFTER_30_S.1.to_owned()));
-    assert_eq!(number(&app.desk.store, "SELECT COUNT(*) FROM cdrs WHERE kind = 'emergency'").await, 1);
-    assert_eq!(number(&app.desk.store, "SELECT COUNT(*) FROM cdrs WHERE charged_ms = 30000").await, 1);
+    assert_eq!(number(&app.services.store, "SELECT COUNT(*) FROM cdrs WHERE kind = 'emergency'").await, 1);
+    assert_eq!(number(&app.services.store, "SELECT COUNT(*) FROM cdrs WHERE charged_ms = 30000").await, 1);
     app.assert_right().await;
     app.stop().await;
 });
@@ -142,7 +142,7 @@ on_both!(a_call_that_ended_before_it_had_its_token_is_voided_and_never_gets_it, 
     // Should it have been dialled all the same, its ticket is charged late.
     app.clock.advance_ms(30_000);
     assert!(app.calls.settle(&settle(&grant.ticket, "30000")).await.is_ok());
-    assert_eq!(app.desk.metrics.calls_corrected.load(Ordering::Relaxed), 1);
+    assert_eq!(app.services.metrics.calls_corrected.load(Ordering::Relaxed), 1);
     let granted = Granted {
         dial, limit_ms: 0, ring_s: 0, talk_ms: 0, routes: Vec::new(), callerid: String::new(), ticket: grant.ticket,
     };
@@ -281,7 +281,7 @@ async fn an_old_ticket_of_the_same_channel_ends_no_live_call() {
     app.clock.advance_ms(29_000);
     assert!(app.end(&live, &End::answered(29_000)).await);
     app.flush().await;
-    assert_eq!(number(&app.desk.store, "SELECT COUNT(*) FROM cdrs WHERE charged_ms = 29000").await, 1);
+    assert_eq!(number(&app.services.store, "SELECT COUNT(*) FROM cdrs WHERE charged_ms = 29000").await, 1);
     app.until_admitting().await;
     app.assert_right().await;
     app.stop().await;

@@ -14,9 +14,9 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::lease::{LEASE_MS, Lease};
 use crate::clock::{Clock, Moment};
 use crate::ledger::Ledger;
+use crate::services::lease::{LEASE_MS, Lease};
 use crate::store::{Failure, Store, StoreError, within};
 
 /// How long an ownership lasts unless renewed.

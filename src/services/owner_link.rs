@@ -1,10 +1,10 @@
 //! The way to the running server: what a command asks of it, and what is known of it where it does not answer.
 
-use super::desk::{Desk, DeskError};
-use crate::internal::address::CommandAddress;
-use crate::internal::client::{self, ClientError};
-use crate::internal::folder::Trusted;
-use crate::internal::{CommandAnswer, CommandRequest, ServersView};
+use crate::control::address::CommandAddress;
+use crate::control::client::{self, ClientError};
+use crate::control::folder::Trusted;
+use crate::control::{CommandAnswer, CommandRequest, ServersView};
+use crate::services::{ServiceError, Services};
 use crate::store::owner::Owner;
 
 /// The running server, with its owner row.
@@ -13,9 +13,12 @@ struct Running {
     owner: Owner,
 }
 
-impl Desk {
+impl Services {
     /// Sends a command to the running owner; `None` where none runs.
-    pub async fn ask_the_owner(&self, request: &CommandRequest) -> Result<Option<CommandAnswer>, DeskError> {
+    pub async fn ask_the_owner(
+        &self,
+        request: &CommandRequest,
+    ) -> Result<Option<CommandAnswer>, ServiceError> {
         let Some(running) = self.running().await? else { return Ok(None) };
         let answer = running.server.command(request).await;
         unless_ended(&running.owner, answer)
@@ -33,34 +36,34 @@ impl Desk {
     }
 
     /// Whether the running owner answers; `false` where its process has ended.
-    pub async fn owner_answers(&self) -> Result<bool, DeskError> {
+    pub async fn owner_answers(&self) -> Result<bool, ServiceError> {
         let Some(running) = self.running().await? else { return Ok(false) };
         let answer = running.server.catch_up().await;
         unless_ended(&running.owner, answer).map(|answer| answer.is_some())
     }
 
     /// How the running owner and the Asterisk servers see each other; `None` where no owner runs.
-    pub async fn servers_of_the_owner(&self) -> Result<Option<ServersView>, DeskError> {
+    pub async fn servers_of_the_owner(&self) -> Result<Option<ServersView>, ServiceError> {
         let Some(running) = self.running().await? else { return Ok(None) };
         let answer = running.server.servers().await;
         unless_ended(&running.owner, answer)
     }
 
-    async fn running(&self) -> Result<Option<Running>, DeskError> {
+    async fn running(&self) -> Result<Option<Running>, ServiceError> {
         // Its lease may be over: one that was kept from renewing it still serves, and is asked.
         let Some(owner) = self.store.owner().await? else { return Ok(None) };
         let Ok(address) = owner.address.parse::<CommandAddress>() else { return Ok(None) };
         Ok(Some(Running { server: self.at(address)?, owner }))
     }
 
-    fn at(&self, address: CommandAddress) -> Result<client::Owner, DeskError> {
+    fn at(&self, address: CommandAddress) -> Result<client::Owner, ServiceError> {
         let trusted = Trusted::owner_of(&self.config.key_file())?;
         Ok(client::Owner { address, trusted })
     }
 }
 
 /// The answer; `None` where the server has ended, or is out of sight and its lease is over.
-fn unless_ended<T>(owner: &Owner, answer: Result<T, ClientError>) -> Result<Option<T>, DeskError> {
+fn unless_ended<T>(owner: &Owner, answer: Result<T, ClientError>) -> Result<Option<T>, ServiceError> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
         Err(ClientError::NotHere(_)) if owner.lease_left.is_positive() => Err(elsewhere(owner)),
@@ -70,16 +73,16 @@ fn unless_ended<T>(owner: &Owner, answer: Result<T, ClientError>) -> Result<Opti
 }
 
 /// Says who owns the wallets.
-pub(super) fn owned(owner: &Owner) -> DeskError {
+pub(super) fn owned(owner: &Owner) -> ServiceError {
     let address = match owner.address.parse::<CommandAddress>() {
         Ok(address) => format!("its command socket is {}", address.path.display()),
         Err(_) if owner.address.is_empty() => "it runs a command".to_owned(),
         Err(_) => format!("a server of an older version at {}: stop it first", owner.address),
     };
-    DeskError::Owned { node: owner.node.clone(), address }
+    ServiceError::Owned { node: owner.node.clone(), address }
 }
 
-fn elsewhere(owner: &Owner) -> DeskError {
+fn elsewhere(owner: &Owner) -> ServiceError {
     let path = owner.address.parse::<CommandAddress>().map(|address| address.path.display().to_string());
-    DeskError::OwnedElsewhere { node: owner.node.clone(), path: path.unwrap_or_default() }
+    ServiceError::OwnedElsewhere { node: owner.node.clone(), path: path.unwrap_or_default() }
 }

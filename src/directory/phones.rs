@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use dashmap::{DashMap, DashSet};
 
-use super::directory::Account;
-use crate::peers::PeerKind;
-use crate::peers::changes::{Changes, PeerChange};
-use crate::peers::digest::{self, Ha1};
-use crate::peers::proofs::Proofs;
-use crate::peers::rows::MANY_ADDRESSES;
+use crate::directory::Account;
+use crate::directory::ip_proofs::Proofs;
 use crate::secrets::Secrets;
+use crate::sip::changes::{Changes, PeerChange};
+use crate::sip::digest::{self, Ha1};
+use crate::sip::rows::MANY_ADDRESSES;
+use crate::store::peers::PeerKind;
 use crate::store::peers::PeerRecord;
 
 /// A peer in memory.

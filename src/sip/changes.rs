@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::PeerKind;
+use crate::store::peers::PeerKind;
 
 /// Peers that an inbox names; beyond that looking at everything is cheaper than asking about each.
 pub const MAX_NAMES: usize = 500;

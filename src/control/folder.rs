@@ -11,7 +11,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::address::{CommandAddress, boot_id};
+use crate::control::address::{CommandAddress, boot_id};
 use crate::secrets::{hex, random_bytes};
 
 /// The longest path that a socket's address can hold: 108 bytes with the closing zero.
@@ -143,8 +143,8 @@ impl Drop for BoundSocket {
 /// The listening end of a command socket.
 #[derive(Debug)]
 pub struct Listening {
-    pub(super) listener: UnixListener,
-    pub(super) instance: String,
+    pub(crate) listener: UnixListener,
+    pub(crate) instance: String,
 }
 
 /// What is known of the server at an address without asking it.

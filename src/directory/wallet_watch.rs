@@ -11,8 +11,8 @@ use dashmap::{DashMap, DashSet};
 use tokio::sync::Notify;
 use tollgate_rating::Money;
 
-use super::Kind;
-use super::directory::Account;
+use crate::directory::Account;
+use crate::store::accounts::Kind;
 use crate::store::subaccounts::SubaccountRecord;
 
 /// What an account has of its own, the credit limit left out: its balance without what is held.

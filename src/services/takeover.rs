@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::desk::{Desk, DeskError};
-use super::installation::{Installation, OwnerLock, ServerLock};
-use super::owner_link::owned;
-use super::ownership::LEASE;
-use crate::internal::folder::BoundSocket;
+use crate::control::folder::BoundSocket;
+use crate::services::installation::{Installation, OwnerLock, ServerLock};
+use crate::services::owner_link::owned;
+use crate::services::ownership::LEASE;
+use crate::services::{ServiceError, Services};
 use crate::store::owner::{Acquired, Candidate, Owner};
 use crate::store::{StoreError, within};
 
@@ -38,10 +38,10 @@ enum Role {
     Command,
 }
 
-impl Desk {
+impl Services {
     /// Locks the installation for a server, until it is closed. Commands that write already end first; those that come
     /// afterwards ask the server.
-    pub async fn lock_for_server(&self) -> Result<(), DeskError> {
+    pub async fn lock_for_server(&self) -> Result<(), ServiceError> {
         // Before the folder is made or anything is bound.
         self.check_spool_dir().await?;
         let installation = self.installation();
@@ -50,7 +50,7 @@ impl Desk {
             match installation.try_lock_server()? {
                 Some(lock) => break lock,
                 None if began.elapsed() < SERVER_PATIENCE => sleep(TRY_EVERY).await,
-                None => return Err(DeskError::Running { spool_dir: self.config.spool_dir() }),
+                None => return Err(ServiceError::Running { spool_dir: self.config.spool_dir() }),
             }
         };
         self.locks().server = Some(server);
@@ -58,13 +58,13 @@ impl Desk {
     }
 
     /// Locks the installation for a command that writes. Refused while a server of it runs, starts or ends.
-    pub(super) async fn lock_for_command(&self) -> Result<(), DeskError> {
+    pub(super) async fn lock_for_command(&self) -> Result<(), ServiceError> {
         self.check_spool_dir().await?;
         self.lock_owner(&self.installation(), Role::Command).await
     }
 
     /// Whether a server of this installation runs, starts or ends.
-    pub fn has_server(&self) -> Result<bool, DeskError> {
+    pub fn has_server(&self) -> Result<bool, ServiceError> {
         Ok(self.installation().has_server()?)
     }
 
@@ -72,19 +72,19 @@ impl Desk {
         Installation::in_dir(&self.config.spool_dir())
     }
 
-    async fn lock_owner(&self, installation: &Installation, role: Role) -> Result<(), DeskError> {
+    async fn lock_owner(&self, installation: &Installation, role: Role) -> Result<(), ServiceError> {
         let began = Instant::now();
         loop {
             // Looked at each time: a command that waits for another one gives way to a server.
             if role == Role::Command && installation.has_server()? {
-                return Err(DeskError::Starting);
+                return Err(ServiceError::Starting);
             }
             if let Some(lock) = installation.try_lock_owner()? {
                 self.locks().owner = Some(lock);
                 return Ok(());
             }
             if began.elapsed() >= COMMANDS_PATIENCE {
-                return Err(DeskError::Busy { seconds: COMMANDS_PATIENCE.as_secs() });
+                return Err(ServiceError::Busy { seconds: COMMANDS_PATIENCE.as_secs() });
             }
             sleep(TRY_EVERY).await;
         }
@@ -92,9 +92,9 @@ impl Desk {
 
     /// Takes the ownership, to be reached at `socket` by a server, for a process that has locked its installation. Refused while
     /// another process renews its lease; one that does not is waited for.
-    pub async fn take_ownership(&self, socket: Option<&BoundSocket>) -> Result<i64, DeskError> {
+    pub async fn take_ownership(&self, socket: Option<&BoundSocket>) -> Result<i64, ServiceError> {
         let installation = self.locks().owner.as_ref().map(|lock| lock.identity().to_owned());
-        let installation = installation.ok_or(DeskError::Starting)?;
+        let installation = installation.ok_or(ServiceError::Starting)?;
         let node = node_name();
         let address = socket.map(|socket| socket.address().to_string()).unwrap_or_default();
         let candidate = Candidate { node: &node, address: &address, installation: &installation };

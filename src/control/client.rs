@@ -12,10 +12,10 @@ use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use super::address::CommandAddress;
-use super::commands::INSTANCE;
-use super::folder::{Sign, SocketError, Trusted, look};
-use super::{CommandAnswer, CommandRequest, MAX_BODY_BYTES, ServersView};
+use crate::control::INSTANCE;
+use crate::control::address::CommandAddress;
+use crate::control::folder::{Sign, SocketError, Trusted, look};
+use crate::control::{CommandAnswer, CommandRequest, MAX_BODY_BYTES, ServersView};
 
 /// How long connecting may take: the socket is on this machine.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);

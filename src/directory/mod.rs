@@ -3,6 +3,12 @@
 //! The store is the truth of settings, the ledger of balances; this is a copy that the change feed keeps fresh. A
 //! wallet is never replaced once it is here: its holds live in it. Peers are in [`super::phones`].
 
+pub mod ip_proofs;
+pub mod keys;
+pub mod login;
+pub mod phones;
+pub mod wallet_watch;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -12,14 +18,17 @@ use tollgate_rating::credit::{BlockedPrefixes, Guarded, Limits, PriceCeiling, Wa
 use tollgate_rating::number::DialRules;
 use tollgate_rating::{E164, Money, Prefix};
 
-use super::keys::Keys;
-pub use super::phones::Peer;
-use super::phones::{Passwords, Phones};
-use super::purses::Purses;
-use super::{AccountLimits, AccountRecord, Kind, MAX_CHAIN};
-use crate::peers::changes::Changes;
+use self::keys::Keys;
+pub use self::phones::Peer;
+use self::phones::{Passwords, Phones};
+use self::wallet_watch::Purses;
+use crate::sip::changes::Changes;
+use crate::store::accounts::{AccountLimits, AccountRecord, Kind};
 use crate::store::balances::Balance;
 use crate::store::{Store, StoreError};
+
+/// Payers a call can have: the client and three resellers above it.
+pub const MAX_CHAIN: usize = 4;
 
 /// What can change of an account.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::internal::address::boot_id;
+use crate::control::address::boot_id;
 use crate::secrets::random_below;
 
 /// Held by a server from its start to its end.

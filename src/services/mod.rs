@@ -3,6 +3,13 @@
 //! The same operations run in both. In the server the parts are there; in a command they are opened when first
 //! needed, and the ownership is taken only by what writes money.
 
+mod installation;
+pub mod lease;
+mod owner_link;
+pub mod ownership;
+mod spool_dir;
+mod takeover;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,35 +20,35 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tollgate_rating::Money;
 
-use super::installation::InstallationError;
-use super::ownership::Ownership;
-use super::spool_dir::SpoolDir;
-use super::takeover::Locks;
-use crate::accounts::AccountRecord;
-use crate::accounts::directory::{Account, Directory, wallet_balance};
+use self::installation::InstallationError;
+use self::ownership::Ownership;
+use self::spool_dir::SpoolDir;
+use self::takeover::Locks;
 use crate::accounts::money::Unsure;
 use crate::accounts::ops::OpsError;
-use crate::accounts::phones::Passwords;
 use crate::ami::Links;
 use crate::calls::{CallSettings, Calls, Parts};
 use crate::catalog::Catalog;
 use crate::clock::{Clock, Moment, SystemClock};
 use crate::config::Config;
+use crate::control::client::ClientError;
+use crate::control::folder::SocketError;
+use crate::directory::phones::Passwords;
+use crate::directory::{Account, Directory, wallet_balance};
 use crate::esim::Esim;
-use crate::internal::client::ClientError;
-use crate::internal::folder::SocketError;
-use crate::internal::metrics::Metrics;
 use crate::ledger::spool::SpoolError;
 use crate::ledger::{Ledger, LedgerError, LedgerLimits, Spool};
+use crate::metrics::Metrics;
 use crate::peers;
 use crate::secrets::{Secrets, SecretsError, random_below};
+use crate::store::accounts::AccountRecord;
 use crate::store::{Store, StoreError};
 
 /// The kind of changes of accounts in the feed.
 pub const FEED_ACCOUNT: &str = "account";
 /// Why there is no desk.
 #[derive(Debug, thiserror::Error)]
-pub enum DeskError {
+pub enum ServiceError {
     /// The database cannot be used.
     #[error("the database cannot be used: {0}")]
     Store(#[from] StoreError),
@@ -139,7 +146,7 @@ pub enum DeskError {
     Catalog(String),
 }
 
-impl DeskError {
+impl ServiceError {
     /// The machine code.
     pub const fn code(&self) -> &'static str {
         match self {
@@ -180,7 +187,7 @@ struct Writer {
 }
 
 /// Everything operations need.
-pub struct Desk {
+pub struct Services {
     /// The configuration.
     pub config: Arc<Config>,
     /// The time.
@@ -193,7 +200,7 @@ pub struct Desk {
     pub metrics: Arc<Metrics>,
     /// Whether this process owns the wallets.
     pub ownership: Arc<Ownership>,
-    pub(super) locks: std::sync::Mutex<Locks>,
+    locks: std::sync::Mutex<Locks>,
     writer: OnceCell<Writer>,
     live: OnceCell<Arc<Calls>>,
     /// The links to the Asterisk servers, while this process serves.
@@ -206,20 +213,20 @@ pub struct Desk {
     turns: DashMap<i64, Arc<Mutex<()>>>,
 }
 
-impl std::fmt::Debug for Desk {
+impl std::fmt::Debug for Services {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Desk").field("serving", &self.live.initialized()).finish_non_exhaustive()
+        f.debug_struct("Services").field("serving", &self.live.initialized()).finish_non_exhaustive()
     }
 }
 
-impl Desk {
+impl Services {
     /// Opens the database (made and migrated where needed) and the key file. Takes no ownership.
-    pub async fn open(config: Arc<Config>) -> Result<Self, DeskError> {
+    pub async fn open(config: Arc<Config>) -> Result<Self, ServiceError> {
         Self::open_with(config, Arc::new(SystemClock::new())).await
     }
 
-    /// As [`Desk::open`], with the clock given.
-    pub async fn open_with(config: Arc<Config>, clock: Arc<dyn Clock>) -> Result<Self, DeskError> {
+    /// As [`Services::open`], with the clock given.
+    pub async fn open_with(config: Arc<Config>, clock: Arc<dyn Clock>) -> Result<Self, ServiceError> {
         let store = Store::open(&config.database.url).await?;
         store.migrate(clock.now()).await?;
         let secrets = open_secrets(&config, &store).await?;
@@ -275,7 +282,7 @@ impl Desk {
     }
 
     /// The ledger of a process that owns: takes the ownership unless this process has it.
-    pub async fn ledger(&self) -> Result<&Ledger, DeskError> {
+    pub async fn ledger(&self) -> Result<&Ledger, ServiceError> {
         if self.ownership.epoch() == 0 {
             self.lock_for_command().await?;
             self.take_ownership(None).await?;
@@ -286,7 +293,7 @@ impl Desk {
 
     /// Opens the spool, which only the owner does, and writes what an earlier process left in it, so that balances
     /// that are read afterwards include it.
-    pub async fn empty_spool(&self) -> Result<(), DeskError> {
+    pub async fn empty_spool(&self) -> Result<(), ServiceError> {
         let spool = &self.writer().await?.spool;
         let book = book_name(&self.store).await?;
         let dir = SpoolDir::find(&self.config, &self.store, &book).await?;
@@ -294,7 +301,7 @@ impl Desk {
         dir.record(&self.store).await?;
         let mut count = 0;
         loop {
-            let written = spool.write_next().await.map_err(DeskError::Drain)?;
+            let written = spool.write_next().await.map_err(ServiceError::Drain)?;
             if written.is_empty() {
                 break;
             }
@@ -307,7 +314,7 @@ impl Desk {
     }
 
     /// Sees to it that no ended call waits in another folder than the configured one, where nobody would charge it.
-    pub async fn check_spool_dir(&self) -> Result<(), DeskError> {
+    pub async fn check_spool_dir(&self) -> Result<(), ServiceError> {
         match self.store.meta("book").await? {
             Some(book) => SpoolDir::find(&self.config, &self.store, &book).await.map(drop),
             None => Ok(()),
@@ -323,7 +330,7 @@ impl Desk {
     }
 
     /// The ledger's writer. What it may post is the ownership's business.
-    async fn writer(&self) -> Result<&Writer, DeskError> {
+    async fn writer(&self) -> Result<&Writer, ServiceError> {
         self.writer
             .get_or_try_init(|| async {
                 let stop = CancellationToken::new();
@@ -336,13 +343,13 @@ impl Desk {
                     Ledger::start(self.store.clone(), Arc::clone(&self.clock), limits, stop.clone()).await?;
                 ledger.fence_openings(self.ownership.epoch());
                 let spool = Spool::new(ledger.clone());
-                Ok::<_, DeskError>(Writer { ledger, spool, task: Mutex::new(Some(task)), stop })
+                Ok::<_, ServiceError>(Writer { ledger, spool, task: Mutex::new(Some(task)), stop })
             })
             .await
     }
 
     /// The calls, with the accounts and the catalogue in memory; the first asking loads them.
-    pub async fn live(&self) -> Result<&Arc<Calls>, DeskError> {
+    pub async fn live(&self) -> Result<&Arc<Calls>, ServiceError> {
         self.live
             .get_or_try_init(|| async {
                 let Writer { ledger, spool, .. } = self.writer().await?;
@@ -351,7 +358,7 @@ impl Desk {
                 let directory = Directory::load(&self.store, self.currency(), self.passwords()).await?;
                 let catalog = Catalog::load(self.store.clone(), self.currency(), self.clock.now())
                     .await
-                    .map_err(|error| DeskError::Catalog(error.to_string()))?;
+                    .map_err(|error| ServiceError::Catalog(error.to_string()))?;
                 let calls = Arc::new(Calls::new(Parts {
                     settings: CallSettings::of(&self.config),
                     clock: Arc::clone(&self.clock),
@@ -469,13 +476,13 @@ pub(super) async fn book_balance(store: &Store, id: i64, currency: &str) -> Resu
 }
 
 /// The key file, made where there is none and the database knows none.
-async fn open_secrets(config: &Config, store: &Store) -> Result<Secrets, DeskError> {
+async fn open_secrets(config: &Config, store: &Store) -> Result<Secrets, ServiceError> {
     let file = config.key_file();
     let known = store.meta("key_fingerprint").await?;
     let secrets = Secrets::open(&file, known.is_none())?;
     match known {
         Some(fingerprint) if secrets.fingerprints().contains(&fingerprint) => {}
-        Some(_) => return Err(DeskError::OtherKeyFile { file: file.display().to_string() }),
+        Some(_) => return Err(ServiceError::OtherKeyFile { file: file.display().to_string() }),
         None => store.set_meta("key_fingerprint", &secrets.fingerprint()).await?,
     }
     Ok(secrets)
@@ -492,21 +499,21 @@ async fn book_name(store: &Store) -> Result<String, StoreError> {
 }
 
 /// The wallets' currency is that of the first start: balances in another one would all read as nothing.
-async fn pin_currency(config: &Config, store: &Store) -> Result<(), DeskError> {
+async fn pin_currency(config: &Config, store: &Store) -> Result<(), ServiceError> {
     let configured = &config.money.currency;
     match store.meta("currency").await? {
         Some(currency) if currency == *configured => Ok(()),
-        Some(currency) => Err(DeskError::OtherCurrency { currency, configured: configured.clone() }),
+        Some(currency) => Err(ServiceError::OtherCurrency { currency, configured: configured.clone() }),
         None => Ok(store.set_meta("currency", configured).await?),
     }
 }
 
 /// The digest realm is that of the first start too: digests hold it, in phones and in Asterisk.
-async fn pin_realm(config: &Config, store: &Store) -> Result<(), DeskError> {
+async fn pin_realm(config: &Config, store: &Store) -> Result<(), ServiceError> {
     let configured = &config.sip.realm;
     match store.meta("sip_realm").await? {
         Some(realm) if realm == *configured => Ok(()),
-        Some(realm) => Err(DeskError::OtherRealm { realm, configured: configured.clone() }),
+        Some(realm) => Err(ServiceError::OtherRealm { realm, configured: configured.clone() }),
         None => Ok(store.set_meta("sip_realm", configured).await?),
     }
 }

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use super::PeerKind;
-use crate::accounts::phones::Peer;
+use crate::directory::phones::Peer;
+use crate::store::peers::PeerKind;
 
 /// Active IP peers beyond which an Asterisk is slowed down noticeably: it compares every request that no name matches
 /// with each of them, at a cost that grows with the square of their number.

@@ -33,7 +33,7 @@ pub fn lowest_free(taken: impl IntoIterator<Item = u32>) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accounts::login;
+    use crate::directory::login;
 
     #[test]
     fn further_names_count_on_and_are_logins() {

@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::desk::DeskError;
 use crate::config::Config;
 use crate::ledger::spool::{SpoolError, left_in};
+use crate::services::ServiceError;
 use crate::store::{Store, StoreError};
 
 /// The fact of the database that names the folder.
@@ -21,7 +21,7 @@ pub(super) struct SpoolDir {
 
 impl SpoolDir {
     /// The configured folder; an error where the one that the database names still holds ended calls of `book`.
-    pub(super) async fn find(config: &Config, store: &Store, book: &str) -> Result<Self, DeskError> {
+    pub(super) async fn find(config: &Config, store: &Store, book: &str) -> Result<Self, ServiceError> {
         let path = config.spool_dir();
         let path =
             std::path::absolute(&path).map_err(|source| SpoolError::Io { path, source: Arc::new(source) })?;
@@ -32,7 +32,7 @@ impl SpoolDir {
             Some(recorded) if is_one_folder(Path::new(&recorded), &path) => {}
             Some(recorded) => match left_in(Path::new(&recorded), book)? {
                 Some(0) => {}
-                Some(records) => return Err(DeskError::OtherSpool { records, recorded, configured }),
+                Some(records) => return Err(ServiceError::OtherSpool { records, recorded, configured }),
                 // Another machine's, most likely: that one finds what is in it when it serves again.
                 None => tracing::warn!(
                     spool.before = %recorded,
