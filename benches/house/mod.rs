@@ -65,7 +65,7 @@ impl House {
         let services = Arc::new(Services::open_with(Arc::new(config), clock).await.unwrap());
         fill_catalog(&services).await;
         let clients = fill_accounts(&services).await;
-        let calls = Arc::clone(services.live().await.unwrap());
+        let calls = Calls::start(&services).await.unwrap();
         let stop = CancellationToken::new();
         tokio::spawn(ownership::keep(
             services.store.clone(),

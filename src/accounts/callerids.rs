@@ -224,7 +224,7 @@ async fn present(
 
 async fn finish(services: &Services, tx: Tx, account_id: i64) -> Result<(), CalleridError> {
     tx.commit().await?;
-    services.account_changed(account_id).await?;
+    services.reload_account(account_id).await?;
     Ok(())
 }
 

@@ -87,7 +87,7 @@ pub async fn create_client(services: &Services, new: NewClient) -> Result<Create
     let sip_password = ops::insert_rows(services, &mut tx, &account, true).await?;
     initial.give(services, &mut tx, &account).await?;
     tx.commit().await?;
-    services.account_changed(account.id).await?;
+    services.reload_account(account.id).await?;
     Ok(Created { id: account.id, login: account.login, sip_password })
 }
 
@@ -103,7 +103,7 @@ pub async fn create_for_reseller<E: From<OpsError>>(
         tx.remember_answer(&answer).await.map_err(OpsError::from)?;
     }
     tx.commit().await.map_err(OpsError::from)?;
-    services.account_changed(made.account.id).await.map_err(OpsError::from)?;
+    services.reload_account(made.account.id).await.map_err(OpsError::from)?;
     Ok(made)
 }
 

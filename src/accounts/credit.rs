@@ -4,6 +4,7 @@ use std::convert::Infallible;
 
 use tollgate_rating::Money;
 
+use super::balance;
 use super::money::{Alongside, MoveError, move_money};
 use super::ops::OpsError;
 use crate::ledger::{Fence, Posted, Posting, Reference};
@@ -77,7 +78,7 @@ pub async fn give(services: &Services, order: &CreditOrder<'_>) -> Result<Credit
         None => move_money(services, posting, &EntriesAlone).await.map_err(|error| failed(error, order))?,
     };
     let Posted { tx_id, duplicate: repeated } = posted;
-    Ok(Credited { balance: services.money_of(&account).await?.balance, tx_id, repeated })
+    Ok(Credited { balance: balance::account_money(services, &account).await?.balance, tx_id, repeated })
 }
 
 /// The name of its posting. One of its own lets a commit whose answer was lost be asked about.

@@ -48,7 +48,7 @@ pub async fn create(services: &Services, login: &str, numbers: bool) -> Result<N
     let record = KeyRecord { id, account_id: account.id, digest, numbers, created_at: now, revoked_at: None };
     tx.insert_key(&record).await?;
     tx.commit().await?;
-    services.account_changed(account.id).await?;
+    services.reload_account(account.id).await?;
     Ok(NewKey { id, key })
 }
 
@@ -70,7 +70,7 @@ pub async fn revoke(services: &Services, id: i64) -> Result<KeyRecord, OpsError>
         tx.revoke_key(id, now).await?;
         tx.append_feed(FEED_ACCOUNT, key.account_id, now).await?;
         tx.commit().await?;
-        services.account_changed(key.account_id).await?;
+        services.reload_account(key.account_id).await?;
     }
     Ok(KeyRecord { revoked_at: key.revoked_at.or(Some(now)), ..key })
 }

@@ -3,6 +3,7 @@
 //! [`ops`] changes them in the store; [`directory`] holds them in memory for authorising,
 //! [`phones`] their peers.
 
+pub mod balance;
 pub mod callerids;
 pub mod clients;
 pub mod credentials;

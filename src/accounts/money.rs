@@ -4,7 +4,7 @@
 //! transaction, and the wallets in memory follow. What takes from a wallet takes from it first, guarded, so that no call
 //! spends it meanwhile; what gives is given when the book has it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tollgate_rating::Money;
@@ -12,6 +12,7 @@ use tollgate_rating::credit::{AdjustError, Guarded};
 
 use crate::directory::Account;
 use crate::ledger::{Fence, LAST_SYSTEM_ACCOUNT, Posted, Posting};
+use crate::services::in_doubt::InDoubtTransfer;
 use crate::services::{ServiceError, Services};
 use crate::store::batch::PostingRefusal;
 use crate::store::{Reserved, StoreError, Tx};
@@ -56,39 +57,15 @@ impl Alongside for OwnMoneyAlone {
     }
 }
 
-/// Movements of which it is not known whether the book has them: found out as soon as it answers.
-#[derive(Debug, Default)]
-pub struct Unsure(Mutex<Vec<UnsureMovement>>);
-
-/// One of them, with what it does to wallets.
-#[derive(Debug)]
-struct UnsureMovement {
-    posting: Posting,
-    lines: Vec<(Arc<Account>, Money)>,
-}
-
-impl Unsure {
-    fn all(&self) -> MutexGuard<'_, Vec<UnsureMovement>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether a movement of this one's name is among them.
-    fn has(&self, posting: &Posting) -> bool {
-        self.all()
-            .iter()
-            .any(|it| it.posting.kind == posting.kind && it.posting.reference == posting.reference)
-    }
-}
-
 /// Asks the book about movements whose outcome is not known, and lets the wallets follow: what it has is given, what it has
 /// not is given back. Returns when all is known, or at the first that the book does not answer about.
 pub async fn find_out(services: &Services) -> Result<(), StoreError> {
     loop {
-        let Some(posting) = services.unsure.all().first().map(|movement| movement.posting.clone()) else {
+        let Some(posting) = services.in_doubt.all().first().map(|movement| movement.posting.clone()) else {
             return Ok(());
         };
         let is_there = matches!(services.store.posted_before(&posting).await?, Some(Ok(_)));
-        let movement = services.unsure.all().remove(0);
+        let movement = services.in_doubt.all().remove(0);
         for (account, amount) in &movement.lines {
             // What takes was taken at once; what gives is given when it is known.
             let change = match (is_there, amount.is_negative()) {
@@ -103,7 +80,7 @@ pub async fn find_out(services: &Services) -> Result<(), StoreError> {
             }
         }
         tracing::info!(movement = %posting.kind, is_there, "it is known what became of a movement of money");
-        if let Some(calls) = services.live_if_loaded() {
+        if let Some(calls) = services.memory_if_loaded() {
             movement.lines.iter().for_each(|(account, _)| calls.directory.purses().look_at(account));
         }
     }
@@ -152,17 +129,17 @@ pub async fn move_money<A: Alongside>(
     alongside: &A,
 ) -> Result<Posted, MoveError<A::Refused>> {
     debug_assert!(posting.reference.is_some(), "a movement has a name to be asked about again by");
-    if services.unsure.has(&posting) {
+    if services.in_doubt.has(&posting) {
         // Its first try is being asked about.
         return Err(StoreError::from(sqlx::Error::PoolTimedOut).into());
     }
     services.ledger().await?;
     posting.fence = Fence::Owner { epoch: services.ownership.epoch() };
-    let wallets = services.live().await?;
+    let wallets = services.memory().await?;
     let mut lines = Vec::with_capacity(posting.lines.len());
     for line in posting.lines.iter().filter(|line| line.account_id > LAST_SYSTEM_ACCOUNT) {
         if wallets.directory.account(line.account_id).is_none() {
-            services.account_changed(line.account_id).await?;
+            services.reload_account(line.account_id).await?;
         }
         let account = wallets.directory.account(line.account_id).ok_or_else(|| StoreError::Inconsistent {
             table: "accounts",
@@ -213,7 +190,7 @@ pub async fn move_money<A: Alongside>(
         }
         // Whether it is in the book is not known: what was taken stays taken until it is.
         Err(Outcome::Unknown(error)) => {
-            services.unsure.all().push(UnsureMovement { posting, lines });
+            services.in_doubt.all().push(InDoubtTransfer { posting, lines });
             Err(error.into())
         }
         Err(Outcome::Not(error)) => {
@@ -324,7 +301,7 @@ mod tests {
         let mut tx = services.store.begin().await.unwrap();
         tx.insert_account(&account).await.unwrap();
         tx.commit().await.unwrap();
-        services.live().await.unwrap().directory.account(100).unwrap()
+        services.memory().await.unwrap().directory.account(100).unwrap()
     }
 
     fn posting(name: &str, amount: i64) -> Posting {
@@ -365,7 +342,7 @@ mod tests {
                 alice.wallet.adjust(change, Guarded::No).unwrap();
             }
             let lines = vec![(Arc::clone(&alice), change)];
-            services.unsure.all().push(UnsureMovement { posting: posting(name, amount), lines });
+            services.in_doubt.all().push(InDoubtTransfer { posting: posting(name, amount), lines });
         }
         let again = move_money(&services, posting("lost-gives", 30), &OwnMoneyAlone).await;
         assert!(

@@ -4,6 +4,7 @@ use tollgate_rating::Money;
 use tollgate_rating::credit::AdjustError;
 use tollgate_rating::number::DialRules;
 
+use super::balance;
 pub use super::clients::{NewClient, create_client};
 use super::credit::{self, CreditOrder, MAX_CREDIT};
 use super::hashing::HashError;
@@ -220,7 +221,7 @@ pub async fn set(services: &Services, login: &str, change: AccountChange) -> Res
     tx.update_account(&account).await?;
     tx.append_feed("account", account.id, services.clock.now()).await?;
     tx.commit().await?;
-    services.account_changed(account.id).await?;
+    services.reload_account(account.id).await?;
     show(services, login).await
 }
 
@@ -248,7 +249,7 @@ pub async fn change_plan(services: &Services, account_id: i64, plan_id: i64) -> 
     }
     tx.commit().await?;
     for account in &changed {
-        services.account_changed(account.id).await?;
+        services.reload_account(account.id).await?;
     }
     Ok(())
 }
@@ -276,7 +277,7 @@ pub async fn show(services: &Services, login: &str) -> Result<AccountView, OpsEr
         Some(id) => services.store.account_by_id(id).await?.map(|parent| parent.login),
         None => None,
     };
-    let money = services.money_of(&account).await?;
+    let money = balance::account_money(services, &account).await?;
     Ok(AccountView {
         account,
         plan,
@@ -304,7 +305,7 @@ async fn insert(
 ) -> Result<Created, OpsError> {
     let sip_password = insert_rows(services, &mut tx, &account, with_sip).await?;
     tx.commit().await?;
-    services.account_changed(account.id).await?;
+    services.reload_account(account.id).await?;
     Ok(Created { id: account.id, login: account.login, sip_password })
 }
 

@@ -232,7 +232,7 @@ pub async fn follow(services: &Services, shares: &[Share], held: &[Money], charg
 }
 
 async fn look_at(services: &Services, shares: &[Share]) {
-    if let Ok(calls) = services.live().await {
+    if let Ok(calls) = services.memory().await {
         for share in shares {
             calls.directory.purses().look_at(&share.account);
         }
@@ -241,7 +241,7 @@ async fn look_at(services: &Services, shares: &[Share]) {
 
 /// The present spending day of each payer, in its plan's zone.
 async fn days(services: &Services, shares: &[Share]) -> Result<[Day; MAX_PAYERS], ServiceError> {
-    let catalog = services.live().await?.catalog.snapshot();
+    let catalog = services.memory().await?.catalog.snapshot();
     let now: Timestamp = services.clock.now();
     let mut days = [Day::default(); MAX_PAYERS];
     for (day, share) in days.iter_mut().zip(shares) {

@@ -105,7 +105,7 @@ pub async fn list(
     client: &Account,
     id: Option<&str>,
 ) -> Result<Vec<SubaccountView>, SubaccountError> {
-    let calls = services.live().await?;
+    let calls = services.memory().await?;
     let listed = services.store.subaccounts_of(client.id, id).await?;
     let view = |listed: ListedSubaccount| {
         let account = calls.directory.account(listed.account_id);
@@ -149,7 +149,7 @@ pub async fn create(
     tx.put_profile(account.id, &profile).await?;
     tx.append_feed(FEED_ACCOUNT, account.id, account.created_at).await?;
     tx.commit().await?;
-    services.account_changed(account.id).await?;
+    services.reload_account(account.id).await?;
     let listed = ListedSubaccount {
         account_id: account.id,
         login: account.login,
@@ -187,14 +187,14 @@ pub async fn delete(services: &Services, client: &Arc<Account>, id: &str) -> Res
     }
     tx.append_feed(FEED_ACCOUNT, account.id, now).await?;
     tx.commit().await?;
-    services.account_changed(account.id).await?;
-    let live = services.live().await?.directory.account(account.id);
+    services.reload_account(account.id).await?;
+    let live = services.memory().await?.directory.account(account.id);
     if let Some(live) = live
         && let Err(error) = give_back_rest(services, &live, client).await
     {
         // It is deleted, and what it has is moved when the database is back.
         tracing::warn!(account.login = %account.login, %error, "a deleted subaccount's money is moved later");
-        services.live().await?.directory.purses().look_at(&live);
+        services.memory().await?.directory.purses().look_at(&live);
     }
     Ok(())
 }
@@ -231,7 +231,7 @@ pub async fn transfer(
         }
     }
     // It may have been deleted while this waited for its turn.
-    if services.live().await?.directory.purses().is_deleted(account.id) {
+    if services.memory().await?.directory.purses().is_deleted(account.id) {
         return Err(SubaccountError::Unknown);
     }
     move_money(services, posting, &OwnMoneyAlone).await?;
@@ -240,7 +240,7 @@ pub async fn transfer(
 
 /// Whether a subaccount is one of this client's.
 pub async fn find(services: &Services, client: &Account, id: &str) -> Result<Arc<Account>, SubaccountError> {
-    let directory = &services.live().await?.directory;
+    let directory = &services.memory().await?.directory;
     let account = directory.account_named(id);
     account
         .filter(|account| account.client_above().is_some_and(|above| above.id == client.id))
@@ -265,8 +265,8 @@ pub async fn set_top_up(
     tx.set_top_up(account.id, setting).await?;
     tx.append_feed(FEED_ACCOUNT, account.id, services.clock.now()).await?;
     tx.commit().await?;
-    services.account_changed(account.id).await?;
-    services.live().await?.directory.purses().note(account.id, |top_up| {
+    services.reload_account(account.id).await?;
+    services.memory().await?.directory.purses().note(account.id, |top_up| {
         top_up.armed = true;
         top_up.stored_armed = true;
     });

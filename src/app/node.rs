@@ -23,8 +23,8 @@ use crate::calls::follow::follow;
 use crate::calls::reconcile::reconcile;
 use crate::calls::steer::{Orders, steer};
 use crate::calls::{self, Calls};
-use crate::cli;
 use crate::clock::{Clock, SystemClock};
+use crate::commands::{self, Owner};
 use crate::config::{Config, Reserve};
 use crate::control::folder::{BoundSocket, Listening};
 use crate::control::{CommandAnswer, CommandRequest, LinkView, ServersView};
@@ -135,7 +135,7 @@ impl Node {
         // From here on: loading may take longer than a lease lasts.
         renew_ownership(&services, &stop, &mut tasks).await?;
         let loading = services.store.head().await.map_err(ServiceError::from)?.entry_id;
-        let calls = Arc::clone(services.live().await?);
+        let calls = Calls::start(&services).await?;
         for server in &config.asterisk {
             calls.add_server(&server.name);
         }
@@ -456,7 +456,9 @@ impl Backend for Listener {
         // A task of its own: whoever asked may go away, what was begun is carried to its end.
         let runtime = self.requests.clone();
         let running = runtime.spawn(async move {
-            let answer = cli::run_for_listener(&self.services, request).await;
+            let answer =
+                commands::run_request(Owner { services: &self.services, calls: Some(&self.calls) }, &request)
+                    .await;
             // What the command changed is in force when its answer arrives.
             if let Err(error) = self.calls.catalog.refresh().await {
                 tracing::warn!(%error, "the catalogue could not be read again");

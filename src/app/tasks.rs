@@ -118,7 +118,7 @@ async fn take_in(services: &Services, calls: &Calls, mut position: i64) -> Resul
             calls.catalog.refresh().await.map_err(|e| e.to_string())?;
         }
         for change in changes.iter().filter(|change| change.kind == FEED_ACCOUNT) {
-            services.account_changed(change.item_id).await.map_err(|e| e.to_string())?;
+            services.reload_account(change.item_id).await.map_err(|e| e.to_string())?;
         }
         position = last.position;
     }

@@ -41,6 +41,7 @@ use crate::ledger::{CallKey, Ledger, Spool};
 use crate::metrics::Metrics;
 use crate::secrets::Secrets;
 use crate::services::ownership::Ownership;
+use crate::services::{ServiceError, Services};
 use crate::store::Store;
 use links::LinkIs;
 use open::OpenCall;
@@ -99,7 +100,7 @@ pub struct Calls {
     /// Who calls and who pays.
     pub directory: Arc<Directory>,
     /// What it costs and where it goes.
-    pub catalog: Catalog,
+    pub catalog: Arc<Catalog>,
     /// The book's writer.
     pub ledger: Ledger,
     /// Where ended calls go: to the book, and when that does not answer to a file.
@@ -138,57 +139,33 @@ impl std::fmt::Debug for Calls {
     }
 }
 
-/// The parts that calls tie together.
-pub struct Parts {
-    /// From the configuration.
-    pub settings: CallSettings,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-    /// Who calls and who pays.
-    pub directory: Arc<Directory>,
-    /// What it costs and where it goes.
-    pub catalog: Catalog,
-    /// The book's writer.
-    pub ledger: Ledger,
-    /// The spool before it.
-    pub spool: Spool,
-    /// The book.
-    pub store: Store,
-    /// What is counted.
-    pub metrics: Arc<Metrics>,
-    /// Whether this process may admit.
-    pub ownership: Arc<Ownership>,
-    /// The keys of the tickets.
-    pub secrets: Arc<ArcSwap<Secrets>>,
-    /// The newest CDR whose charges are in the wallets' balances.
-    pub read_to_cdr: i64,
-}
-
 impl Calls {
-    /// Ties the parts together, with no call open.
-    pub fn new(parts: Parts) -> Self {
-        Self {
-            settings: parts.settings,
-            clock: parts.clock,
-            directory: parts.directory,
-            catalog: parts.catalog,
-            ledger: parts.ledger,
-            spool: parts.spool,
-            store: parts.store,
-            metrics: parts.metrics,
-            ownership: parts.ownership,
-            secrets: parts.secrets,
-            read_to_cdr: parts.read_to_cdr,
+    /// Ties the shared services together, with no call open.
+    pub async fn start(services: &Services) -> Result<Arc<Self>, ServiceError> {
+        let memory = services.memory().await?;
+        let (ledger, spool) = services.ledger_and_spool().await?;
+        Ok(Arc::new(Self {
+            settings: CallSettings::of(&services.config),
+            clock: Arc::clone(&services.clock),
+            directory: Arc::clone(&memory.directory),
+            catalog: Arc::clone(&memory.catalog),
+            ledger,
+            spool,
+            store: services.store.clone(),
+            metrics: Arc::clone(&services.metrics),
+            ownership: Arc::clone(&services.ownership),
+            secrets: Arc::clone(&services.secrets),
+            read_to_cdr: memory.read_to_cdr,
             open: DashMap::default(),
             numbers: RandomState::default(),
             in_hand: DashSet::default(),
             ended: Mutex::default(),
             trusted: Mutex::default(),
-            newest_cdr: AtomicI64::new(parts.read_to_cdr),
+            newest_cdr: AtomicI64::new(memory.read_to_cdr),
             draining: AtomicBool::new(false),
             links: DashMap::default(),
             orders: OnceLock::new(),
-        }
+        }))
     }
 
     /// Refuses new calls from now on; live ones still settle.

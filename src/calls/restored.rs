@@ -15,8 +15,7 @@ use super::open::{OpenCall, OpenPayer};
 use super::request::SettleRequest;
 use super::settle::SettleError;
 use super::ticket::Ticket;
-use crate::catalog::{CatalogError, admin};
-use crate::directory::Account;
+use crate::catalog::CatalogError;
 use crate::ledger::{CallKey, LedgerError, OpenCall as JournalledCall};
 use crate::store::{StoreError, to_micros, within};
 
@@ -204,25 +203,6 @@ impl Calls {
         call.place = call.routes.first().and_then(|route| Some(route.as_ref()?.trunk.occupy()));
         self.open.insert(journalled.key.clone(), Box::new(call));
         Ok(true)
-    }
-
-    /// Reads from the ledger what an account with a daily limit has spent, in every day that counts: that of the zone of the
-    /// plan it has or is to have, and those that began under plans it had before.
-    pub async fn restore_spent(&self, account: &Account, plan_id: i64) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        let present = match self.catalog.snapshot().plan(plan_id) {
-            Some(plan) => plan.spending_day(now),
-            // A plan that prices nothing at the moment has its days all the same.
-            None => admin::plans::spending_day(&mut self.store.reader().await?, plan_id, now).await?,
-        };
-        let mut days = self.store.spending_days_of(account.id, now).await?;
-        days.push(present);
-        for day in days {
-            let start = Timestamp::from_second(day.start_s()).unwrap_or(now);
-            let spent = self.store.spent_since(account.id, start).await?;
-            account.wallet.restore_spent(day, spent);
-        }
-        Ok(())
     }
 
     /// A moment of the wall clock as one of the monotonic clock; a moment in the past is now.

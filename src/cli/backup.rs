@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
-use super::answer::{Answer, Failure, Outcome};
+use crate::commands::answer::{Answer, Failure, Outcome};
 use crate::config::Config;
 use crate::ledger::spool::look;
 use crate::store::backup::{copy_sqlite, find_corruption};

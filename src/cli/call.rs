@@ -8,8 +8,8 @@ use clap::Args;
 use serde_json::{Value, json};
 use tollgate_agi::client::{Call, Outcome as Played};
 
-use super::answer::{Answer, Failure, Outcome};
 use crate::clock::{Clock, SystemClock};
+use crate::commands::answer::{Answer, Failure, Outcome};
 use crate::config::Config;
 use crate::secrets::random_below;
 

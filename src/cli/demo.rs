@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tollgate_rating::Money;
 
-use super::answer::{Answer, Failure, Outcome};
 use super::call::{self, CallArgs, PlayedCall};
 use crate::accounts::keys;
 use crate::accounts::ops::{self, NewClient, NewReseller};
@@ -23,6 +22,8 @@ use crate::catalog::admin::tariffs::{self, Import};
 use crate::catalog::admin::trunks::{self, TrunkSpec};
 use crate::catalog::deck::ColumnMap;
 use crate::clock::{Clock, SkippingClock};
+use crate::commands::answer::{Answer, Failure, Outcome};
+use crate::commands::catalog::wallet_currency;
 use crate::config::{Config, EsimKind, SmsProvider};
 use crate::ledger::CallKey;
 use crate::services::Services;
@@ -143,7 +144,7 @@ async fn set_up(config: Arc<Config>) -> Result<(), Failure> {
 
 /// Data packages cost dollars: an invented exchange rate lets them be sold.
 async fn rate_dollars(services: &Services) -> Result<(), Failure> {
-    let wallets = super::tariff::wallets(services.currency())?;
+    let wallets = wallet_currency(services.currency())?;
     let known = fx::list(&services.store).await?;
     let is_known = known.iter().any(|line| line.base == DOLLARS && line.quote == wallets.as_str());
     if wallets.as_str() == DOLLARS || is_known {
@@ -158,7 +159,7 @@ async fn rate_dollars(services: &Services) -> Result<(), Failure> {
 
 async fn make(services: &Services) -> Result<(), Failure> {
     let now = services.clock.now();
-    let wallets = super::tariff::wallets(services.currency())?;
+    let wallets = wallet_currency(services.currency())?;
     for (name, kind, deck) in [
         ("world-wholesale", TariffKind::Voice, WHOLESALE_DECK),
         ("carrier-a", TariffKind::Voice, CARRIER_A_DECK),

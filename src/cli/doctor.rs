@@ -11,12 +11,12 @@ use std::time::Duration;
 use serde_json::json;
 use tollgate_agi::client::Call;
 
-use super::answer::{Answer, Outcome};
 use super::system::without_password;
 use crate::ami::Settings;
 use crate::ami::examine::{Examined, Rights, examine};
 use crate::catalog::Catalog;
 use crate::clock::{Clock as _, SystemClock};
+use crate::commands::answer::{Answer, Outcome};
 use crate::config::{Config, EsimKind};
 use crate::control::{LinkView, ServersView, SocketsView};
 use crate::esim::price::Unsold;

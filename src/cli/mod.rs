@@ -3,29 +3,16 @@
 //! Commands that read or change a running server's data are sent to it over the command socket, as the words that
 //! were typed; without a running server they are run here, after taking the ownership where they write.
 
-pub mod account;
-pub mod answer;
 pub mod backup;
 pub mod call;
-pub mod callerid;
-pub mod calls;
 pub mod demo;
 pub mod doctor;
-pub mod esim;
-pub mod fx;
-pub mod key;
-pub mod peers;
-pub mod plan;
-pub mod rate;
-pub mod rate_login;
-pub mod secret_input;
-pub mod sms;
+pub mod esim_simulator;
+pub mod rate_deck;
 pub mod system;
 pub mod tariff;
-pub mod trunk;
-pub mod voucher;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,11 +20,11 @@ use std::time::Duration;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::app::requests;
+use crate::commands::answer::{Failure, Outcome, to_wire};
+use crate::commands::{self, Owner, OwnerCommand};
 use crate::config::Config;
 use crate::control::{CommandAnswer, CommandRequest};
 use crate::services::{ServiceError, Services};
-use answer::{Failure, Outcome, to_wire};
-use secret_input::PasswordInput;
 
 /// Telephony control plane for Asterisk with a real-time rating engine.
 #[derive(Debug, Parser)]
@@ -74,124 +61,21 @@ pub enum Command {
     Migrate,
     /// Check the configuration and show it as it is understood.
     CheckConfig,
-    /// Check a running set-up and say what is wrong.
+    /// Check a running set-up and report what is wrong.
     Doctor,
-    /// Recompute every wallet and every charge from the book.
+    /// Recompute every wallet and every charge from the ledger.
     Audit,
     /// Copy the embedded database to a file while it is in use.
     Backup(backup::BackupArgs),
-    /// The key file.
-    #[command(subcommand)]
-    Secrets(system::SecretsCommand),
-    /// Exchange rates.
-    #[command(subcommand)]
-    Fx(fx::FxCommand),
     /// Tariffs: decks of rates.
     #[command(subcommand)]
     Tariff(tariff::TariffCommand),
-    /// Plans: tariffs as sold.
-    #[command(subcommand)]
-    Plan(plan::PlanCommand),
-    /// Resellers.
-    #[command(subcommand)]
-    Reseller(account::ResellerCommand),
-    /// Clients.
-    #[command(subcommand)]
-    Client(account::ClientCommand),
-    /// Put money into an account.
-    Credit(account::CreditArgs),
-    /// Accounts.
-    #[command(subcommand)]
-    Account(account::AccountCommand),
-    /// API keys.
-    #[command(subcommand)]
-    Key(key::KeyCommand),
-    /// SIP accounts of a client.
-    #[command(subcommand)]
-    Sip(peers::SipCommand),
-    /// IP peers of a SIP account: PBXs that are known by their address.
-    #[command(subcommand)]
-    Ipauth(peers::IpauthCommand),
-    /// Vouchers.
-    #[command(subcommand)]
-    Voucher(voucher::VoucherCommand),
-    /// Numbers that accounts may present.
-    #[command(subcommand)]
-    Callerid(callerid::CalleridCommand),
-    /// Trunks: carriers.
-    #[command(subcommand)]
-    Trunk(trunk::TrunkCommand),
-    /// Data packages: eSIMs.
-    #[command(subcommand)]
-    Esim(esim::EsimCommand),
+    #[command(flatten)]
+    Owner(OwnerCommand),
     /// Run a simulator of the eSIM Access API, for trying things out: nothing real is sold.
-    EsimSimulator(esim::SimulatorArgs),
-    /// Messages.
-    #[command(subcommand)]
-    Sms(sms::SmsCommand),
-    /// Live calls.
-    #[command(subcommand)]
-    Calls(calls::CallsCommand),
-    /// Explain what a number costs.
-    Rate(rate::RateArgs),
+    EsimSimulator(esim_simulator::SimulatorArgs),
     /// Play Asterisk over FastAGI against a running server.
     Call(call::CallArgs),
-}
-
-/// Where a command is run.
-enum Place {
-    /// Here, whether a server runs or not.
-    Here,
-    /// At the running owner, or here where none runs.
-    Owner,
-}
-
-impl Command {
-    fn place(&self) -> Place {
-        match self {
-            Self::Demo(_)
-            | Self::Serve
-            | Self::Migrate
-            | Self::CheckConfig
-            | Self::Doctor
-            | Self::Audit
-            | Self::Backup(_)
-            | Self::EsimSimulator(_)
-            | Self::Call(_)
-            | Self::Tariff(_) => Place::Here,
-            Self::Rate(args) if args.deck.is_some() => Place::Here,
-            Self::Secrets(_)
-            | Self::Fx(_)
-            | Self::Plan(_)
-            | Self::Reseller(_)
-            | Self::Client(_)
-            | Self::Credit(_)
-            | Self::Account(_)
-            | Self::Key(_)
-            | Self::Sip(_)
-            | Self::Ipauth(_)
-            | Self::Voucher(_)
-            | Self::Callerid(_)
-            | Self::Trunk(_)
-            | Self::Esim(_)
-            | Self::Sms(_)
-            | Self::Calls(_)
-            | Self::Rate(_) => Place::Owner,
-        }
-    }
-}
-
-impl Command {
-    /// Where a command that sets a password is given it.
-    const fn password_input(&mut self) -> Option<&mut PasswordInput> {
-        match self {
-            Self::Account(account::AccountCommand::Password { password, .. })
-            | Self::Sip(
-                peers::SipCommand::Create { password, .. } | peers::SipCommand::Password { password, .. },
-            ) => Some(password),
-            _ => None,
-        }
-    }
 }
 
 /// Reads the command line, does what it says, prints the answer.
@@ -222,24 +106,26 @@ async fn run(cli: Cli) -> CommandAnswer {
         Ok(config) => Arc::new(config),
         Err(error) => return to_wire(Err(Failure::new("bad_config", error.to_string()))),
     };
-    match cli.command.place() {
-        Place::Here => to_wire(run_here(config, cli).await),
-        Place::Owner => at_the_owner(config, cli).await.unwrap_or_else(|failure| to_wire(Err(failure))),
+    match cli.command {
+        Command::Owner(OwnerCommand::Rate(args)) if args.deck.is_some() => to_wire(rate_deck::deck(args)),
+        Command::Owner(command) => {
+            run_at_owner(config, command).await.unwrap_or_else(|failure| to_wire(Err(failure)))
+        }
+        command => to_wire(run_here(config, command, cli.config.as_deref(), cli.json).await),
     }
 }
 
-async fn run_here(config: Arc<Config>, cli: Cli) -> Outcome {
-    match cli.command {
-        Command::Demo(args) => demo::run(&config, args, cli.json).await,
-        Command::Serve => system::serve(config, cli.config.as_deref()).await,
+async fn run_here(config: Arc<Config>, command: Command, file: Option<&Path>, json: bool) -> Outcome {
+    match command {
+        Command::Demo(args) => demo::run(&config, args, json).await,
+        Command::Serve => system::serve(config, file).await,
         Command::Migrate => system::migrate(&config).await,
-        Command::CheckConfig => system::check_config(&config, cli.config.as_deref()),
-        Command::Doctor => doctor::run(&config, cli.config.as_deref()).await,
+        Command::CheckConfig => system::check_config(&config, file),
+        Command::Doctor => doctor::run(&config, file).await,
         Command::Audit => system::audit(config).await,
         Command::Backup(args) => backup::run(&config, &args).await,
-        Command::Call(args) => call::run(&config, args, cli.json).await,
-        Command::EsimSimulator(args) => esim::simulate(args, cli.json).await,
-        Command::Rate(args) => rate::deck(&config, args),
+        Command::Call(args) => call::run(&config, args, json).await,
+        Command::EsimSimulator(args) => esim_simulator::simulate(args, json).await,
         Command::Tariff(command) => {
             let services = Services::open(config).await?;
             let outcome = tariff::run(&services, command).await;
@@ -247,9 +133,9 @@ async fn run_here(config: Arc<Config>, cli: Cli) -> Outcome {
             services.close().await;
             outcome
         }
-        other => {
+        Command::Owner(command) => {
             let services = Services::open(config).await?;
-            let outcome = run_with(&services, other).await;
+            let outcome = commands::run(Owner { services: &services, calls: None }, command).await;
             services.close().await;
             outcome
         }
@@ -258,9 +144,9 @@ async fn run_here(config: Arc<Config>, cli: Cli) -> Outcome {
 
 /// Sends the command to the owner; where none runs, runs it here. A server that is starting or ending is waited for: it
 /// answers when it serves, and when it has ended the command is run here.
-async fn at_the_owner(config: Arc<Config>, mut cli: Cli) -> Result<CommandAnswer, Failure> {
+async fn run_at_owner(config: Arc<Config>, mut command: OwnerCommand) -> Result<CommandAnswer, Failure> {
     // Here, with the rights and in the folder of whoever typed it.
-    let password = match cli.command.password_input() {
+    let password = match command.password_input() {
         Some(input) => {
             input.read()?;
             input.given().cloned()
@@ -274,7 +160,9 @@ async fn at_the_owner(config: Arc<Config>, mut cli: Cli) -> Result<CommandAnswer
         let asked = services.ask_the_owner(&request).await;
         let answer = match asked {
             Ok(Some(answer)) => Some(answer),
-            Ok(None) => Some(run_words(&services, &request).await),
+            Ok(None) => {
+                Some(commands::run_request(Owner { services: &services, calls: None }, &request).await)
+            }
             // The address may be that of the process before a server that starts.
             Err(ServiceError::OwnedElsewhere { .. })
                 if began.elapsed() < ADDRESS_PATIENCE && services.has_server()? =>
@@ -291,67 +179,6 @@ async fn at_the_owner(config: Arc<Config>, mut cli: Cli) -> Result<CommandAnswer
             return Ok(answer);
         }
         tokio::time::sleep(START_AGAIN).await;
-    }
-}
-
-/// Runs a command that came over the command socket.
-pub async fn run_for_listener(services: &Services, request: CommandRequest) -> CommandAnswer {
-    run_words(services, &request).await
-}
-
-async fn run_words(services: &Services, request: &CommandRequest) -> CommandAnswer {
-    let password = request.password();
-    let words = std::iter::once("tollgate").chain(request.argv.iter().map(String::as_str));
-    let mut cli = match Cli::try_parse_from(words) {
-        Ok(cli) => cli,
-        Err(error) => return to_wire(Err(Failure::new("bad_usage", error.to_string()))),
-    };
-    if let Some(input) = cli.command.password_input() {
-        input.set(password);
-    }
-    match cli.command.place() {
-        Place::Owner => to_wire(run_with(services, cli.command).await),
-        Place::Here => to_wire(Err(Failure::new("bad_usage", "this command is not for the running server"))),
-    }
-}
-
-async fn run_with(services: &Services, command: Command) -> Outcome {
-    match command {
-        Command::Secrets(command) => system::secrets(services, &command).await,
-        Command::Fx(command) => fx::run(services, command).await,
-        Command::Plan(command) => plan::run(services, command).await,
-        Command::Reseller(command) => account::reseller(services, command).await,
-        Command::Client(command) => account::client(services, command).await,
-        Command::Credit(args) => account::credit(services, args).await,
-        Command::Account(command) => account::account(services, command).await,
-        Command::Key(command) => key::run(services, command).await,
-        Command::Sip(command) => peers::sip(services, command).await,
-        Command::Ipauth(command) => peers::ipauth(services, command).await,
-        Command::Voucher(command) => voucher::run(services, command).await,
-        Command::Callerid(command) => callerid::run(services, command).await,
-        Command::Trunk(command) => trunk::run(services, command).await,
-        Command::Esim(command) => esim::run(services, command).await,
-        Command::Sms(command) => sms::run(services, command).await,
-        Command::Calls(command) => calls::run(services, &command),
-        Command::Rate(args) => rate_login::run(services, args).await,
-        Command::Demo(_)
-        | Command::Serve
-        | Command::Migrate
-        | Command::CheckConfig
-        | Command::Doctor
-        | Command::Audit
-        | Command::Backup(_)
-        | Command::EsimSimulator(_)
-        | Command::Tariff(_)
-        | Command::Call(_) => {
-            Err(Failure::new("bad_usage", "this command is run by the command line itself"))
-        }
-    }
-}
-
-impl From<ServiceError> for Failure {
-    fn from(error: ServiceError) -> Self {
-        Self::new(error.code(), error.to_string())
     }
 }
 

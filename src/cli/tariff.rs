@@ -1,7 +1,6 @@
 //! `tollgate tariff import | list | show | diff | export`.
 
 use std::fmt::Write as _;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -11,13 +10,13 @@ use tollgate_rating::{
     tariff::{DAY_MINUTES, Days, DeckErrors, RateRow, RowError, format_minute},
 };
 
-use super::answer::{Answer, Failure, Outcome};
 use crate::catalog::TariffKind;
-use crate::catalog::admin::AdminError;
 use crate::catalog::admin::tariffs::{self, Import};
 use crate::catalog::deck::{ColumnMap, DeckError, Layout, diff::ChangedRow};
 use crate::catalog::fx::Currency;
 use crate::clock::Clock;
+use crate::commands::answer::{Answer, Failure, Outcome};
+use crate::commands::catalog::{open_deck, refresh_catalog, wallet_currency};
 use crate::services::Services;
 use crate::store::{Store, from_micros};
 
@@ -75,24 +74,10 @@ pub struct ImportArgs {
 
 /// Runs a tariff command.
 pub async fn run(services: &Services, command: TariffCommand) -> Outcome {
-    let wallets = wallets(services.currency())?;
+    let wallets = wallet_currency(services.currency())?;
     let outcome = run_on(&services.store, &*services.clock, wallets, command).await;
-    take_in(services).await;
+    refresh_catalog(services).await;
     outcome
-}
-
-/// The deployment's currency.
-pub(super) fn wallets(currency: &str) -> Result<Currency, Failure> {
-    currency.parse().map_err(|error| Failure::new("bad_config", format!("money.currency: {error}")))
-}
-
-/// Lets a server's calls see a change of the catalog at once. Where that fails the feed brings it a moment later.
-pub(super) async fn take_in(services: &Services) {
-    if let Some(calls) = services.live_if_loaded()
-        && let Err(error) = calls.catalog.refresh().await
-    {
-        tracing::warn!(%error, "the catalog's change is not seen yet");
-    }
 }
 
 async fn run_on(store: &Store, clock: &dyn Clock, wallets: Currency, command: TariffCommand) -> Outcome {
@@ -108,13 +93,8 @@ async fn run_on(store: &Store, clock: &dyn Clock, wallets: Currency, command: Ta
     }
 }
 
-/// Opens a deck's file.
-pub(super) fn open(file: &Path) -> Result<File, Failure> {
-    File::open(file).map_err(|error| Failure::new("unreadable", format!("{}: {error}", file.display())))
-}
-
 async fn import(store: &Store, clock: &dyn Clock, wallets: Currency, args: ImportArgs) -> Outcome {
-    let file = open(&args.file)?;
+    let file = open_deck(&args.file)?;
     let ImportArgs { name, sms, dry_run, currency, columns, .. } = args;
     let kind = if sms { TariffKind::Sms } else { TariffKind::Voice };
     let import = Import { name: name.clone(), kind, currency, columns, dry_run };
@@ -224,7 +204,7 @@ async fn show(store: &Store, name: &str, prefix: Option<&str>) -> Outcome {
 }
 
 async fn diff(store: &Store, name: &str, file: &Path, columns: ColumnMap) -> Outcome {
-    let (kind, found) = tariffs::diff_with(store, name, open(file)?, columns).await?;
+    let (kind, found) = tariffs::diff_with(store, name, open_deck(file)?, columns).await?;
     let mut text = format!(
         "{} added, {} removed, {} changed, {} unchanged",
         found.added.len(),
@@ -369,24 +349,11 @@ impl From<DeckError> for Failure {
     }
 }
 
-impl From<AdminError> for Failure {
-    fn from(error: AdminError) -> Self {
-        match error {
-            AdminError::Deck(error) => error.into(),
-            AdminError::Invalid { field, .. } => {
-                let mut failure = Self::new(error.code(), error.to_string());
-                failure.details = Some(json!({ "field": field }));
-                failure
-            }
-            error => Self::new(error.code(), error.to_string()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::clock::ManualClock;
+    use std::fs::File;
     use std::io::Write as _;
 
     struct Bench {

@@ -195,7 +195,7 @@ async fn prepared(
 
 /// Who pays what for an order: who bought it its price, each reseller above the wholesale price.
 async fn shares_of(services: &Services, order: &EsimOrder) -> Result<Vec<Share>, ServiceError> {
-    let calls = services.live().await?;
+    let calls = services.memory().await?;
     let Some(buyer) = calls.directory.account(order.new.account_id) else { return Ok(Vec::new()) };
     let chain = buyer.chain().into_iter().enumerate();
     Ok(chain

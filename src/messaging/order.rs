@@ -140,7 +140,7 @@ impl Messaging {
         let mut shares = Vec::with_capacity(payers.len());
         for (id, amount) in payers {
             if self.calls.directory.account(*id).is_none() {
-                self.services.account_changed(*id).await?;
+                self.services.reload_account(*id).await?;
             }
             let account = self.calls.directory.account(*id);
             let account = account.ok_or_else(|| crate::store::StoreError::Inconsistent {

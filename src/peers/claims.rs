@@ -254,9 +254,9 @@ pub async fn move_address(services: &Services, ip: &str, sip_account: &str) -> R
     };
     tx.commit().await?;
     if let Some(holder) = &holder {
-        services.account_changed(holder.account_id).await?;
+        services.reload_account(holder.account_id).await?;
     }
-    services.account_changed(above.account_id).await?;
+    services.reload_account(above.account_id).await?;
     tracing::warn!(
         audit = "ipauth",
         peer.address = %ip,

@@ -298,29 +298,6 @@ pub async fn list(services: &Services, login: &str, service: bool) -> Result<Vec
     Ok(peers.into_iter().filter(|peer| service || peer.kind == PeerKind::Sip).collect())
 }
 
-/// Gives a password to SIP accounts that were made before there were any: unknown to everybody until it is changed.
-pub async fn give_missing_passwords(
-    store: &Store,
-    secrets: &Secrets,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    // Every command comes by here: the writers' lock is taken only where there is something to write.
-    while store.lacks_passwords().await? {
-        let mut tx = store.begin().await?;
-        let peers = tx.peers_without_secret(SEALED_AT_ONCE).await?;
-        for peer in &peers {
-            let sealed = digest::seal(secrets, &peer.name, &digest::generate());
-            tx.set_peer_secret(&peer.name, &sealed, now).await?;
-        }
-        tx.commit().await?;
-        tracing::info!(
-            peers = peers.len(),
-            "SIP accounts without a password got one; `tollgate sip password` sets it"
-        );
-    }
-    Ok(())
-}
-
 /// Encrypts every password with the current key; returns how many were under another one.
 pub async fn seal_anew(store: &Store, secrets: &Secrets) -> Result<usize, PeerError> {
     let mut sealed_anew = 0;
@@ -436,6 +413,6 @@ pub(super) async fn finish_new(services: &Services, mut tx: Tx, peer: &PeerRecor
 
 pub(super) async fn finish(services: &Services, tx: Tx, account_id: i64) -> Result<(), PeerError> {
     tx.commit().await?;
-    services.account_changed(account_id).await?;
+    services.reload_account(account_id).await?;
     Ok(())
 }

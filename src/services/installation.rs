@@ -47,6 +47,13 @@ pub(super) struct OwnerLock {
     identity: String,
 }
 
+/// The locks of its installation that this process holds.
+#[derive(Debug, Default)]
+pub(super) struct Locks {
+    pub(super) server: Option<ServerLock>,
+    pub(super) owner: Option<OwnerLock>,
+}
+
 /// The lock files in a folder.
 #[derive(Debug)]
 pub(super) struct Installation {

@@ -1,10 +1,11 @@
 //! The way to the running server: what a command asks of it, and what is known of it where it does not answer.
 
+use super::error::ServiceError;
+use super::shared::Services;
 use crate::control::address::CommandAddress;
 use crate::control::client::{self, ClientError};
 use crate::control::folder::Trusted;
 use crate::control::{CommandAnswer, CommandRequest, ServersView};
-use crate::services::{ServiceError, Services};
 use crate::store::owner::Owner;
 
 /// The running server, with its owner row.

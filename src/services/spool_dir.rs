@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::error::ServiceError;
 use crate::config::Config;
 use crate::ledger::spool::{SpoolError, left_in};
-use crate::services::ServiceError;
 use crate::store::{Store, StoreError};
 
 /// The fact of the database that names the folder.

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::error::ServiceError;
+use super::installation::{Installation, Locks};
+use super::owner_link::owned;
+use super::ownership::LEASE;
+use super::shared::Services;
 use crate::control::folder::BoundSocket;
-use crate::services::installation::{Installation, OwnerLock, ServerLock};
-use crate::services::owner_link::owned;
-use crate::services::ownership::LEASE;
-use crate::services::{ServiceError, Services};
 use crate::store::owner::{Acquired, Candidate, Owner};
 use crate::store::{StoreError, within};
 
@@ -23,13 +24,6 @@ const LEASE_PATIENCE: Duration = Duration::from_secs(8);
 const TRY_EVERY: Duration = Duration::from_millis(25);
 /// How long giving the ownership up may take: a lease ends by itself.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(3);
-
-/// The locks of its installation that this process holds.
-#[derive(Debug, Default)]
-pub(super) struct Locks {
-    server: Option<ServerLock>,
-    owner: Option<OwnerLock>,
-}
 
 /// The kind of process that wants to own.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -54,7 +54,7 @@ impl TestApp {
         tx.insert_subaccount(account.id).await.unwrap();
         tx.append_feed(FEED_ACCOUNT, account.id, account.created_at).await.unwrap();
         tx.commit().await.unwrap();
-        self.services.account_changed(account.id).await.unwrap();
+        self.services.reload_account(account.id).await.unwrap();
     }
 
     /// Makes a plan that its owner's clients may choose; returns its id.

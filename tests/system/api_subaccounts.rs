@@ -415,7 +415,7 @@ async fn a_subaccount_follows_its_client_to_another_plan() {
     alice.plan_id = plan_id;
     tx.update_account(&alice).await.unwrap();
     tx.commit().await.unwrap();
-    app.services.account_changed(alice.id).await.unwrap();
+    app.services.reload_account(alice.id).await.unwrap();
     assert_eq!(app.show(&id).await.plan, "cheap");
     let live = app.calls.directory.account_named(&id).unwrap();
     assert_eq!(live.settings().plan_id, plan_id);

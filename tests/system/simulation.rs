@@ -306,7 +306,7 @@ async fn simulate(seed: u64, notices: u64, each: u64) -> Charges {
     services.lock_for_server().await.unwrap();
     services.take_ownership(None).await.unwrap();
     services.empty_spool().await.unwrap();
-    let calls = Arc::clone(services.live().await.unwrap());
+    let calls = Calls::start(&services).await.unwrap();
     calls.add_server(SERVER);
     calls.link_up(SERVER);
     let mut world = World {

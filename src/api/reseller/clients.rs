@@ -3,6 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::accounts::balance;
 use crate::api::amount::Num;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
@@ -51,7 +52,7 @@ impl Endpoint for Clients {
 }
 
 async fn row(call: &Call, account: AccountRecord) -> Result<ResellerClientRow, ApiError> {
-    let money = call.services().money_of(&account).await?;
+    let money = balance::account_money(call.services(), &account).await?;
     Ok(ResellerClientRow {
         id: account.id,
         active: account.active,

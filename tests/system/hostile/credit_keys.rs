@@ -3,6 +3,7 @@
 use crate::app::TestApp;
 use crate::app::database::on_both;
 use crate::app::program::Program;
+use tollgate::accounts::balance::account_money;
 use tollgate::accounts::credit::{CreditOrder, give};
 use tollgate_rating::Money;
 
@@ -48,7 +49,7 @@ on_both!(credit_under_a_key_happens_once_also_across_a_kill_and_a_restart, datab
 on_both!(many_commands_of_one_key_at_once_credit_once, database => {
     let app = TestApp::on(database, |_| {}).await;
     app.furnish().await;
-    let before = app.services.money_of(&app.services.store.account_by_login("alice").await.unwrap().unwrap()).await.unwrap();
+    let before = account_money(&app.services, &app.services.store.account_by_login("alice").await.unwrap().unwrap()).await.unwrap();
     let orders = (0..8).map(|_| async {
         let order = CreditOrder {
             login: "alice",

@@ -11,7 +11,7 @@ use tollgate_rating::{
 };
 
 use super::answer::{Answer, Failure, Outcome};
-use super::tariff::take_in;
+use super::catalog::refresh_catalog;
 use crate::catalog::admin::plans::{self, Basis, PlanSpec};
 use crate::clock::Clock;
 use crate::services::Services;
@@ -116,7 +116,7 @@ pub async fn run(services: &Services, command: PlanCommand) -> Outcome {
         _ => None,
     };
     let outcome = run_on(&services.store, &*services.clock, owner_id, command).await;
-    take_in(services).await;
+    refresh_catalog(services).await;
     outcome
 }
 

@@ -7,6 +7,7 @@ use tollgate_rating::credit::Wallet;
 use tollgate_rating::number::normalise;
 use tollgate_rating::{CallRate, Money};
 
+use super::Owner;
 use super::answer::{Answer, Failure, Outcome};
 use super::rate::{Question, RateArgs, explain};
 use crate::calls::Calls;
@@ -15,11 +16,21 @@ use crate::calls::refusal::Reason;
 use crate::calls::ticket::TicketPayer;
 use crate::catalog::{Snapshot, lcr};
 use crate::directory::Account;
-use crate::services::Services;
 
 /// Explains a call of an account, taking no hold.
-pub async fn run(services: &Services, args: RateArgs) -> Outcome {
-    let calls = services.live().await?;
+pub async fn run(owner: Owner<'_>, args: RateArgs) -> Outcome {
+    if args.deck.is_some() {
+        return Err(Failure::new("bad_usage", "--deck is read by the command line itself"));
+    }
+    let services = owner.services;
+    let started;
+    let calls = match owner.calls {
+        Some(calls) => calls,
+        None => {
+            started = Calls::start(services).await?;
+            &started
+        }
+    };
     let login = args.first.as_str();
     let failed = |code: &str, message: String| Failure::new(code, message);
     let record = services

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use tollgate_rating::number::normalise;
 
-use crate::cli::answer::{Answer, Failure, Outcome};
+use crate::commands::answer::{Answer, Failure, Outcome};
 use crate::messaging::connector::Encoding;
 use crate::messaging::price::{NoPrice, price};
 use crate::messaging::segments::{Counted, count};
@@ -32,7 +32,7 @@ pub struct PriceArgs {
 
 /// Explains a message of an account, sending nothing and holding nothing.
 pub(super) async fn run(services: &Services, args: &PriceArgs) -> Outcome {
-    let calls = services.live().await?;
+    let calls = services.memory().await?;
     let account = calls.directory.account_named(&args.login);
     let account = account
         .ok_or_else(|| Failure::new("unknown_account", format!("there is no account {}", args.login)))?;

@@ -1,21 +1,15 @@
 //! `tollgate esim sync | packages | price | orders | give-up | balance` and `tollgate esim-simulator`.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 use tollgate_rating::Money;
 
 use super::answer::{Answer, Failure, Outcome};
-use super::secret_input;
-use crate::config::Secret;
 use crate::esim::catalogue::Package;
 use crate::esim::price::{Prices, Unsold, upstream_amount};
-use crate::esim::simulator::{Settings, Simulator};
 use crate::esim::{self, SyncError, orders};
 use crate::services::Services;
 use crate::store::StoreError;
@@ -80,33 +74,6 @@ pub struct PriceArgs {
     /// Let both prices follow the cost again.
     #[arg(long, conflicts_with_all = ["client", "reseller", "allow_loss"])]
     pub remove: bool,
-}
-
-/// `tollgate esim-simulator …`
-#[derive(Debug, Args)]
-pub struct SimulatorArgs {
-    /// Address and port to listen on; port 0 is any free one, and is told.
-    #[arg(long, default_value = "127.0.0.1:8090", value_name = "ADDRESS")]
-    pub listen: SocketAddr,
-    /// A file that keeps its orders, one JSON line each.
-    #[arg(long, value_name = "FILE")]
-    pub record: Option<PathBuf>,
-    /// How long an order takes until its eSIM is there.
-    #[arg(long, default_value_t = 2_000, value_name = "MS")]
-    pub allocate_ms: u64,
-    /// File that holds the access code that it takes, `-` for standard input; any code when not given.
-    #[arg(long, value_name = "FILE")]
-    pub access_code_file: Option<PathBuf>,
-    /// File that holds the secret that requests must be signed with, `-` for standard input; unsigned requests are
-    /// accepted when not given.
-    #[arg(long, value_name = "FILE")]
-    pub secret_file: Option<PathBuf>,
-    /// Removed; named so that its absence is explained.
-    #[arg(long, hide = true)]
-    access_code: Option<Secret>,
-    /// Removed; named so that its absence is explained.
-    #[arg(long, hide = true)]
-    secret: Option<Secret>,
 }
 
 fn amount(text: &str) -> Result<Money, String> {
@@ -286,7 +253,7 @@ async fn price(services: &Services, args: PriceArgs) -> Outcome {
 
 fn order_json(services: &Services, order: &EsimOrder) -> Value {
     let login = services
-        .live_if_loaded()
+        .memory_if_loaded()
         .and_then(|calls| calls.directory.account(order.new.account_id))
         .map(|account| account.login.clone());
     json!({
@@ -354,38 +321,4 @@ async fn balance(services: &Services) -> Outcome {
     let balance = asked.map_err(|error| Failure::new("upstream", error.to_string()))?;
     let text = upstream_amount(balance).map_or_else(|| balance.to_string(), |amount| amount.to_string());
     Ok(Answer::new(json!({ "balance": text, "currency": "USD" }), format!("{text} USD at the eSIM upstream")))
-}
-
-/// Runs a simulator until it is told to stop.
-pub async fn simulate(args: SimulatorArgs, json: bool) -> Outcome {
-    secret_input::refuse("--access-code", "--access-code-file", args.access_code.is_some())?;
-    secret_input::refuse("--secret", "--secret-file", args.secret.is_some())?;
-    let read = |argument: &str, file: Option<PathBuf>| {
-        let secret = file.map(|file| secret_input::read(argument, &file)).transpose()?;
-        Ok::<_, Failure>(secret.map(|secret| secret.reveal().to_owned()))
-    };
-    let settings = Settings {
-        record: args.record,
-        allocate_ms: args.allocate_ms,
-        access_code: read("--access-code-file", args.access_code_file)?,
-        secret: read("--secret-file", args.secret_file)?,
-        ..Settings::default()
-    };
-    let stop = CancellationToken::new();
-    let started = Simulator::start(args.listen, settings, stop.clone()).await;
-    let simulator = started.map_err(|error| Failure::new("listen", format!("{}: {error}", args.listen)))?;
-    let url = simulator.url();
-    say(&if json {
-        json!({ "url": url }).to_string()
-    } else {
-        format!("A simulator of the eSIM Access API: it sells nothing real. esim.url = \"{url}\"")
-    });
-    super::system::told_to_stop()?.await;
-    stop.cancel();
-    Ok(Answer::new(Value::Null, ""))
-}
-
-#[expect(clippy::print_stdout, reason = "the simulator tells where it is before it goes on serving")]
-fn say(text: &str) {
-    println!("{text}");
 }

@@ -1,5 +1,7 @@
 //! `tollgate calls live | hangup`: the calls of the running server.
 
+use std::sync::Arc;
+
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -7,7 +9,6 @@ use super::answer::{Answer, Failure, Outcome};
 use crate::calls::Calls;
 use crate::calls::links::LinkIs;
 use crate::calls::view::LiveCall;
-use crate::services::Services;
 
 /// `tollgate calls …`
 #[derive(Debug, Subcommand)]
@@ -26,8 +27,8 @@ pub struct HangupArgs {
 }
 
 /// Runs a calls command.
-pub fn run(services: &Services, command: &CallsCommand) -> Outcome {
-    let calls = services.live_if_loaded().ok_or_else(|| {
+pub fn run(calls: Option<&Arc<Calls>>, command: &CallsCommand) -> Outcome {
+    let calls = calls.ok_or_else(|| {
         Failure::new(
             "not_running",
             "no server is running: start `tollgate serve`; live calls run on to where they are funded",

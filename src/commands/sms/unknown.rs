@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cli::answer::{Answer, Outcome};
+use crate::commands::answer::{Answer, Outcome};
 use crate::services::{ServiceError, Services};
 use crate::store::message_lists::MessageRecord;
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tollgate_rating::plan::BlockRounding;
 
 use super::answer::{Answer, Outcome};
-use super::tariff::take_in;
+use super::catalog::refresh_catalog;
 use crate::catalog::admin::AdminError;
 use crate::catalog::admin::trunks::{self, TrunkSpec};
 use crate::clock::Clock;
@@ -63,7 +63,7 @@ pub struct CreateArgs {
 /// Runs a trunk command.
 pub async fn run(services: &Services, command: TrunkCommand) -> Outcome {
     let outcome = run_on(&services.store, &*services.clock, command).await;
-    take_in(services).await;
+    refresh_catalog(services).await;
     outcome
 }
 

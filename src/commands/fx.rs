@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Outcome};
-use super::tariff::take_in;
+use super::catalog::refresh_catalog;
 use crate::catalog::admin::fx;
 use crate::catalog::fx::{Currency, Rate, parse_from};
 use crate::clock::Clock;
@@ -40,7 +40,7 @@ fn from_date(text: &str) -> Result<Timestamp, String> {
 /// Runs an exchange rate command.
 pub async fn run(services: &Services, command: FxCommand) -> Outcome {
     let outcome = run_on(&services.store, &*services.clock, command).await;
-    take_in(services).await;
+    refresh_catalog(services).await;
     outcome
 }
 

@@ -1,0 +1,163 @@
+//! Commands that the owner of the wallets runs: the running server where there is one, else the command line.
+//!
+//! The command line sends the words that were typed over the command socket; the server parses them with the same parser.
+
+pub mod account;
+pub mod answer;
+pub mod callerid;
+pub mod calls;
+pub mod catalog;
+pub mod esim;
+pub mod fx;
+pub mod key;
+pub mod peers;
+pub mod plan;
+pub mod rate;
+pub mod rate_login;
+pub mod secret_input;
+pub mod secrets;
+pub mod sms;
+pub mod trunk;
+pub mod voucher;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+
+use crate::calls::Calls;
+use crate::control::{CommandAnswer, CommandRequest};
+use crate::services::{ServiceError, Services};
+use answer::{Failure, Outcome, to_wire};
+use secret_input::PasswordInput;
+
+/// What the process that runs a command has.
+#[derive(Debug, Clone, Copy)]
+pub struct Owner<'a> {
+    /// The shared services.
+    pub services: &'a Services,
+    /// The calls of a running server; `None` in the command line.
+    pub calls: Option<&'a Arc<Calls>>,
+}
+
+/// Commands that the owner runs.
+#[derive(Debug, Subcommand)]
+pub enum OwnerCommand {
+    /// The key file.
+    #[command(subcommand)]
+    Secrets(secrets::SecretsCommand),
+    /// Exchange rates.
+    #[command(subcommand)]
+    Fx(fx::FxCommand),
+    /// Plans: tariffs as sold.
+    #[command(subcommand)]
+    Plan(plan::PlanCommand),
+    /// Resellers.
+    #[command(subcommand)]
+    Reseller(account::ResellerCommand),
+    /// Clients.
+    #[command(subcommand)]
+    Client(account::ClientCommand),
+    /// Credit an account, or debit it.
+    Credit(account::CreditArgs),
+    /// Accounts.
+    #[command(subcommand)]
+    Account(account::AccountCommand),
+    /// API keys.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// SIP accounts of a client.
+    #[command(subcommand)]
+    Sip(peers::SipCommand),
+    /// IP peers of a SIP account: PBXs that are known by their address.
+    #[command(subcommand)]
+    Ipauth(peers::IpauthCommand),
+    /// Vouchers.
+    #[command(subcommand)]
+    Voucher(voucher::VoucherCommand),
+    /// Numbers that accounts may present.
+    #[command(subcommand)]
+    Callerid(callerid::CalleridCommand),
+    /// Trunks: carriers.
+    #[command(subcommand)]
+    Trunk(trunk::TrunkCommand),
+    /// eSIM plans.
+    #[command(subcommand)]
+    Esim(esim::EsimCommand),
+    /// Messages.
+    #[command(subcommand)]
+    Sms(sms::SmsCommand),
+    /// Live calls.
+    #[command(subcommand)]
+    Calls(calls::CallsCommand),
+    /// Explain what a number costs.
+    Rate(rate::RateArgs),
+}
+
+impl OwnerCommand {
+    /// The password input of a command that sets a password.
+    pub const fn password_input(&mut self) -> Option<&mut PasswordInput> {
+        match self {
+            Self::Account(account::AccountCommand::Password { password, .. })
+            | Self::Sip(
+                peers::SipCommand::Create { password, .. } | peers::SipCommand::Password { password, .. },
+            ) => Some(password),
+            _ => None,
+        }
+    }
+}
+
+/// The words of a command, with the options that every command has.
+#[derive(Debug, Parser)]
+#[command(name = "tollgate")]
+struct Words {
+    #[arg(long, global = true)]
+    config: Option<PathBuf>,
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: OwnerCommand,
+}
+
+/// Parses the words of a request and runs the command.
+pub async fn run_request(owner: Owner<'_>, request: &CommandRequest) -> CommandAnswer {
+    let words = std::iter::once("tollgate").chain(request.argv.iter().map(String::as_str));
+    let mut command = match Words::try_parse_from(words) {
+        Ok(words) => words.command,
+        Err(error) => return to_wire(Err(Failure::new("bad_usage", error.to_string()))),
+    };
+    if let Some(input) = command.password_input() {
+        input.set(request.password());
+    }
+    to_wire(run(owner, command).await)
+}
+
+/// Runs a command.
+pub async fn run(owner: Owner<'_>, command: OwnerCommand) -> Outcome {
+    let services = owner.services;
+    match command {
+        OwnerCommand::Secrets(command) => secrets::run(services, &command).await,
+        OwnerCommand::Fx(command) => fx::run(services, command).await,
+        OwnerCommand::Plan(command) => plan::run(services, command).await,
+        OwnerCommand::Reseller(command) => account::reseller(services, command).await,
+        OwnerCommand::Client(command) => account::client(services, command).await,
+        OwnerCommand::Credit(args) => account::credit(services, args).await,
+        OwnerCommand::Account(command) => account::account(services, command).await,
+        OwnerCommand::Key(command) => key::run(services, command).await,
+        OwnerCommand::Sip(command) => peers::sip(services, command).await,
+        OwnerCommand::Ipauth(command) => peers::ipauth(services, command).await,
+        OwnerCommand::Voucher(command) => voucher::run(services, command).await,
+        OwnerCommand::Callerid(command) => callerid::run(services, command).await,
+        OwnerCommand::Trunk(command) => trunk::run(services, command).await,
+        OwnerCommand::Esim(command) => esim::run(services, command).await,
+        OwnerCommand::Sms(command) => sms::run(services, command).await,
+        OwnerCommand::Calls(command) => calls::run(owner.calls, &command),
+        OwnerCommand::Rate(args) => rate_login::run(owner, args).await,
+    }
+}
+
+impl From<ServiceError> for Failure {
+    fn from(error: ServiceError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}

@@ -1,0 +1,285 @@
+//! The services shared by every operation, in the running server and in a command that found none.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use dashmap::DashMap;
+use tokio::sync::{Mutex, OnceCell, OwnedMutexGuard};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::error::ServiceError;
+use super::in_doubt::InDoubtTransfers;
+use super::installation::Locks;
+use super::memory::Memory;
+use super::ownership::Ownership;
+use super::sip_passwords::set_missing_sip_passwords;
+use super::spool_dir::SpoolDir;
+use crate::ami::Links;
+use crate::clock::{Clock, Moment, SystemClock};
+use crate::config::Config;
+use crate::directory::phones::Passwords;
+use crate::esim::Esim;
+use crate::ledger::{Ledger, LedgerLimits, Spool};
+use crate::metrics::Metrics;
+use crate::secrets::{Secrets, random_below};
+use crate::store::{Store, StoreError};
+
+/// The ledger of a process that owns.
+struct Writer {
+    ledger: Ledger,
+    spool: Spool,
+    task: Mutex<Option<JoinHandle<()>>>,
+    stop: CancellationToken,
+}
+
+/// Everything operations need.
+pub struct Services {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The book.
+    pub store: Store,
+    /// The keys.
+    pub secrets: Arc<ArcSwap<Secrets>>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Whether this process owns the wallets.
+    pub ownership: Arc<Ownership>,
+    pub(super) locks: std::sync::Mutex<Locks>,
+    writer: OnceCell<Writer>,
+    memory: OnceCell<Memory>,
+    /// The links to the Asterisk servers, while this process serves.
+    pub links: std::sync::OnceLock<Links>,
+    /// Transfers whose commit outcome is in doubt.
+    pub in_doubt: InDoubtTransfers,
+    /// The sale of data packages.
+    pub esim: Esim,
+    /// Accounts whose money is being moved, a caller at a time.
+    turns: DashMap<i64, Arc<Mutex<()>>>,
+}
+
+impl std::fmt::Debug for Services {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Services").field("loaded", &self.memory.initialized()).finish_non_exhaustive()
+    }
+}
+
+impl Services {
+    /// Opens the database (made and migrated where needed) and the key file. Takes no ownership.
+    pub async fn open(config: Arc<Config>) -> Result<Self, ServiceError> {
+        Self::open_with(config, Arc::new(SystemClock::new())).await
+    }
+
+    /// As [`Services::open`], with the clock given.
+    pub async fn open_with(config: Arc<Config>, clock: Arc<dyn Clock>) -> Result<Self, ServiceError> {
+        let store = Store::open(&config.database.url).await?;
+        store.migrate(clock.now()).await?;
+        let secrets = open_secrets(&config, &store).await?;
+        pin_currency(&config, &store).await?;
+        pin_realm(&config, &store).await?;
+        set_missing_sip_passwords(&store, &secrets, clock.now()).await?;
+        Ok(Self {
+            config,
+            clock,
+            store,
+            secrets: Arc::new(ArcSwap::from_pointee(secrets)),
+            metrics: Arc::default(),
+            ownership: Arc::default(),
+            locks: std::sync::Mutex::default(),
+            writer: OnceCell::new(),
+            memory: OnceCell::new(),
+            links: std::sync::OnceLock::new(),
+            in_doubt: InDoubtTransfers::default(),
+            esim: Esim::default(),
+            turns: DashMap::new(),
+        })
+    }
+
+    /// Waits until nobody else moves an account's money by hand (a transfer, a voucher, a payment; calls do not wait):
+    /// what is read of its balance then holds until the answer is dropped.
+    pub async fn turn_of(&self, account_id: i64) -> OwnedMutexGuard<()> {
+        let turn = Arc::clone(&self.turns.entry(account_id).or_default());
+        turn.lock_owned().await
+    }
+
+    /// The currency of the wallets.
+    pub fn currency(&self) -> &str {
+        &self.config.money.currency
+    }
+
+    /// How stored SIP passwords become digests.
+    pub(super) fn passwords(&self) -> Passwords {
+        Passwords { secrets: Arc::clone(&self.secrets), realm: self.config.sip.realm.clone() }
+    }
+
+    /// What Asterisk reads peers with: the configured token, else the current key's.
+    pub fn realtime_token(&self) -> String {
+        let derived = || self.secrets.load().realtime_tokens().pop().unwrap_or_default();
+        self.config.realtime.token.clone().unwrap_or_else(derived)
+    }
+
+    /// The tokens that metrics may be read with: the configured one, else one of each key, the current key's last.
+    pub fn metrics_tokens(&self) -> Vec<String> {
+        match &self.config.internal.metrics_token {
+            Some(token) => vec![token.clone()],
+            None => self.secrets.load().metrics_tokens(),
+        }
+    }
+
+    /// The ledger of a process that owns: takes the ownership unless this process has it.
+    pub async fn ledger(&self) -> Result<&Ledger, ServiceError> {
+        if self.ownership.epoch() == 0 {
+            self.lock_for_command().await?;
+            self.take_ownership(None).await?;
+            self.empty_spool().await?;
+        }
+        Ok(&self.writer().await?.ledger)
+    }
+
+    /// Opens the spool, which only the owner does, and writes what an earlier process left in it, so that balances
+    /// that are read afterwards include it.
+    pub async fn empty_spool(&self) -> Result<(), ServiceError> {
+        let spool = &self.writer().await?.spool;
+        let book = book_name(&self.store).await?;
+        let dir = SpoolDir::find(&self.config, &self.store, &book).await?;
+        spool.open(&dir.path, &book).await?;
+        dir.record(&self.store).await?;
+        let mut count = 0;
+        loop {
+            let written = spool.write_next().await.map_err(ServiceError::Drain)?;
+            if written.is_empty() {
+                break;
+            }
+            count += written.len();
+        }
+        if count > 0 {
+            tracing::info!(calls = count, "calls that an earlier process kept in the spool are in the book");
+        }
+        Ok(())
+    }
+
+    /// Sees to it that no ended call waits in another folder than the configured one, where nobody would charge it.
+    pub async fn check_spool_dir(&self) -> Result<(), ServiceError> {
+        match self.store.meta("book").await? {
+            Some(book) => SpoolDir::find(&self.config, &self.store, &book).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes that this process owns since it asked at `asked`.
+    pub(super) fn owns(&self, epoch: i64, asked: Moment) {
+        self.ownership.granted(epoch, asked);
+        if let Some(writer) = self.writer.get() {
+            writer.ledger.fence_openings(epoch);
+        }
+    }
+
+    /// The ledger's writer. What it may post is the ownership's business.
+    async fn writer(&self) -> Result<&Writer, ServiceError> {
+        self.writer
+            .get_or_try_init(|| async {
+                let stop = CancellationToken::new();
+                let limits = LedgerLimits {
+                    refused_per_source_day: self.config.limits.refused_cdrs_per_source,
+                    refused_per_day: self.config.limits.refused_cdrs_per_day,
+                    ..LedgerLimits::default()
+                };
+                let (ledger, task) =
+                    Ledger::start(self.store.clone(), Arc::clone(&self.clock), limits, stop.clone()).await?;
+                ledger.fence_openings(self.ownership.epoch());
+                let spool = Spool::new(ledger.clone());
+                Ok::<_, ServiceError>(Writer { ledger, spool, task: Mutex::new(Some(task)), stop })
+            })
+            .await
+    }
+
+    /// The accounts and the catalogue in memory, loaded by the first caller.
+    pub async fn memory(&self) -> Result<&Memory, ServiceError> {
+        self.memory.get_or_try_init(|| Memory::load(self)).await
+    }
+
+    /// The accounts and the catalogue, where they are in memory already.
+    pub fn memory_if_loaded(&self) -> Option<&Memory> {
+        self.memory.get()
+    }
+
+    /// Reads an account again after it was created or changed; the change is in force in memory on return.
+    pub async fn reload_account(&self, id: i64) -> Result<(), StoreError> {
+        match self.memory.get() {
+            Some(memory) => memory.reload_account(self, id).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The ledger, the spool and the accounts of the process that owns them.
+    pub async fn ledger_and_spool(&self) -> Result<(Ledger, Spool), ServiceError> {
+        let Writer { ledger, spool, .. } = self.writer().await?;
+        Ok((ledger.clone(), spool.clone()))
+    }
+
+    /// Whether the ledger's writer runs no more although nobody closed it: it has crashed.
+    pub async fn writer_has_ended(&self) -> bool {
+        let Some(writer) = self.writer.get() else { return false };
+        writer.task.lock().await.as_ref().is_some_and(JoinHandle::is_finished) && !writer.stop.is_cancelled()
+    }
+
+    /// Writes what is queued and gives the ownership up. Nothing can be written afterwards.
+    pub async fn close(&self) {
+        if let Some(writer) = self.writer.get() {
+            writer.stop.cancel();
+            let task = writer.task.lock().await.take();
+            if let Some(task) = task
+                && let Err(error) = task.await
+            {
+                tracing::error!(%error, "the ledger's writer crashed");
+            }
+            writer.spool.close().await;
+        }
+        self.give_up_ownership().await;
+    }
+}
+
+/// The key file, made where there is none and the database knows none.
+async fn open_secrets(config: &Config, store: &Store) -> Result<Secrets, ServiceError> {
+    let file = config.key_file();
+    let known = store.meta("key_fingerprint").await?;
+    let secrets = Secrets::open(&file, known.is_none())?;
+    match known {
+        Some(fingerprint) if secrets.fingerprints().contains(&fingerprint) => {}
+        Some(_) => return Err(ServiceError::OtherKeyFile { file: file.display().to_string() }),
+        None => store.set_meta("key_fingerprint", &secrets.fingerprint()).await?,
+    }
+    Ok(secrets)
+}
+
+/// The name by which a spool knows this database, given when it is first asked for by its owner.
+async fn book_name(store: &Store) -> Result<String, StoreError> {
+    if let Some(name) = store.meta("book").await? {
+        return Ok(name);
+    }
+    let name = format!("{:016x}", random_below(u64::MAX));
+    store.set_meta("book", &name).await?;
+    Ok(name)
+}
+
+/// The wallets' currency is that of the first start: balances in another one would all read as nothing.
+async fn pin_currency(config: &Config, store: &Store) -> Result<(), ServiceError> {
+    let configured = &config.money.currency;
+    match store.meta("currency").await? {
+        Some(currency) if currency == *configured => Ok(()),
+        Some(currency) => Err(ServiceError::OtherCurrency { currency, configured: configured.clone() }),
+        None => Ok(store.set_meta("currency", configured).await?),
+    }
+}
+
+/// The digest realm is that of the first start too: digests hold it, in phones and in Asterisk.
+async fn pin_realm(config: &Config, store: &Store) -> Result<(), ServiceError> {
+    let configured = &config.sip.realm;
+    match store.meta("sip_realm").await? {
+        Some(realm) if realm == *configured => Ok(()),
+        Some(realm) => Err(ServiceError::OtherRealm { realm, configured: configured.clone() }),
+        None => Ok(store.set_meta("sip_realm", configured).await?),
+    }
+}
