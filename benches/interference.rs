@@ -1,7 +1,7 @@
 //! Calls beside floods of requests: a server process with a deck of 300,000 prefixes is asked to authorise at a fixed rate
 //! over FastAGI, alone and while its HTTP APIs are flooded.
 //!
-//! `cargo bench --bench interference`; another program than the one just built with `TOLLGATE_BENCH_PROGRAM=PATH`.
+//! `cargo bench --bench interference [-- PHASE…]`; another program than the one just built with `TOLLGATE_BENCH_PROGRAM=PATH`.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on ends")]
 
@@ -29,6 +29,8 @@ const PHASE: Duration = Duration::from_secs(10);
 const CONNECTIONS: usize = 900;
 /// A call that was not answered within this time counts as having taken it.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Niceness of the flood's threads.
+const FLOOD_NICENESS: i32 = 10;
 /// Clients of the reseller that floods.
 const CLIENTS: usize = 200;
 
@@ -45,12 +47,14 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    let driver = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let only: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let dir = tempfile::tempdir_in("/var/tmp").unwrap();
     let house = House::open(dir.path());
     let serving = house.serve();
-    for (name, line) in FLOODS {
-        let measured = driver.block_on(measure(&serving, &house.key, line));
+    for (name, line) in
+        FLOODS.into_iter().filter(|(name, _)| only.is_empty() || only.iter().any(|it| it == name))
+    {
+        let measured = measure(&serving, &house.key, line);
         report(name, measured);
     }
 }
@@ -82,29 +86,48 @@ fn report(name: &str, mut measured: Measured) {
     );
 }
 
-async fn measure(serving: &Serving, key: &str, line: &str) -> Measured {
+/// Measures calls while `line` floods the server. The flood has threads of its own at a low priority, as if it came from
+/// another machine: what is measured is the server, not this driver.
+fn measure(serving: &Serving, key: &str, line: &str) -> Measured {
     let over = Arc::new(AtomicBool::new(false));
     let answers = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
     let connections = if line.is_empty() { 0 } else { CONNECTIONS };
-    let floods: Vec<_> = (0..connections)
-        .map(|_| {
-            let (over, answers) = (Arc::clone(&over), Arc::clone(&answers));
-            let (http, key, line) = (serving.http, key.to_owned(), line.to_owned());
-            tokio::spawn(async move {
-                while !over.load(Ordering::Relaxed) {
-                    let _ = flood(http, &key, &line, &over, &answers).await;
-                }
-            })
+    let floods = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .on_thread_start(|| {
+            let thread = rustix::thread::gettid();
+            rustix::process::setpriority_process(Some(thread), FLOOD_NICENESS).unwrap();
         })
-        .collect();
-    // Until every connection has asked.
+        .enable_all()
+        .build()
+        .unwrap();
+    for _ in 0..connections {
+        let (over, answers) = (Arc::clone(&over), Arc::clone(&answers));
+        let (http, key, line) = (serving.http, key.to_owned(), line.to_owned());
+        floods.spawn(async move {
+            while !over.load(Ordering::Relaxed) {
+                let _ = flood(http, &key, &line, &over, &answers).await;
+            }
+        });
+    }
+    let caller = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (latencies, refused) = caller.block_on(call_for(PHASE, serving.fastagi));
+    over.store(true, Ordering::Relaxed);
+    floods.shutdown_timeout(Duration::from_secs(1));
+    let [answered, other] = [0, 1].map(|at: usize| answers[at].load(Ordering::Relaxed));
+    Measured { latencies, refused, answered, other }
+}
+
+/// Calls at the rate for this long, and counts the refused ones.
+async fn call_for(phase: Duration, fastagi: SocketAddr) -> (Vec<Duration>, usize) {
+    // Until every connection of the flood has asked.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let mut every = tokio::time::interval(Duration::from_secs(1) / RATE);
     let begun = Instant::now();
     let mut calls = Vec::new();
-    while begun.elapsed() < PHASE {
+    while begun.elapsed() < phase {
         every.tick().await;
-        calls.push(tokio::spawn(authorise(serving.fastagi)));
+        calls.push(tokio::spawn(authorise(fastagi)));
     }
     let (mut latencies, mut refused) = (Vec::new(), 0);
     for call in calls {
@@ -112,12 +135,7 @@ async fn measure(serving: &Serving, key: &str, line: &str) -> Measured {
         latencies.push(latency);
         refused += usize::from(!allowed);
     }
-    over.store(true, Ordering::Relaxed);
-    for flood in floods {
-        flood.abort();
-    }
-    let [answered, other] = [0, 1].map(|at: usize| answers[at].load(Ordering::Relaxed));
-    Measured { latencies, refused, answered, other }
+    (latencies, refused)
 }
 
 /// How long a call waited for its word, and whether that was yes.
