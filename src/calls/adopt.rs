@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use tollgate_rating::Money;
 
+use super::channel::Channel;
 use super::ended::Charged;
+use super::error::SettleError;
 use super::live::signed;
-use super::reconcile::Channel;
+use super::open::Origin;
 use super::restored::from_ticket;
+use super::state::Calls;
 use super::ticket::Ticket;
-use super::{Calls, settle::SettleError};
 use crate::ami::Link;
 use crate::ledger::CallKey;
 
@@ -73,7 +75,7 @@ impl Calls {
             return Err(SettleError::OtherCall { ticket: named });
         }
         let key = &named;
-        let Some(_turn) = self.turn(key) else { return Ok(false) };
+        let Some(_lock) = self.lock_call(key) else { return Ok(false) };
         if self.open.contains_key(key) || self.charged(key) == Charged::Finally {
             return Ok(false);
         }
@@ -91,8 +93,9 @@ impl Calls {
             .iter()
             .map(|payer| payer.rate.hold(call.funded_seconds, answered).unwrap_or(Money::ZERO))
             .collect();
-        call.holds = call.with_chain(|wallets| wallets.restore(&amounts)).ok().flatten();
-        self.look_at_purse(&call);
+        call.origin = Origin::EarlierProcess { since_ms: call.origin.since_ms() };
+        call.restore_holds(&amounts);
+        self.check_top_up(&call);
         call.ticket = Arc::from(text);
         caller.name.clone_into(&mut call.live.channel);
         if let Some(endpoint) = caller.endpoint() {

@@ -7,12 +7,12 @@ use tokio::time::timeout;
 use tollgate_agi::command::SetVariable;
 use tollgate_agi::{Key, Session, SessionError};
 
-use super::Calls;
 use super::authorize::Refused;
 use super::grant::Grant;
 use super::refusal::Reason;
 use super::request::{AuthorizeRequest, SettleRequest};
-use crate::ledger::{CallKind, CdrDraft, Direction, Disposition, DurationSource, RefusedAttempt, Taken};
+use super::state::Calls;
+use crate::ledger::{CallKind, CdrDraft, Direction, Disposition, DurationSource, RefusedAttempt};
 
 /// What the dialplan is told when a request cannot even be read.
 const UNREADABLE: Reason = Reason::Unavailable;
@@ -144,18 +144,14 @@ async fn settle(calls: &Arc<Calls>, mut session: Session) -> Result<(), SessionE
         }
     };
     match outcome {
-        Ok(taken) => {
-            let (cdr_id, duplicate) = match taken {
-                Taken::Booked(settled) => (Some(settled.cdr_id), settled.duplicate),
-                Taken::Spooled { again } => (None, again),
-            };
+        Ok(outcome) => {
             tracing::info!(
                 call.id = %request.key,
                 call.answered_ms = request.answered_ms,
                 call.dial_status = %request.dial_status,
-                cdr.id = cdr_id,
-                cdr.duplicate = duplicate,
-                cdr.spooled = cdr_id.is_none(),
+                cdr.id = outcome.cdr_id(),
+                cdr.duplicate = outcome.is_duplicate(),
+                outcome = outcome.as_str(),
                 "call settled"
             );
             if let Some(proof) = calls.proof("settle", &request.key.unique_id) {

@@ -4,31 +4,26 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use tollgate_rating::credit::{
-    Chain, Day, MAX_PAYERS, Pricing, Refusal, RefusalReason, ReserveRequest, Wallet,
-};
+use tollgate_rating::credit::{Chain, Holds, Refusal, RefusalReason, ReserveRequest, Wallet};
 use tollgate_rating::number::normalise;
-use tollgate_rating::{AnswerRange, CallRate, E164, Money};
+use tollgate_rating::{AnswerRange, CallRate, E164};
 
-use super::Calls;
+use super::funding::{GUARD_MS, HOLD_GRACE, PayerPrice, days, paid_seconds};
 use super::grant::Grant;
 use super::live::{Live, signed};
-use super::open::{OpenCall, OpenPayer};
+use super::open::{OpenCall, OpenPayer, Origin, Phase};
 use super::refusal::Reason;
 use super::request::AuthorizeRequest;
+use super::state::Calls;
 use super::ticket::{Ticket, TicketPayer, TicketRoute};
 use crate::catalog::Snapshot;
 use crate::catalog::lcr::{Route, RouteRequest};
+use crate::catalog::trunks::Occupied;
 use crate::config::CalleridPolicy;
 use crate::directory::Account;
 use crate::directory::MAX_CHAIN;
 use crate::secrets::random_below;
 use crate::store::peers::PeerKind;
-
-/// Kept before the funded end, so that Asterisk's overshoot of up to 20 ms does not buy another increment.
-pub(super) const GUARD_MS: u64 = 300;
-/// How long a hold outlives its funded end when nobody settles.
-pub const HOLD_GRACE: SignedDuration = SignedDuration::from_secs(60);
 
 /// How long a call that was just granted keeps its hold if nobody settles, in milliseconds.
 fn hold_ms(funded_seconds: u32, ring_seconds: u32) -> u64 {
@@ -54,19 +49,30 @@ impl Refused {
     }
 }
 
-/// One payer's price, as the wallets ask for it.
-pub(super) struct PayerPrice<'a> {
-    pub(super) rate: &'a CallRate,
-    pub(super) answered: AnswerRange,
+/// A call that its account may make, before credit and routes are looked at.
+struct CallOrder<'a> {
+    request: &'a AuthorizeRequest,
+    snapshot: &'a Snapshot,
+    chain: &'a [Arc<Account>],
+    number: E164,
+    now_ms: u64,
 }
 
-impl Pricing for PayerPrice<'_> {
-    fn max_seconds(&self, credit: Money, cap: u32) -> u32 {
-        self.rate.max_seconds(credit, cap, self.answered)
-    }
+/// How long a grant is paid for.
+#[derive(Clone, Copy)]
+struct Funding {
+    /// Seconds that the chain could pay.
+    affordable_seconds: u32,
+    /// Seconds that the holds pay.
+    funded_seconds: u32,
+    /// Seconds after which Asterisk ends the call.
+    reach_seconds: u32,
+}
 
-    fn hold(&self, seconds: u32) -> Option<Money> {
-        self.rate.hold(seconds, self.answered).ok()
+impl Funding {
+    /// Whether credit ends the call before its caps do, and all of it is held.
+    const fn is_short(self, limit_seconds: u32) -> bool {
+        self.funded_seconds < limit_seconds && self.funded_seconds >= self.affordable_seconds
     }
 }
 
@@ -79,7 +85,7 @@ impl Calls {
             return Err(Refused::new(Reason::Unavailable));
         }
         // A call is granted once: neither twice at the same time, nor again while it lives or after it has ended.
-        let Some(_turn) = self.turn(&request.key) else { return Err(Refused::new(Reason::Unavailable)) };
+        let Some(_lock) = self.lock_call(&request.key) else { return Err(Refused::new(Reason::Unavailable)) };
         if self.open.contains_key(&request.key) || self.has_ended(&request.key) {
             tracing::warn!(call.id = %request.key, "a call asks again to be granted");
             return Err(Refused::new(Reason::Unavailable));
@@ -109,7 +115,8 @@ impl Calls {
             Err(reason) => return Err(Refused { reason, ..refused }),
         };
         refused.destination = Some(rates[0].rate.destination().to_owned());
-        let granted = self.grant(request, &snapshot, &chain, number, rates, now_ms);
+        let order = CallOrder { request, snapshot: &snapshot, chain: &chain, number, now_ms };
+        let granted = self.grant(&order, rates);
         // What is held, and what was to be held and is not there, may ask for a top-up.
         if !matches!(granted, Err(reason) if reason != Reason::NoCredit) {
             self.directory.purses().look_at(&chain[0]);
@@ -195,51 +202,28 @@ impl Calls {
         }
     }
 
-    fn grant(
-        &self,
-        request: &AuthorizeRequest,
-        snapshot: &Snapshot,
-        chain: &[Arc<Account>],
-        number: E164,
-        rates: Vec<PayerRate>,
-        now_ms: u64,
-    ) -> Result<Grant, Reason> {
-        let ring_seconds = self.settings.ring_seconds;
-        let at = rates[0].at;
-        let answered = self.answer_range(at);
-        let limit_seconds = self.cap_seconds(snapshot, chain);
-        let wallets: Vec<&Wallet> = chain.iter().map(|account| &account.wallet).collect();
+    /// Reserves credit on the whole chain, chooses routes, and opens the call. A refusal leaves no hold.
+    fn grant(&self, order: &CallOrder<'_>, rates: Vec<PayerRate>) -> Result<Grant, Reason> {
+        let wallets: Vec<&Wallet> = order.chain.iter().map(|account| &account.wallet).collect();
         let wallets = Chain::new(&wallets).map_err(|_| Reason::Unavailable)?;
-        let prices: Vec<PayerPrice<'_>> =
-            rates.iter().map(|payer| PayerPrice { rate: &payer.rate, answered }).collect();
-        let reserved = wallets
-            .reserve(
-                &prices,
-                &ReserveRequest {
-                    caps_seconds: limit_seconds,
-                    slice: self.slice_of(&request.key.server),
-                    now_ms,
-                    days: days(snapshot, chain, at),
-                },
-            )
-            .map_err(refused_by)?;
-        let affordable_seconds = reserved.affordable_seconds;
-        let funded_seconds = paid_seconds(&prices, reserved.holds.amounts(), affordable_seconds);
-        // How far Asterisk lets it run: to what is held, unless the operator lets it run to what could be paid.
-        let runs_to_grant = self.runs_to_grant(&request.key.server);
-        let reach_seconds = if runs_to_grant { affordable_seconds } else { funded_seconds };
+        let limit_seconds = self.cap_seconds(order.snapshot, order.chain);
+        let (holds, funding) = self.reserve(order, &wallets, &rates, limit_seconds)?;
         let top = &rates[rates.len() - 1];
-        let mut routes: Vec<Route> =
-            snapshot.routes(&self.route_request(chain, number, top, affordable_seconds));
-        // The first carrier must have room for this call; one that another call filled meanwhile is left out.
-        let mut place = None;
-        while place.is_none() && !routes.is_empty() {
-            place = routes[0].trunk.try_occupy();
-            if place.is_none() {
-                routes.remove(0);
-            }
-        }
-        let ticket = self.ticket(request, number, &rates, &routes, limit_seconds, affordable_seconds);
+        let offered = order.snapshot.routes(&self.route_request(
+            order.chain,
+            order.number,
+            top,
+            funding.affordable_seconds,
+        ));
+        let (place, routes) = occupy_first(offered);
+        let ticket = self.ticket(
+            order.request,
+            order.number,
+            &rates,
+            &routes,
+            limit_seconds,
+            funding.affordable_seconds,
+        );
         let sealed = if routes.is_empty() {
             Err(Reason::NoRoute)
         } else {
@@ -248,63 +232,84 @@ impl Calls {
         let sealed = match sealed {
             Ok(sealed) => sealed,
             Err(reason) => {
-                // Amounts that were held a moment ago can be given back: nothing else touches a call's own holds.
-                let released = wallets.release(reserved.holds);
-                debug_assert!(released.is_ok(), "what was reserved can be released");
+                // Nothing else touches a call's own holds, so they can be released.
+                let released = wallets.release(holds);
+                debug_assert!(released.is_ok(), "reserved holds can be released");
                 return Err(reason);
             }
         };
-        let talk_ms = u64::from(reach_seconds) * 1_000 - GUARD_MS;
         let grant = Grant {
             limit_ms: u64::from(limit_seconds) * 1_000,
-            ring_seconds,
-            talk_ms,
-            dial_strings: routes.iter().map(|route| route.trunk.dial_string(number)).collect(),
-            callerid: self.caller_id(&chain[0], request),
-            ticket: sealed.clone(),
-            token: request.key.unique_id.clone(),
+            ring_seconds: self.settings.ring_seconds,
+            talk_ms: u64::from(funding.reach_seconds) * 1_000 - GUARD_MS,
+            dial_strings: routes.iter().map(|route| route.trunk.dial_string(order.number)).collect(),
+            callerid: self.caller_id(&order.chain[0], order.request),
+            ticket: sealed,
+            token: order.request.key.unique_id.clone(),
         };
+        let granted_at = rates[0].at;
+        let payers = order.chain.iter().zip(rates).map(|(account, payer)| OpenPayer {
+            account: Arc::clone(account),
+            rate: payer.rate,
+            versions: payer.versions,
+        });
         let open = OpenCall {
-            payers: chain
-                .iter()
-                .zip(rates)
-                .map(|(account, payer)| OpenPayer {
-                    account: Arc::clone(account),
-                    rate: payer.rate,
-                    versions: payer.versions,
-                })
-                .collect(),
+            payers: payers.collect(),
             place,
             routes: routes.into_iter().map(Some).collect(),
-            holds: Some(reserved.holds),
-            number,
-            dialled: request.dialled.clone(),
-            endpoint: request.endpoint.clone(),
+            holds: Some(holds),
+            number: order.number,
+            dialled: order.request.dialled.clone(),
+            endpoint: order.request.endpoint.clone(),
             caller: grant.callerid.clone(),
-            source: request.source,
-            granted_at: at,
-            granted_ms: Some(now_ms),
-            since_ms: Some(signed(now_ms)),
-            ticket: Arc::from(sealed),
+            source: order.request.source,
+            granted_at,
+            origin: Origin::ThisProcess { since_ms: signed(order.now_ms) },
+            ticket: Arc::from(grant.ticket.as_str()),
             limit_seconds,
-            funded_seconds,
+            funded_seconds: funding.funded_seconds,
             live: Live::granted(
-                request.channel.clone(),
-                talk_ms,
-                reach_seconds,
-                funded_seconds < limit_seconds && funded_seconds >= affordable_seconds,
-                now_ms,
+                order.request.channel.clone(),
+                grant.talk_ms,
+                funding.reach_seconds,
+                funding.is_short(limit_seconds),
+                order.now_ms,
             ),
-            ring_seconds,
-            hold_until_ms: now_ms + hold_ms(funded_seconds, ring_seconds),
-            unsettled: None,
-            tried: false,
-            dialable: false,
+            ring_seconds: self.settings.ring_seconds,
+            hold_until_ms: order.now_ms + hold_ms(funding.funded_seconds, self.settings.ring_seconds),
+            phase: Phase::Granted,
         };
-        let journalled = self.journalled(&request.key, &open, now_ms);
-        self.enlist(request, open)?;
+        let journalled = self.journalled(&order.request.key, &open, order.now_ms);
+        self.enlist(order.request, open)?;
         self.ledger.open_call(journalled);
         Ok(grant)
+    }
+
+    /// Takes the holds of a slice on the whole chain, or none.
+    fn reserve(
+        &self,
+        order: &CallOrder<'_>,
+        wallets: &Chain<'_>,
+        rates: &[PayerRate],
+        limit_seconds: u32,
+    ) -> Result<(Holds, Funding), Reason> {
+        let at = rates[0].at;
+        let answered = self.answer_range(at);
+        let prices: Vec<PayerPrice<'_>> =
+            rates.iter().map(|payer| PayerPrice { rate: &payer.rate, answered }).collect();
+        let server = &order.request.key.server;
+        let request = ReserveRequest {
+            caps_seconds: limit_seconds,
+            slice: self.slice_of(server),
+            now_ms: order.now_ms,
+            days: days(order.snapshot, order.chain, at),
+        };
+        let reserved = wallets.reserve(&prices, &request).map_err(refused_by)?;
+        let affordable_seconds = reserved.affordable_seconds;
+        let funded_seconds = paid_seconds(&prices, reserved.holds.amounts(), affordable_seconds);
+        // Asterisk lets the call run to what is held, unless the operator lets it run to what could be paid.
+        let reach_seconds = if self.runs_to_grant(server) { affordable_seconds } else { funded_seconds };
+        Ok((reserved.holds, Funding { affordable_seconds, funded_seconds, reach_seconds }))
     }
 
     /// The number the carrier sees: the account's own where it has one, a subaccount's client's where it has none, else what
@@ -346,9 +351,15 @@ impl Calls {
     }
 }
 
-/// For how many seconds, at most `cap`, what is held pays: a hold of a whole block pays to the block's end.
-pub(super) fn paid_seconds(prices: &[PayerPrice<'_>], held: &[Money], cap: u32) -> u32 {
-    prices.iter().zip(held).fold(cap, |cap, (price, hold)| price.max_seconds(*hold, cap))
+/// Occupies a place on the trunk of the first route. Routes before it whose trunk another call filled meanwhile are left out.
+fn occupy_first(mut routes: Vec<Route>) -> (Option<Occupied>, Vec<Route>) {
+    while let Some(first) = routes.first() {
+        if let Some(place) = first.trunk.try_occupy() {
+            return (Some(place), routes);
+        }
+        routes.remove(0);
+    }
+    (None, routes)
 }
 
 fn refused_by(refusal: Refusal) -> Reason {
@@ -398,20 +409,6 @@ pub fn rates(
         rates.push(PayerRate { versions, rate, at });
     }
     Ok(rates)
-}
-
-/// Every payer's spending day, in its plan's zone.
-pub fn days(snapshot: &Snapshot, chain: &[Arc<Account>], at: Timestamp) -> [Day; MAX_PAYERS] {
-    let mut days = [Day::default(); MAX_PAYERS];
-    for (day, account) in days.iter_mut().zip(chain) {
-        let settings = account.settings();
-        if settings.limits.daily_spend.is_some()
-            && let Some(plan) = snapshot.plan(settings.plan_id)
-        {
-            *day = plan.spending_day(at);
-        }
-    }
-    days
 }
 
 /// What a phone said of its own number: digits, `+` before them.

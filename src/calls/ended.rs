@@ -29,6 +29,15 @@ impl Charged {
     }
 }
 
+/// A charge that memory took while the ledger could not be asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OnTrust {
+    /// The newest CDR that the ledger had acknowledged before.
+    pub(super) newest_before: i64,
+    /// Whether memory had taken the charge of a settlement without the ticket before.
+    pub(super) had_provisional: bool,
+}
+
 /// The last keys, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct EndedKeys {

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::Calls;
 use super::live::signed;
 use super::reconcile::LastRun;
+use super::state::Calls;
 use crate::ami::{Event, Link, LinkEvent};
 use crate::ledger::CallKey;
 
@@ -142,7 +142,7 @@ impl Calls {
     fn note_answer(&self, server: &str, unique_id: &str, called: &str, at_ms: i64, heard: bool) {
         let Some(key) = self.open_of(server, unique_id) else { return };
         let Some(mut call) = self.open.get_mut(&key) else { return };
-        let at_ms = call.since_ms.map_or(at_ms, |since| at_ms.max(since));
+        let at_ms = at_ms.max(call.origin.since_ms());
         if call.live.answered_ms.is_none() {
             tracing::info!(call.id = %key, call.called_channel = called, "call answered");
             call.live.answer_heard = heard;

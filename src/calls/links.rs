@@ -5,23 +5,14 @@ use std::sync::atomic::Ordering;
 use tollgate_rating::Money;
 use tollgate_rating::credit::Slice;
 
+use super::link_state::LinkIs;
 use super::live::signed;
-use super::{Calls, open::OpenCall};
+use super::open::OpenCall;
+use super::state::Calls;
 use crate::config::{OnLinkLoss, Reserve};
 
 /// What is held at least for a call that nobody can lengthen, where credit allows, in seconds.
 pub const CUT_MIN_SECONDS: u32 = 60;
-
-/// How the link to a server is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LinkIs {
-    /// It is not configured: calls of this server cannot be metered, so the whole grant is held.
-    NotConfigured,
-    /// It is away.
-    Away,
-    /// It is up.
-    Up,
-}
 
 /// What the loss of a link left to itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -85,7 +76,7 @@ impl Calls {
         let mut exposure = Exposure::default();
         for mut call in self.open.iter_mut().filter(|call| call.key().server == server) {
             let call = call.value_mut();
-            if call.live.ending_ms.is_none() && call.since_ms.is_some_and(|since| since <= signed(heard_ms)) {
+            if call.live.ending_ms.is_none() && call.origin.since_ms() <= signed(heard_ms) {
                 call.live.seen_alive(signed(heard_ms));
             }
             exposure.calls += 1;

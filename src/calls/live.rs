@@ -1,14 +1,5 @@
 //! What is known of a call on its Asterisk, and where it ends there.
 
-use tollgate_rating::AnswerRange;
-
-use super::open::OpenCall;
-use crate::ami::ask::endpoint_of;
-use crate::catalog::lcr::Route;
-
-/// What is added to ringing and caps before a call is given up as ended: Asterisk's timers and our clocks are not one.
-const LAST_GRACE_SECONDS: i64 = 60;
-
 /// A call as its Asterisk has it. Times are by the monotonic clock of this process and may lie before its start.
 #[derive(Debug, Default, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and none excludes another")]
@@ -69,34 +60,6 @@ impl Live {
     pub fn talked_ms(&self, now_ms: u64) -> Option<u64> {
         let answered = self.answered_ms?;
         Some(u64::try_from(signed(now_ms).saturating_sub(answered)).unwrap_or(0))
-    }
-}
-
-impl OpenCall {
-    /// The longest duration that the payers are charged for, in seconds.
-    pub fn charged_at_most_seconds(&self) -> u32 {
-        self.funded_seconds.max(self.live.pushed_seconds)
-    }
-
-    /// The last moment at which it can be alive, by the monotonic clock: the caps end it in Asterisk, whatever happens.
-    pub fn last_possible_ms(&self) -> i64 {
-        let seconds = i64::from(self.ring_seconds) + i64::from(self.limit_seconds) + LAST_GRACE_SECONDS;
-        self.since_ms.unwrap_or(0).saturating_add(seconds * 1_000)
-    }
-
-    /// When it may have been answered, as its price was held for.
-    pub fn answer_range(&self) -> AnswerRange {
-        let ring = jiff::SignedDuration::from_secs(i64::from(self.ring_seconds));
-        AnswerRange::new(self.granted_at, self.granted_at.checked_add(ring).unwrap_or(self.granted_at))
-    }
-
-    /// The number of the route whose trunk a called channel belongs to; 0 where there is none.
-    pub fn route_of(&self, called: &str) -> u32 {
-        let Some(endpoint) = endpoint_of(called) else { return 0 };
-        let is_its =
-            |route: &Option<Route>| route.as_ref().is_some_and(|route| route.trunk.endpoint == endpoint);
-        let at = self.routes.iter().position(is_its);
-        at.and_then(|at| u32::try_from(at + 1).ok()).unwrap_or(0)
     }
 }
 

@@ -9,18 +9,17 @@ use std::sync::atomic::Ordering;
 
 use tollgate_rating::credit::{ExtendRequest, Holds};
 
-use super::authorize::{GUARD_MS, HOLD_GRACE, PayerPrice, days, paid_seconds};
-use super::links::LinkIs;
+use super::channel::PROVEN;
+use super::funding::{GUARD_MS, HOLD_GRACE, PayerPrice, days, paid_seconds};
+use super::link_state::LinkIs;
 use super::live::signed;
 use super::open::OpenCall;
-use super::reconcile::PROVEN;
-use super::{Calls, steer::Steer};
+use super::orders::{METER_EVERY_MS, Steer};
+use super::state::Calls;
 use crate::catalog::Snapshot;
 use crate::config::Reserve;
 use crate::ledger::{CallKey, Held, OpenCall as JournalledCall};
 
-/// How often live calls are looked at: four times a second ends a call within the second in which its credit does.
-pub const METER_EVERY_MS: u64 = 250;
 /// How long a push that failed waits for the next try.
 const RETRY_MS: u64 = 500;
 
@@ -43,7 +42,7 @@ impl Calls {
         for mut entry in self.open.iter_mut() {
             let (key, call) = entry.pair_mut();
             metered.short += usize::from(call.live.short && call.live.answered_ms.is_some());
-            if call.live.due_ms > now_ms || call.unsettled.is_some() || call.live.missing >= PROVEN {
+            if call.live.due_ms > now_ms || call.has_ended() || call.live.missing >= PROVEN {
                 continue;
             }
             let Some(talked_ms) = call.live.talked_ms(now_ms) else { continue };
@@ -142,7 +141,7 @@ impl Calls {
             (extended.funded_seconds.max(paid), extended.affordable_seconds)
         });
         call.holds = Some(holds);
-        self.look_at_purse(call);
+        self.check_top_up(call);
         outcome
     }
 

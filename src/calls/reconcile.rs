@@ -11,15 +11,16 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::Calls;
 use super::adopt;
+use super::channel::{Channel, PROVEN};
+use super::error::SettleError;
 use super::live::signed;
 use super::request::SettleRequest;
-use super::settle::SettleError;
+use super::settle::SettleOutcome;
+use super::state::Calls;
 use super::unsettled::{self, KnownBad};
-use crate::ami::ask::{ChannelRow, endpoint_of};
 use crate::ami::{AmiError, Link, Session};
-use crate::ledger::{CallKey, DurationSource, Taken};
+use crate::ledger::{CallKey, DurationSource};
 
 /// How long ended calls are given to settle by themselves before their server is looked at.
 const PATIENCE: Duration = Duration::from_millis(1_500);
@@ -29,13 +30,6 @@ const BETWEEN_LISTS: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 /// Open calls that lengthen that by a second: a list costs by its length.
 const CALLS_PER_SECOND_MORE: usize = 250;
-/// Lists without a call that prove its end.
-pub(super) const PROVEN: u8 = 2;
-/// The context of the dialplan's hangup handler: a channel in it counts as ended, not as alive.
-const ENDED_CONTEXT: &str = "tg-ended";
-/// The context of accounts' calls.
-const CALLER_CONTEXT: &str = "tollgate";
-
 /// Which run of an Asterisk was seen last.
 #[derive(Debug, Default)]
 pub struct LastRun {
@@ -49,43 +43,6 @@ impl LastRun {
         let before = self.started.replace(session.started.clone());
         let restarted = before.is_some_and(|started| started != session.started);
         if restarted { calls.restarted(link.server(), link.heard_before_ms()) } else { 0 }
-    }
-}
-
-/// A channel of a whole list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Channel {
-    /// Its name.
-    pub name: String,
-    /// Its unique id.
-    pub unique_id: String,
-    /// The unique id of the channel that began it all.
-    pub linked_id: String,
-    /// Whether it is up.
-    pub is_up: bool,
-    /// Whether it runs the dialplan's hangup handler.
-    pub has_ended: bool,
-    /// Whether it is in the context of accounts' calls.
-    pub is_caller: bool,
-}
-
-impl From<ChannelRow> for Channel {
-    fn from(row: ChannelRow) -> Self {
-        Self {
-            is_up: row.state == ChannelRow::UP,
-            has_ended: row.context == ENDED_CONTEXT,
-            is_caller: row.context == CALLER_CONTEXT,
-            name: row.channel,
-            unique_id: row.unique_id,
-            linked_id: row.linked_id,
-        }
-    }
-}
-
-impl Channel {
-    /// The PJSIP endpoint that a channel belongs to: `PJSIP/1001-0000002a` is 1001's.
-    pub fn endpoint(&self) -> Option<&str> {
-        endpoint_of(&self.name)
     }
 }
 
@@ -128,9 +85,9 @@ async fn look_at(calls: &Calls, link: &Link, known_bad: &mut KnownBad) -> Result
     unsettled::drain(calls, link, known_bad).await?;
     for key in calls.proven_gone(link.server()) {
         match calls.settle_gone(&key).await {
-            Ok(Some(taken)) => tracing::warn!(
+            Ok(Some(outcome)) => tracing::warn!(
                 call.id = %key,
-                call.taken = ?taken,
+                outcome = outcome.as_str(),
                 "nobody told the call's end; it is settled at its last proof of life"
             ),
             Ok(None) | Err(SettleError::InProgress) => {}
@@ -188,7 +145,7 @@ impl Calls {
         for mut entry in self.open.iter_mut().filter(|call| call.key().server == server) {
             let (key, call) = entry.pair_mut();
             // Granted after the list was asked for: it says nothing about it.
-            if call.unsettled.is_some() || call.since_ms.is_some_and(|since| since > signed(asked_ms)) {
+            if call.has_ended() || call.origin.since_ms() > signed(asked_ms) {
                 continue;
             }
             let Some(channel) = by_id.get(key.unique_id.as_str()) else {
@@ -204,7 +161,7 @@ impl Calls {
             call.live.ending_ms = None;
             call.live.seen_alive(signed(asked_ms));
             if let Some(endpoint) = channel.endpoint() {
-                if call.granted_ms.is_none() && call.endpoint != endpoint {
+                if !call.origin.is_this_process() && call.endpoint != endpoint {
                     endpoint.clone_into(&mut call.endpoint);
                 }
                 if !self.may_call(endpoint) {
@@ -238,7 +195,7 @@ impl Calls {
             if call.live.called.take().is_some() {
                 call.live.channel.clear();
             }
-            if call.since_ms.is_none_or(|since| since <= signed(heard_ms)) {
+            if call.origin.since_ms() <= signed(heard_ms) {
                 call.live.missing = PROVEN;
                 gone += 1;
             }
@@ -248,17 +205,16 @@ impl Calls {
 
     /// Calls of a server that are proven to have ended and that nobody has settled.
     fn proven_gone(&self, server: &str) -> Vec<CallKey> {
-        let is_gone = |call: &super::open::OpenCall| call.live.missing >= PROVEN && call.unsettled.is_none();
+        let is_gone = |call: &super::open::OpenCall| call.live.missing >= PROVEN && !call.has_ended();
         let of_server = self.open.iter().filter(|call| call.key().server == server);
         of_server.filter(|call| is_gone(call)).map(|call| call.key().clone()).collect()
     }
 
     /// Settles a call that is proven to have ended and of which nobody has told how: for the time up to its last proof of
     /// life. `None` where it is settled or alive after all.
-    pub async fn settle_gone(&self, key: &CallKey) -> Result<Option<Taken>, SettleError> {
-        let turn = self.turn(key).ok_or(SettleError::InProgress)?;
-        let gone =
-            self.open.remove_if(key, |_, call| call.live.missing >= PROVEN && call.unsettled.is_none());
+    pub async fn settle_gone(&self, key: &CallKey) -> Result<Option<SettleOutcome>, SettleError> {
+        let lock = self.lock_call(key).ok_or(SettleError::InProgress)?;
+        let gone = self.open.remove_if(key, |_, call| call.live.missing >= PROVEN && !call.has_ended());
         let Some((_, call)) = gone else { return Ok(None) };
         let now_ms = self.clock.monotonic_ms();
         // Not the event that told its end: it may have come late, or from somebody else.
@@ -280,8 +236,8 @@ impl Calls {
             attempts: Vec::new(),
             extras: super::request::Extras::default(),
         };
-        let settled = self.finish(&request, call, DurationSource::LastProofOfLife).await;
-        drop(turn);
+        let settled = self.price_and_submit(&request, call, DurationSource::LastProofOfLife).await;
+        drop(lock);
         settled.map(Some)
     }
 }

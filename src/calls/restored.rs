@@ -7,13 +7,13 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tollgate_rating::{E164, Money};
 
-use super::Calls;
-use super::authorize::HOLD_GRACE;
-use super::links::LinkIs;
+use super::error::SettleError;
+use super::funding::HOLD_GRACE;
+use super::link_state::LinkIs;
 use super::live::{Live, signed};
-use super::open::{OpenCall, OpenPayer};
+use super::open::{OpenCall, OpenPayer, Origin, Phase};
 use super::request::SettleRequest;
-use super::settle::SettleError;
+use super::state::Calls;
 use super::ticket::Ticket;
 use crate::catalog::CatalogError;
 use crate::ledger::{CallKey, LedgerError, OpenCall as JournalledCall};
@@ -31,8 +31,8 @@ pub struct Recovered {
     pub dropped: usize,
 }
 
-/// Takes from the settle request what a ticket does not say: who called what from where.
-pub(super) fn told(call: &mut OpenCall, request: &SettleRequest) {
+/// Fills in from the settle request what a ticket does not carry: caller, dialled number, source address.
+pub(super) fn apply_extras(call: &mut OpenCall, request: &SettleRequest) {
     let extra = |key: &str| request.extras.get(key);
     if let Some(dialled) = extra("dialled") {
         dialled.clone_into(&mut call.dialled);
@@ -103,20 +103,17 @@ pub(super) async fn from_ticket(
         caller: String::new(),
         source: None,
         granted_at,
-        granted_ms: None,
-        since_ms: Some(since_ms),
+        origin: Origin::TicketOnly { since_ms },
         ticket: Arc::from(""),
         limit_seconds: ticket.limit_seconds,
         funded_seconds: ticket.affordable_seconds,
         ring_seconds: ticket.ring_seconds,
         hold_until_ms: calls.ms_until(granted_at + SignedDuration::from_secs(seconds) + HOLD_GRACE),
-        unsettled: None,
-        tried: false,
-        dialable: true,
+        phase: Phase::Dialled,
         live: Live::default(),
     };
     if let Some(request) = request {
-        told(&mut call, request);
+        apply_extras(&mut call, request);
     }
     Ok(call)
 }
@@ -199,7 +196,8 @@ impl Calls {
         };
         call.live.answered_ms = journalled.answered_at.map(before);
         call.live.alive_ms = journalled.alive_at.or(journalled.answered_at).map(before);
-        call.holds = call.with_chain(|wallets| wallets.restore(&amounts)).ok().flatten();
+        call.origin = Origin::EarlierProcess { since_ms: call.origin.since_ms() };
+        call.restore_holds(&amounts);
         call.place = call.routes.first().and_then(|route| Some(route.as_ref()?.trunk.occupy()));
         self.open.insert(journalled.key.clone(), Box::new(call));
         Ok(true)
@@ -214,18 +212,19 @@ impl Calls {
     /// Writes again what the book has not acknowledged, and ends the holds that nobody settled in time; their tickets
     /// still settle, without a hold. A call whose charge is in the book is closed by that.
     pub async fn sweep(&self) {
-        let unsettled: Vec<CallKey> =
-            self.open.iter().filter(|call| call.unsettled.is_some()).map(|call| call.key().clone()).collect();
-        for key in unsettled {
-            let Some(_turn) = self.turn(&key) else { continue };
-            let Some((_, call)) = self.open.remove_if(&key, |_, call| call.unsettled.is_some()) else {
-                continue;
-            };
-            match self.write(&key, call).await {
-                Ok(taken) => tracing::info!(call.id = %key, call.taken = ?taken, "call settled late"),
-                // The database is still away: the others would wait in vain as well.
+        let pending: Vec<CallKey> =
+            self.open.iter().filter(|call| call.has_ended()).map(|call| call.key().clone()).collect();
+        for key in pending {
+            let Some(_lock) = self.lock_call(&key) else { continue };
+            let Some((_, call)) = self.open.remove_if(&key, |_, call| call.has_ended()) else { continue };
+            let Some(ending) = call.ending().cloned() else { continue };
+            match self.submit(&key, call, ending).await {
+                Ok(outcome) => {
+                    tracing::info!(call.id = %key, outcome = outcome.as_str(), "call settled late")
+                }
+                // The database is still unreachable: the others would wait in vain as well.
                 Err(SettleError::Ledger(LedgerError::Unavailable(_) | LedgerError::Spool(_))) => return,
-                Err(error) => tracing::error!(call.id = %key, %error, "the call could not be settled"),
+                Err(error) => tracing::error!(call.id = %key, %error, "call not settled"),
             }
         }
         let now_ms = self.clock.monotonic_ms();
@@ -234,13 +233,12 @@ impl Calls {
             let grace_ms = i64::try_from(HOLD_GRACE.as_millis()).unwrap_or(i64::MAX);
             call.live.alive_ms.is_none_or(|alive| alive.saturating_add(grace_ms) < signed(now_ms))
         };
-        let is_over =
-            |call: &OpenCall| call.unsettled.is_none() && call.hold_until_ms < now_ms && is_unheard(call);
+        let is_over = |call: &OpenCall| !call.has_ended() && call.hold_until_ms < now_ms && is_unheard(call);
         let over: Vec<CallKey> =
             self.open.iter().filter(|call| is_over(call)).map(|call| call.key().clone()).collect();
         for key in over {
-            let Some(_turn) = self.turn(&key) else { continue };
-            if let Err(error) = self.end_hold(&key, is_over).await {
+            let Some(_lock) = self.lock_call(&key) else { continue };
+            if let Err(error) = self.expire_hold(&key, is_over).await {
                 tracing::warn!(call.id = %key, %error, "the book cannot be asked; the hold stays");
                 return;
             }
@@ -249,14 +247,10 @@ impl Calls {
 
     /// Gives back what a call holds and keeps what is known of it until `last_ms`: for how long it was funded, and where
     /// it was told to end. Should it be alive, the meter holds for it again.
-    fn end_holds_of(&self, key: &CallKey, call: &mut OpenCall, last_ms: i64) {
-        let nothing = vec![Money::ZERO; call.payers.len()];
-        if let Some(holds) = call.holds.take() {
-            let released = call.with_chain(|wallets| wallets.release(holds).is_ok());
-            debug_assert!(released.is_ok_and(|released| released), "what is held can be given back");
-        }
-        call.holds = call.with_chain(|wallets| wallets.restore(&nothing)).ok().flatten();
-        self.look_at_purse(call);
+    fn release_and_wait(&self, key: &CallKey, call: &mut OpenCall, last_ms: i64) {
+        call.release_holds();
+        call.restore_holds(&vec![Money::ZERO; call.payers.len()]);
+        self.check_top_up(call);
         call.hold_until_ms = u64::try_from(last_ms).unwrap_or(0);
         let now_ms = self.clock.monotonic_ms();
         let mut journalled = self.journalled(key, call, now_ms);
@@ -266,12 +260,15 @@ impl Calls {
     }
 
     /// Ends one hold that is over, by the book's word where it has the call.
-    async fn end_hold(&self, key: &CallKey, is_over: impl Fn(&OpenCall) -> bool) -> Result<(), SettleError> {
+    async fn expire_hold(
+        &self,
+        key: &CallKey,
+        is_over: impl Fn(&OpenCall) -> bool,
+    ) -> Result<(), SettleError> {
         let record = within(BOOK_PATIENCE, self.store.recorded_call(key)).await?;
         let Some((_, mut call)) = self.open.remove_if(key, |_, call| is_over(call)) else { return Ok(()) };
         if let Some(record) = record.filter(|record| record.setup_at == to_micros(call.granted_at)) {
-            call.tried = true;
-            if let Err(error) = self.close_as_recorded(key, &mut call, record).await {
+            if let Err(error) = self.close_as_recorded(key, &mut call, record, true).await {
                 self.open.insert(key.clone(), call);
                 return Err(error);
             }
@@ -281,13 +278,13 @@ impl Calls {
         let last_ms = call.last_possible_ms();
         if self.link_of(&key.server) != LinkIs::NotConfigured && last_ms > signed(self.clock.monotonic_ms()) {
             tracing::warn!(call.id = %key, "nothing is heard of the call; its hold ends, and it is waited for");
-            self.end_holds_of(key, &mut call, last_ms);
+            self.release_and_wait(key, &mut call, last_ms);
             self.open.insert(key.clone(), call);
             return Ok(());
         }
         tracing::warn!(call.id = %key, "nobody settled the call; its hold ends");
         self.open.insert(key.clone(), call);
-        self.void_in_hand(key).await;
+        self.void_locked(key).await;
         Ok(())
     }
 }

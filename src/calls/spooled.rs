@@ -8,27 +8,21 @@ use std::sync::{MutexGuard, PoisonError};
 use tollgate_rating::Money;
 use tollgate_rating::credit::Guarded;
 
-use super::Calls;
-use super::ended::Charged;
-use super::open::{OpenCall, Unsettled};
-use super::settle::hold_nothing;
+use super::ended::{Charged, OnTrust};
+use super::open::{Ending, OpenCall, PricedSettlement, Submission};
+use super::state::Calls;
 use crate::ledger::spool::Written;
 use crate::ledger::{CallKey, LedgerError, Settlement};
 
-/// A charge that memory took while the ledger could not be asked.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct OnTrust {
-    /// The newest CDR that the ledger had acknowledged before.
-    newest_before: i64,
-    /// Whether memory had taken the charge of a settlement without the ticket before.
-    had_provisional: bool,
-}
-
 impl Calls {
     /// The newest CDR that is certainly older than the one that this call will get; asked before the call is written.
-    pub(super) fn newest_before(&self, call: &OpenCall) -> i64 {
+    pub(super) fn newest_before(&self, ending: &Ending) -> i64 {
         // What was tried may have been written then, before others that were acknowledged since.
-        if call.tried { self.read_to_cdr } else { self.newest_cdr.load(Ordering::Relaxed) }
+        if ending.submission == Submission::InDoubt {
+            self.read_to_cdr
+        } else {
+            self.newest_cdr.load(Ordering::Relaxed)
+        }
     }
 
     /// Closes a call whose end the spool has taken: the wallets take the charge now, unless they have it. An end can
@@ -38,13 +32,13 @@ impl Calls {
         &self,
         key: &CallKey,
         call: &mut OpenCall,
-        unsettled: &Unsettled,
+        priced: &PricedSettlement,
         newest_before: Option<i64>,
     ) {
         let number = self.numbers.hash_one(key);
-        let charged = Charged::by(unsettled.settlement.provisional);
+        let charged = Charged::by(priced.settlement.provisional);
         let before = self.ended().charged(number);
-        hold_nothing(call);
+        call.hold_zero_if_ticket_only();
         match newest_before {
             Some(newest_before) if before < charged => {
                 self.metrics.calls_settled.fetch_add(1, Ordering::Relaxed);
@@ -52,14 +46,14 @@ impl Calls {
                 self.trusted().insert((number, charged), OnTrust { newest_before, had_provisional });
                 // In full, even where a settlement without the ticket was charged: the ledger says how much that was,
                 // and until then the wallet is on the poorer side.
-                self.close(key, call, &unsettled.charges);
+                self.close(key, call, &priced.charges);
             }
             _ => {
                 self.metrics.settles_duplicate.fetch_add(1, Ordering::Relaxed);
                 self.close(key, call, &vec![Money::ZERO; call.payers.len()]);
             }
         }
-        self.note_end(key, charged);
+        self.record_end(key, charged);
     }
 
     /// Calls that memory has charged and of which the book has not said what it has.
@@ -91,7 +85,7 @@ impl Calls {
     fn note_written(&self, Written { settlement, settled }: &Written) {
         let number = self.numbers.hash_one(&settlement.key);
         let charged = Charged::by(settlement.provisional);
-        self.note_end(&settlement.key, charged);
+        self.record_end(&settlement.key, charged);
         let on_trust = self.trusted().get(&(number, charged)).copied();
         if let Some(OnTrust { newest_before, had_provisional }) = on_trust {
             if settled.duplicate && settled.cdr_id <= newest_before {

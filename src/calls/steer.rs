@@ -7,66 +7,15 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::Calls;
-use super::meter::METER_EVERY_MS;
+use super::orders::{METER_EVERY_MS, Steer};
+use super::state::Calls;
 use crate::ami::Links;
 use crate::ledger::CallKey;
 
-/// Orders that wait for their server; one more is refused, and asked for again by the next pass of the meter.
-const MAX_ORDERS: usize = 8_192;
 /// Ends under way at once to one server: it answers each within milliseconds, and one that is slow must not be flooded.
 const MAX_UNDER_WAY: usize = 128;
 /// The Q.850 cause of a call that Tollgate ends: normal clearing.
 const HANG_UP_CAUSE: u8 = 16;
-
-/// What a call's Asterisk is to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Steer {
-    /// Move a call's end.
-    End {
-        /// The call.
-        key: CallKey,
-        /// The called channel, on which the end stands.
-        channel: String,
-        /// The end, in milliseconds after the answer.
-        end_ms: u64,
-        /// The same, from the moment of the decision; at least 1.
-        left_ms: u64,
-    },
-    /// End a call now.
-    HangUp {
-        /// The call.
-        key: CallKey,
-        /// Its calling channel.
-        channel: String,
-    },
-}
-
-impl Steer {
-    /// The call.
-    pub const fn key(&self) -> &CallKey {
-        match self {
-            Self::End { key, .. } | Self::HangUp { key, .. } => key,
-        }
-    }
-}
-
-/// Where orders from outside the meter are left.
-#[derive(Debug, Clone)]
-pub struct Orders(mpsc::Sender<Steer>);
-
-impl Orders {
-    /// A bounded queue of orders.
-    pub fn queue() -> (Self, mpsc::Receiver<Steer>) {
-        let (sender, receiver) = mpsc::channel(MAX_ORDERS);
-        (Self(sender), receiver)
-    }
-
-    /// Leaves an order; `false` when too many wait.
-    pub fn give(&self, order: Steer) -> bool {
-        self.0.try_send(order).is_ok()
-    }
-}
 
 /// Meters live calls and carries out orders until `stop`.
 pub async fn steer(
@@ -163,7 +112,7 @@ impl Calls {
 
     fn order(&self, order: Steer) -> bool {
         let key = order.key().clone();
-        let given = self.orders.get().is_some_and(|orders| orders.give(order));
+        let given = self.orders.get().is_some_and(|orders| orders.push(order));
         if !given {
             tracing::error!(call.id = %key, "an order to a call could not be given: too many wait, or no link is there");
         }

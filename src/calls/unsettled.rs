@@ -6,9 +6,9 @@
 
 use std::collections::HashSet;
 
-use super::Calls;
+use super::error::SettleError;
 use super::request::{RequestError, SettleRequest};
-use super::settle::SettleError;
+use super::state::Calls;
 use crate::ami::{AmiError, Link};
 use crate::ledger::{DurationSource, LedgerError};
 
@@ -107,11 +107,11 @@ enum Outcome {
 
 async fn settle(calls: &Calls, request: &SettleRequest) -> Outcome {
     match calls.settle_from(request, DurationSource::Astdb).await {
-        Ok(taken) => {
+        Ok(outcome) => {
             tracing::info!(
                 call.id = %request.key,
                 call.answered_ms = request.answered_ms,
-                call.taken = ?taken,
+                outcome = outcome.as_str(),
                 "call settled from its record"
             );
             Outcome::Done

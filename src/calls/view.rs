@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use tollgate_rating::Money;
 
-use super::Calls;
-use super::links::LinkIs;
+use super::link_state::LinkIs;
+use super::state::Calls;
 use crate::ledger::CallKey;
 
 /// A call that holds credit now.
@@ -56,7 +56,7 @@ impl Calls {
                     .and_then(|holds| holds.amounts().first().copied())
                     .unwrap_or(Money::ZERO),
                 link: self.link_of(&call.key().server),
-                ended: call.unsettled.is_some(),
+                ended: call.has_ended(),
             })
             .collect();
         calls.sort_by(|a, b| a.setup_at.cmp(&b.setup_at).then_with(|| a.key.cmp(&b.key)));

@@ -10,49 +10,57 @@ use std::sync::atomic::Ordering;
 use jiff::{SignedDuration, Timestamp};
 use tollgate_rating::Money;
 
-use super::Calls;
+use super::error::SettleError;
+use super::open::Phase;
+use super::pricing::{attempts, plausible, unanswered};
 use super::request::SettleRequest;
-use super::settle::{NOTHING, SettleError, attempts, plausible, unanswered};
-use crate::ledger::{CallKey, CallKind, CdrDraft, Direction, Disposition, DurationSource, Settlement, Taken};
+use super::settle::SettleOutcome;
+use super::state::Calls;
+use crate::ledger::{CallKey, CallKind, CdrDraft, Direction, Disposition, DurationSource, Settlement};
 
 impl Calls {
     /// Notes that the dialplan gets the token of a call and may dial; `false` where the call was voided meanwhile and
     /// must not be dialled.
     pub fn allow_dialling(&self, key: &CallKey) -> bool {
         self.open.get_mut(key).is_some_and(|mut call| {
-            let is_live = call.unsettled.is_none();
-            call.dialable |= is_live;
-            is_live
+            if call.has_ended() {
+                return false;
+            }
+            call.phase = Phase::Dialled;
+            true
         })
     }
 
     /// No ticket: an emergency call is recorded; a call that was granted and provably not dialled ends; for a key that
     /// holds nothing there is nothing to do.
-    pub(super) async fn settle_without_ticket(&self, request: &SettleRequest) -> Result<Taken, SettleError> {
+    pub(super) async fn settle_without_ticket(
+        &self,
+        request: &SettleRequest,
+    ) -> Result<SettleOutcome, SettleError> {
         if request.extras.get("kind") == Some("emergency") {
-            return Ok(self.spool.settle(self.emergency(request)).await?);
+            return Ok(self.spool.settle(self.emergency(request)).await?.into());
         }
-        let _turn = self.turn(&request.key).ok_or(SettleError::InProgress)?;
-        let Some((_, call)) = self.open.remove_if(&request.key, |_, call| !call.dialable) else {
+        let _lock = self.lock_call(&request.key).ok_or(SettleError::InProgress)?;
+        let Some((_, call)) = self.open.remove_if(&request.key, |_, call| !call.may_have_dialled()) else {
             if !self.open.contains_key(&request.key) {
-                return Ok(NOTHING);
+                return Ok(SettleOutcome::NothingHeld);
             }
             self.metrics.tickets_refused.fetch_add(1, Ordering::Relaxed);
             return Err(SettleError::NoTicket);
         };
         let unanswered = SettleRequest { answered_ms: 0, route: 0, ..request.clone() };
-        self.finish(&unanswered, call, DurationSource::None).await
+        self.price_and_submit(&unanswered, call, DurationSource::None).await
     }
 
     /// Ends what a call holds without a record: its grant never reached Asterisk, so nothing was dialled.
     pub async fn void(&self, key: &CallKey) {
-        if let Some(_turn) = self.turn(key) {
-            self.void_in_hand(key).await;
+        if let Some(_lock) = self.lock_call(key) {
+            self.void_locked(key).await;
         }
     }
 
     /// As [`Calls::void`], for who has the call in hand.
-    pub(super) async fn void_in_hand(&self, key: &CallKey) {
+    pub(super) async fn void_locked(&self, key: &CallKey) {
         let Some((_, mut call)) = self.open.remove(key) else { return };
         let nothing = vec![Money::ZERO; call.payers.len()];
         self.close(key, &mut call, &nothing);

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::answer::{Answer, Failure, Outcome};
 use crate::calls::Calls;
-use crate::calls::links::LinkIs;
+use crate::calls::link_state::LinkIs;
 use crate::calls::view::LiveCall;
 
 /// `tollgate calls …`

@@ -2,7 +2,7 @@
 //!
 //! The test plays Asterisk: it keeps each call's end, moves it as it is told, and ends the call there.
 
-use tollgate::calls::steer::Steer;
+use tollgate::calls::orders::Steer;
 use tollgate::clock::Clock as _;
 use tollgate::config::{Config, OnLinkLoss, Reserve};
 

@@ -1,10 +1,11 @@
 //! Calls whose end nobody told: a server's word, its records, and the last proof of life.
 
-use tollgate::calls::reconcile::Channel;
+use tollgate::calls::Channel;
 use tollgate::calls::request::SettleRequest;
+use tollgate::calls::settle::SettleOutcome;
 use tollgate::calls::unsettled;
 use tollgate::clock::Clock as _;
-use tollgate::ledger::{DurationSource, Settled, Taken};
+use tollgate::ledger::{DurationSource, Settled};
 
 use crate::app::TestApp;
 use crate::app::decks::BERLIN;
@@ -198,8 +199,8 @@ async fn a_record_that_asterisk_kept_is_settled_once_with_its_exact_duration() {
     let request: SettleRequest = unsettled::read(&name, &value).unwrap();
     let first = app.calls.settle_from(&request, DurationSource::Astdb).await.unwrap();
     let second = app.calls.settle_from(&request, DurationSource::Astdb).await.unwrap();
-    assert!(matches!(first, Taken::Booked(Settled { duplicate: false, .. })), "{first:?}");
-    assert!(matches!(second, Taken::Booked(Settled { duplicate: true, .. })), "{second:?}");
+    assert!(matches!(first, SettleOutcome::Committed(Settled { duplicate: false, .. })), "{first:?}");
+    assert!(matches!(second, SettleOutcome::Committed(Settled { duplicate: true, .. })), "{second:?}");
     let cdr = app.cdr(&granted.dial).await;
     assert_eq!((cdr.answered_ms, cdr.charged_ms), (30_500, 30_500));
     app.until_admitting().await;
@@ -217,7 +218,7 @@ async fn after_a_restart_a_metered_call_is_charged_for_all_that_its_renewals_pai
     for _ in 0..120 {
         app.clock.advance_ms(250);
         for order in app.calls.meter(app.clock.monotonic_ms()).ends {
-            if let tollgate::calls::steer::Steer::End { key, end_ms, .. } = order {
+            if let tollgate::calls::orders::Steer::End { key, end_ms, .. } = order {
                 app.calls.end_pushed(&key, end_ms, true);
             }
         }

@@ -1,9 +1,9 @@
 //! What a call is charged when much has happened since it was heard of last: restarts, lost links, stepping clocks, holds
 //! that ended, unique ids that come twice.
 
-use tollgate::calls::reconcile::Channel;
+use tollgate::calls::Channel;
+use tollgate::calls::orders::Steer;
 use tollgate::calls::request::SettleRequest;
-use tollgate::calls::steer::Steer;
 use tollgate::calls::unsettled;
 use tollgate::clock::Clock as _;
 use tollgate::config::{Config, OnLinkLoss, Reserve};

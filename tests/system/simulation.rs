@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use tollgate::calls::Calls;
-use tollgate::calls::reconcile::Channel;
+use tollgate::calls::Channel;
+use tollgate::calls::SettleError;
+use tollgate::calls::orders::Steer;
 use tollgate::calls::request::{AuthorizeRequest, SettleRequest};
-use tollgate::calls::settle::SettleError;
-use tollgate::calls::steer::Steer;
 use tollgate::clock::{Clock as _, ManualClock};
 use tollgate::config::Config;
 use tollgate::ledger::audit::audit;

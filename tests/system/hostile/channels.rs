@@ -1,6 +1,6 @@
 //! Channels whose names begin like others'.
 
-use tollgate::calls::reconcile::Channel;
+use tollgate::calls::Channel;
 use tollgate::catalog::admin::trunks::TrunkSpec;
 use tollgate::clock::Clock as _;
 use tollgate::ledger::CallKey;

@@ -4,11 +4,12 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, TestRunner};
-use tollgate::calls::reconcile::Channel;
+use tollgate::calls::Channel;
+use tollgate::calls::SettleError;
 use tollgate::calls::request::{AuthorizeRequest, SettleRequest};
-use tollgate::calls::settle::SettleError;
+use tollgate::calls::settle::SettleOutcome;
 use tollgate::clock::Clock as _;
-use tollgate::ledger::{CallKey, DurationSource, Taken};
+use tollgate::ledger::{CallKey, DurationSource};
 
 use crate::app::TestApp;
 use crate::app::database::Database;
@@ -136,7 +137,7 @@ impl World {
     }
 
     /// The first end with the ticket that is taken is what the call costs.
-    fn note(&mut self, request: &SettleRequest, told: &Result<Taken, SettleError>) {
+    fn note(&mut self, request: &SettleRequest, told: &Result<SettleOutcome, SettleError>) {
         let call = (0..CALLS).find(|call| unique_id(*call) == request.key.unique_id).unwrap();
         match told {
             Ok(_) if !request.ticket.is_empty() => {

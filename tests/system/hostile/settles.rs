@@ -3,10 +3,11 @@
 
 use std::sync::atomic::Ordering;
 
+use tollgate::calls::SettleError;
 use tollgate::calls::request::{AuthorizeRequest, SettleRequest};
-use tollgate::calls::settle::SettleError;
+use tollgate::calls::settle::SettleOutcome;
 use tollgate::clock::Clock as _;
-use tollgate::ledger::{CallKey, DurationSource, Taken};
+use tollgate::ledger::{CallKey, DurationSource};
 
 use crate::app::TestApp;
 use crate::app::book::number;
@@ -177,7 +178,7 @@ on_both!(a_call_concluded_too_early_that_is_found_alive_holds_again_and_is_charg
     conclude(&app, &granted).await;
     app.until_admitting().await;
     assert_eq!(app.held("alice").await, "0");
-    let caller = tollgate::calls::reconcile::Channel {
+    let caller = tollgate::calls::Channel {
         name: "PJSIP/alice-00000006".to_owned(),
         unique_id: granted.dial.unique_id.clone(),
         linked_id: granted.dial.unique_id.clone(),
@@ -257,7 +258,7 @@ async fn a_conclusion_whose_commit_was_not_heard_gives_way_to_the_ticket() {
         }
         settled => Some(settled.unwrap()),
     };
-    assert!(settled.is_none_or(|taken| matches!(taken, Taken::Booked(_))));
+    assert!(settled.is_none_or(|taken| matches!(taken, SettleOutcome::Committed(_))));
     assert_charged(app, &granted).await;
 }
 

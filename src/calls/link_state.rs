@@ -1,0 +1,12 @@
+//! State of the control link to a server.
+
+/// State of the control link to a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkIs {
+    /// It is not configured: calls of this server cannot be metered, so the whole grant is held.
+    NotConfigured,
+    /// It is away.
+    Away,
+    /// It is up.
+    Up,
+}
