@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use tollgate::accounts::ops::{self, NewClient, NewReseller};
+use tollgate::accounts::clients;
+use tollgate::accounts::clients::NewClient;
+use tollgate::accounts::ops::{self, NewReseller};
 use tollgate::calls::Calls;
 use tollgate::calls::authorize::rates;
 use tollgate::catalog::TariffKind;
@@ -177,7 +179,7 @@ async fn fill_accounts(services: &Services) -> Vec<String> {
                 plan: "RETAIL".to_owned(),
                 credit_limit: None,
             };
-            ops::create_client(services, new).await.unwrap();
+            clients::create_client(services, new).await.unwrap();
             ops::credit(services, &client, credit, "benchmark").await.unwrap();
             clients.push(client);
         }

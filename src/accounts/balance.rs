@@ -2,7 +2,7 @@
 
 use tollgate_rating::Money;
 
-use super::ops::OpsError;
+use super::error::OpsError;
 use crate::directory::wallet_balance;
 use crate::services::Services;
 use crate::store::accounts::AccountRecord;

@@ -4,8 +4,9 @@
 
 use tollgate_rating::Money;
 
+use super::create::{self, Created};
+use super::error::OpsError;
 use super::hashing::Caller;
-use super::ops::{self, Created, OpsError};
 use super::password;
 use crate::ledger::{Fence, OPERATOR_FUNDS, Posting, PostingLine, RESELLER_CREDIT, Reference};
 use crate::services::{ServiceError, Services};
@@ -71,20 +72,20 @@ impl std::fmt::Debug for ClientOfReseller {
 /// Makes a client and its main SIP account, which is named like its login, and gives it its plan's initial credit.
 pub async fn create_client(services: &Services, new: NewClient) -> Result<Created, OpsError> {
     if let Some(login) = &new.login {
-        ops::check_login(login)?;
+        create::check_login(login)?;
     }
-    let credit_limit = ops::check_not_negative("credit-limit", new.credit_limit)?;
+    let credit_limit = create::check_not_negative("credit-limit", new.credit_limit)?;
     let unknown = || OpsError::UnknownPlan(new.plan.clone());
     let plan_id = services.store.plan_id(&new.plan).await?.ok_or_else(unknown)?;
     let plan = services.store.plan_by_id(plan_id).await?.ok_or_else(unknown)?;
     let initial = InitialCredit::of(services, &plan).await?;
-    let mut tx = ops::begin(services).await?;
+    let mut tx = create::begin(services).await?;
     let parent_id = match &new.reseller {
-        Some(login) => Some(ops::reseller(&mut tx, login).await?.id),
+        Some(login) => Some(create::reseller(&mut tx, login).await?.id),
         None => None,
     };
     let account = blank(services, &mut tx, new.login, parent_id, plan_id, credit_limit).await?;
-    let sip_password = ops::insert_rows(services, &mut tx, &account, true).await?;
+    let sip_password = create::insert_rows(services, &mut tx, &account, true).await?;
     initial.give(services, &mut tx, &account).await?;
     tx.commit().await?;
     services.reload_account(account.id).await?;
@@ -110,7 +111,7 @@ pub async fn create_for_reseller<E: From<OpsError>>(
 /// Everything of a reseller's new client, not yet committed.
 async fn begun(services: &Services, new: NewClientOfReseller) -> Result<(Tx, ClientOfReseller), OpsError> {
     if let Some(login) = &new.login {
-        ops::check_login(login)?;
+        create::check_login(login)?;
     }
     let password = match new.password {
         Some(chosen) => {
@@ -129,14 +130,14 @@ async fn begun(services: &Services, new: NewClientOfReseller) -> Result<(Tx, Cli
         .ok_or_else(|| OpsError::UnknownPlan(new.plan_id.to_string()))?;
     let initial = InitialCredit::of(services, &plan).await?;
     let hash = password::hash(password.clone(), &new.caller).await?;
-    let mut tx = ops::begin(services).await?;
+    let mut tx = create::begin(services).await?;
     let parent_id = Some(new.reseller_id);
     let most = services.config.limits.clients_per_reseller;
     if tx.count_clients(new.reseller_id).await? >= i64::from(most) {
         return Err(OpsError::TooManyClients { most });
     }
     let account = blank(services, &mut tx, new.login, parent_id, plan.plan_id, Money::ZERO).await?;
-    let sip_password = ops::insert_rows(services, &mut tx, &account, true).await?.unwrap_or_default();
+    let sip_password = create::insert_rows(services, &mut tx, &account, true).await?.unwrap_or_default();
     tx.set_password(account.id, &hash).await?;
     initial.give(services, &mut tx, &account).await?;
     let balance = initial.amount;
@@ -154,9 +155,9 @@ async fn blank(
 ) -> Result<AccountRecord, OpsError> {
     let login = match login {
         Some(login) => login,
-        None => ops::free_login(tx).await?,
+        None => create::free_login(tx).await?,
     };
-    ops::fresh(services, tx, login, Kind::Client, parent_id, plan_id, credit_limit).await
+    create::fresh(services, tx, login, Kind::Client, parent_id, plan_id, credit_limit).await
 }
 
 /// What a plan gives to its new clients.

@@ -5,8 +5,9 @@ use std::convert::Infallible;
 use tollgate_rating::Money;
 
 use super::balance;
+use super::create::MAX_CREDIT;
+use super::error::OpsError;
 use super::money::{Alongside, MoveError, move_money};
-use super::ops::OpsError;
 use crate::ledger::{Fence, Posted, Posting, Reference};
 use crate::secrets::random_below;
 use crate::services::Services;
@@ -17,9 +18,6 @@ use crate::store::{StoreError, Tx};
 const MAX_REFERENCE_CHARS: usize = 200;
 /// The longest key of a credit.
 const MAX_KEY_CHARS: usize = 64;
-/// The largest amount one command credits: a thousand million units, far below what a wallet can hold.
-pub(super) const MAX_CREDIT: Money = Money::from_nanos(1_000_000_000 * 1_000_000_000);
-
 /// A credit to post.
 #[derive(Clone, Debug)]
 pub struct CreditOrder<'a> {

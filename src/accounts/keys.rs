@@ -1,6 +1,6 @@
 //! API keys: made, found by their digest, revoked. A key itself is shown once and kept nowhere.
 
-use crate::accounts::ops::OpsError;
+use super::error::OpsError;
 use crate::directory::keys::{digest, random_text};
 use crate::secrets::{Purpose, Secrets};
 use crate::services::{FEED_ACCOUNT, ServiceError, Services};

@@ -81,7 +81,7 @@ pub async fn find_out(services: &Services) -> Result<(), StoreError> {
         }
         tracing::info!(movement = %posting.kind, is_there, "it is known what became of a movement of money");
         if let Some(calls) = services.memory_if_loaded() {
-            movement.lines.iter().for_each(|(account, _)| calls.directory.purses().look_at(account));
+            movement.lines.iter().for_each(|(account, _)| calls.directory.wallet_watch().look_at(account));
         }
     }
 }
@@ -184,7 +184,7 @@ pub async fn move_money<A: Alongside>(
                 {
                     tracing::error!(account.id = account.id, %error, "a wallet in memory is behind the book");
                 }
-                wallets.directory.purses().look_at(account);
+                wallets.directory.wallet_watch().look_at(account);
             }
             Ok(posted)
         }

@@ -1,122 +1,23 @@
 //! What an operator can do to accounts. Each is one transaction in the store, seen by a running server at once.
 
 use tollgate_rating::Money;
-use tollgate_rating::credit::AdjustError;
 use tollgate_rating::number::DialRules;
 
 use super::balance;
-pub use super::clients::{NewClient, create_client};
-use super::credit::{self, CreditOrder, MAX_CREDIT};
-use super::hashing::HashError;
+pub use super::create::Created;
+use super::create::{begin, check_login, check_not_negative, fresh, insert_rows, reseller};
+use super::credit::{self, CreditOrder};
+pub use super::error::OpsError;
 use crate::catalog::admin;
 use crate::directory::MAX_CHAIN;
-use crate::directory::login::{self, LoginError};
-use crate::ledger::LedgerError;
-use crate::peers;
-use crate::services::{FEED_ACCOUNT, ServiceError, Services};
-use crate::store::accounts::{AccountLimits, AccountRecord, Kind};
-use crate::store::{Reserved, StoreError, Tx};
+use crate::services::{FEED_ACCOUNT, Services};
+use crate::store::Tx;
+use crate::store::accounts::{AccountRecord, Kind};
 
-/// Random logins tried before giving up: with a billion of them, a second try is rare.
-const LOGIN_TRIES: usize = 20;
 /// The longest caller number, and the longest blocked prefix.
 const MAX_DIGITS: usize = 15;
 /// Blocked prefixes an account can have.
 const MAX_BLOCKED_PREFIXES: usize = 200;
-
-/// Why an operation was refused.
-#[derive(Debug, thiserror::Error)]
-pub enum OpsError {
-    /// No account has this login.
-    #[error("there is no account {0}")]
-    UnknownAccount(String),
-    /// No plan has this name.
-    #[error("there is no plan {0}")]
-    UnknownPlan(String),
-    /// The account named as reseller is something else.
-    #[error("{0} is not a reseller")]
-    NotAReseller(String),
-    /// Too many resellers above each other.
-    #[error("{0} has {MAX_CHAIN} payers above its clients already: no further level fits")]
-    TooDeep(String),
-    /// The login is taken, as a login or as a peer's or trunk's name.
-    #[error("the name {0} is taken")]
-    NameTaken(String),
-    /// The login is not one.
-    #[error("login {login}: {source}")]
-    BadLogin {
-        /// What was given.
-        login: String,
-        /// What is wrong with it.
-        source: LoginError,
-    },
-    /// The reseller has as many clients as it may have.
-    #[error("the reseller has {most} clients: no more are created")]
-    TooManyClients {
-        /// The bound.
-        most: u32,
-    },
-    /// No random login was free.
-    #[error("no free login was found")]
-    NoFreeLogin,
-    /// A password was not hashed.
-    #[error(transparent)]
-    Hash(#[from] HashError),
-    /// An option's value is refused.
-    #[error("{field}: {reason}")]
-    BadValue {
-        /// The option.
-        field: &'static str,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The balance does not cover what is taken.
-    #[error("{login} has {available} available, less than what is taken")]
-    NotEnough {
-        /// The account.
-        login: String,
-        /// What it has.
-        available: Money,
-    },
-    /// The key of a credit named another one before.
-    #[error("the key {0} named a credit of another login or amount before")]
-    KeyTaken(String),
-    /// The ledger did not take it.
-    #[error("the ledger refused: {0}")]
-    Post(#[from] LedgerError),
-    /// The wallet in memory cannot take it.
-    #[error("the wallet cannot take it: {0}")]
-    Wallet(AdjustError),
-    /// The store failed.
-    #[error("the database failed: {0}")]
-    Store(#[from] StoreError),
-    /// The service could not be opened for writing.
-    #[error(transparent)]
-    Services(#[from] ServiceError),
-}
-
-impl OpsError {
-    /// The machine code.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::UnknownAccount(_) => "unknown_account",
-            Self::UnknownPlan(_) => "unknown_plan",
-            Self::NotAReseller(_) => "not_a_reseller",
-            Self::TooDeep(_) => "too_deep",
-            Self::NameTaken(_) => "name_taken",
-            Self::BadLogin { .. } => "bad_login",
-            Self::TooManyClients { .. } => "too_many_clients",
-            Self::NoFreeLogin => "no_free_login",
-            Self::BadValue { .. } => "bad_argument",
-            Self::NotEnough { .. } => "no_credit",
-            Self::KeyTaken(_) => "key_taken",
-            Self::Services(error @ ServiceError::Starting) => error.code(),
-            Self::Hash(_) | Self::Post(_) | Self::Wallet(_) | Self::Store(_) | Self::Services(_) => {
-                "unavailable"
-            }
-        }
-    }
-}
 
 /// A reseller to make.
 #[derive(Debug)]
@@ -129,17 +30,6 @@ pub struct NewReseller {
     pub parent: Option<String>,
     /// How far below zero it may go.
     pub credit_limit: Option<Money>,
-}
-
-/// What was made.
-#[derive(Debug)]
-pub struct Created {
-    /// Its id.
-    pub id: i64,
-    /// Its login.
-    pub login: String,
-    /// The password of its main SIP account, shown this once; a reseller has none.
-    pub sip_password: Option<String>,
 }
 
 /// What changes of an account; `None` stays, `Some(None)` removes.
@@ -290,13 +180,6 @@ pub async fn show(services: &Services, login: &str) -> Result<AccountView, OpsEr
     })
 }
 
-/// Begins a transaction that holds the counters' lock, so that two that choose a name or an id do so one by one.
-pub(super) async fn begin(services: &Services) -> Result<Tx, OpsError> {
-    let mut tx = services.store.begin().await?;
-    tx.reserve_ids(Reserved::default()).await?;
-    Ok(tx)
-}
-
 async fn insert(
     services: &Services,
     mut tx: Tx,
@@ -307,62 +190,6 @@ async fn insert(
     tx.commit().await?;
     services.reload_account(account.id).await?;
     Ok(Created { id: account.id, login: account.login, sip_password })
-}
-
-/// Writes an account, and its main SIP account where it has one, whose password is returned.
-pub(super) async fn insert_rows(
-    services: &Services,
-    tx: &mut Tx,
-    account: &AccountRecord,
-    with_sip: bool,
-) -> Result<Option<String>, OpsError> {
-    if tx.name_owner(&account.login).await?.is_some() || tx.trunk_endpoint_exists(&account.login).await? {
-        return Err(OpsError::NameTaken(account.login.clone()));
-    }
-    tx.insert_account(account).await?;
-    let position = tx.append_feed(FEED_ACCOUNT, account.id, account.created_at).await?;
-    Ok(if with_sip { Some(peers::ops::insert_main(services, tx, account, position).await?) } else { None })
-}
-
-pub(super) async fn fresh(
-    services: &Services,
-    tx: &mut Tx,
-    login: String,
-    kind: Kind,
-    parent_id: Option<i64>,
-    plan_id: i64,
-    credit_limit: Money,
-) -> Result<AccountRecord, OpsError> {
-    Ok(AccountRecord {
-        id: tx.next_account_id().await?,
-        login,
-        kind,
-        parent_id,
-        plan_id,
-        active: true,
-        credit_limit,
-        limits: AccountLimits::default(),
-        callerid: None,
-        dial_rules: None,
-        allow_loss: false,
-        created_at: services.clock.now(),
-    })
-}
-
-pub(super) async fn free_login(tx: &mut Tx) -> Result<String, OpsError> {
-    for _ in 0..LOGIN_TRIES {
-        let login = login::generate();
-        if tx.name_owner(&login).await?.is_none() {
-            return Ok(login);
-        }
-    }
-    Err(OpsError::NoFreeLogin)
-}
-
-pub(super) async fn reseller(tx: &mut Tx, login: &str) -> Result<AccountRecord, OpsError> {
-    let account =
-        tx.account_by_login(login).await?.ok_or_else(|| OpsError::UnknownAccount(login.to_owned()))?;
-    if account.kind == Kind::Reseller { Ok(account) } else { Err(OpsError::NotAReseller(login.to_owned())) }
 }
 
 /// Payers from this account to the top.
@@ -378,18 +205,6 @@ async fn chain_length(services: &Services, account: &AccountRecord) -> Result<us
 
 async fn plan_id(services: &Services, name: &str) -> Result<i64, OpsError> {
     services.store.plan_id(name).await?.ok_or_else(|| OpsError::UnknownPlan(name.to_owned()))
-}
-
-pub(super) fn check_login(login: &str) -> Result<(), OpsError> {
-    login::check(login).map_err(|source| OpsError::BadLogin { login: login.to_owned(), source })
-}
-
-pub(super) fn check_not_negative(field: &'static str, amount: Option<Money>) -> Result<Money, OpsError> {
-    let amount = amount.unwrap_or(Money::ZERO);
-    if amount.is_negative() || amount > MAX_CREDIT {
-        return Err(OpsError::BadValue { field, reason: "must be 0 to 1000000000".to_owned() });
-    }
-    Ok(amount)
 }
 
 fn check_change(change: &AccountChange) -> Result<(), OpsError> {

@@ -3,13 +3,9 @@
 use argon2::password_hash::phc::{Output, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 
+use super::hashing::params::{MEMORY_KIB, PASSES};
 use super::hashing::{Caller, HASHER, HashError};
 
-/// Memory of one hash, in KiB; with two passes what OWASP's password storage sheet asks of argon2id (19 MiB, t=2, p=1).
-const MEMORY_KIB: u32 = 19 * 1024;
-const PASSES: u32 = 2;
-/// Blocks of 1 KiB that one hash needs.
-pub(super) const BLOCKS: usize = MEMORY_KIB as usize;
 /// The shortest password that somebody may choose.
 pub const MIN_CHARS: usize = 8;
 /// The longest, in bytes: hashing is not to be made expensive by its input.

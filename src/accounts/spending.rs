@@ -234,7 +234,7 @@ pub async fn follow(services: &Services, shares: &[Share], held: &[Money], charg
 async fn look_at(services: &Services, shares: &[Share]) {
     if let Ok(calls) = services.memory().await {
         for share in shares {
-            calls.directory.purses().look_at(&share.account);
+            calls.directory.wallet_watch().look_at(&share.account);
         }
     }
 }

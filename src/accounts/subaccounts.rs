@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use tollgate_rating::Money;
 
+use super::create;
+use super::error::OpsError;
 use super::money::{MoveError, OwnMoneyAlone, move_money};
-use super::ops::{self, OpsError};
 use super::topups::{fresh_reference, give_back_rest, moved};
 use crate::directory::Account;
 use crate::ledger::Reference;
@@ -122,7 +123,7 @@ pub async fn create(
     new: NewSubaccount,
 ) -> Result<SubaccountView, SubaccountError> {
     let profile = profile(new)?;
-    let mut tx = ops::begin(services).await?;
+    let mut tx = create::begin(services).await?;
     let above = tx.account_by_login(&client.login).await?;
     let above = above.filter(|above| above.id == client.id).ok_or(SubaccountError::Unknown)?;
     if tx.count_subaccounts(above.id).await? >= MAX_SUBACCOUNTS
@@ -132,7 +133,7 @@ pub async fn create(
     }
     let login = free_login(&mut tx).await?;
     let fresh =
-        ops::fresh(services, &mut tx, login, Kind::Subaccount, Some(above.id), above.plan_id, Money::ZERO);
+        create::fresh(services, &mut tx, login, Kind::Subaccount, Some(above.id), above.plan_id, Money::ZERO);
     let account = AccountRecord {
         // What bounds the number of a client's calls would bound nothing if each of its subaccounts had no bound. Prices,
         // prefixes and lengths are bounded by the client's own settings whenever a subaccount calls.
@@ -166,7 +167,7 @@ pub async fn create(
 /// client, as does what its last calls leave.
 pub async fn delete(services: &Services, client: &Arc<Account>, id: &str) -> Result<(), SubaccountError> {
     let _turn = services.turn_of(client.id).await;
-    let mut tx = ops::begin(services).await?;
+    let mut tx = create::begin(services).await?;
     let mut account = own(&mut tx, client, id).await?;
     let now = services.clock.now();
     tx.delete_subaccount(account.id, now).await?;
@@ -194,7 +195,7 @@ pub async fn delete(services: &Services, client: &Arc<Account>, id: &str) -> Res
     {
         // It is deleted, and what it has is moved when the database is back.
         tracing::warn!(account.login = %account.login, %error, "a deleted subaccount's money is moved later");
-        services.memory().await?.directory.purses().look_at(&live);
+        services.memory().await?.directory.wallet_watch().look_at(&live);
     }
     Ok(())
 }
@@ -231,7 +232,7 @@ pub async fn transfer(
         }
     }
     // It may have been deleted while this waited for its turn.
-    if services.memory().await?.directory.purses().is_deleted(account.id) {
+    if services.memory().await?.directory.wallet_watch().is_deleted(account.id) {
         return Err(SubaccountError::Unknown);
     }
     move_money(services, posting, &OwnMoneyAlone).await?;
@@ -244,7 +245,7 @@ pub async fn find(services: &Services, client: &Account, id: &str) -> Result<Arc
     let account = directory.account_named(id);
     account
         .filter(|account| account.client_above().is_some_and(|above| above.id == client.id))
-        .filter(|account| !directory.purses().is_deleted(account.id))
+        .filter(|account| !directory.wallet_watch().is_deleted(account.id))
         .ok_or(SubaccountError::Unknown)
 }
 
@@ -260,13 +261,13 @@ pub async fn set_top_up(
     }
     // No top-up is under way meanwhile: one that was decided by the old setting has disarmed it, or comes after.
     let _turn = services.turn_of(client.id).await;
-    let mut tx = ops::begin(services).await?;
+    let mut tx = create::begin(services).await?;
     let account = own(&mut tx, client, id).await?;
     tx.set_top_up(account.id, setting).await?;
     tx.append_feed(FEED_ACCOUNT, account.id, services.clock.now()).await?;
     tx.commit().await?;
     services.reload_account(account.id).await?;
-    services.memory().await?.directory.purses().note(account.id, |top_up| {
+    services.memory().await?.directory.wallet_watch().note(account.id, |top_up| {
         top_up.armed = true;
         top_up.stored_armed = true;
     });
@@ -292,7 +293,7 @@ async fn own(tx: &mut Tx, client: &Account, id: &str) -> Result<AccountRecord, S
 /// A random login that is no trunk's name either: it will be a peer's.
 async fn free_login(tx: &mut Tx) -> Result<String, SubaccountError> {
     loop {
-        let login = ops::free_login(tx).await?;
+        let login = create::free_login(tx).await?;
         if !tx.trunk_endpoint_exists(&login).await? {
             return Ok(login);
         }

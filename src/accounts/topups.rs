@@ -10,8 +10,8 @@ use tollgate_rating::Money;
 use tollgate_rating::credit::Guarded;
 
 use super::money::{Alongside, MoveError, OwnMoneyAlone, move_money};
-use crate::calls::Calls;
 use crate::directory::Account;
+use crate::directory::Directory;
 use crate::directory::keys as key_digests;
 use crate::directory::wallet_watch::{TopUp, own_money};
 use crate::ledger::{Fence, Posted, Posting, PostingLine, Reference};
@@ -49,10 +49,10 @@ pub(super) fn moved(
 }
 
 /// Attends to subaccounts' purses until `stop`.
-pub async fn carry_out(services: Arc<Services>, calls: Arc<Calls>, stop: CancellationToken) {
-    let purses = calls.directory.purses();
+pub async fn carry_out(services: Arc<Services>, directory: Arc<Directory>, stop: CancellationToken) {
+    let purses = directory.wallet_watch();
     // A process before this one may have ended between a charge and what it asked for.
-    for account in calls.directory.all() {
+    for account in directory.all() {
         purses.look_at(&account);
     }
     loop {
@@ -64,8 +64,8 @@ pub async fn carry_out(services: Arc<Services>, calls: Arc<Calls>, stop: Cancell
             if stop.is_cancelled() {
                 return;
             }
-            let Some(account) = calls.directory.account(id) else { continue };
-            if let Err(error) = attend(&services, &calls, &account).await {
+            let Some(account) = directory.account(id) else { continue };
+            if let Err(error) = attend(&services, &directory, &account).await {
                 tracing::warn!(account.login = %account.login, %error, "a subaccount's money waits for the database");
                 purses.put_off(id);
                 tokio::select! {
@@ -78,9 +78,13 @@ pub async fn carry_out(services: Arc<Services>, calls: Arc<Calls>, stop: Cancell
 }
 
 /// Does what is due at one subaccount.
-async fn attend(services: &Services, calls: &Calls, account: &Arc<Account>) -> Result<(), ServiceError> {
+async fn attend(
+    services: &Services,
+    directory: &Directory,
+    account: &Arc<Account>,
+) -> Result<(), ServiceError> {
     let Some(client) = account.parent() else { return Ok(()) };
-    let purses = calls.directory.purses();
+    let purses = directory.wallet_watch();
     let _turn = services.turn_of(client.id).await;
     if purses.is_deleted(account.id) {
         return give_back_rest(services, account, client).await;
@@ -90,7 +94,7 @@ async fn attend(services: &Services, calls: &Calls, account: &Arc<Account>) -> R
     // One that is switched off spends nothing that it would need.
     let can_pay = account.may_call() && own_money(client) >= top_up.amount;
     if is_under && (can_pay || top_up.unsure.is_some()) {
-        return fill(services, calls, account, client, top_up).await;
+        return fill(services, directory, account, client, top_up).await;
     }
     if is_under {
         tracing::debug!(account.login = %account.login, "a top-up waits: its client cannot pay it");
@@ -137,12 +141,12 @@ impl Alongside for Crossed<'_> {
 /// Tops a subaccount up, once for this fall under its threshold.
 async fn fill(
     services: &Services,
-    calls: &Calls,
+    directory: &Directory,
     account: &Arc<Account>,
     client: &Arc<Account>,
     top_up: TopUp,
 ) -> Result<(), ServiceError> {
-    let purses = calls.directory.purses();
+    let purses = directory.wallet_watch();
     let text = top_up.unsure.clone().unwrap_or_else(|| fresh_reference(client, "topup").text);
     let reference = Reference { scope: client.id, text: text.clone() };
     let note = format!("automatic top-up of subaccount {}", account.login);

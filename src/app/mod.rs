@@ -1,5 +1,6 @@
 //! Starts and stops everything: the only place that knows all parts.
 
+mod error;
 pub mod node;
 pub mod notify;
 pub mod pruning;

@@ -11,13 +11,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tollgate_agi::{AllowList, Limits, Server};
 
+pub use super::error::NodeError;
 use super::notify;
 use super::requests::Requests;
 use super::sockets::{self, Sockets};
 use super::tasks::{keep_moving, spawn_until};
 use crate::accounts::hashing::HASHER;
 use crate::ami::{Link, LinkState, Links};
-use crate::api::server::TlsError;
 use crate::api::{self, Api};
 use crate::calls::follow::follow;
 use crate::calls::orders::Orders;
@@ -32,49 +32,15 @@ use crate::control::{CommandAnswer, CommandRequest, LinkView, ServersView};
 use crate::internal;
 use crate::internal::server::{Backend, BoxFuture};
 use crate::listen;
-use crate::messaging::{Messaging, MessagingError};
+use crate::messaging::Messaging;
 use crate::metrics::render_spool;
 use crate::peers::invalidate::{HangUpChannels, Invalidation};
 use crate::peers::realtime::Realtime;
 use crate::services::ownership;
 use crate::services::{ServiceError, Services};
-use crate::store::StoreError;
 
 /// How long requests under way may take when the process is told to stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
-
-/// Why a process cannot serve, or stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum NodeError {
-    /// The desk cannot be opened.
-    #[error(transparent)]
-    Services(#[from] ServiceError),
-    /// An address cannot be listened on.
-    #[error("{key} {address} cannot be listened on: {source}")]
-    Listen {
-        /// The configuration key.
-        key: &'static str,
-        /// The address.
-        address: SocketAddr,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// TLS cannot be spoken.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// There are no threads for requests.
-    #[error("no threads for requests can be started: {0}")]
-    Threads(std::io::Error),
-    /// Messages cannot be sent.
-    #[error(transparent)]
-    Messaging(#[from] MessagingError),
-    /// The open calls cannot be read.
-    #[error("the open calls cannot be read: {0}")]
-    Recover(StoreError),
-    /// A part stopped that must run.
-    #[error("{0} stopped: {1}")]
-    Crashed(&'static str, String),
-}
 
 /// A process that serves.
 pub struct Node {

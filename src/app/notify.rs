@@ -5,17 +5,15 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::node::NodeError;
-
 /// Says ready, then "alive" at half the interval systemd asks for, until `stop`. A process whose runtime hangs says
 /// nothing any more and is ended by systemd: Asterisk would wait for it without limit.
-pub async fn watchdog(stop: CancellationToken) -> Result<(), NodeError> {
+pub async fn watchdog(stop: CancellationToken) {
     send("READY=1");
     let interval = std::env::var("WATCHDOG_USEC").ok().and_then(|us| us.parse().ok());
     let interval = interval.map_or(Duration::from_hours(1), |us: u64| Duration::from_micros(us / 2));
     loop {
         tokio::select! {
-            () = stop.cancelled() => return Ok(()),
+            () = stop.cancelled() => return,
             () = tokio::time::sleep(interval.max(Duration::from_millis(100))) => {}
         }
         send("WATCHDOG=1");

@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::node::NodeError;
+use super::error::NodeError;
 use super::requests::Requests;
 use super::{notify, pruning};
 use crate::accounts::{money, topups};
@@ -44,13 +44,17 @@ pub(super) fn keep_moving(
     tasks.spawn(watch_writer(Arc::clone(services), stop.clone()));
     tasks.spawn(sweep(Arc::clone(calls), stop.clone()));
     tasks.spawn(drain(Arc::clone(calls), stop.clone()));
-    tasks.spawn(notify::watchdog(stop.clone()));
+    let stop_watchdog = stop.clone();
+    tasks.spawn(async move {
+        notify::watchdog(stop_watchdog).await;
+        Ok(())
+    });
     let requests = requests.handle();
     let following = follow_feed(Arc::clone(services), Arc::clone(calls), position, stop.clone());
     spawn_until(tasks, requests, "the reader of the change feed", stop, following);
     let looking = look_after_catalog(Arc::clone(calls), stop.clone());
     spawn_until(tasks, requests, "the look at exchange rates", stop, looking);
-    let topping_up = topups::carry_out(Arc::clone(services), Arc::clone(calls), stop.clone());
+    let topping_up = topups::carry_out(Arc::clone(services), Arc::clone(&calls.directory), stop.clone());
     spawn_until(tasks, requests, "the top-ups", stop, topping_up);
     let proving = proofs::carry_out(Arc::clone(services), Arc::clone(calls), stop.clone());
     spawn_until(tasks, requests, "the proofs of addresses", stop, proving);

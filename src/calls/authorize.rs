@@ -58,21 +58,21 @@ struct CallOrder<'a> {
     now_ms: u64,
 }
 
-/// How long a grant is paid for.
+/// How long a grant is paid for, in seconds.
 #[derive(Clone, Copy)]
 struct Funding {
-    /// Seconds that the chain could pay.
-    affordable_seconds: u32,
-    /// Seconds that the holds pay.
-    funded_seconds: u32,
-    /// Seconds after which Asterisk ends the call.
-    reach_seconds: u32,
+    /// The chain could pay for so long.
+    affordable: u32,
+    /// The holds pay for so long.
+    funded: u32,
+    /// Asterisk ends the call after so long.
+    reach: u32,
 }
 
 impl Funding {
     /// Whether credit ends the call before its caps do, and all of it is held.
     const fn is_short(self, limit_seconds: u32) -> bool {
-        self.funded_seconds < limit_seconds && self.funded_seconds >= self.affordable_seconds
+        self.funded < limit_seconds && self.funded >= self.affordable
     }
 }
 
@@ -119,7 +119,7 @@ impl Calls {
         let granted = self.grant(&order, rates);
         // What is held, and what was to be held and is not there, may ask for a top-up.
         if !matches!(granted, Err(reason) if reason != Reason::NoCredit) {
-            self.directory.purses().look_at(&chain[0]);
+            self.directory.wallet_watch().look_at(&chain[0]);
         }
         granted.map_err(|reason| Refused { reason, ..refused })
     }
@@ -209,21 +209,11 @@ impl Calls {
         let limit_seconds = self.cap_seconds(order.snapshot, order.chain);
         let (holds, funding) = self.reserve(order, &wallets, &rates, limit_seconds)?;
         let top = &rates[rates.len() - 1];
-        let offered = order.snapshot.routes(&self.route_request(
-            order.chain,
-            order.number,
-            top,
-            funding.affordable_seconds,
-        ));
+        let offered =
+            order.snapshot.routes(&self.route_request(order.chain, order.number, top, funding.affordable));
         let (place, routes) = occupy_first(offered);
-        let ticket = self.ticket(
-            order.request,
-            order.number,
-            &rates,
-            &routes,
-            limit_seconds,
-            funding.affordable_seconds,
-        );
+        let ticket =
+            self.ticket(order.request, order.number, &rates, &routes, limit_seconds, funding.affordable);
         let sealed = if routes.is_empty() {
             Err(Reason::NoRoute)
         } else {
@@ -241,7 +231,7 @@ impl Calls {
         let grant = Grant {
             limit_ms: u64::from(limit_seconds) * 1_000,
             ring_seconds: self.settings.ring_seconds,
-            talk_ms: u64::from(funding.reach_seconds) * 1_000 - GUARD_MS,
+            talk_ms: u64::from(funding.reach) * 1_000 - GUARD_MS,
             dial_strings: routes.iter().map(|route| route.trunk.dial_string(order.number)).collect(),
             callerid: self.caller_id(&order.chain[0], order.request),
             ticket: sealed,
@@ -267,16 +257,16 @@ impl Calls {
             origin: Origin::ThisProcess { since_ms: signed(order.now_ms) },
             ticket: Arc::from(grant.ticket.as_str()),
             limit_seconds,
-            funded_seconds: funding.funded_seconds,
+            funded_seconds: funding.funded,
             live: Live::granted(
                 order.request.channel.clone(),
                 grant.talk_ms,
-                funding.reach_seconds,
+                funding.reach,
                 funding.is_short(limit_seconds),
                 order.now_ms,
             ),
             ring_seconds: self.settings.ring_seconds,
-            hold_until_ms: order.now_ms + hold_ms(funding.funded_seconds, self.settings.ring_seconds),
+            hold_until_ms: order.now_ms + hold_ms(funding.funded, self.settings.ring_seconds),
             phase: Phase::Granted,
         };
         let journalled = self.journalled(&order.request.key, &open, order.now_ms);
@@ -305,11 +295,11 @@ impl Calls {
             days: days(order.snapshot, order.chain, at),
         };
         let reserved = wallets.reserve(&prices, &request).map_err(refused_by)?;
-        let affordable_seconds = reserved.affordable_seconds;
-        let funded_seconds = paid_seconds(&prices, reserved.holds.amounts(), affordable_seconds);
+        let affordable = reserved.affordable_seconds;
+        let funded = paid_seconds(&prices, reserved.holds.amounts(), affordable);
         // Asterisk lets the call run to what is held, unless the operator lets it run to what could be paid.
-        let reach_seconds = if self.runs_to_grant(server) { affordable_seconds } else { funded_seconds };
-        Ok((reserved.holds, Funding { affordable_seconds, funded_seconds, reach_seconds }))
+        let reach = if self.runs_to_grant(server) { affordable } else { funded };
+        Ok((reserved.holds, Funding { affordable, funded, reach }))
     }
 
     /// The number the carrier sees: the account's own where it has one, a subaccount's client's where it has none, else what

@@ -220,7 +220,7 @@ impl Calls {
             let Some(ending) = call.ending().cloned() else { continue };
             match self.submit(&key, call, ending).await {
                 Ok(outcome) => {
-                    tracing::info!(call.id = %key, outcome = outcome.as_str(), "call settled late")
+                    tracing::info!(call.id = %key, outcome = outcome.as_str(), "call settled late");
                 }
                 // The database is still unreachable: the others would wait in vain as well.
                 Err(SettleError::Ledger(LedgerError::Unavailable(_) | LedgerError::Spool(_))) => return,

@@ -117,7 +117,7 @@ impl Calls {
                     "the book is right, but the wallet in memory is not"
                 );
             }
-            self.directory.purses().look_at(&account);
+            self.directory.wallet_watch().look_at(&account);
         }
     }
 

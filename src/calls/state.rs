@@ -158,7 +158,7 @@ impl Calls {
     /// What a call holds or pays has changed: its first payer may be a subaccount that wants a top-up.
     pub(super) fn check_top_up(&self, call: &OpenCall) {
         if let Some(payer) = call.payers.first() {
-            self.directory.purses().look_at(&payer.account);
+            self.directory.wallet_watch().look_at(&payer.account);
         }
     }
 

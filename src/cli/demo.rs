@@ -12,8 +12,10 @@ use serde_json::json;
 use tollgate_rating::Money;
 
 use super::call::{self, CallArgs, PlayedCall};
+use crate::accounts::clients;
+use crate::accounts::clients::NewClient;
 use crate::accounts::keys;
-use crate::accounts::ops::{self, NewClient, NewReseller};
+use crate::accounts::ops::{self, NewReseller};
 use crate::app::node::Node;
 use crate::catalog::TariffKind;
 use crate::catalog::admin::fx;
@@ -201,7 +203,7 @@ async fn make(services: &Services) -> Result<(), Failure> {
         plan: "RETAIL".to_owned(),
         credit_limit: None,
     };
-    ops::create_client(services, client).await?;
+    clients::create_client(services, client).await?;
     let euros = |units: i64| Money::from_nanos(units * tollgate_rating::money::NANOS_PER_UNIT);
     ops::credit(services, RESELLER, euros(100), "demo").await?;
     ops::credit(services, CLIENT, euros(10), "demo").await?;

@@ -6,9 +6,11 @@ use tollgate_rating::Money;
 
 use super::answer::{Answer, Failure, Outcome};
 use super::secret_input::PasswordInput;
+use crate::accounts::clients;
+use crate::accounts::clients::NewClient;
 use crate::accounts::credentials::{self, CredentialError};
 use crate::accounts::credit::{self, CreditOrder, Credited};
-use crate::accounts::ops::{self, AccountChange, AccountView, NewClient, NewReseller, OpsError};
+use crate::accounts::ops::{self, AccountChange, AccountView, NewReseller, OpsError};
 use crate::services::Services;
 
 /// `tollgate reseller …`
@@ -147,7 +149,7 @@ pub async fn reseller(services: &Services, command: ResellerCommand) -> Outcome 
 pub async fn client(services: &Services, command: ClientCommand) -> Outcome {
     let ClientCommand::Create { login, reseller, plan, credit_limit } = command;
     let credit_limit = optional_amount("credit-limit", credit_limit.as_deref())?;
-    let created = ops::create_client(services, NewClient { login, reseller, plan, credit_limit }).await?;
+    let created = clients::create_client(services, NewClient { login, reseller, plan, credit_limit }).await?;
     let password = created.sip_password.unwrap_or_default();
     let text = format!(
         "client {login} made, id {}; its SIP account is {login} with the password {password} (shown this once)",

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure, Outcome};
 use super::secret_input::PasswordInput;
+use crate::peers::claims;
 use crate::peers::ops::{self, PeerError, WithPassword};
 use crate::peers::registrations;
 use crate::services::Services;
@@ -156,26 +157,26 @@ pub async fn ipauth(services: &Services, command: IpauthCommand) -> Outcome {
     let (peer, what) = match command {
         IpauthCommand::List { sip_login } => return list_addresses(services, &sip_login).await,
         IpauthCommand::Create { sip_login, ip } => {
-            let peer = ops::create_address(services, &sip_login, &ip).await?;
+            let peer = claims::create_address(services, &sip_login, &ip).await?;
             let text = format!("IP peer {} ({ip}, id {}) made. {CHALLENGED_PBX}", peer.name, peer.id);
             return Ok(Answer::new(address_json(&peer), text));
         }
-        IpauthCommand::Pending => return Ok(claims(&ops::pending_addresses(services).await?)),
-        IpauthCommand::Find { ip } => return Ok(claims(&ops::who_claims(services, &ip).await?)),
+        IpauthCommand::Pending => return Ok(claims(&claims::pending_addresses(services).await?)),
+        IpauthCommand::Find { ip } => return Ok(claims(&claims::who_claims(services, &ip).await?)),
         IpauthCommand::Approve { sip_login, which } => {
-            (ops::approve_address(services, &sip_login, &which).await?, "approved")
+            (claims::approve_address(services, &sip_login, &which).await?, "approved")
         }
         IpauthCommand::Move { ip, sip_login } => {
-            (ops::move_address(services, &ip, &sip_login).await?, "has the address now")
+            (claims::move_address(services, &ip, &sip_login).await?, "has the address now")
         }
         IpauthCommand::Disable { sip_login, which } => {
-            (ops::set_address_active(services, &sip_login, &which, false).await?, "switched off")
+            (claims::set_address_active(services, &sip_login, &which, false).await?, "switched off")
         }
         IpauthCommand::Enable { sip_login, which } => {
-            (ops::set_address_active(services, &sip_login, &which, true).await?, "switched on")
+            (claims::set_address_active(services, &sip_login, &which, true).await?, "switched on")
         }
         IpauthCommand::Delete { sip_login, which } => {
-            let peer = ops::delete_address(services, &sip_login, &which).await?;
+            let peer = claims::delete_address(services, &sip_login, &which).await?;
             let mut json = address_json(&peer);
             if let Some(map) = json.as_object_mut() {
                 map.insert("deleted".to_owned(), Value::Bool(true));
@@ -210,7 +211,7 @@ async fn list(services: &Services, login: &str, service: bool) -> Outcome {
 }
 
 async fn list_addresses(services: &Services, sip_account: &str) -> Outcome {
-    let peers = ops::list_addresses(services, sip_account).await?;
+    let peers = claims::list_addresses(services, sip_account).await?;
     let mut text = format!("{:<8} {:<40} {:<15} {:<6} state", "id", "name", "address", "status");
     for peer in &peers {
         let ip = peer.source.map(|ip| ip.to_string()).unwrap_or_default();

@@ -24,12 +24,11 @@ pub async fn run(owner: Owner<'_>, args: RateArgs) -> Outcome {
     }
     let services = owner.services;
     let started;
-    let calls = match owner.calls {
-        Some(calls) => calls,
-        None => {
-            started = Calls::start(services).await?;
-            &started
-        }
+    let calls = if let Some(calls) = owner.calls {
+        calls
+    } else {
+        started = Calls::start(services).await?;
+        &started
     };
     let login = args.first.as_str();
     let failed = |code: &str, message: String| Failure::new(code, message);

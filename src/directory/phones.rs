@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use dashmap::{DashMap, DashSet};
 
-use crate::directory::Account;
-use crate::directory::ip_proofs::Proofs;
+use super::account::Account;
+use super::ip_proofs::Proofs;
 use crate::secrets::Secrets;
 use crate::sip::changes::{Changes, PeerChange};
 use crate::sip::digest::{self, Ha1};

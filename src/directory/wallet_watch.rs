@@ -1,7 +1,7 @@
 //! The purses of subaccounts that somebody has to look after: those with an automatic top-up, and those whose account
 //! was deleted, from which what comes back late goes to the client.
 //!
-//! Whatever changes a wallet says so by [`Purses::look_at`], in memory and without waiting; [`super::topups`] carries out
+//! Whatever changes a wallet says so by [`WalletWatch::look_at`], in memory and without waiting; [`super::topups`] carries out
 //! what is due.
 
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use dashmap::{DashMap, DashSet};
 use tokio::sync::Notify;
 use tollgate_rating::Money;
 
-use crate::directory::Account;
+use super::account::Account;
 use crate::store::accounts::Kind;
 use crate::store::subaccounts::SubaccountRecord;
 
@@ -38,7 +38,7 @@ pub struct TopUp {
 
 /// The purses that are looked after.
 #[derive(Debug, Default)]
-pub struct Purses {
+pub struct WalletWatch {
     top_ups: DashMap<i64, TopUp>,
     deleted: DashSet<i64>,
     /// Accounts to be attended to, each once: never more than there are subaccounts.
@@ -46,7 +46,7 @@ pub struct Purses {
     wake: Notify,
 }
 
-impl Purses {
+impl WalletWatch {
     /// Takes in what the store says of a subaccount. Whether a known top-up is armed is this memory's own word: a reading
     /// may be older than a movement.
     pub fn put(&self, record: &SubaccountRecord) {

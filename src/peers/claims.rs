@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 
-use super::ops::{PeerError, begin_at, finish, finish_new};
+use super::change::{begin_at, finish, finish_new};
+use super::error::PeerError;
 use crate::config::IpApproval;
 use crate::services::{FEED_ACCOUNT, Services};
 use crate::sip::address;

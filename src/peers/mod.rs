@@ -5,7 +5,9 @@
 //! which SIP account an address belongs to, [`registrations`] lists registrations, [`webphone`] issues tokens for the Janus
 //! gateway.
 
+mod change;
 pub mod claims;
+pub mod error;
 pub mod invalidate;
 pub mod ops;
 pub mod proofs;

@@ -3,26 +3,20 @@
 //! Every one begins with the counters' lock, so that two that choose a name, or that count what there may be only so many
 //! of, do so one after the other; what is true of addresses is a constraint of the database besides.
 
-use jiff::Timestamp;
-
-pub use super::claims::{
-    approve_address, create_address, create_own_address, delete_address, list_addresses, move_address,
-    pending_addresses, set_address_active, who_claims,
-};
-use crate::secrets::{Secrets, SecretsError};
+use super::change::{finish, finish_new};
+pub use super::error::PeerError;
+use crate::accounts::sip_account::with_password;
+use crate::secrets::Secrets;
 use crate::services::{FEED_ACCOUNT, Services};
-use crate::sip::address::AddressError;
 use crate::sip::digest::{self, PasswordError};
 use crate::sip::name;
 use crate::store::accounts::{AccountRecord, Kind};
 use crate::store::peers::PeerKind;
 use crate::store::peers::PeerRecord;
-use crate::store::{Reserved, Store, StoreError, Tx};
+use crate::store::{Reserved, Store, Tx};
 
 /// SIP accounts that a client can have, the main one included.
 pub const MAX_SIP_ACCOUNTS: i64 = 100;
-/// IP peers that a SIP account can have: the offices of a large customer.
-pub const MAX_ADDRESSES: usize = 20;
 /// Web phones that a client can have at once: browsers of its people.
 pub const MAX_WEB_PEERS: i64 = 100;
 /// The number of the web phone that tokens are given for.
@@ -31,105 +25,6 @@ const FIRST_WEB_PEER: u32 = 1;
 const NAME_TRIES: usize = 1_000;
 /// Peers that one transaction encrypts anew.
 const SEALED_AT_ONCE: i64 = 500;
-
-/// Why an operation was refused.
-#[derive(Debug, thiserror::Error)]
-pub enum PeerError {
-    /// No account has this login.
-    #[error("there is no account {0}")]
-    UnknownAccount(String),
-    /// A reseller has no phones.
-    #[error("{0} is a reseller: it has no SIP accounts")]
-    NoPhones(String),
-    /// The account has no SIP account of this name.
-    #[error("there is no SIP account {0}")]
-    UnknownSipAccount(String),
-    /// The SIP account has no such IP peer.
-    #[error("{sip_account} has no IP peer {which}")]
-    UnknownAddress {
-        /// The SIP account.
-        sip_account: String,
-        /// What was asked for.
-        which: String,
-    },
-    /// The client has as many SIP accounts as it can have.
-    #[error("{login} has {limit} SIP accounts already")]
-    TooMany {
-        /// The client.
-        login: String,
-        /// How many it can have.
-        limit: i64,
-    },
-    /// The SIP account has as many IP peers as it can have.
-    #[error("{0} has {MAX_ADDRESSES} IP peers already")]
-    TooManyAddresses(String),
-    /// A client, a reseller or the deployment has as many IP peers as it can have.
-    #[error("{whose} {limit} IP peers already")]
-    AddressLimit {
-        /// The beginning of the sentence: the subject and its verb.
-        whose: &'static str,
-        /// How many they can have.
-        limit: u32,
-    },
-    /// The IP peer is approved already.
-    #[error("{0} is approved already")]
-    Approved(String),
-    /// No further name was free.
-    #[error("no free name was found for {0}")]
-    NoFreeName(String),
-    /// The main SIP account stays as long as its account.
-    #[error("{0} is the main SIP account: it cannot be deleted")]
-    Main(String),
-    /// The password is refused.
-    #[error(transparent)]
-    Password(#[from] PasswordError),
-    /// The address is refused.
-    #[error(transparent)]
-    Address(#[from] AddressError),
-    /// The address is a server's or a carrier's.
-    #[error("{ip} is the address of {whose}")]
-    OwnAddress {
-        /// The address.
-        ip: std::net::Ipv4Addr,
-        /// Whose it is.
-        whose: String,
-    },
-    /// Another active IP peer has the address. Whose is not said.
-    #[error("{0} is in use by an active IP peer")]
-    AddressTaken(std::net::Ipv4Addr),
-    /// The stored password cannot be read.
-    #[error(transparent)]
-    Secrets(#[from] SecretsError),
-    /// The store failed.
-    #[error("the database failed: {0}")]
-    Store(#[from] StoreError),
-}
-
-impl PeerError {
-    /// True where the address is in use or reserved.
-    pub const fn is_in_use(&self) -> bool {
-        matches!(self, Self::OwnAddress { .. } | Self::AddressTaken(_))
-    }
-
-    /// The machine code.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::UnknownAccount(_) => "unknown_account",
-            Self::NoPhones(_) => "no_phones",
-            Self::UnknownSipAccount(_) => "unknown_sip_account",
-            Self::UnknownAddress { .. } => "unknown_ip_peer",
-            Self::TooMany { .. } | Self::TooManyAddresses(_) | Self::AddressLimit { .. } => "too_many",
-            Self::Approved(_) => "approved",
-            Self::NoFreeName(_) => "no_free_name",
-            Self::Main(_) => "main_sip_account",
-            Self::Password(_) => "bad_password",
-            Self::Address(_) | Self::OwnAddress { .. } => "bad_ip",
-            Self::AddressTaken(_) => "ip_taken",
-            Self::Secrets(_) => "key_file",
-            Self::Store(_) => "unavailable",
-        }
-    }
-}
 
 /// A peer with its password, shown this once.
 #[derive(Clone)]
@@ -223,23 +118,6 @@ async fn insert_web_peer(
     Ok(WithPassword { peer, password })
 }
 
-/// Adds the main SIP account of a client that is being made, named like its login. The transaction goes on.
-pub async fn insert_main(
-    services: &Services,
-    tx: &mut Tx,
-    account: &AccountRecord,
-    id: i64,
-) -> Result<String, StoreError> {
-    let password = digest::generate();
-    let (name, at) = (account.login.clone(), account.created_at);
-    let peer = PeerRecord {
-        main: true,
-        ..with_password(services, id, name, account.id, PeerKind::Sip, &password, at)
-    };
-    tx.insert_peer(&peer).await?;
-    Ok(password)
-}
-
 /// Gives a SIP account another password: the given one, or a new one of our own.
 pub async fn set_password(
     services: &Services,
@@ -328,32 +206,6 @@ fn chosen(password: Option<String>) -> Result<String, PasswordError> {
     }
 }
 
-fn with_password(
-    services: &Services,
-    id: i64,
-    name: String,
-    account_id: i64,
-    kind: PeerKind,
-    password: &str,
-    at: Timestamp,
-) -> PeerRecord {
-    PeerRecord {
-        id,
-        secret: Some(digest::seal(&services.secrets.load(), &name, password)),
-        name,
-        account_id,
-        kind,
-        main: false,
-        active: true,
-        approved: true,
-        sip_account: None,
-        source: None,
-        number: None,
-        created_at: at,
-        changed_at: at,
-    }
-}
-
 /// Begins a transaction that holds the counters' lock, on an account that has phones.
 async fn begin(services: &Services, login: &str) -> Result<(Tx, AccountRecord), PeerError> {
     let mut tx = services.store.begin().await?;
@@ -364,15 +216,6 @@ async fn begin(services: &Services, login: &str) -> Result<(Tx, AccountRecord), 
         return Err(PeerError::UnknownAccount(login.to_owned()));
     }
     Ok((tx, account))
-}
-
-/// As [`begin`], on a SIP account.
-pub(super) async fn begin_at(services: &Services, sip_account: &str) -> Result<(Tx, PeerRecord), PeerError> {
-    let mut tx = services.store.begin().await?;
-    tx.reserve_ids(Reserved::default()).await?;
-    let peer = tx.peer_by_name(sip_account).await?.filter(|peer| peer.kind == PeerKind::Sip);
-    let peer = peer.ok_or_else(|| PeerError::UnknownSipAccount(sip_account.to_owned()))?;
-    Ok((tx, peer))
 }
 
 fn with_phones(account: Option<AccountRecord>, login: &str) -> Result<AccountRecord, PeerError> {
@@ -403,16 +246,4 @@ async fn free_name(
         }
     }
     Err(PeerError::NoFreeName(login.to_owned()))
-}
-
-pub(super) async fn finish_new(services: &Services, mut tx: Tx, peer: &PeerRecord) -> Result<(), PeerError> {
-    tx.insert_name(&peer.name, peer.account_id).await?;
-    tx.insert_peer(peer).await?;
-    finish(services, tx, peer.account_id).await
-}
-
-pub(super) async fn finish(services: &Services, tx: Tx, account_id: i64) -> Result<(), PeerError> {
-    tx.commit().await?;
-    services.reload_account(account_id).await?;
-    Ok(())
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::claims;
-use super::ops::PeerError;
+use super::error::PeerError;
 use crate::calls::Calls;
 use crate::services::Services;
 

@@ -132,9 +132,9 @@ impl Realtime {
     /// A row by its id.
     pub fn single(&self, family: Family, id: &str) -> Option<Row> {
         let row = self.directory.peer(id).filter(Peer::in_force).and_then(|peer| match family {
-            Family::Endpoints => rows::endpoint(id, &peer, &self.endpoint),
-            Family::Auths => rows::auth(id, &peer, &self.realm),
-            Family::Aors => rows::aor(id, &peer),
+            Family::Endpoints => rows::endpoint(id, peer.kind, &self.endpoint),
+            Family::Auths => rows::auth(id, peer.digest.filter(|_| peer.kind.has_password()), &self.realm),
+            Family::Aors => rows::aor(id, peer.kind),
             Family::Identifies => {
                 peer.source.filter(|_| peer.kind == PeerKind::Ipa).map(|source| rows::identify(id, source))
             }

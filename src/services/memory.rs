@@ -5,10 +5,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::error::ServiceError;
-use super::shared::Services;
 use crate::catalog::{Catalog, admin};
+use crate::clock::Clock;
+use crate::directory::phones::Passwords;
 use crate::directory::{Account, Directory};
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 
 /// What authorising and selling read in memory.
 #[derive(Debug, Clone)]
@@ -21,45 +22,54 @@ pub struct Memory {
     pub read_to_cdr: i64,
 }
 
+/// What memory is read from.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) store: &'a Store,
+    pub(super) clock: &'a dyn Clock,
+    /// The wallets' currency.
+    pub(super) currency: &'a str,
+}
+
 impl Memory {
     /// Reads the accounts and the catalogue from the database.
-    pub(super) async fn load(services: &Services) -> Result<Self, ServiceError> {
-        let Services { store, clock, .. } = services;
+    pub(super) async fn load(source: Source<'_>, passwords: Passwords) -> Result<Self, ServiceError> {
+        let Source { store, clock, currency } = source;
         // Read first: every charge up to there is in the balances that are read next.
         let read_to_cdr = store.head().await?.cdr_id;
-        let directory = Directory::load(store, services.currency(), services.passwords()).await?;
-        let catalog = Catalog::load(store.clone(), services.currency(), clock.now())
+        let directory = Directory::load(store, currency, passwords).await?;
+        let catalog = Catalog::load(store.clone(), currency, clock.now())
             .await
             .map_err(|error| ServiceError::Catalog(error.to_string()))?;
         let memory = Self { directory: Arc::new(directory), catalog: Arc::new(catalog), read_to_cdr };
         for account in memory.directory.all() {
             let settings = account.settings();
             if settings.limits.daily_spend.is_some() {
-                memory.restore_spent(services, &account, settings.plan_id).await?;
+                memory.restore_spent(source, &account, settings.plan_id).await?;
             }
         }
         Ok(memory)
     }
 
     /// Reads an account again.
-    pub(super) async fn reload_account(&self, services: &Services, id: i64) -> Result<(), StoreError> {
+    pub(super) async fn reload_account(&self, source: Source<'_>, id: i64) -> Result<(), StoreError> {
         let is_limited = |account: &Arc<Account>| account.settings().limits.daily_spend.is_some();
         let before = self.directory.account(id);
         let was_limited = before.as_ref().is_some_and(is_limited);
         if let Some(account) = &before
-            && let Some(record) = services.store.account_by_id(id).await?
+            && let Some(record) = source.store.account_by_id(id).await?
             && record.limits.daily_spend.is_some()
             && !(was_limited && account.settings().plan_id == record.plan_id)
         {
             // Before the change is in force: the wallet must not begin a day that has begun already at zero.
-            self.restore_spent(services, account, record.plan_id).await?;
+            self.restore_spent(source, account, record.plan_id).await?;
         }
-        self.directory.reload(&services.store, services.currency(), id).await?;
+        self.directory.reload(source.store, source.currency, id).await?;
         match self.directory.account(id) {
             // From now on the wallet counts spending by itself.
             Some(account) if !was_limited && is_limited(&account) => {
                 let plan_id = account.settings().plan_id;
-                self.restore_spent(services, &account, plan_id).await
+                self.restore_spent(source, &account, plan_id).await
             }
             _ => Ok(()),
         }
@@ -69,11 +79,11 @@ impl Memory {
     /// its present or next plan, and the days that began under earlier plans.
     async fn restore_spent(
         &self,
-        services: &Services,
+        source: Source<'_>,
         account: &Account,
         plan_id: i64,
     ) -> Result<(), StoreError> {
-        let Services { store, clock, .. } = services;
+        let Source { store, clock, .. } = source;
         let now = clock.now();
         let present = match self.catalog.snapshot().plan(plan_id) {
             Some(plan) => plan.spending_day(now),

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::ServiceError;
 use super::in_doubt::InDoubtTransfers;
 use super::installation::Locks;
-use super::memory::Memory;
+use super::memory::{Memory, Source};
 use super::ownership::Ownership;
 use super::sip_passwords::set_missing_sip_passwords;
 use super::spool_dir::SpoolDir;
@@ -110,7 +110,7 @@ impl Services {
     }
 
     /// How stored SIP passwords become digests.
-    pub(super) fn passwords(&self) -> Passwords {
+    fn passwords(&self) -> Passwords {
         Passwords { secrets: Arc::clone(&self.secrets), realm: self.config.sip.realm.clone() }
     }
 
@@ -197,7 +197,7 @@ impl Services {
 
     /// The accounts and the catalogue in memory, loaded by the first caller.
     pub async fn memory(&self) -> Result<&Memory, ServiceError> {
-        self.memory.get_or_try_init(|| Memory::load(self)).await
+        self.memory.get_or_try_init(|| Memory::load(self.source(), self.passwords())).await
     }
 
     /// The accounts and the catalogue, where they are in memory already.
@@ -208,12 +208,16 @@ impl Services {
     /// Reads an account again after it was created or changed; the change is in force in memory on return.
     pub async fn reload_account(&self, id: i64) -> Result<(), StoreError> {
         match self.memory.get() {
-            Some(memory) => memory.reload_account(self, id).await,
+            Some(memory) => memory.reload_account(self.source(), id).await,
             None => Ok(()),
         }
     }
 
-    /// The ledger, the spool and the accounts of the process that owns them.
+    fn source(&self) -> Source<'_> {
+        Source { store: &self.store, clock: &*self.clock, currency: self.currency() }
+    }
+
+    /// The ledger's writer and the spool before it.
     pub async fn ledger_and_spool(&self) -> Result<(Ledger, Spool), ServiceError> {
         let Writer { ledger, spool, .. } = self.writer().await?;
         Ok((ledger.clone(), spool.clone()))

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use crate::directory::phones::Peer;
+use super::digest::Ha1;
 use crate::store::peers::PeerKind;
 
 /// Active IP peers beyond which an Asterisk is slowed down noticeably: it compares every request that no name matches
@@ -158,8 +158,8 @@ impl Row {
 }
 
 /// The endpoint of a peer; none if what is configured would make it unsafe.
-pub fn endpoint(name: &str, peer: &Peer, extra: &BTreeMap<String, String>) -> Option<Row> {
-    let known: &[(&str, &str)] = match peer.kind {
+pub fn endpoint(name: &str, kind: PeerKind, extra: &BTreeMap<String, String>) -> Option<Row> {
+    let known: &[(&str, &str)] = match kind {
         PeerKind::Sip | PeerKind::Web => &[("identify_by", "username"), ("auth", name), ("aors", name)],
         PeerKind::Ipa => &[("identify_by", "ip")],
     };
@@ -170,7 +170,7 @@ pub fn endpoint(name: &str, peer: &Peer, extra: &BTreeMap<String, String>) -> Op
     for (column, value) in extra {
         row.set(column, value);
     }
-    let safe = row.is_safe(peer.kind);
+    let safe = row.is_safe(kind);
     if !safe {
         tracing::error!(peer.name = %name, "peers.endpoint makes this endpoint unsafe: Asterisk is not told of it");
     }
@@ -178,8 +178,8 @@ pub fn endpoint(name: &str, peer: &Peer, extra: &BTreeMap<String, String>) -> Op
 }
 
 /// The auth of a peer that has a password.
-pub fn auth(name: &str, peer: &Peer, realm: &str) -> Option<Row> {
-    let digest = peer.digest.filter(|_| peer.kind.has_password())?;
+pub fn auth(name: &str, digest: Option<Ha1>, realm: &str) -> Option<Row> {
+    let digest = digest?;
     Some(Row::of(
         name,
         [
@@ -192,8 +192,8 @@ pub fn auth(name: &str, peer: &Peer, realm: &str) -> Option<Row> {
 }
 
 /// The aor of a peer that registers.
-pub fn aor(name: &str, peer: &Peer) -> Option<Row> {
-    peer.kind.has_password().then(|| {
+pub fn aor(name: &str, kind: PeerKind) -> Option<Row> {
+    kind.has_password().then(|| {
         Row::of(
             name,
             [

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use tollgate::accounts::ops::AccountChange;
 use tollgate::config::Config;
+use tollgate::peers::claims;
 use tollgate::peers::ops;
 use tollgate::sip::digest;
 use tollgate::sip::digest::Ha1;
@@ -185,7 +186,7 @@ async fn a_dashboard_shows_the_clients_own_money_and_calls_of_today() {
 async fn sip_accounts_are_listed_without_passwords_and_service_accounts_when_asked_for() {
     let (app, acme) = house(with_web_phone).await;
     ops::create(&app.services, "alice", None).await.unwrap();
-    ops::create_address(&app.services, "alice", "203.0.113.10").await.unwrap();
+    claims::create_address(&app.services, "alice", "203.0.113.10").await.unwrap();
     write(&acme, "client-softphone-token", json!({ "login": "alice" })).await.ok();
     let row = |name: &str, main: bool, service: bool| json!({ "name": name, "main": main, "active": true, "service": service, "registered": false });
     let listed = read(&acme, "client-sip&login=alice").await.ok();
@@ -209,7 +210,7 @@ async fn sip_accounts_are_listed_without_passwords_and_service_accounts_when_ask
 async fn a_sip_password_is_reset_of_own_sip_accounts_alone() {
     let (app, acme) = house(with_web_phone).await;
     let further = ops::create(&app.services, "alice", None).await.unwrap();
-    ops::create_address(&app.services, "alice", "203.0.113.10").await.unwrap();
+    claims::create_address(&app.services, "alice", "203.0.113.10").await.unwrap();
     write(&acme, "client-softphone-token", json!({ "login": "alice" })).await.ok();
     for name in ["alice", &further.peer.name] {
         let answer = write(&acme, "reset-client-sip-password", json!({ "login": name })).await.ok();

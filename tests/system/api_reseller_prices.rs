@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tollgate::accounts::ops::{self, NewClient};
+use tollgate::accounts::clients;
+use tollgate::accounts::clients::NewClient;
+
 use tollgate_rating::Money;
 
 use crate::api_reseller_clients::keys;
@@ -294,7 +296,7 @@ async fn a_clients_rates_are_what_it_pays_and_nothing_else() {
         plan: "wholesale".to_owned(),
         credit_limit: None,
     };
-    ops::create_client(&app.services, new).await.unwrap();
+    clients::create_client(&app.services, new).await.unwrap();
     let rates = acme.read(API, "client-rates&login=bob&q=4930").await.ok();
     assert_eq!(rates["rates"][0]["price_per_minute"], json!(0.051_73));
 }

@@ -428,7 +428,7 @@ on_both!(what_a_deleted_subaccount_has_and_what_its_last_call_leaves_goes_back, 
     let script = app.script("alice").await;
     let id = made(&script).await;
     peers::ops::create(&app.services, &id, None).await.unwrap();
-    peers::ops::create_address(&app.services, &id, "203.0.113.9").await.unwrap();
+    peers::claims::create_address(&app.services, &id, "203.0.113.9").await.unwrap();
     let its_own = app.script(&id).await;
     curl(&script, "transfer_credits", &format!("id={id}&amount=20")).await.ok();
     let granted = app.dial(&id, BERLIN).await.allowed();

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tollgate::accounts::ops::AccountChange;
 use tollgate::config::Asterisk;
+use tollgate::peers::claims;
 use tollgate::peers::ops;
 
 use crate::app::TestApp;
@@ -150,7 +151,7 @@ async fn addresses_are_read_anew_and_a_reseller_takes_its_clients_along() {
     let server = FakeAsterisk::start(with_peers(&[], &["PJSIP/alice_ipa1-0000002a"])).await;
     let app = linked_to(&server).await;
     let from = server.asked().len();
-    ops::create_address(&app.services, "alice", "203.0.113.10").await.unwrap();
+    claims::create_address(&app.services, "alice", "203.0.113.10").await.unwrap();
     until(&server, from, |asked| asked.action == "SorceryMemoryCachePopulate").await;
     assert_eq!(expired(&server, from), set(&["res_pjsip/endpoint/alice_ipa1"]));
     let from = server.asked().len();

@@ -10,6 +10,7 @@ use hyper_util::rt::TokioIo;
 use tollgate::accounts::ops::AccountChange;
 use tollgate::calls::refusal::Reason;
 use tollgate::config::Config;
+use tollgate::peers::claims;
 use tollgate::peers::ops::{self, PeerError};
 use tollgate::sip::digest::Ha1;
 use tollgate::store::{Session as _, Side};
@@ -81,7 +82,7 @@ on_both!(each_kind_of_peer_is_told_in_its_own_way, database => {
     let app = TestApp::on(database, readable).await;
     app.furnish().await;
     ops::set_password(&app.services, "alice", "alice", Some(PASSWORD.to_owned())).await.unwrap();
-    let address = ops::create_address(&app.services, "alice", "203.0.113.10").await.unwrap();
+    let address = claims::create_address(&app.services, "alice", "203.0.113.10").await.unwrap();
     let web = ops::make_web_peer(&app.services, "alice").await.unwrap();
     assert_eq!((address.name.as_str(), web.peer.name.as_str()), ("alice_ipa1", "alice_web1"));
 
@@ -193,7 +194,7 @@ on_both!(what_is_not_in_force_is_not_told, database => {
     let app = TestApp::on(database, readable).await;
     app.furnish().await;
     let further = ops::create(&app.services, "alice", None).await.unwrap().peer.name;
-    ops::create_address(&app.services, "alice", "203.0.113.10").await.unwrap();
+    claims::create_address(&app.services, "alice", "203.0.113.10").await.unwrap();
     let off = AccountChange { active: Some(false), ..AccountChange::default() };
     let on = AccountChange { active: Some(true), ..AccountChange::default() };
     let told = async || {
@@ -208,9 +209,9 @@ on_both!(what_is_not_in_force_is_not_told, database => {
     ops::set_active(&app.services, "alice", "alice", false).await.unwrap();
     assert_eq!(told().await, [false, true, false, false], "its IP peer follows it");
     ops::set_active(&app.services, "alice", "alice", true).await.unwrap();
-    ops::set_address_active(&app.services, "alice", "203.0.113.10", false).await.unwrap();
+    claims::set_address_active(&app.services, "alice", "203.0.113.10", false).await.unwrap();
     assert_eq!(told().await, [true, true, false, false]);
-    ops::set_address_active(&app.services, "alice", "alice_ipa1", true).await.unwrap();
+    claims::set_address_active(&app.services, "alice", "alice_ipa1", true).await.unwrap();
     for login in ["alice", "acme"] {
         app.set(login, AccountChange { active: off.active, ..AccountChange::default() }).await;
         assert_eq!(told().await, [false; 4], "{login} is off");
@@ -245,7 +246,7 @@ async fn options_of_the_operator_are_told_in_place_of_ours() {
 on_both!(an_ip_peer_calls_from_its_address_alone, database => {
     let app = TestApp::on(database, |_| {}).await;
     app.furnish().await;
-    ops::create_address(&app.services, "alice", "203.0.113.10").await.unwrap();
+    claims::create_address(&app.services, "alice", "203.0.113.10").await.unwrap();
     for source in ["203.0.113.11", "203.0.113.11:5060", "2001:db8::1", "", "nonsense"] {
         let dial = Dial { source: source.to_owned(), ..Dial::new("alice_ipa1", BERLIN) };
         let answer = dial.ask(app.fastagi).await;
@@ -307,7 +308,7 @@ on_both!(a_client_has_a_hundred_sip_accounts_whoever_makes_them_at_once, databas
     assert_eq!(made, 6);
     assert_eq!(ops::list(&app.services, "alice", false).await.unwrap().len(), 100);
     // Neither addresses nor web phones count.
-    ops::create_address(&app.services, "alice", "203.0.113.10").await.unwrap();
+    claims::create_address(&app.services, "alice", "203.0.113.10").await.unwrap();
     ops::make_web_peer(&app.services, "alice").await.unwrap();
     assert_eq!(ops::list(&app.services, "alice", true).await.unwrap().len(), 102);
     app.stop().await;

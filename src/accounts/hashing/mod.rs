@@ -5,6 +5,7 @@
 //! account, per address. Beyond a short queue requests are refused, and those of a caller that has gone away are
 //! dropped unhashed.
 
+pub(super) mod params;
 mod queue;
 
 use std::fmt::Write as _;
@@ -203,11 +204,11 @@ impl Hasher {
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
         while *started < self.slots {
             let mut blocks = Vec::new();
-            if blocks.try_reserve_exact(super::password::BLOCKS).is_err() {
+            if blocks.try_reserve_exact(params::BLOCKS).is_err() {
                 tracing::error!(slots = *started, "no memory for another password hashing slot");
                 break;
             }
-            blocks.resize(super::password::BLOCKS, Block::new());
+            blocks.resize(params::BLOCKS, Block::new());
             let shared = Arc::clone(&self.shared);
             let thread = std::thread::Builder::new().name(format!("hash-{started}"));
             if let Err(error) = thread.spawn(move || hash_in_slot(&shared, &mut blocks)) {

@@ -8,6 +8,7 @@ use crate::api::attempts::Guess;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
+use crate::peers::claims;
 use crate::peers::ops::{self, PeerError};
 use crate::store::peers::PeerKind;
 use crate::store::peers::PeerRecord;
@@ -50,7 +51,7 @@ impl Endpoint for IpAuthCreate {
         let is_own = peers.iter().any(|peer| peer.source.is_some_and(|source| source.to_string() == ip));
         let now_ms = call.services().clock.monotonic_ms();
         let mut guess = call.api.attempts.turn(Guess::Address, call.account.id, now_ms).await?;
-        let made = ops::create_own_address(call.services(), call.account.id, &sip_login, &ip).await;
+        let made = claims::create_own_address(call.services(), call.account.id, &sip_login, &ip).await;
         let made = made.map_err(|error| match error {
             PeerError::UnknownSipAccount(_) => missing(),
             error => {

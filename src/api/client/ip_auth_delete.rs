@@ -7,7 +7,7 @@ use super::ip_auth_disable::{Request, sip_login_of};
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
-use crate::peers::ops;
+use crate::peers::claims;
 
 /// The authorization that is no more.
 #[derive(Debug, Serialize, ToSchema)]
@@ -33,7 +33,7 @@ impl Endpoint for IpAuthDelete {
 
     async fn handle(call: Call, _: NoQuery, Request { id }: Request) -> Result<Answer, ApiError> {
         let sip_login = sip_login_of(&call, id).await?;
-        ops::delete_address(call.services(), &sip_login, &id.to_string()).await?;
+        claims::delete_address(call.services(), &sip_login, &id.to_string()).await?;
         Ok(Answer { message: "IP authentication deleted", data: DeletedIpAuth { id } })
     }
 }

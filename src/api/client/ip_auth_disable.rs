@@ -7,6 +7,7 @@ use crate::api::attempts::Guess;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
+use crate::peers::claims;
 use crate::peers::ops;
 use crate::store::peers::PeerKind;
 
@@ -55,7 +56,7 @@ pub(super) async fn switch(call: &Call, id: i64, active: bool) -> Result<Switche
         let now_ms = call.services().clock.monotonic_ms();
         guess = Some(call.api.attempts.turn(Guess::Address, call.account.id, now_ms).await?);
     }
-    let switched = ops::set_address_active(call.services(), &sip_login, &id.to_string(), active).await;
+    let switched = claims::set_address_active(call.services(), &sip_login, &id.to_string(), active).await;
     let peer = switched.inspect_err(|error| {
         if let Some(guess) = guess.as_mut().filter(|_| error.is_in_use()) {
             guess.failed();

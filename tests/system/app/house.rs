@@ -1,6 +1,8 @@
 //! What an operator sets up, through the operations that the command line calls.
 
-use tollgate::accounts::ops::{self, AccountChange, AccountView, NewClient, NewReseller, OpsError};
+use tollgate::accounts::clients;
+use tollgate::accounts::clients::NewClient;
+use tollgate::accounts::ops::{self, AccountChange, AccountView, NewReseller, OpsError};
 use tollgate::catalog::TariffKind;
 use tollgate::catalog::admin::plans::{self, Basis, PlanSpec};
 use tollgate::catalog::admin::tariffs::{self, Import};
@@ -106,7 +108,7 @@ impl TestApp {
             plan: plan.to_owned(),
             credit_limit: None,
         };
-        ops::create_client(&self.services, new).await.unwrap();
+        clients::create_client(&self.services, new).await.unwrap();
     }
 
     pub(crate) async fn credit(&self, login: &str, amount: &str) {

@@ -4,7 +4,8 @@ use futures::future::join_all;
 use serde_json::json;
 use tollgate::catalog::admin::trunks::TrunkSpec;
 use tollgate::config::{IpApproval, Peers};
-use tollgate::peers::ops::{self, PeerError};
+use tollgate::peers::claims;
+use tollgate::peers::ops::PeerError;
 
 use crate::app::TestApp;
 use crate::app::database::{Database, on_both};
@@ -143,7 +144,7 @@ on_both!(a_claim_that_waits_for_a_proof_calls_only_after_a_call_from_that_addres
     // A restart knows what was proved, and still expects the other's proof.
     let app = TestApp::on(app.stop().await, |config| config.peers.ip_approval = IpApproval::Proof).await;
     assert_eq!(identified(&app), ["alice_ipa1"]);
-    ops::delete_address(&app.services, "alice", OFFICE).await.unwrap();
+    claims::delete_address(&app.services, "alice", OFFICE).await.unwrap();
     assert_eq!(call(&app, "bob", OFFICE).await, "allowed");
     until(&app, "bob_ipa1").await;
     app.stop().await;
@@ -168,15 +169,15 @@ async fn a_claim_that_waits_for_the_operator_is_approved_by_nobody_else() {
     assert_eq!(call(&app, "alice", OFFICE).await, "allowed");
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     assert_eq!(identified(&app), [""; 0], "a proof is not what is waited for");
-    let pending = ops::pending_addresses(&app.services).await.unwrap();
+    let pending = claims::pending_addresses(&app.services).await.unwrap();
     assert_eq!(pending.iter().map(|peer| peer.name.as_str()).collect::<Vec<_>>(), ["alice_ipa1"]);
-    ops::approve_address(&app.services, "alice", OFFICE).await.unwrap();
+    claims::approve_address(&app.services, "alice", OFFICE).await.unwrap();
     assert_eq!(identified(&app), ["alice_ipa1"]);
     assert_eq!(call(&app, "alice_ipa1", OFFICE).await, "allowed");
-    let again = ops::approve_address(&app.services, "alice", OFFICE).await;
+    let again = claims::approve_address(&app.services, "alice", OFFICE).await;
     assert!(matches!(again, Err(PeerError::Approved(_))), "{again:?}");
     // The operator's own word needs no second one.
-    assert!(ops::create_address(&app.services, "bob", "198.51.100.9").await.unwrap().approved);
+    assert!(claims::create_address(&app.services, "bob", "198.51.100.9").await.unwrap().approved);
     app.stop().await;
 }
 
@@ -188,9 +189,9 @@ on_both!(an_address_that_was_squatted_goes_to_its_owner_by_the_operators_word, d
     assert_eq!(told.refused(409), "ip_in_use");
     let text = told.json().to_string();
     assert!(text.contains("ask the operator") && !text.contains("bob"), "{text}");
-    let claims = ops::who_claims(&app.services, OFFICE).await.unwrap();
+    let claims = claims::who_claims(&app.services, OFFICE).await.unwrap();
     assert_eq!(claims.iter().map(|peer| peer.name.as_str()).collect::<Vec<_>>(), ["bob_ipa1"]);
-    let moved = ops::move_address(&app.services, OFFICE, "alice").await.unwrap();
+    let moved = claims::move_address(&app.services, OFFICE, "alice").await.unwrap();
     assert_eq!(moved.name, "alice_ipa1");
     assert_eq!(identified(&app), ["alice_ipa1"]);
     assert_eq!(call(&app, "alice_ipa1", OFFICE).await, "allowed");
@@ -200,8 +201,8 @@ on_both!(an_address_that_was_squatted_goes_to_its_owner_by_the_operators_word, d
     let back = bob.write("client-api", "ip-auth-enable", &json!({ "id": squatted["data"]["id"] })).await;
     assert_eq!(back.refused(409), "ip_in_use");
     // Moved to whoever has it already nothing changes, and moved back the old peer serves again.
-    assert_eq!(ops::move_address(&app.services, OFFICE, "alice").await.unwrap().id, moved.id);
-    assert_eq!(ops::move_address(&app.services, OFFICE, "bob").await.unwrap().name, "bob_ipa1");
+    assert_eq!(claims::move_address(&app.services, OFFICE, "alice").await.unwrap().id, moved.id);
+    assert_eq!(claims::move_address(&app.services, OFFICE, "bob").await.unwrap().name, "bob_ipa1");
     assert_eq!(identified(&app), ["bob_ipa1"]);
     app.stop().await;
 });
@@ -226,11 +227,11 @@ async fn the_operators_own_addresses_are_nobodys_by_name_or_number() {
         assert_eq!(refused.refused(409), "ip_in_use", "{ip}");
         assert!(!refused.json().to_string().contains("third"), "{refused:?}");
         assert!(matches!(
-            ops::create_address(&app.services, "alice", ip).await,
+            claims::create_address(&app.services, "alice", ip).await,
             Err(PeerError::OwnAddress { .. })
         ));
         assert!(matches!(
-            ops::move_address(&app.services, ip, "alice").await,
+            claims::move_address(&app.services, ip, "alice").await,
             Err(PeerError::OwnAddress { .. })
         ));
     }
@@ -243,7 +244,7 @@ async fn addresses_cannot_be_searched_for_those_that_others_have() {
     let app = on(Database::sqlite(), |_| {}).await;
     let (alice, bob) = (app.script("alice").await, app.script("bob").await);
     for n in 1..=12 {
-        ops::create_address(&app.services, "bob", &format!("198.51.100.{n}")).await.unwrap();
+        claims::create_address(&app.services, "bob", &format!("198.51.100.{n}")).await.unwrap();
     }
     for n in 1..=10 {
         assert_eq!(claim(&alice, "alice", &format!("198.51.100.{n}")).await.refused(409), "ip_in_use");
