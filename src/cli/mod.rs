@@ -8,10 +8,12 @@ pub mod call;
 pub mod demo;
 pub mod doctor;
 pub mod esim_simulator;
+pub mod manual;
 pub mod rate_deck;
 pub mod system;
 pub mod tariff;
 
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -76,6 +78,10 @@ pub enum Command {
     EsimSimulator(esim_simulator::SimulatorArgs),
     /// Play Asterisk over FastAGI against a running server.
     Call(call::CallArgs),
+    /// Print the completion script of a shell.
+    Completion(manual::CompletionArgs),
+    /// Write the man pages of every command.
+    ManPages(manual::ManPagesArgs),
 }
 
 /// Reads the command line, does what it says, prints the answer.
@@ -104,7 +110,7 @@ pub fn main() -> ExitCode {
 async fn run(cli: Cli) -> CommandAnswer {
     let config = match Config::load(cli.config.as_deref()) {
         Ok(config) => Arc::new(config),
-        Err(error) => return to_wire(Err(Failure::new("bad_config", error.to_string()))),
+        Err(error) => return to_wire(Err(Failure::of_config("bad_config", error.to_string()))),
     };
     match cli.command {
         Command::Owner(OwnerCommand::Rate(args)) if args.deck.is_some() => to_wire(rate_deck::deck(args)),
@@ -126,6 +132,8 @@ async fn run_here(config: Arc<Config>, command: Command, file: Option<&Path>, js
         Command::Backup(args) => backup::run(&config, &args).await,
         Command::Call(args) => call::run(&config, args, json).await,
         Command::EsimSimulator(args) => esim_simulator::simulate(args, json).await,
+        Command::Completion(args) => manual::completion(args),
+        Command::ManPages(args) => manual::man_pages(&args),
         Command::Tariff(command) => {
             let services = Services::open(config).await?;
             let outcome = tariff::run(&services, command).await;
@@ -182,16 +190,17 @@ async fn run_at_owner(config: Arc<Config>, mut command: OwnerCommand) -> Result<
     }
 }
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the one place that prints a command's answer")]
+/// Prints the answer and gives its status. A reader that has closed its end (`tollgate … | head`) changes neither.
 fn print(json: bool, answer: &CommandAnswer) -> ExitCode {
-    if answer.json.is_null() {
-        // The command has said what it had to say.
+    let _ = if answer.json.is_null() {
+        // The command has printed its answer.
+        Ok(())
     } else if json {
-        println!("{}", answer.json);
+        writeln!(io::stdout(), "{}", answer.json)
     } else if answer.status == 0 {
-        println!("{}", answer.text);
+        writeln!(io::stdout(), "{}", answer.text)
     } else {
-        eprintln!("{}", answer.text);
-    }
+        writeln!(io::stderr(), "{}", answer.text)
+    };
     ExitCode::from(answer.status)
 }

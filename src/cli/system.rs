@@ -7,13 +7,14 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::app::node::Node;
+use crate::app::node::{Node, NodeError};
 use crate::commands::answer::{Answer, Failure, Outcome};
 use crate::config::Config;
 use crate::config::exposure::{self, Exposure};
+use crate::control::folder::SocketError;
 use crate::ledger::audit::{self, Difference};
 use crate::ledger::spool::{Kept, look};
-use crate::services::Services;
+use crate::services::{ServiceError, Services};
 use crate::store::{Store, StoreError};
 
 /// Sets up logging to standard error, as configured.
@@ -35,11 +36,29 @@ pub async fn serve(config: Arc<Config>, file: Option<&Path>) -> Outcome {
     // Before anything else: a signal that comes while it starts must not end it half-way, as if it had crashed.
     let mut told = Box::pin(told_to_stop()?);
     let node = tokio::select! {
-        node = Node::start(config) => node.map_err(|e| Failure::new("serve", e.to_string()))?,
+        node = Node::start(config) => node.map_err(|error| start_failure(&error))?,
         () = &mut told => return Ok(Answer::new(json!({ "stopped": true }), "stopped")),
     };
     node.run(told).await.map_err(|e| Failure::new("crashed", e.to_string()))?;
     Ok(Answer::new(json!({ "stopped": true }), "stopped"))
+}
+
+/// The failure of a start. Its exit status says whether another start can succeed without a change of the configuration.
+/// The key file is not part of it: a standby waits until the owner's new one is copied to it.
+fn start_failure(error: &NodeError) -> Failure {
+    let is_permanent = matches!(
+        error,
+        NodeError::Tls(_)
+            | NodeError::Services(
+                ServiceError::OtherCurrency { .. }
+                    | ServiceError::OtherRealm { .. }
+                    | ServiceError::OtherSpool { .. }
+                    | ServiceError::Socket(SocketError::BadPath { .. } | SocketError::Folder { .. })
+                    | ServiceError::Store(StoreError::Url(_))
+            )
+    );
+    let failure = if is_permanent { Failure::of_config } else { Failure::new };
+    failure("serve", error.to_string())
 }
 
 /// Ends when the process is told to stop; from then on a further signal ends it with status 1.
@@ -84,7 +103,7 @@ pub fn check_config(config: &Config, file: Option<&Path>) -> Outcome {
         "(set)".clone_into(&mut asterisk.secret);
     }
     shown.database.url = without_password(&shown.database.url);
-    let failed = |e: String| Failure::new("bad_config", e);
+    let failed = |e: String| Failure::of_config("bad_config", e);
     let json = serde_json::to_value(&shown).map_err(|e| failed(e.to_string()))?;
     let text = toml::to_string_pretty(&shown).map_err(|e| failed(e.to_string()))?;
     Ok(Answer::new(json, text))
@@ -92,7 +111,7 @@ pub fn check_config(config: &Config, file: Option<&Path>) -> Outcome {
 
 /// Refuses a configuration file whose secrets every user can read.
 fn refuse_exposed(file: Option<&Path>) -> Result<(), Failure> {
-    let refused = |error: Exposure| Failure::new("exposed_config", error.to_string());
+    let refused = |error: Exposure| Failure::of_config("exposed_config", error.to_string());
     file.map_or(Ok(()), |file| exposure::check(file).map_err(refused))
 }
 

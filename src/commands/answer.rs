@@ -4,6 +4,10 @@ use serde_json::{Value, json};
 
 use crate::control::CommandAnswer;
 
+/// Exit status where the configuration cannot be used (`EX_CONFIG` of `sysexits.h`). The systemd unit does not restart a
+/// server that ends with it.
+pub const UNUSABLE_CONFIG: u8 = 78;
+
 /// A command that did what it was asked.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -31,12 +35,19 @@ pub struct Failure {
     pub message: String,
     /// More for programs, merged into the JSON.
     pub details: Option<Value>,
+    /// The exit status: 1, or [`UNUSABLE_CONFIG`].
+    pub status: u8,
 }
 
 impl Failure {
     /// A refusal with its machine code.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into(), details: None }
+        Self { code: code.to_owned(), message: message.into(), details: None, status: 1 }
+    }
+
+    /// A refusal of the configuration: running the same command again fails again.
+    pub fn of_config(code: &str, message: impl Into<String>) -> Self {
+        Self { status: UNUSABLE_CONFIG, ..Self::new(code, message) }
     }
 
     /// The JSON `--json` prints.
@@ -59,7 +70,8 @@ pub fn to_wire(outcome: Outcome) -> CommandAnswer {
     match outcome {
         Ok(answer) => CommandAnswer { status: answer.status, json: answer.json, text: answer.text },
         Err(failure) => {
-            CommandAnswer { status: 1, json: failure.json(), text: format!("error: {}", failure.message) }
+            let text = format!("error: {}", failure.message);
+            CommandAnswer { status: failure.status, json: failure.json(), text }
         }
     }
 }

@@ -11,7 +11,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::app::TestApp;
-use crate::app::program::Program;
+use crate::app::program::{Program, UNUSABLE_CONFIG};
 
 /// Sends bytes, and reads until the other side closes or `patience` is over; what was read and how long it took.
 async fn raw(app: &TestApp, bytes: &[u8], patience: Duration) -> (String, Duration) {
@@ -235,7 +235,7 @@ async fn a_certificate_that_is_none_keeps_the_service_from_starting() {
     let text = text.replace("[http]\n", &format!("[http]\ntls_cert = \"{path}\"\ntls_key = \"{path}\"\n"));
     std::fs::write(&program.config, text).unwrap();
     let said = program.run(&["serve"]);
-    assert_eq!(said.status, 1);
+    assert_eq!(said.status, UNUSABLE_CONFIG);
     assert!(said.err.contains("http.tls_cert") || said.out.contains("http.tls_cert"), "{said:?}");
 }
 

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::app::program::{Program, Said, bare, finish};
+use crate::app::program::{Program, Said, UNUSABLE_CONFIG, bare, finish};
 
 /// `check-config` with this file and environment.
 fn checked(text: &str, environment: &[(&str, &str)]) -> Said {
@@ -94,7 +94,7 @@ fn a_key_that_nobody_knows_and_a_value_that_cannot_be_are_refused_by_name() {
         let said = checked(text, environment);
         assert_eq!(
             (said.status, said.code().as_str()),
-            (1, "bad_config"),
+            (UNUSABLE_CONFIG, "bad_config"),
             "{text:?} {environment:?}: {said:?}"
         );
         let error = said.json()["error"].as_str().unwrap().to_owned();
@@ -114,7 +114,8 @@ fn every_command_refuses_a_wrong_configuration_before_it_does_anything() {
         &["account", "show", "a"],
         &["tariff", "list"],
     ] {
-        assert_eq!(program.refused(arguments), "bad_config", "{arguments:?}");
+        let said = program.run(arguments);
+        assert_eq!((said.status, said.code().as_str()), (UNUSABLE_CONFIG, "bad_config"), "{arguments:?}");
     }
     assert!(!program.database.files.path().join("made-by-mistake.db").exists());
 }
@@ -124,8 +125,25 @@ fn a_configuration_file_that_is_not_there_is_named() {
     let files = tempfile::tempdir().unwrap();
     let said =
         finish(bare().args(["check-config", "--json", "--config", "no-such.toml"]).current_dir(files.path()));
-    assert_eq!(said.status, 1);
+    assert_eq!(said.status, UNUSABLE_CONFIG);
     assert!(said.json()["error"].as_str().unwrap().contains("no-such.toml"), "{said:?}");
+}
+
+#[test]
+fn a_server_that_no_restart_can_help_ends_with_a_status_of_its_own() {
+    let program = Program::sqlite();
+    program.ok(&["migrate"]);
+    program.ok(&["secrets", "realtime"]);
+    for (variable, value, status) in [
+        ("TOLLGATE_MONEY__CURRENCY", "USD", UNUSABLE_CONFIG),
+        ("TOLLGATE_SIP__REALM", "another", UNUSABLE_CONFIG),
+        ("TOLLGATE_DATABASE__URL", "mysql://localhost/tollgate", UNUSABLE_CONFIG),
+        // What is unavailable may come back.
+        ("TOLLGATE_DATABASE__URL", "postgres://postgres@127.0.0.1:1/none", 1),
+    ] {
+        let said = program.run_with(&[(variable, value)], &["serve"]);
+        assert_eq!(said.status, status, "{variable}={value}: {said:?}");
+    }
 }
 
 #[test]

@@ -186,7 +186,7 @@ class Asterisk:
         return re.findall(rf"(?m)^/registrar/contact/{re.escape(name)};@\w+", self.cli("database show registrar/contact"))
 
     def log(self):
-        path = self.outside / "log" / "messages"
+        path = self.outside / "log" / "messages.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
     def stop(self):
@@ -199,7 +199,7 @@ class Asterisk:
             except RigError:
                 pass
         self.process.stop()
-        log = self.outside / "log" / "messages"
+        log = self.outside / "log" / "messages.log"
         if log.exists():
             shutil.copy(log, self.logs / f"asterisk-{self.name}.messages")
         shutil.rmtree(self.outside, ignore_errors=True)

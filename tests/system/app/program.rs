@@ -14,6 +14,9 @@ use tollgate::clock::{Clock as _, SystemClock};
 use super::database::Database;
 use super::decks;
 
+/// The exit status where the configuration cannot be used.
+pub(crate) const UNUSABLE_CONFIG: i32 = 78;
+
 /// A configuration file with a database, and the commands on it.
 pub(crate) struct Program {
     pub(crate) database: Database,
