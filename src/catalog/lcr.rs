@@ -8,8 +8,9 @@ use tollgate_rating::{
     credit::{Loss, LossGuard},
 };
 
-use super::snapshot::{Snapshot, Unusable};
+use super::snapshot::Snapshot;
 use super::trunks::Trunk;
+use super::unusable::Unusable;
 
 /// The call that carriers are compared by: a minute. The price per minute alone would hide connect fees and minimum
 /// charges, and a longer call would hide both; nobody knows how long this one will be.

@@ -12,16 +12,19 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tollgate_rating::{
-    CallRate, E164, Money, NoRate, PlanTerms, PricedTariff, Tariff,
+    CallRate, E164, Money, PlanTerms, PricedTariff, Tariff,
     plan::{Derivation, Markup, PriceList, Rounding, RoundingMode, UnknownName},
 };
 
 use super::admin::{self, AdminError, tariffs::stored_rows};
-use super::fx::{Currency, CurrencyError, Rate};
+use super::error::CatalogError;
+use super::fx::{Currency, Rate};
 use super::lcr::Route;
-use super::price_list::{Listing, Lists};
-use super::snapshot::{CurrentTariff, MessagePrices, Plan, Snapshot, Unusable};
+use super::listing::Listing;
+use super::price_list::Lists;
+use super::snapshot::{CurrentTariff, MessagePrices, Plan, Snapshot};
 use super::trunks::{LiveCalls, Trunk};
+use super::unusable::Unusable;
 use crate::store::{PlanVersion, Store, StoreError, TariffVersion, TrunkRow};
 
 /// Tariffs that nothing current stands on and that are kept all the same: calls that began before a change settle by
@@ -35,40 +38,6 @@ const KEPT_PLAN_VERSIONS: usize = 20_000;
 /// Prices of plans' own that are remembered with those versions: a plan that gets thousands of them one by one would have
 /// as many versions with thousands each.
 const KEPT_OVERRIDES: usize = 500_000;
-
-/// Why prices cannot be told.
-#[derive(Debug, thiserror::Error)]
-pub enum CatalogError {
-    /// A version that is asked for was never published here.
-    #[error("there is no {what} version {id}")]
-    NoSuchVersion {
-        /// `tariff`, `plan` or `trunk`.
-        what: &'static str,
-        /// Its id.
-        id: i64,
-    },
-    /// The versions do not belong together.
-    #[error("the plan versions {ids:?} do not derive from one another")]
-    NotAChain {
-        /// The ids, the base's first.
-        ids: Vec<i64>,
-    },
-    /// The tariff prices nothing.
-    #[error(transparent)]
-    Unusable(#[from] Unusable),
-    /// The number has no rate.
-    #[error(transparent)]
-    NoRate(#[from] NoRate),
-    /// `money.currency` is no currency.
-    #[error("money.currency: {0}")]
-    Currency(#[from] CurrencyError),
-    /// Tariffs could not be repriced.
-    #[error(transparent)]
-    Admin(#[from] AdminError),
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 /// Versions by id. None of them ever changes.
 #[derive(Debug, Default)]

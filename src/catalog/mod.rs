@@ -5,15 +5,20 @@
 
 pub mod admin;
 pub mod deck;
+mod error;
 pub mod fx;
 mod kind;
 pub mod lcr;
+mod listing;
 mod load;
 pub mod price_list;
 mod snapshot;
 pub mod trunks;
+mod unusable;
 
+pub use error::CatalogError;
 pub use kind::TariffKind;
-pub use load::{Catalog, CatalogError};
-pub use snapshot::{CurrentTariff, MessagePrices, Plan, Snapshot, Unusable};
+pub use load::Catalog;
+pub use snapshot::{CurrentTariff, MessagePrices, Plan, Snapshot};
 pub use trunks::Trunk;
+pub use unusable::Unusable;

@@ -11,6 +11,7 @@ use tollgate_rating::plan::PriceList;
 use tollgate_rating::tariff::SoldPrefixes;
 use tollgate_rating::{Money, Prefix, PricedTariff};
 
+use super::listing::Listing;
 use super::snapshot::Snapshot;
 
 /// What a plan charges for a prefix.
@@ -28,23 +29,6 @@ pub struct Sold {
     pub initial_block: u32,
     /// The further blocks.
     pub increment: u32,
-}
-
-/// The list of a plan's prices, or of its prices for messages: made when the plan is published, and again after a rate
-/// began or ended to hold.
-#[derive(Debug, Default)]
-pub struct Listing(Mutex<Option<Arc<PriceList>>>);
-
-impl Listing {
-    fn latest(&self) -> MutexGuard<'_, Option<Arc<PriceList>>> {
-        // It holds a whole list or none, whatever panics elsewhere.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The list, if it is right at an instant.
-    pub(super) fn at(&self, at: Timestamp) -> Option<Arc<PriceList>> {
-        self.latest().as_ref().filter(|list| list.holds(at)).cloned()
-    }
 }
 
 /// The prefixes of decks by the tariff's version and the time zone.
@@ -89,7 +73,7 @@ impl Lists {
         let mut sold = self.sold();
         sold.retain(|_, sold| sold.strong_count() > 0);
         sold.insert(key, Arc::downgrade(list.sold()));
-        *listing.latest() = Some(Arc::clone(&list));
+        listing.replace(Arc::clone(&list));
         list
     }
 

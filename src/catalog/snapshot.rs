@@ -8,45 +8,9 @@ use jiff::tz::TimeZone;
 use tollgate_rating::credit::Day;
 use tollgate_rating::{Money, PricedTariff, Tariff, plan::Cheapest};
 
-use super::price_list::Listing;
+use super::listing::Listing;
 use super::trunks::Trunk;
-
-/// Why a tariff prices nothing, and with it the plans and trunks that stand on it.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Unusable {
-    /// The deck is in another currency than the wallets and no exchange rate is set.
-    #[error(
-        "tariff {tariff:?} is in {from} and no exchange rate from {from} to {to} is set: tollgate fx set {from} {to} RATE"
-    )]
-    MissingRate {
-        /// The tariff.
-        tariff: Arc<str>,
-        /// The deck's currency.
-        from: Arc<str>,
-        /// The wallets' currency.
-        to: Arc<str>,
-    },
-    /// Prices were converted into a currency that is not the wallets' any more.
-    #[error(
-        "tariff {tariff:?} is priced in {priced_in}, the wallets are in {wallets}: import its deck again"
-    )]
-    OtherCurrency {
-        /// The tariff.
-        tariff: Arc<str>,
-        /// What it was priced in.
-        priced_in: Arc<str>,
-        /// `money.currency`.
-        wallets: Arc<str>,
-    },
-    /// What is stored does not make a tariff or plan.
-    #[error("{what} cannot be used: {reason}")]
-    Damaged {
-        /// Which tariff or plan.
-        what: Arc<str>,
-        /// What is wrong with it.
-        reason: Arc<str>,
-    },
-}
+use super::unusable::Unusable;
 
 /// What a plan sells messages at.
 #[derive(Debug)]

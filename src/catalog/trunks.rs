@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tollgate_rating::{E164, PlanTerms, PricedTariff};
 
-use super::snapshot::Unusable;
+use super::unusable::Unusable;
 
 /// How many calls are on a trunk now. Shared by every picture of the catalog, so that a change of the catalog loses none.
 #[derive(Debug, Default)]

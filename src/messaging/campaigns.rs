@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use tollgate_rating::{E164, Money};
 
-use super::Messaging;
-use super::order::{Draft, OrderError};
-use super::single::SendError;
+use super::error::{CancelError, OrderError, SendError};
+use super::order::Draft;
+use super::service::Messaging;
 use crate::accounts::spending::{self, Question};
 use crate::store::campaigns::{CampaignProgress, CampaignRecord};
 use crate::store::messages::{MessageState, Payers};
@@ -74,23 +74,6 @@ impl Recipients {
 pub struct Cancelled {
     /// How many of its messages will not be sent.
     pub recipients: i64,
-}
-
-/// Why something is not called back.
-#[derive(Debug, thiserror::Error)]
-pub enum CancelError {
-    /// The account has none such.
-    #[error("there is none such")]
-    Unknown,
-    /// It is too late.
-    #[error("it is {state} already")]
-    TooLate {
-        /// Where it is.
-        state: String,
-    },
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 /// Whether a message of a campaign was called back. Nobody else calls it back meanwhile.

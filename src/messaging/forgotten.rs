@@ -7,9 +7,9 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
-use super::Messaging;
 use super::connector::Submitted;
-use super::outcomes::Outcome;
+use super::outcome::Outcome;
+use super::service::Messaging;
 use crate::accounts::spending;
 use crate::secrets::random_below;
 use crate::store::StoreError;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use serde::Serialize;
 use tollgate_rating::{E164, Money};
 
-use super::Messaging;
 use super::connector::Encoding;
-use super::price::{self, NoPrice, PayerPrice};
+use super::error::OrderError;
+use super::price::{self, PayerPrice};
 use super::providers::Provider;
-use super::segments::{self, Counted, TextError};
+use super::segments::{self, Counted};
+use super::service::Messaging;
 use crate::accounts::spending::Share;
 use crate::directory::Account;
 use crate::secrets::random_bytes;
@@ -64,31 +65,6 @@ impl Priced {
     pub fn retail(&self) -> Money {
         self.payers.first().map_or(Money::ZERO, |(_, charge)| *charge)
     }
-}
-
-/// Why an order is not taken.
-#[derive(Debug, thiserror::Error)]
-pub enum OrderError {
-    /// There is nobody who could send anything.
-    #[error("no provider of messages is set up")]
-    NoProviders,
-    /// No provider has this name.
-    #[error("there is no such provider")]
-    UnknownProvider,
-    /// The text cannot be sent.
-    #[error("{0}")]
-    Text(#[from] TextError),
-    /// The sender cannot be shown.
-    #[error(
-        "a number of 3 to 15 digits, or 1 to 11 letters, digits, spaces and . - _ & with a letter among them"
-    )]
-    Sender,
-    /// It is no number.
-    #[error("an international number is needed, like +447575396991")]
-    Number,
-    /// It has no price.
-    #[error(transparent)]
-    NoPrice(#[from] NoPrice),
 }
 
 /// How a rate is kept with a message.

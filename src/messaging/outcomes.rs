@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tollgate_rating::Money;
 
-use super::Messaging;
 use super::connector::{Accepted, Submitted};
+use super::outcome::{Ended, Outcome};
 use super::receipts;
+use super::service::Messaging;
 use crate::accounts::spending::{self, Question, Share, Spending};
 use crate::ledger::Posting;
 use crate::store::campaigns::CampaignProgress;
@@ -29,32 +30,6 @@ const RETRY: Duration = Duration::from_millis(200);
 const FIRST_QUESTION: SignedDuration = SignedDuration::from_secs(10);
 /// The wait before a message that was not taken is tried again: so long times the number of tries, at most a minute.
 const TRY_AGAIN: SignedDuration = SignedDuration::from_secs(5);
-
-/// What became of a message that was given to its provider.
-#[derive(Debug)]
-pub(super) struct Outcome {
-    /// The message.
-    pub(super) message: ClaimedMessage,
-    /// What became of it.
-    pub(super) submitted: Submitted,
-    /// What its provider bills in.
-    pub(super) currency: String,
-    /// Whether its provider must be asked about it by the provider's own name.
-    pub(super) is_asked: bool,
-    /// Whether its provider can be asked for it by our reference.
-    pub(super) can_find: bool,
-    /// Who waits to hear of it.
-    pub(super) reply: Option<oneshot::Sender<Ended>>,
-}
-
-/// Where a message is after a try.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
-    /// Where it is.
-    pub state: MessageState,
-    /// Why it is not sent.
-    pub failure: Option<String>,
-}
 
 /// What is written of an outcome.
 struct Ending {

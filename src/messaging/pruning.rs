@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
-use super::Messaging;
+use super::service::Messaging;
 use crate::accounts::spending;
 use crate::store::StoreError;
 use crate::store::messages::MessageState;

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use super::connector::{Delivery, Found, NotKept, Receipt, Receipts};
-use super::{Lane, Messaging};
+use super::service::{Lane, Messaging};
 use crate::services::Services;
 use crate::store::messages::MessageState;
 use crate::store::receipts::{LostMessage, Part, PartToAsk};

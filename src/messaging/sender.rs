@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::connector::{Accepted, Found, Outgoing, Submitted};
 use super::order::encoding_named;
-use super::outcomes::{Ended, Outcome};
-use super::{Lane, Messaging};
+use super::outcome::{Ended, Outcome};
+use super::service::{Lane, Messaging};
 use crate::accounts::spending;
 use crate::secrets::random_below;
 use crate::store::messages::ClaimedMessage;

@@ -6,13 +6,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 use tollgate_rating::E164;
-use tollgate_rating::credit::{ChainError, RefusalReason};
 
-use super::campaigns::CancelError;
-use super::order::{Draft, OrderError, Priced, encoding_name, new_reference};
-use super::outcomes::Ended;
-use super::unsent::TooManyUnsent;
-use super::{Messaging, SEND_PATIENCE, STOP_PATIENCE};
+use super::error::{CancelError, SendError};
+use super::order::{Draft, Priced, encoding_name, new_reference};
+use super::outcome::Ended;
+use super::service::{Messaging, STOP_PATIENCE};
 use crate::accounts::spending::{self, Question, Record, SpendError, Spending};
 use crate::directory::Account;
 use crate::services::ServiceError;
@@ -20,61 +18,8 @@ use crate::store::idempotency::RememberedAnswer;
 use crate::store::messages::{MessageState, NewMessage};
 use crate::store::{StoreError, Tx};
 
-/// Why a message is not sent.
-#[derive(Debug, thiserror::Error)]
-pub enum SendError {
-    /// The order is not right, or has no price.
-    #[error(transparent)]
-    Order(#[from] OrderError),
-    /// A payer has less than it would have to pay.
-    #[error("{reason}")]
-    Short {
-        /// 0: who sends it. What is above is not for its eyes.
-        payer_index: usize,
-        /// No credit, or the day's spending limit.
-        reason: RefusalReason,
-    },
-    /// The account, or a reseller above it, has as many messages that nobody has paid for as it may have.
-    #[error(
-        "too many messages wait, were cancelled or were refused: {most} at most; cancelled and refused ones are deleted in time"
-    )]
-    TooManyUnsent {
-        /// The bound.
-        most: u32,
-    },
-    /// It costs more than there can be.
-    #[error("it costs more than an account can hold")]
-    TooLarge,
-    /// The payers are no chain.
-    #[error(transparent)]
-    Chain(#[from] ChainError),
-    /// The database is away, or the wallets are another process's.
-    #[error(transparent)]
-    Services(#[from] ServiceError),
-}
-
-impl From<SpendError<std::convert::Infallible>> for SendError {
-    fn from(error: SpendError<std::convert::Infallible>) -> Self {
-        match error {
-            SpendError::Refused(never) => match never {},
-            SpendError::Short { payer_index, reason, .. } => Self::Short { payer_index, reason },
-            SpendError::Chain(error) => Self::Chain(error),
-            SpendError::Services(error) => Self::Services(error),
-        }
-    }
-}
-
-impl From<TooManyUnsent> for SendError {
-    fn from(TooManyUnsent { most }: TooManyUnsent) -> Self {
-        Self::TooManyUnsent { most }
-    }
-}
-
-impl From<StoreError> for SendError {
-    fn from(error: StoreError) -> Self {
-        Self::Services(error.into())
-    }
-}
+/// How long whoever sends a message waits to hear what its provider says.
+const SEND_PATIENCE: Duration = Duration::from_secs(20);
 
 /// A message that is written, with what the same request gets if it comes again.
 struct Written<'a> {

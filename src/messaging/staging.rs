@@ -3,16 +3,13 @@
 //! A campaign that cannot be paid writes nothing. One whose writing is interrupted, by an error or a crash, is discarded: its
 //! messages are deleted and its hold is released.
 
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
-
 use jiff::Timestamp;
 use tollgate_rating::Money;
 
-use super::Messaging;
 use super::campaigns::Recipients;
+use super::error::SendError;
 use super::order::{Draft, encoding_name, new_reference};
-use super::single::SendError;
+use super::service::Messaging;
 use crate::accounts::spending::{self, Question, Record, Share, Spending};
 use crate::store::campaigns::NewCampaign;
 use crate::store::idempotency::RememberedAnswer;
@@ -21,38 +18,6 @@ use crate::store::{StoreError, Tx};
 
 /// Recipients in one transaction: on the embedded database calls wait for it.
 const AT_ONCE: usize = 500;
-
-/// Campaigns that this process is writing; any other that is not published was interrupted.
-#[derive(Debug, Default)]
-pub(super) struct Staging {
-    under_way: Mutex<HashSet<i64>>,
-    /// Discards campaigns one after another: a hold is released once.
-    discarding: tokio::sync::Mutex<()>,
-}
-
-/// A campaign that this process is writing, until it is dropped.
-#[derive(Debug)]
-struct UnderWay<'a> {
-    staging: &'a Staging,
-    id: i64,
-}
-
-impl Staging {
-    fn ids(&self) -> std::sync::MutexGuard<'_, HashSet<i64>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn begin(&self, id: i64) -> UnderWay<'_> {
-        self.ids().insert(id);
-        UnderWay { staging: self, id }
-    }
-}
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        self.staging.ids().remove(&self.id);
-    }
-}
 
 /// A campaign without messages, written with its hold.
 struct Held<'a> {

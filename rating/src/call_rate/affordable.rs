@@ -1,12 +1,14 @@
 //! The inverse of the charge: how long a call a credit pays.
 
 use super::{
-    AnswerRange, CallRate, Form, Head, MAX_CALL_SECONDS, Step, Windowed,
-    runs::{Run, Runs, WeekClock},
+    clock::WeekClock,
+    rate::{AnswerRange, CallRate, Form, MAX_CALL_SECONDS, Step, Windowed},
+    runs::{Run, Runs},
 };
 use crate::{
     money::Money,
-    plan::{BlockRounding, SIXTIETHS},
+    rounding::{BlockRounding, SIXTIETHS},
+    terms::Head,
 };
 
 /// What a credit leaves to spend on time.

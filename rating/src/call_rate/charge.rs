@@ -1,10 +1,11 @@
 //! The charge of a call.
 
 use super::{
-    AnswerRange, CallRate, Form, Head, MAX_CALL_SECONDS, RatingError, Windowed, epoch_second,
-    runs::{Run, Runs, WeekClock, plain_billed},
+    clock::WeekClock,
+    rate::{AnswerRange, CallRate, Form, MAX_CALL_SECONDS, RatingError, Windowed, epoch_second},
+    runs::{Run, Runs, plain_billed},
 };
-use crate::{money::Money, plan::SIXTIETHS};
+use crate::{money::Money, rounding::SIXTIETHS, terms::Head};
 use jiff::Timestamp;
 
 /// A stretch of a call that was billed at one price.

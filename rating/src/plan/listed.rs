@@ -1,7 +1,7 @@
 //! What a plan sells, prefix by prefix, for price lists: searched and cut to a page. Nothing is priced here:
 //! [`PricedTariff::rate_of_prefix`] prices the page.
 
-use super::PricedTariff;
+use super::priced::PricedTariff;
 use crate::{
     prefix::Prefix,
     tariff::{Destination, SoldPrefixes},

@@ -4,12 +4,13 @@
 //! a segment, and nothing but the price, the validity and `blocked` means anything. This is the only place that reads it
 //! so.
 
-use super::{NoRate, PricedTariff, Rounding, derive};
+use super::priced::{NoRate, PricedTariff, derive};
 use crate::{
     money::Money,
     number::E164,
     prefix::Prefix,
-    tariff::{FoundForm, FoundRate, SoldPrefixes},
+    rounding::Rounding,
+    tariff::{FoundRate, SoldPrefixes},
 };
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -85,7 +86,7 @@ impl PricedTariff {
         Ok(SegmentRate {
             prefix: found.prefix(),
             destination: Arc::clone(found.destination()),
-            price: derive(deck_price(&found), &self.levels)?,
+            price: derive(found.segment_price(), &self.levels)?,
             blocked: found.is_blocked(),
             rounding: self.terms.rounding,
         })
@@ -108,7 +109,7 @@ impl PricedTariff {
         let index = self.tariff.index();
         let sold = index.iter().filter_map(|prefix| {
             let found = self.tariff.find_prefix(prefix, at, zone)?;
-            (found.prefix() == prefix && !found.is_blocked()).then(|| deck_price(&found))
+            (found.prefix() == prefix && !found.is_blocked()).then(|| found.segment_price())
         });
         // A markup never makes the dearer of two prices the cheaper.
         let price = sold.min().and_then(|price| derive(price, &self.levels).ok());
@@ -131,17 +132,6 @@ impl Cheapest {
     /// Whether it is known for an instant.
     pub fn holds(&self, at: Timestamp) -> bool {
         self.from <= at && self.until.is_none_or(|until| at < until)
-    }
-}
-
-/// The price of a segment by a rate of a deck.
-pub(crate) fn deck_price(found: &FoundRate<'_>) -> Money {
-    match found.form() {
-        FoundForm::Plain(step) => step.price,
-        // Decks of messages have neither windows nor steps, so this is not reached by one; the dearest is the safe price.
-        FoundForm::Windows(_, windows) => {
-            windows.iter().flatten().map(|step| step.price).max().unwrap_or(Money::ZERO)
-        }
     }
 }
 

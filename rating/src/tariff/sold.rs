@@ -4,8 +4,8 @@
 //! It is made once for all plans that sell the deck in one time zone, and holds until a rate begins or ends to hold.
 //! Twelve bytes a prefix, and each destination's name once more in small letters.
 
-use super::{Rate, Tariff};
-use crate::{money::Money, plan::deck_price, prefix::Prefix};
+use super::compiled::{FoundRate, Rate, Tariff};
+use crate::{money::Money, prefix::Prefix};
 use core::ops::Range;
 use jiff::{Timestamp, tz::TimeZone};
 use memchr::memmem::Finder;
@@ -138,7 +138,7 @@ impl Tariff {
                 if found.is_blocked() {
                     return None;
                 }
-                let price = deck_price(&found);
+                let price = found.segment_price();
                 lowest = Some(lowest.map_or(price, |lowest| lowest.min(price)));
                 Some((prefix, found.destination_number()))
             })
@@ -180,7 +180,7 @@ impl Tariff {
     }
 }
 
-impl super::FoundRate<'_> {
+impl FoundRate<'_> {
     /// The number of its destination.
     pub(crate) fn destination_number(&self) -> Destination {
         match self.rate {

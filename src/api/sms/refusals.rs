@@ -6,11 +6,9 @@ use tollgate_rating::credit::RefusalReason;
 use crate::api::endpoint::Call;
 use crate::api::error::ApiError;
 use crate::directory::Account;
-use crate::messaging::campaigns::CancelError;
-use crate::messaging::order::OrderError;
 use crate::messaging::price::{NoPrice, NoPriceReason};
-use crate::messaging::single::SendError;
 use crate::messaging::wall_time::WhenError;
+use crate::messaging::{CancelError, OrderError, SendError};
 
 /// Seconds after which messages may have been sent or deleted.
 const UNSENT_RETRY_S: u32 = 60;

@@ -1,6 +1,6 @@
 //! The names that decks give their columns: our own, those of other systems, and those of carriers.
 
-use super::columns::{CANONICAL, Column};
+use super::column::{CANONICAL, Column, squeeze};
 use crate::catalog::TariffKind;
 
 /// Names of the columns of a canonical deck of messages, in the order an export writes them. `price` is of a segment.
@@ -16,11 +16,6 @@ pub(super) enum Certainty {
     Known,
     /// Our own name.
     Own,
-}
-
-/// Headers are compared without case, spaces, underscores and punctuation.
-pub(super) fn squeeze(header: &str) -> String {
-    header.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 /// What a header is to a deck.

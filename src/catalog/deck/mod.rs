@@ -3,6 +3,7 @@
 //! [`Deck::read`] takes what carriers and other systems write, [`mod@write`] gives the one canonical form, which reads back to
 //! the same deck, and [`diff()`] says what changes between two.
 
+pub mod column;
 pub mod columns;
 pub mod diff;
 mod fields;

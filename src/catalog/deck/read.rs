@@ -10,7 +10,8 @@ use tollgate_rating::{
     tariff::{DeckErrors, MAX_BLOCK_SECONDS, MAX_STEP_START, RateRow, Tariff},
 };
 
-use super::columns::{Column, ColumnMap, HeaderError, Layout};
+use super::column::Column;
+use super::columns::{ColumnMap, HeaderError, Layout};
 use super::fields::{self, Reason};
 use crate::catalog::TariffKind;
 

@@ -7,7 +7,7 @@ use tollgate_rating::{
     tariff::{DAY_MINUTES, Days, RateRow, format_minute},
 };
 
-use super::columns::CANONICAL;
+use super::column::CANONICAL;
 use super::headers::SMS_CANONICAL;
 
 /// Rows in one stored chunk: some hundred kilobytes, which either database writes in a few milliseconds.

@@ -7,7 +7,8 @@ use tollgate_rating::plan::{Derivation, Markup};
 use tollgate_rating::{PlanTerms, PricedTariff};
 
 use super::{damaged_plan, markup_of};
-use crate::catalog::snapshot::{CurrentTariff, MessagePrices, Unusable};
+use crate::catalog::snapshot::{CurrentTariff, MessagePrices};
+use crate::catalog::unusable::Unusable;
 use crate::store::PlanVersion;
 
 /// The place in the chain of the plan that names the tariff for messages, and the tariff's id: the plan's own before its

@@ -7,33 +7,12 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use super::failure::Failure;
 use super::session::{Ended, Session};
-use super::{Outcome, Settings, Submission};
-use crate::dial::{DialError, dial, jittered};
+use super::settings::Settings;
+use super::submission::{Outcome, Submission};
+use crate::dial::{dial, jittered};
 use crate::messaging::connector::Receipts;
-
-/// Why there is no session.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
-    #[error(transparent)]
-    Dial(#[from] DialError),
-    /// The bind was refused.
-    #[error("the bind was refused: {reason}")]
-    Refused { reason: String, is_passing: bool },
-    /// No answer to the bind.
-    #[error("{0}")]
-    NoAnswer(String),
-}
-
-impl Failure {
-    const fn is_lasting(&self) -> bool {
-        match self {
-            Self::Dial(error) => error.is_lasting(),
-            Self::Refused { is_passing, .. } => !*is_passing,
-            Self::NoAnswer(_) => false,
-        }
-    }
-}
 
 /// What the task behind a connector has.
 pub(super) struct Keeper {

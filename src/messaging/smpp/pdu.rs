@@ -21,7 +21,7 @@ use rusmpp::types::{AnyOctetString, COctetString, OctetString};
 use rusmpp::values::{DataCoding, EsmClass, InterfaceVersion, MessagePayload, Npi, RegisteredDelivery, Ton};
 use rusmpp::{Command, CommandStatus, Pdu};
 
-use super::Settings;
+use super::settings::Settings;
 use crate::config::LongMessages;
 use crate::messaging::alphabet;
 use crate::messaging::connector::{Encoding, Outgoing};

@@ -15,10 +15,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::codec::{FramedRead, LengthDelimitedCodec};
 use tokio_util::sync::CancellationToken;
 
-use super::keeper::Failure;
+use super::failure::Failure;
 use super::pdu::{self, Frame};
 use super::receipt::{self, Delivered};
-use super::{Outcome, Settings, Submission};
+use super::settings::Settings;
+use super::submission::{Outcome, Submission};
 use crate::dial::Stream;
 use crate::messaging::connector::{Receipt, Receipts};
 
