@@ -16,6 +16,21 @@ pub enum Encoding {
     Ucs2,
 }
 
+impl Encoding {
+    /// The stored name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gsm7 => "gsm7",
+            Self::Ucs2 => "ucs2",
+        }
+    }
+
+    /// Parses a stored name.
+    pub fn parse(name: &str) -> Self {
+        if name == "gsm7" { Self::Gsm7 } else { Self::Ucs2 }
+    }
+}
+
 /// A message as it is given to a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {

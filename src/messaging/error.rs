@@ -10,74 +10,83 @@ use crate::accounts::spending::SpendError;
 use crate::services::ServiceError;
 use crate::store::StoreError;
 
-/// Why messages cannot be sent.
+/// Errors of starting the messaging service.
 #[derive(Debug, thiserror::Error)]
 pub enum MessagingError {
-    /// A provider cannot be used.
+    /// A provider cannot be opened.
     #[error(transparent)]
     Providers(#[from] ProvidersError),
-    /// `sms.time_zone` is none.
+    /// `sms.time_zone` is not a time zone.
     #[error("sms.time_zone: {0}")]
     Zone(String),
-    /// What was left over cannot be read.
-    #[error("the messages of before cannot be read: {0}")]
+    /// Messages of an earlier process cannot be read.
+    #[error("the messages of an earlier process cannot be read: {0}")]
     Store(#[from] StoreError),
 }
 
-/// Why an order is not taken.
+/// Errors of preparing messages.
 #[derive(Debug, thiserror::Error)]
 pub enum OrderError {
-    /// There is nobody who could send anything.
+    /// No provider is configured.
     #[error("no provider of messages is set up")]
     NoProviders,
-    /// No provider has this name.
+    /// No provider of that name is configured.
     #[error("there is no such provider")]
     UnknownProvider,
     /// The text cannot be sent.
     #[error("{0}")]
     Text(#[from] TextError),
-    /// The sender cannot be shown.
+    /// The sender id is neither a number nor a short name.
     #[error(
         "a number of 3 to 15 digits, or 1 to 11 letters, digits, spaces and . - _ & with a letter among them"
     )]
     Sender,
-    /// It is no number.
+    /// Not an international number.
     #[error("an international number is needed, like +447575396991")]
-    Number,
-    /// It has no price.
+    Number {
+        /// Its place among the recipients.
+        index: usize,
+    },
+    /// No recipients, or too many.
+    #[error("1 to {most} numbers")]
+    RecipientCount {
+        /// The most recipients of a campaign.
+        most: usize,
+    },
+    /// The cost is more than an account can hold.
+    #[error("it costs more than an account can hold")]
+    TooLarge,
+    /// A recipient has no price.
     #[error(transparent)]
     NoPrice(#[from] NoPrice),
 }
 
-/// Why a message is not sent.
+/// Errors of writing messages.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// The order is not right, or has no price.
+    /// The request is invalid, or has no price.
     #[error(transparent)]
     Order(#[from] OrderError),
-    /// A payer has less than it would have to pay.
+    /// A payer is short of credit.
     #[error("{reason}")]
     Short {
-        /// 0: who sends it. What is above is not for its eyes.
+        /// Place in the payer chain: 0 is the sender, which must not learn about those above it.
         payer_index: usize,
-        /// No credit, or the day's spending limit.
+        /// No credit, or the daily spending limit.
         reason: RefusalReason,
     },
-    /// The account, or a reseller above it, has as many messages that nobody has paid for as it may have.
+    /// The account, or a reseller above it, has reached its limit of unsent messages.
     #[error(
         "too many messages wait, were cancelled or were refused: {most} at most; cancelled and refused ones are deleted in time"
     )]
     TooManyUnsent {
-        /// The bound.
+        /// The limit.
         most: u32,
     },
-    /// It costs more than there can be.
-    #[error("it costs more than an account can hold")]
-    TooLarge,
-    /// The payers are no chain.
+    /// The payers do not form a chain.
     #[error(transparent)]
     Chain(#[from] ChainError),
-    /// The database is away, or the wallets are another process's.
+    /// The database is unavailable, or another process owns the wallets.
     #[error(transparent)]
     Services(#[from] ServiceError),
 }
@@ -105,16 +114,16 @@ impl From<StoreError> for SendError {
     }
 }
 
-/// Why something is not called back.
+/// Errors of cancelling a message or a campaign.
 #[derive(Debug, thiserror::Error)]
 pub enum CancelError {
-    /// The account has none such.
-    #[error("there is none such")]
+    /// The account has no such message or campaign.
+    #[error("not found")]
     Unknown,
-    /// It is too late.
+    /// It can no longer be cancelled.
     #[error("it is {state} already")]
     TooLate {
-        /// Where it is.
+        /// Its present state.
         state: String,
     },
     /// The database failed.

@@ -121,7 +121,7 @@ impl Messaging {
     ) -> Result<Vec<Ending>, StoreError> {
         let mut shares = Vec::with_capacity(batch.len());
         for outcome in batch {
-            shares.push(retrying(stop, || self.shares(&outcome.message.payers)).await?);
+            shares.push(retrying(stop, || self.load_shares(&outcome.message.payers)).await?);
         }
         loop {
             let mut tx = match spending::begin(&self.services).await {

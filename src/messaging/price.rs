@@ -126,3 +126,8 @@ fn price_of(
         charge: rate.charge(segments).ok_or(NoPriceReason::TooLarge)?,
     })
 }
+
+/// Number of segments of a price that a credit pays; `i64::MAX` if they are free.
+pub fn affordable_segments(credit: Money, price: Money) -> i64 {
+    if credit.is_negative() { 0 } else { credit.nanos().checked_div(price.nanos()).unwrap_or(i64::MAX) }
+}

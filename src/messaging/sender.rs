@@ -10,8 +10,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::connector::{Accepted, Found, Outgoing, Submitted};
-use super::order::encoding_named;
+use super::connector::{Accepted, Encoding, Found, Outgoing, Submitted};
 use super::outcome::{Ended, Outcome};
 use super::service::{Lane, Messaging};
 use crate::accounts::spending;
@@ -155,7 +154,7 @@ impl Messaging {
             to: message.phone.clone(),
             sender_id: message.sender_id.clone(),
             text: message.body.clone(),
-            encoding: encoding_named(&message.encoding),
+            encoding: Encoding::parse(&message.encoding),
             segments: message.segments,
         };
         let submitted = lane.provider.connector.submit(outgoing).await;

@@ -52,10 +52,10 @@ pub struct Messaging {
     pub(super) staging: Staging,
     /// How many messages nobody has paid for.
     pub(super) unsent: Unsent,
-    /// Calls campaigns back one after another.
-    pub(super) cancelling: tokio::sync::Mutex<()>,
-    /// Calls single messages back one after another.
-    pub(super) calling_back: tokio::sync::Mutex<()>,
+    /// Serializes the cancellation of campaigns.
+    pub(super) cancelling_campaigns: tokio::sync::Mutex<()>,
+    /// Serializes the cancellation of single messages.
+    pub(super) cancelling_messages: tokio::sync::Mutex<()>,
     /// Something panicked that had to do with a message.
     pub(super) crashed: CancellationToken,
     /// Who waits to hear what becomes of a message, by its id.
