@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tollgate_rating::Money;
 
 use super::price::{Buyer, Markups, Prices, Unsold, prices, upstream_amount};
-use super::upstream::{Country, Listed};
+use super::upstream::{Country, ListedPackage};
 use crate::catalog::fx::Rate;
 use crate::store::esim::{EsimPackageRow, EsimPrice};
 use crate::store::{Store, StoreError};
@@ -192,7 +192,7 @@ pub struct Synced {
 pub async fn write(
     store: &Store,
     known: &Snapshot,
-    listed: Vec<Listed>,
+    listed: Vec<ListedPackage>,
     now: Timestamp,
 ) -> Result<Synced, StoreError> {
     let rows: BTreeMap<String, EsimPackageRow> =
@@ -225,7 +225,7 @@ pub async fn write(
     Ok(Synced { listed: rows.len(), changed: changed.len(), gone: gone.len() })
 }
 
-fn row(package: Listed) -> EsimPackageRow {
+fn row(package: ListedPackage) -> EsimPackageRow {
     EsimPackageRow {
         coverage: serde_json::to_string(&package.coverage).unwrap_or_else(|_| "[]".to_owned()),
         locations: package.locations.join(","),
@@ -252,7 +252,7 @@ mod tests {
             code: Some((*code).to_owned()),
             networks: Vec::new(),
         });
-        Package::new(row(Listed {
+        Package::new(row(ListedPackage {
             code: code.to_owned(),
             slug: "EU-35_1_7".to_owned(),
             name: name.to_owned(),

@@ -1,4 +1,4 @@
-//! For how much a package is sold.
+//! The price of a package.
 //!
 //! The upstream's price, in the wallets' currency at the rate in force, is the cost. What an account pays is the cost and
 //! a markup, rounded up to four decimals, or a price that the operator has fixed. Nobody is sold anything below what it
@@ -15,6 +15,7 @@ use tollgate_rating::Money;
 use tollgate_rating::plan::Markup;
 
 use crate::catalog::fx::Rate;
+use crate::config::Config;
 use crate::directory::Account;
 use crate::store::accounts::Kind;
 use crate::store::esim::EsimPrice;
@@ -145,6 +146,16 @@ pub fn prices(
         client: sold.and_then(|reseller| guarded(client, reseller)),
         direct: guarded(client, cost),
     })
+}
+
+/// The configured markups.
+pub fn markups(config: &Config) -> Markups {
+    // Checked when the configuration was read.
+    let none = || "0".parse().ok().map(|zero| (zero, zero));
+    match config.esim.markups().ok().or_else(none) {
+        Some((reseller, client)) => Markups { reseller, client },
+        None => unreachable!("a markup of zero is valid"),
+    }
 }
 
 #[cfg(test)]

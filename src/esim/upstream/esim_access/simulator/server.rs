@@ -14,11 +14,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Settings;
 use super::catalogue::{Offered, packages};
 use super::orders::{Ordered, Orders, activation_code_of, iccid_of, tran_no_of};
+use super::settings::Settings;
 use crate::clock::{Clock as _, SystemClock};
-use crate::esim::upstream::signature;
+use crate::esim::upstream::esim_access::signature::sign;
 
 /// How a request fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -124,7 +124,7 @@ impl State {
         else {
             return Err(Refusal("000101", "Request header (mandatory) is null"));
         };
-        if signature(secret, timestamp, request_id, code, body) == shown {
+        if sign(secret, timestamp, request_id, code, body) == shown {
             Ok(())
         } else {
             Err(Refusal("101003", "Request signature mismatch."))
