@@ -210,7 +210,7 @@ fn keys() -> Vec<(String, Value)> {
     let mut of_kind = Vec::new();
     collect_keys("", serde_json::to_value(config).unwrap(), true, &mut of_kind);
     for (key, default) in of_kind {
-        if !keys.iter().any(|(known, _)| *known == key) {
+        if key.starts_with("esim.") && !keys.iter().any(|(known, _)| *known == key) {
             let has_default = key != "esim.access_code";
             keys.push((key, if has_default { default } else { Value::Null }));
         }

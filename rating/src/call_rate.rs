@@ -1,4 +1,4 @@
-//! What one call costs: the rate it was granted, its charge in closed form, and the inverse.
+//! The price of a call: its rate, its charge in closed form, and the inverse.
 //!
 //! A call's time is billed in blocks. The first is the initial block, at the first step's price of the window in
 //! which the call is answered; every further one has the increment and the price of the window and the step in which

@@ -239,7 +239,7 @@ impl Week {
         (holder.map_or(0, |(_, window)| usize::from(*window)), u32::from(until) * 60)
     }
 
-    /// Whether no window ever gives way to another.
+    /// Reports whether no window ever gives way to another.
     pub(crate) fn is_constant(&self) -> bool {
         self.changes.len() == 1
     }

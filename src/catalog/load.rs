@@ -58,13 +58,13 @@ pub struct Catalog {
     wallets: Currency,
     snapshot: ArcSwap<Snapshot>,
     versions: Mutex<Versions>,
-    /// Two refreshes at once could publish the older picture last.
+    /// Two refreshes at once could publish the older snapshot last.
     refreshing: tokio::sync::Mutex<()>,
-    /// Turns at compiling, for whoever asks: publishing, and calls that settle by an old version.
+    /// Limits concurrent compiling: for publishing, and for calls that settle by an old version.
     compiling: Semaphore,
     lists: Lists,
-    /// The latest instant that was told, in microseconds: what is published is listed as of it.
-    told: AtomicI64,
+    /// The latest known instant in microseconds: price lists are made as of it.
+    listed_at: AtomicI64,
 }
 
 impl Catalog {
@@ -80,7 +80,7 @@ impl Catalog {
             refreshing: tokio::sync::Mutex::default(),
             compiling: Semaphore::new(COMPILED_AT_ONCE),
             lists: Lists::default(),
-            told: AtomicI64::new(now.as_microsecond()),
+            listed_at: AtomicI64::new(now.as_microsecond()),
         };
         catalog.refresh().await?;
         Ok(catalog)
@@ -88,7 +88,7 @@ impl Catalog {
 
     /// Moves tariffs to exchange rates that were set for a later date and hold now; returns the tariffs' names.
     pub async fn reprice(&self, now: Timestamp) -> Result<Vec<String>, CatalogError> {
-        self.told.store(now.as_microsecond(), Ordering::Relaxed);
+        self.listed_at.store(now.as_microsecond(), Ordering::Relaxed);
         let repriced = admin::fx::reprice(&self.store, self.wallets, now).await?;
         if !repriced.is_empty() {
             self.refresh().await?;
@@ -96,7 +96,7 @@ impl Catalog {
         Ok(repriced)
     }
 
-    /// The picture that holds now. Take it once a call.
+    /// The present snapshot. Read it once for a call.
     pub fn snapshot(&self) -> Guard<Arc<Snapshot>> {
         self.snapshot.load()
     }
@@ -111,13 +111,13 @@ impl Catalog {
         self.lists.list(&messages.listing, (messages.tariff_version_id, &messages.priced), at).await
     }
 
-    /// Whether a change of that kind in the feed calls for [`Catalog::refresh`].
+    /// Reports whether a change of that kind in the feed calls for [`Catalog::refresh`].
     pub fn concerns(kind: &str) -> bool {
         [admin::FEED_TARIFF, admin::FEED_PLAN, admin::FEED_TRUNK].contains(&kind)
     }
 
     /// Takes over what has changed since. Unchanged versions are not read or compiled again; calls meanwhile see the
-    /// picture before or the one after, never a mixture.
+    /// snapshot before or the one after, never a mixture.
     pub async fn refresh(&self) -> Result<(), CatalogError> {
         let _turn = self.refreshing.lock().await;
         let tariffs = self.store.current_tariffs().await?;
@@ -162,8 +162,9 @@ impl Catalog {
         for complaint in snapshot.complaints().iter().filter(|complaint| !known.contains(complaint)) {
             tracing::warn!(catalog.complaint = %complaint, "part of the catalog has no prices");
         }
-        let told = Timestamp::from_microsecond(self.told.load(Ordering::Relaxed)).unwrap_or_default();
-        self.lists.make(&snapshot, told).await;
+        let listed_at =
+            Timestamp::from_microsecond(self.listed_at.load(Ordering::Relaxed)).unwrap_or_default();
+        self.lists.make(&snapshot, listed_at).await;
         self.snapshot.store(Arc::new(snapshot));
         tracing::info!(catalog.plans = plans, catalog.trunks = trunks, "catalog published");
         Ok(())
@@ -432,7 +433,7 @@ impl Catalog {
     }
 }
 
-/// What a plan adds to the prices below it.
+/// The markup of a plan.
 fn markup_of(version: &PlanVersion) -> Result<Markup, &'static str> {
     let markup = u32::try_from(version.markup_millionths).ok().and_then(Markup::from_millionths);
     markup.ok_or("a markup out of range")

@@ -1,7 +1,7 @@
 //! Tariffs, plans and trunks: import, validate, compile, publish.
 //!
 //! [`deck`] reads and writes decks, [`admin`] changes what is stored, [`Catalog`] holds what calls see of it and replaces
-//! that picture when the feed says so, [`lcr`] chooses the carriers of a call.
+//! that snapshot when the feed reports a change, [`lcr`] chooses the carriers of a call.
 
 pub mod admin;
 pub mod deck;

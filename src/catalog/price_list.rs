@@ -14,12 +14,12 @@ use tollgate_rating::{Money, Prefix, PricedTariff};
 use super::listing::Listing;
 use super::snapshot::Snapshot;
 
-/// What a plan charges for a prefix.
+/// The price of a prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sold {
     /// The prefix.
     pub prefix: Prefix,
-    /// What the deck calls it.
+    /// Destination name in the deck.
     pub destination: String,
     /// Of a minute, from the begin of a call.
     pub price_per_minute: Money,
@@ -39,7 +39,7 @@ type SoldByVersion = HashMap<(i64, Option<Arc<str>>), Weak<SoldPrefixes>>;
 pub(super) struct Lists {
     /// By the tariff's version and the time zone.
     sold: Mutex<SoldByVersion>,
-    /// One is made at a time: it looks at a whole deck.
+    /// Serializes the making of lists: each reads a whole deck.
     making: tokio::sync::Mutex<()>,
 }
 
@@ -93,7 +93,7 @@ impl Lists {
     }
 }
 
-/// What a plan charges at this instant for numbers that begin with a prefix and with no longer one; none where it sells
+/// The price of a plan at this instant for numbers that begin with a prefix and with no longer one; `None` if it sells
 /// nothing there.
 pub fn sold(priced: &PricedTariff, prefix: Prefix, at: Timestamp) -> Option<Sold> {
     let rate = priced.rate_of_prefix(prefix, at).ok()?;

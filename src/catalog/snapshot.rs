@@ -1,4 +1,4 @@
-//! What a call sees of the catalog: one immutable picture, replaced as a whole.
+//! The catalog as calls see it: an immutable snapshot, replaced as a whole.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use super::listing::Listing;
 use super::trunks::Trunk;
 use super::unusable::Unusable;
 
-/// What a plan sells messages at.
+/// The message prices of a plan.
 #[derive(Debug)]
 pub struct MessagePrices {
     /// The version of the tariff below.
@@ -69,12 +69,12 @@ pub struct Plan {
     pub priced: PricedTariff,
     /// The list of them.
     pub(super) listing: Listing,
-    /// What it sells messages at; none where neither it nor a plan below it has a tariff for them. Its plan versions are
+    /// Its message prices; `None` if neither it nor a plan below it has a tariff for messages. Its plan versions are
     /// `plan_version_ids`.
     pub messages: Option<Result<Arc<MessagePrices>, Unusable>>,
     /// The longest call in seconds.
     pub max_call_seconds: Option<u32>,
-    /// Whether its owner's clients can choose it themselves.
+    /// True if its owner's clients can choose it themselves.
     pub signup: bool,
     /// Credit of a new client.
     pub initial_credit: Money,
@@ -176,7 +176,7 @@ impl Snapshot {
         self.tariffs.values()
     }
 
-    /// What prices nothing now, in sentences for `doctor` and the log.
+    /// The objects without prices, in sentences for `doctor` and the log.
     pub fn complaints(&self) -> Vec<String> {
         let plans = self
             .broken_plans

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-/// Why a tariff prices nothing, and with it the plans and trunks that stand on it.
+/// The reason for which a tariff, and with it the plans and trunks based on it, has no prices.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Unusable {
     /// The deck is in another currency than the wallets and no exchange rate is set.
@@ -24,17 +24,17 @@ pub enum Unusable {
     OtherCurrency {
         /// The tariff.
         tariff: Arc<str>,
-        /// What it was priced in.
+        /// The currency of its prices.
         priced_in: Arc<str>,
         /// `money.currency`.
         wallets: Arc<str>,
     },
-    /// What is stored does not make a tariff or plan.
+    /// The stored data does not form a tariff or plan.
     #[error("{what} cannot be used: {reason}")]
     Damaged {
         /// Which tariff or plan.
         what: Arc<str>,
-        /// What is wrong with it.
+        /// The reason.
         reason: Arc<str>,
     },
 }

@@ -105,7 +105,7 @@ pub struct SmsSmpp {
     /// System type; most SMSCs want none.
     #[serde(default)]
     pub system_type: String,
-    /// Whether TLS is used.
+    /// True if TLS is used.
     #[serde(default)]
     pub tls: bool,
     /// PEM file of the certificate authorities; the system's when not set.

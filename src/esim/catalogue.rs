@@ -1,5 +1,4 @@
-//! What can be bought: the upstream's packages as they were last read, with the operator's prices, in memory and in the
-//! store.
+//! The catalogue: the upstream's packages as they were last read, with the operator's prices, in memory and in the store.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -26,7 +25,7 @@ pub struct Package {
     pub locations: Vec<String>,
     /// Its networks by country.
     pub coverage: Vec<Country>,
-    /// What it is found by: its names, its code, its countries' names, in small letters.
+    /// The text that it is found by: its names, its code, its countries' names, in lower case.
     words: String,
 }
 
@@ -43,12 +42,12 @@ impl Package {
         Self { row, locations, coverage, words }
     }
 
-    /// Whether the upstream still lists it.
+    /// Reports whether the upstream still lists it.
     pub fn is_listed(&self) -> bool {
         self.row.gone == 0
     }
 
-    /// Whether each of these words, in small letters, is in its names, or is a country's code.
+    /// Reports whether each of these words, in small letters, is in its names, or is a country's code.
     fn matches(&self, words: &[String]) -> bool {
         words.iter().all(|word| {
             self.words.contains(word.as_str())
@@ -62,12 +61,12 @@ impl Package {
 pub struct Snapshot {
     /// By code.
     packages: BTreeMap<String, Package>,
-    /// What the upstream sells them in.
+    /// Currencies of the upstream's prices.
     currencies: BTreeSet<String>,
     fixed: HashMap<String, EsimPrice>,
 }
 
-/// What one unit of each currency costs in the wallets' one, at a moment.
+/// Exchange rates into the wallets' currency at an instant.
 #[derive(Debug)]
 pub struct Rates {
     wallets: String,
@@ -111,7 +110,7 @@ impl Rates {
 }
 
 impl Snapshot {
-    /// What is in the store.
+    /// Loads the catalogue from the store.
     pub async fn load(store: &Store) -> Result<Self, StoreError> {
         let rows = store.esim_packages().await?;
         let currencies = rows.iter().map(|row| row.currency.clone()).collect();
@@ -136,12 +135,12 @@ impl Snapshot {
         self.fixed.get(code)
     }
 
-    /// What a package costs everybody.
+    /// The prices of a package.
     pub fn prices(&self, package: &Package, rates: &Rates, markups: Markups) -> Result<Prices, Unsold> {
         self.prices_with(package, rates, markups, self.fixed(&package.row.code))
     }
 
-    /// What it would cost with other fixed prices than its own.
+    /// The prices that a package would have with other fixed prices.
     pub fn prices_with(
         &self,
         package: &Package,
@@ -177,7 +176,7 @@ impl Snapshot {
     }
 }
 
-/// What reading the upstream's catalogue changed.
+/// The changes of a synchronization.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Synced {
     /// Packages that can be bought upstream.

@@ -25,7 +25,7 @@ const LAST_DECIMAL: i64 = 100_000;
 /// Nano-units of the upstream's smallest amount, 1/10,000.
 const NANOS_PER_E4: i64 = 100_000;
 
-/// Why a package is not sold.
+/// The reason for which a package is not sold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unsold {
     /// Nothing says what its currency costs in the wallets' one.
@@ -45,7 +45,7 @@ pub enum Unsold {
     TooLarge,
 }
 
-/// What one package costs everybody.
+/// The prices of a package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prices {
     /// The operator.
@@ -58,7 +58,7 @@ pub struct Prices {
     pub direct: Result<Money, Unsold>,
 }
 
-/// Who buys, as far as its price is concerned.
+/// The kind of a buyer, which decides its price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Buyer {
     /// A reseller.
@@ -70,7 +70,7 @@ pub enum Buyer {
 }
 
 impl Buyer {
-    /// What an account is.
+    /// The kind of an account.
     pub fn of(account: &Arc<Account>) -> Self {
         match account.kind {
             Kind::Reseller => Self::Reseller,
@@ -81,7 +81,7 @@ impl Buyer {
 }
 
 impl Prices {
-    /// What somebody pays.
+    /// The price for a buyer.
     pub fn of(&self, buyer: Buyer) -> Result<Money, Unsold> {
         match buyer {
             Buyer::Reseller => self.reseller,
@@ -113,7 +113,7 @@ fn rounded_up(amount: Money) -> Option<Money> {
     nanos.checked_add(up).map(Money::from_nanos)
 }
 
-/// What a package costs everybody, its cost being `price_e4` at `rate` (none where the currencies are one).
+/// The prices of a package that costs `price_e4` at the exchange rate `rate` (`None` if the currencies are the same).
 pub fn prices(
     price_e4: i64,
     rate: Option<Rate>,

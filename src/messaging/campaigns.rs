@@ -1,4 +1,4 @@
-//! One text to many: its recipients with their prices, and its cancellation. How it is written is in `staging`.
+//! The cancellation of campaigns.
 
 use tollgate_rating::Money;
 
@@ -9,20 +9,20 @@ use crate::store::campaigns::{CampaignProgress, CampaignRecord};
 use crate::store::messages::{MessageState, Payers};
 use crate::store::{StoreError, Tx};
 
-/// Messages called back in one transaction.
+/// Messages cancelled in one transaction.
 const CANCELLED_AT_ONCE: i64 = 250;
 
-/// A campaign called back.
+/// The result of a cancellation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cancelled {
-    /// How many of its messages will not be sent.
+    /// Number of its messages that will not be sent.
     pub recipients: i64,
 }
 
-/// Whether a message of a campaign was called back. Nobody else calls it back meanwhile.
-struct IsCalledBack(i64);
+/// Asks whether a message of a campaign was cancelled.
+struct IsCancelled(i64);
 
-impl Question for IsCalledBack {
+impl Question for IsCancelled {
     async fn is_written(&self, tx: &mut Tx) -> Result<bool, StoreError> {
         // A cancelled one may have been deleted since.
         Ok(tx.message_state(self.0).await?.is_none_or(|state| state == MessageState::Cancelled))
@@ -30,7 +30,7 @@ impl Question for IsCalledBack {
 }
 
 impl Messaging {
-    /// Calls an account's campaign back: what was not taken to be sent will not be.
+    /// Cancels an account's campaign: its messages that are not claimed yet will not be sent.
     pub async fn cancel_campaign(&self, account_id: i64, id: i64) -> Result<Cancelled, CancelError> {
         let found = self.services.store.campaign(id).await?;
         let found = found.filter(|campaign| campaign.account_id == account_id && campaign.state != "STAGING");
@@ -44,10 +44,10 @@ impl Messaging {
         Ok(Cancelled { recipients: self.cancel_rest(&campaign).await? })
     }
 
-    /// Gives back what is set aside for the messages of a cancelled campaign that still wait. They are cancelled some at a
-    /// time; what a crash leaves is done at the next start.
+    /// Cancels the waiting messages of a cancelled campaign and releases their holds, some at a time. A crash leaves the rest
+    /// to the next start.
     pub(super) async fn cancel_rest(&self, campaign: &CampaignRecord) -> Result<i64, StoreError> {
-        // One at a time, so that it can be told whose calling back a message was.
+        // One at a time, so that a cancelled message is known to be cancelled by this call.
         let _alone = self.cancelling_campaigns.lock().await;
         let (mut all, mut after) = (0, 0);
         loop {
@@ -58,7 +58,7 @@ impl Messaging {
                 tx.rollback().await?;
                 return Ok(all);
             };
-            let called_back = IsCalledBack(*last);
+            let cancelled = IsCancelled(*last);
             after = *last;
             let count = i64::try_from(some.len()).unwrap_or(i64::MAX);
             let sums = sums(&some)?;
@@ -66,10 +66,10 @@ impl Messaging {
             spending::take(&mut tx, &campaign.reference, &amounts).await?;
             let progress = CampaignProgress { cancelled: count, ..CampaignProgress::default() };
             tx.count_campaign(campaign.id, progress, now).await?;
-            // Before the commit: what the book does, wallets must be able to follow.
+            // Before the commit: the wallets must be able to follow the ledger.
             let shares = self.load_shares(&sums).await?;
             if let Err(error) = tx.commit().await
-                && !spending::until_known(&self.services, &called_back).await
+                && !spending::until_known(&self.services, &cancelled).await
             {
                 return Err(error);
             }
@@ -79,7 +79,7 @@ impl Messaging {
     }
 }
 
-/// What each payer would have paid in all. A campaign's messages have the same payers.
+/// The sum of the held amounts of each payer. The messages of a campaign have the same payers.
 fn sums(some: &[(i64, Payers)]) -> Result<Payers, StoreError> {
     let mut sums: Payers = some.first().map(|(_, payers)| payers.clone()).unwrap_or_default();
     for (_, payers) in some.iter().skip(1) {

@@ -7,7 +7,7 @@ pub(crate) mod alphabet;
 pub mod campaigns;
 pub mod connector;
 mod error;
-mod forgotten;
+mod housekeeping;
 pub(crate) mod http;
 mod outcome;
 mod outcomes;

@@ -5,20 +5,20 @@ use tokio::sync::oneshot;
 use super::connector::Submitted;
 use crate::store::messages::{ClaimedMessage, MessageState};
 
-/// What became of a message that was given to its provider.
+/// The outcome of a message that was submitted to its provider.
 #[derive(Debug)]
 pub(super) struct Outcome {
     /// The message.
     pub(super) message: ClaimedMessage,
-    /// What became of it.
+    /// The outcome.
     pub(super) submitted: Submitted,
-    /// What its provider bills in.
+    /// Billing currency of its provider.
     pub(super) currency: String,
-    /// Whether its provider must be asked about it by the provider's own name.
+    /// True if its provider must be asked about it by the provider's own name.
     pub(super) is_asked: bool,
-    /// Whether its provider can be asked for it by our reference.
+    /// True if its provider can be asked for it by our reference.
     pub(super) can_find: bool,
-    /// Who waits to hear of it.
+    /// The request that waits for it.
     pub(super) reply: Option<oneshot::Sender<Ended>>,
 }
 

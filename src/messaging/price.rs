@@ -1,4 +1,4 @@
-//! What a message costs everybody who pays for it.
+//! The price of a message for each payer.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use tollgate_rating::{E164, Money, NoRate, Prefix};
 use crate::catalog::{Snapshot, Unusable};
 use crate::directory::Account;
 
-/// What one account of the payer chain pays for a message.
+/// The price of a message for one payer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PayerPrice {
-    /// Who pays.
+    /// The payer.
     pub account_id: i64,
     /// The versions of its plan, the base's first: with the tariff's version they say the price for ever.
     pub plan_version_ids: Vec<i64>,
@@ -19,7 +19,7 @@ pub struct PayerPrice {
     pub tariff_version_id: i64,
     /// The prefix that the number begins with.
     pub prefix: Prefix,
-    /// What it is called.
+    /// Its name.
     pub destination: Arc<str>,
     /// The price of a segment.
     pub price_per_segment: Money,
@@ -33,13 +33,13 @@ pub struct PayerPrice {
 pub struct NoPrice {
     /// Its place in the payer chain: 0 is who sends. What is above is not for the sender's eyes.
     pub place: usize,
-    /// Whose price is missing.
+    /// Login of the account without a price.
     pub login: String,
     /// Why.
     pub reason: NoPriceReason,
 }
 
-/// What keeps a payer from having a price.
+/// The reason for which a payer has no price.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoPriceReason {
     /// The account may not reach numbers with this prefix, or the deck bars them.

@@ -14,7 +14,7 @@ use crate::store::StoreError;
 use crate::store::messages::MessageState;
 use crate::store::unsent::UnsentMessages;
 
-/// How often it is looked for them.
+/// Interval of pruning.
 const EVERY: Duration = Duration::from_mins(1);
 /// Younger rows are kept: their writer may still ask whether they were committed.
 const YOUNG: SignedDuration = SignedDuration::from_mins(5);

@@ -21,21 +21,21 @@ use crate::calls::Calls;
 use crate::services::Services;
 use crate::store::StoreError;
 
-/// How long messages that are at their providers are waited for when the process ends.
+/// The longest wait for messages under way when the process ends.
 pub(super) const STOP_PATIENCE: Duration = Duration::from_secs(10);
 /// Ids that are fetched at once: each fetching is a commit.
 const IDS_AT_ONCE: usize = 50;
 
-/// One provider's way out, with its pace.
+/// A provider with its pace.
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) provider: Provider,
     pub(super) pace: Pace,
-    /// There may be something due.
+    /// Wakes the sender: a message may be due.
     pub(super) wake: Notify,
 }
 
-/// Everything about messages.
+/// The messaging service.
 pub struct Messaging {
     pub(super) services: Arc<Services>,
     pub(super) calls: Arc<Calls>,
@@ -43,22 +43,22 @@ pub struct Messaging {
     pub(super) lanes: Vec<Arc<Lane>>,
     pub(super) outcomes: mpsc::Sender<Outcome>,
     pub(super) inbox: Arc<dyn Receipts>,
-    /// Messages that are at their providers.
+    /// Messages under way at their providers.
     pub(super) under_way: TaskTracker,
-    /// Ids that were fetched and not given yet.
+    /// Ids that were fetched and are not used yet.
     pub(super) ids: Mutex<std::ops::Range<i64>>,
     pub(super) zone: TimeZone,
     /// Campaigns that are being written.
     pub(super) staging: Staging,
-    /// How many messages nobody has paid for.
+    /// Numbers of unsent messages.
     pub(super) unsent: Unsent,
     /// Serializes the cancellation of campaigns.
     pub(super) cancelling_campaigns: tokio::sync::Mutex<()>,
     /// Serializes the cancellation of single messages.
     pub(super) cancelling_messages: tokio::sync::Mutex<()>,
-    /// Something panicked that had to do with a message.
+    /// Cancelled when a task of a message panicked.
     pub(super) crashed: CancellationToken,
-    /// Who waits to hear what becomes of a message, by its id.
+    /// Requests that wait for the outcome of a message, by its id.
     pub(super) waiting: Mutex<HashMap<i64, oneshot::Sender<Ended>>>,
     pub(super) stop: CancellationToken,
 }
@@ -70,7 +70,7 @@ impl std::fmt::Debug for Messaging {
 }
 
 impl Messaging {
-    /// Runs what has to do with one message; a panic in it ends the process, as one anywhere does.
+    /// Runs a task of a message; a panic in it ends the process.
     pub(super) fn begin(&self, work: impl Future<Output = ()> + Send + 'static) {
         let crashed = self.crashed.clone();
         self.under_way.spawn(async move {
@@ -90,12 +90,12 @@ impl Messaging {
         }
     }
 
-    /// The ways out.
+    /// The providers.
     pub fn providers(&self) -> &Providers {
         &self.providers
     }
 
-    /// What Prometheus reads: which ways out are ready.
+    /// The metrics of the providers, in the text format of Prometheus.
     pub fn metrics_text(&self) -> String {
         use std::fmt::Write as _;
         let mut out = String::new();
@@ -104,24 +104,24 @@ impl Messaging {
         }
         let name = "tollgate_sms_provider_up";
         // Writing to a String cannot fail.
-        let _ = writeln!(out, "# HELP {name} Whether a provider takes messages\n# TYPE {name} gauge");
+        let _ = writeln!(out, "# HELP {name} Whether a provider accepts messages\n# TYPE {name} gauge");
         for Provider { name: provider, connector, .. } in self.providers.iter() {
             let _ = writeln!(out, "{name}{{provider=\"{provider}\"}} {}", u8::from(connector.is_up()));
         }
         out
     }
 
-    /// The zone whose local time people write.
+    /// Time zone of scheduled times.
     pub fn zone(&self) -> &TimeZone {
         &self.zone
     }
 
-    /// Who waits for what becomes of a message.
+    /// Requests that wait for the outcome of a message.
     pub(super) fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<i64, oneshot::Sender<Ended>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An id for a message or a campaign.
+    /// Reserves an id for a message or a campaign.
     pub async fn new_id(&self) -> Result<i64, StoreError> {
         let next = || self.ids.lock().unwrap_or_else(PoisonError::into_inner).next();
         if let Some(id) = next() {
@@ -133,7 +133,7 @@ impl Messaging {
         Ok(first)
     }
 
-    /// The first of so many ids that nobody else gets.
+    /// Reserves ids; returns the first.
     pub(super) async fn ids(&self, count: usize) -> Result<i64, StoreError> {
         let mut tx = self.services.store.begin().await?;
         let first = tx.catalog_ids(i64::try_from(count).unwrap_or(i64::MAX)).await?;

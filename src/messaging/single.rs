@@ -1,4 +1,4 @@
-//! One message: sent now or at a time, or cancelled.
+//! A single message: sent now or at a time, or cancelled.
 
 use std::time::Duration;
 

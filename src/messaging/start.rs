@@ -17,14 +17,14 @@ use super::receipts::Inbox;
 use super::service::{Lane, Messaging, STOP_PATIENCE};
 use super::under_way::Staging;
 use super::unsent::Unsent;
-use super::{forgotten, outcomes, pruning, receipts, sender};
+use super::{housekeeping, outcomes, pruning, receipts, sender};
 use crate::calls::Calls;
 use crate::services::Services;
 use crate::store::messages::ClaimedMessage;
 
 impl Messaging {
-    /// Opens the providers, finds out about what an earlier process left, and sends what is due until `stop`; then waits for
-    /// what is under way. What it returns ends after that.
+    /// Opens the providers, resolves the messages that an earlier process left, and sends due messages until `stop`; then
+    /// waits for those under way. The returned future ends after that.
     pub async fn start(
         services: Arc<Services>,
         calls: Arc<Calls>,
@@ -63,8 +63,8 @@ impl Messaging {
             waiting: Mutex::default(),
             stop: stop.clone(),
         });
-        // Before anything is taken: what is being sent now, an earlier process was sending.
-        let left = messaging.left_over().await?;
+        // Before anything is claimed: messages in state SENDING now belong to an earlier process.
+        let left = messaging.read_interrupted().await?;
         messaging.count_unsent().await?;
         let running = Arc::clone(&messaging).run(left, queue, stop.clone());
         Ok((messaging, running))
@@ -81,21 +81,21 @@ impl Messaging {
         let written = CancellationToken::new();
         let writer = tokio::spawn(outcomes::write_all(Arc::clone(&self), queue, written.clone()));
         if !left.is_empty() {
-            tracing::warn!(messages = left.len(), "messages were being sent when an earlier process ended");
+            tracing::warn!(messages = left.len(), "interrupted messages found");
         }
         for message in left {
             let messaging = Arc::clone(&self);
-            self.begin(async move { messaging.find_out(message).await });
+            self.begin(async move { messaging.resolve_interrupted(message).await });
         }
         for lane in &self.lanes {
             tasks.spawn(sender::send_due(Arc::clone(&self), Arc::clone(lane), stop.clone()));
-            if lane.provider.connector.is_asked() || lane.provider.connector.can_find() {
-                tasks.spawn(receipts::ask(Arc::clone(&self), Arc::clone(lane), stop.clone()));
+            if lane.provider.connector.needs_polling() || lane.provider.connector.can_find() {
+                tasks.spawn(receipts::poll(Arc::clone(&self), Arc::clone(lane), stop.clone()));
             }
         }
-        tasks.spawn(receipts::sweep(Arc::clone(&self), stop.clone()));
+        tasks.spawn(receipts::sweep_strays(Arc::clone(&self), stop.clone()));
         tasks.spawn(pruning::prune(Arc::clone(&self), stop.clone()));
-        tasks.spawn(forgotten::look_after(Arc::clone(&self), stop));
+        tasks.spawn(housekeeping::run(Arc::clone(&self), stop));
         let messaging = self;
         async move {
             let mut crashed = Ok(());
@@ -110,16 +110,14 @@ impl Messaging {
                         }
                     },
                     () = messaging.crashed.cancelled() => {
-                        crashed = Err("giving a message to its provider".to_owned());
+                        crashed = Err("a task of a message panicked".to_owned());
                         break;
                     }
                 }
             }
             messaging.under_way.close();
             if tokio::time::timeout(STOP_PATIENCE, messaging.under_way.wait()).await.is_err() {
-                tracing::warn!(
-                    "messages were still at their providers: the next process finds out about them"
-                );
+                tracing::warn!("messages still under way at the end: the next process resolves them");
             }
             written.cancel();
             crashed.and(writer.await.map_err(|error| error.to_string()))?;

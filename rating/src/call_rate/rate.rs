@@ -28,7 +28,7 @@ pub struct Step {
     pub price_per_minute: Money,
 }
 
-/// One window's terms with derived prices.
+/// The terms of a window, with derived prices.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct WindowTerms {
     pub(crate) head: Head,
@@ -172,12 +172,12 @@ impl CallRate {
         self.deck_prefix
     }
 
-    /// What the deck calls the prefix.
+    /// Destination name of the prefix in the deck.
     pub fn destination(&self) -> &str {
         &self.destination
     }
 
-    /// Whether numbers with this prefix might not be called when the rate was asked for.
+    /// Reports whether numbers with this prefix might not be called when the rate was asked for.
     pub const fn is_blocked(&self) -> bool {
         self.blocked
     }
@@ -192,7 +192,7 @@ impl CallRate {
         self.duration_rounding
     }
 
-    /// What is rounded up to the increment.
+    /// The rounding to the increment.
     pub const fn block_rounding(&self) -> BlockRounding {
         self.block_rounding
     }

@@ -23,7 +23,7 @@ impl Run {
         self.block * self.count
     }
 
-    /// What it costs, in sixtieths of a nano-unit.
+    /// Its price, in sixtieths of a nano-unit.
     pub(super) fn sixtieths(&self) -> i128 {
         i128::from(self.seconds()) * i128::from(self.price_per_minute.nanos())
     }

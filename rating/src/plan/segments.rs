@@ -1,4 +1,4 @@
-//! What a plan charges for a message: a price a segment, times its segments.
+//! The charge of a message: the price of a segment times its segments.
 //!
 //! A tariff for messages is compiled from the same rows as one for calls: a row's `price_per_minute` is there the price of
 //! a segment, and nothing but the price, the validity and `blocked` means anything. This is the only place that reads it
@@ -15,7 +15,7 @@ use crate::{
 use jiff::Timestamp;
 use std::sync::Arc;
 
-/// What a message to a number costs a segment.
+/// The rate of messages to a number.
 ///
 /// A message of some segments costs segments × price, exact, then rounded once as the plan rounds:
 ///
@@ -39,7 +39,7 @@ impl SegmentRate {
         self.prefix
     }
 
-    /// What the prefix is called.
+    /// Destination name of the prefix.
     pub const fn destination(&self) -> &Arc<str> {
         &self.destination
     }
@@ -49,12 +49,12 @@ impl SegmentRate {
         self.price
     }
 
-    /// Whether numbers with the prefix get no messages.
+    /// Reports whether numbers with the prefix get no messages.
     pub const fn is_blocked(&self) -> bool {
         self.blocked
     }
 
-    /// What a message of so many segments costs. `None` where that is no amount.
+    /// The charge of a message of so many segments; `None` if it exceeds the range of amounts.
     pub fn charge(&self, segments: u16) -> Option<Money> {
         let exact = i128::from(self.price.nanos()) * i128::from(segments);
         self.rounding.round(exact)
@@ -62,8 +62,8 @@ impl SegmentRate {
 }
 
 impl PricedTariff {
-    /// What a message to a number that is priced at this instant costs a segment: the deck's price of its longest prefix
-    /// with each level's markup, rounded to the nano at each. Overrides per prefix are of calls and do not count.
+    /// The rate of messages to a number at this instant: the deck's price of its longest prefix with each level's markup,
+    /// rounded to the nano at each. Overrides per prefix are for calls and do not count.
     ///
     /// # Errors
     ///
@@ -129,7 +129,7 @@ pub struct Cheapest {
 }
 
 impl Cheapest {
-    /// Whether it is known for an instant.
+    /// Reports whether it is known for an instant.
     pub fn holds(&self, at: Timestamp) -> bool {
         self.from <= at && self.until.is_none_or(|until| at < until)
     }
@@ -219,7 +219,7 @@ mod tests {
         let until = |text: &str| Some(text.to_owned());
         assert_eq!(cheapest("2026-06-01T00:00:00Z"), ("0.14".to_owned(), until("2026-07-01T00:00:00Z")));
         assert_eq!(cheapest("2026-07-01T00:00:00Z"), ("0.1".to_owned(), until("2026-08-01T00:00:00Z")));
-        // What began last holds, though it is dearer.
+        // The rate that began last is valid, though it is higher.
         assert_eq!(cheapest("2026-08-15T00:00:00Z"), ("0.14".to_owned(), until("2026-09-01T00:00:00Z")));
         assert_eq!(cheapest("2026-09-01T00:00:00Z"), ("0.1".to_owned(), None));
         assert!(!plan.cheapest_segment(at("2026-06-01T00:00:00Z")).holds(at("2026-07-01T00:00:00Z")));

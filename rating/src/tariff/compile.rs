@@ -232,14 +232,14 @@ fn check(row: &RateRow, opening: Opening, errors: &mut DeckErrors) -> bool {
     errors.total == before
 }
 
-/// What rates are laid out in.
+/// The compiled layout of rates.
 struct Layout {
     validities: Vec<Validity>,
     openings: Vec<Opening>,
     /// The week that windows make, by their numbers: a deck has few different ones.
     weeks: HashMap<Vec<u32>, Arc<Week>>,
     schedules: Vec<Schedule>,
-    /// Whether rows are missing because they were refused.
+    /// True if rows are missing because they were refused.
     partial: bool,
     errors: DeckErrors,
 }

@@ -31,7 +31,7 @@ pub(super) struct Slot {
 /// Marks a slot whose prefix has a [`Schedule`].
 pub(super) const MANY: u32 = 1 << 31;
 
-/// One rate of a prefix that has several, or that holds for a while or at times only.
+/// A rate of a prefix that has several, or whose validity or windows are limited.
 #[derive(Debug)]
 pub(super) struct Period {
     pub(super) valid_from: Option<ValidityBound>,
@@ -77,7 +77,7 @@ pub struct Tariff {
     pub(super) rows: usize,
 }
 
-/// What [`Tariff::find`] found.
+/// A rate found by [`Tariff::find`].
 #[derive(Clone, Copy, Debug)]
 pub struct FoundRate<'a> {
     pub(super) tariff: &'a Tariff,
@@ -101,7 +101,7 @@ pub(crate) struct FoundStep<'a> {
 
 /// The windows of a found rate, borrowed from the tariff.
 pub(crate) enum FoundForm<'a> {
-    /// One window, one step.
+    /// A single window with a single step.
     Plain(FoundStep<'a>),
     /// Windows by their position in the week, each with its steps.
     Windows(&'a Arc<Week>, Vec<Vec<FoundStep<'a>>>),
@@ -113,7 +113,7 @@ impl<'a> FoundRate<'a> {
         self.prefix
     }
 
-    /// What the prefix is called (by its first row).
+    /// Destination name of the prefix, from its first row.
     pub fn destination(&self) -> &'a Arc<str> {
         let slot = match self.rate {
             Rate::Plain(slot) => slot,
@@ -122,7 +122,7 @@ impl<'a> FoundRate<'a> {
         &self.tariff.destinations[slot.destination as usize]
     }
 
-    /// Whether numbers with the prefix may not be called at any time of the week.
+    /// Reports whether numbers with the prefix may not be called at any time of the week.
     pub fn is_blocked(&self) -> bool {
         let blocked = |slot: Slot| self.tariff.terms[slot.terms as usize].blocked;
         match self.rate {

@@ -1,4 +1,4 @@
-//! One line of a deck, parsed: what import reads and export writes.
+//! A line of a deck, parsed: read by import, written by export.
 
 use crate::{
     money::Money,
@@ -64,7 +64,7 @@ impl fmt::Display for ValidityBound {
     }
 }
 
-/// One line of a deck with every column typed. Its values are checked by [`Tariff::compile`].
+/// A line of a deck with every column typed. Its values are checked by [`Tariff::compile`].
 ///
 /// [`Tariff::compile`]: crate::tariff::Tariff::compile
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -75,7 +75,7 @@ pub struct RateRow {
     pub prefix: Prefix,
     /// The price of a minute in this step.
     pub price_per_minute: Money,
-    /// What the prefix is called.
+    /// Destination name of the prefix.
     pub destination: Box<str>,
     /// Charged once, however long the call.
     pub connect_fee: Money,
@@ -104,7 +104,7 @@ pub struct RateRow {
     pub min_charge: Option<Money>,
     /// The most a call costs.
     pub max_charge: Option<Money>,
-    /// Whether numbers with this prefix may not be called.
+    /// True if numbers with this prefix may not be called.
     pub blocked: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What a deck sells at an instant, laid out for searching: by the beginning of a prefix and by a part of a
+//! The prefixes that a deck sells at an instant, laid out for searching: by the beginning of a prefix and by a part of a
 //! destination's name.
 //!
 //! It is made once for all plans that sell the deck in one time zone, and holds until a rate begins or ends to hold.
@@ -124,7 +124,7 @@ impl Places {
 }
 
 impl Tariff {
-    /// What the deck sells at this instant: every prefix that has a rate of its own now which is not blocked at all
+    /// The prefixes that the deck sells at this instant: those that have a rate of their own now which is not blocked at all
     /// times.
     ///
     /// It looks at every prefix: make it when a deck is published, not when one is searched.
@@ -191,7 +191,7 @@ impl FoundRate<'_> {
 }
 
 impl SoldPrefixes {
-    /// Whether it is right at an instant.
+    /// Reports whether it is right at an instant.
     pub fn holds(&self, at: Timestamp) -> bool {
         self.from <= at && (at < self.until || self.until == Timestamp::MAX)
     }
@@ -211,7 +211,7 @@ impl SoldPrefixes {
         &self.prefixes
     }
 
-    /// Whether a prefix is among them.
+    /// Reports whether a prefix is among them.
     pub(crate) fn contains(&self, prefix: Prefix) -> bool {
         self.prefixes.binary_search(&prefix).is_ok()
     }
@@ -252,7 +252,7 @@ impl SoldPrefixes {
         Places::Bits(words)
     }
 
-    /// What it occupies beyond itself, in bytes.
+    /// Its heap memory, in bytes.
     pub fn heap_bytes(&self) -> usize {
         size_of_val(&*self.prefixes)
             + size_of_val(&*self.by_destination)

@@ -26,7 +26,7 @@ pub enum AdminError {
     /// The named thing does not exist.
     #[error("there is no {what} {name:?}")]
     Unknown {
-        /// What sort of thing.
+        /// Kind of the object.
         what: &'static str,
         /// Its name as given.
         name: String,
@@ -34,7 +34,7 @@ pub enum AdminError {
     /// The name is taken.
     #[error("there is already a {what} {name:?}")]
     Exists {
-        /// What sort of thing.
+        /// Kind of the object.
         what: &'static str,
         /// The name.
         name: String,
@@ -44,7 +44,7 @@ pub enum AdminError {
     Invalid {
         /// The option.
         field: &'static str,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
     /// The tariff prices something else than what it is to be used for.
@@ -52,9 +52,9 @@ pub enum AdminError {
     OtherKind {
         /// The tariff.
         name: String,
-        /// What it prices.
+        /// The kind of its tariff.
         kind: TariffKind,
-        /// What it would have to price.
+        /// The kind that is needed.
         wanted: TariffKind,
     },
     /// The plan would stand on more than [`plans::MAX_LEVELS`] markups.

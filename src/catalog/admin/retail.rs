@@ -7,7 +7,7 @@ use super::plans::{self, Basis, PlanSpec};
 use super::{AdminError, FEED_PLAN, unknown};
 use crate::store::{PlanVersion, Store, Tx};
 
-/// What a new retail plan adds to the reseller's wholesale prices.
+/// The prices of a new retail plan relative to the reseller's wholesale prices.
 const FIRST_MARKUP_MILLIONTHS: u32 = 200_000;
 
 /// The retail plan of a reseller, and whether it is made or found only now.
@@ -50,7 +50,7 @@ async fn chosen(
         .collect();
     existing.sort_by_key(|plan| plan.plan_id);
     for oldest in existing {
-        // What a reseller below pays by is its wholesale, no plan for clients.
+        // A plan that a reseller below is on is its wholesale plan, not a plan for clients.
         if tx.resellers_on_plan(oldest.plan_id).await? == 0 {
             return Ok(oldest.clone());
         }

@@ -2,7 +2,7 @@
 
 use crate::catalog::TariffKind;
 
-/// What a column of a deck means.
+/// The meaning of a column of a deck.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Column {
     /// The whole prefix in international digits.
@@ -45,7 +45,7 @@ pub enum Column {
     MinCharge,
     /// The most a call costs.
     MaxCharge,
-    /// Whether calls to the prefix are refused.
+    /// True if calls to the prefix are refused.
     Blocked,
     /// A price term of another system that has no counterpart: must be empty or zero, lest the deck be billed wrongly.
     Unsupported,
@@ -109,7 +109,7 @@ impl Column {
         }
     }
 
-    /// Whether a deck of messages has it.
+    /// Reports whether a deck of messages has it.
     pub(super) const fn is_of_messages(self) -> bool {
         matches!(
             self,

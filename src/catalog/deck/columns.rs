@@ -288,7 +288,7 @@ impl Layout {
         self.headers.get(at).map_or("", String::as_str)
     }
 
-    /// What an error calls the column: the deck's own header.
+    /// The name of the column in errors: the deck's own header.
     pub fn header_of(&self, column: Column) -> &str {
         self.position(column).map_or(column.name(), |at| self.header(at))
     }

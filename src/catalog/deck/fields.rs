@@ -9,7 +9,7 @@ use tollgate_rating::{
     tariff::{DAY_MINUTES, Days, MAX_BLOCK_SECONDS, MAX_PRICE, ValidityBound},
 };
 
-/// What is wrong with a field, as a sentence that the import's report shows.
+/// The reason for which a field is invalid, for the report of the import.
 pub(super) type Reason = String;
 
 /// Digits after the decimal point that a price may have: a nano-unit is the smallest amount.

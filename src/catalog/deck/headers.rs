@@ -18,7 +18,7 @@ pub(super) enum Certainty {
     Own,
 }
 
-/// What a header is to a deck.
+/// The meaning of a header.
 pub(super) enum Recognised {
     /// A column of its own, and how surely.
     Column(Column, Certainty),
@@ -28,7 +28,7 @@ pub(super) enum Recognised {
     Nothing,
 }
 
-/// What a squeezed header is to a deck of that kind.
+/// The meaning of a squeezed header in a deck of that kind.
 pub(super) fn recognise(kind: TariffKind, squeezed: &str) -> Recognised {
     let found = match kind {
         TariffKind::Voice => recognise_voice(squeezed),
@@ -115,7 +115,7 @@ fn recognise_voice(squeezed: &str) -> Option<(Column, Certainty)> {
     Some((column, Certainty::Known))
 }
 
-/// Whether a header belongs to the buying terms of `A2Billing` or `MagnusBilling`.
+/// Reports whether a header belongs to the buying terms of `A2Billing` or `MagnusBilling`.
 pub(super) fn is_buying(squeezed: &str) -> bool {
     squeezed.starts_with("buy") || squeezed == "minimaltimebuy"
 }

@@ -20,7 +20,7 @@ pub fn header() -> String {
     text
 }
 
-/// One row, with its line's end.
+/// Writes a row, with a line feed.
 pub fn push_row(text: &mut String, row: &RateRow) {
     // Writing to a String cannot fail.
     let _ = write!(text, "{},{},", row.prefix, row.price_per_minute);

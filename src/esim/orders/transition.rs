@@ -19,7 +19,7 @@
 //!
 //! A refusal is final only for an order that was never submitted before. After a submission without a clear answer it proves
 //! nothing about that one: an upstream need not look for the transaction id before it looks at prices, stock and balance.
-//! What was bought is then read from its list of purchases.
+//! The list of purchases then shows what was bought.
 
 use crate::esim::upstream::{Profile, ProfileState, UpstreamError};
 use crate::store::esim_orders::{EsimGiven, EsimStatus};

@@ -22,7 +22,7 @@ use crate::secrets::random_bytes;
 
 /// Whoever gives a message waits 30 s at most; what is left is for ourselves.
 const LONGEST_SUBMIT: Duration = Duration::from_secs(29);
-/// How often a later part that is not taken now is given again.
+/// Tries of a later part that is not accepted.
 const MAX_TRIES: u32 = 5;
 /// How long a link that is down is left alone.
 const DOWN_PAUSE: Duration = Duration::from_secs(1);
@@ -50,7 +50,7 @@ impl Smpp {
     pub(crate) fn start(settings: Settings, receipts: Arc<dyn Receipts>) -> Self {
         let window = usize::from(settings.window);
         // Each that waits in it has a place in the window: it is never full.
-        let (submissions, given) = mpsc::channel(window.max(1));
+        let (submissions, queue) = mpsc::channel(window.max(1));
         let (settings, is_bound) = (Arc::new(settings), Arc::new(AtomicBool::new(false)));
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let keeper = Keeper {
@@ -59,14 +59,14 @@ impl Smpp {
             is_bound: Arc::clone(&is_bound),
             stop: stop.clone(),
         };
-        tasks.spawn(keeper.keep(given));
+        tasks.spawn(keeper.keep(queue));
         let [first] = random_bytes();
         let reference = AtomicU8::new(first);
         Self { settings, submissions, window: Semaphore::new(window), is_bound, reference, tasks, stop }
     }
 
     /// Gives one PDU, if it can be written before `latest`.
-    async fn give_part(&self, pdu: SubmitSm, latest: Instant) -> Outcome {
+    async fn submit_part(&self, pdu: SubmitSm, latest: Instant) -> Outcome {
         let down = || Outcome::NotWritten("not connected to the provider".to_owned());
         if !self.is_bound.load(Ordering::Relaxed) {
             return down();
@@ -74,15 +74,15 @@ impl Smpp {
         let Ok(Ok(_place)) = timeout_at(latest, self.window.acquire()).await else {
             return Outcome::NotWritten("too many messages wait for the provider's answer".to_owned());
         };
-        let (outcome, told) = oneshot::channel();
+        let (outcome, resolved) = oneshot::channel();
         if self.submissions.send(Submission { pdu, outcome }).await.is_err() {
             return down();
         }
-        // The task behind it tells in time, also when the connection is lost.
-        told.await.unwrap_or_else(|_| Outcome::Lost("the connection's task ended".to_owned()))
+        // The keeper resolves it in time, also when the connection is lost.
+        resolved.await.unwrap_or_else(|_| Outcome::Lost("the connection's task ended".to_owned()))
     }
 
-    async fn give(&self, message: &Outgoing) -> Submitted {
+    async fn submit_parts(&self, message: &Outgoing) -> Submitted {
         let reference = self.reference.fetch_add(1, Ordering::Relaxed);
         let parts = match pdu::submissions(message, self.settings.long_messages, reference) {
             Ok(parts) => parts,
@@ -92,44 +92,44 @@ impl Smpp {
         let count = parts.len();
         let mut upstream_ids = Vec::with_capacity(count);
         for (at, part) in parts.into_iter().enumerate() {
-            let told = self.give_patiently(part, at > 0, latest).await;
-            let taken = || Accepted { upstream_ids: upstream_ids.clone(), cost: None };
-            let (reason, verdict) = match told {
+            let outcome = self.submit_with_retry(part, at > 0, latest).await;
+            let accepted = || Accepted { upstream_ids: upstream_ids.clone(), cost: None };
+            let (reason, verdict) = match outcome {
                 Outcome::Answered { status: 0, message_id } => {
                     upstream_ids.extend(message_id);
                     continue;
                 }
                 Outcome::Answered { status, .. } => (pdu::status_name(status), pdu::verdict(status)),
                 Outcome::NotWritten(reason) => (reason, Verdict::Later(DOWN_PAUSE)),
-                Outcome::Lost(reason) => return Submitted::Unknown { reason, taken: taken() },
+                Outcome::Lost(reason) => return Submitted::Unknown { reason, accepted: accepted() },
             };
             if at > 0 {
-                let reason = format!("part {} of {count} was not taken: {reason}", at + 1);
-                return Submitted::Unknown { reason, taken: taken() };
+                let reason = format!("part {} of {count} was not accepted: {reason}", at + 1);
+                return Submitted::Unknown { reason, accepted: accepted() };
             }
             return match verdict {
-                Verdict::Later(pause) => Submitted::NotTaken { reason, pause: Some(pause) },
-                Verdict::Never | Verdict::Taken => Submitted::Refused { reason },
+                Verdict::Later(pause) => Submitted::NotAccepted { reason, pause: Some(pause) },
+                Verdict::Never | Verdict::Accepted => Submitted::Refused { reason },
             };
         }
         Submitted::Accepted(Accepted { upstream_ids, cost: None })
     }
 
-    /// Gives a part; a later one again where it was provably not taken now, because the parts before it are under way.
-    async fn give_patiently(&self, part: SubmitSm, is_later: bool, latest: Instant) -> Outcome {
+    /// Submits a part; a later one again if it was provably not accepted, because the parts before it are under way.
+    async fn submit_with_retry(&self, part: SubmitSm, is_later: bool, latest: Instant) -> Outcome {
         let mut tries = 1;
         loop {
-            let told = self.give_part(part.clone(), latest).await;
-            let pause = match &told {
+            let outcome = self.submit_part(part.clone(), latest).await;
+            let pause = match &outcome {
                 Outcome::Answered { status, .. } => match pdu::verdict(*status) {
                     Verdict::Later(pause) => pause,
-                    Verdict::Taken | Verdict::Never => return told,
+                    Verdict::Accepted | Verdict::Never => return outcome,
                 },
                 Outcome::NotWritten(_) => DOWN_PAUSE,
-                Outcome::Lost(_) => return told,
+                Outcome::Lost(_) => return outcome,
             };
             if !is_later || tries == MAX_TRIES || Instant::now() + pause > latest {
-                return told;
+                return outcome;
             }
             tries += 1;
             sleep(pause).await;
@@ -139,7 +139,7 @@ impl Smpp {
 
 impl Connector for Smpp {
     fn submit(&self, message: Outgoing) -> BoxFuture<'_, Submitted> {
-        async move { self.give(&message).await }.boxed()
+        async move { self.submit_parts(&message).await }.boxed()
     }
 
     /// An SMSC does not keep our reference.
@@ -147,7 +147,7 @@ impl Connector for Smpp {
         futures::future::ready(Found::CannotTell).boxed()
     }
 
-    fn ask<'a>(&'a self, _upstream_id: &'a str) -> BoxFuture<'a, Option<Receipt>> {
+    fn fetch_status<'a>(&'a self, _upstream_id: &'a str) -> BoxFuture<'a, Option<Receipt>> {
         futures::future::ready(None).boxed()
     }
 
@@ -155,7 +155,7 @@ impl Connector for Smpp {
         false
     }
 
-    fn is_asked(&self) -> bool {
+    fn needs_polling(&self) -> bool {
         false
     }
 

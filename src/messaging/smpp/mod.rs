@@ -1,8 +1,8 @@
 //! SMPP 3.4: one bound transceiver, kept connected by a task of its own.
 //!
-//! What is sure and what is not: a message that was not written is not taken; one that was answered is what the answer says;
-//! one that was written and not answered may have been taken and is never given again. A long text's parts are given one
-//! after another, so that a refusal of the first is a refusal of the whole.
+//! The outcome of a message: not accepted if it was not written; that of the answer if it was answered; unknown if it was
+//! written and not answered, and then it is never submitted again. The parts of a long text are submitted one after another,
+//! so that a refusal of the first is a refusal of the whole.
 
 mod connector;
 mod failure;

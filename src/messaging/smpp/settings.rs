@@ -37,7 +37,7 @@ pub(crate) struct Timing {
     pub(crate) retry_first: Duration,
     /// The longest wait.
     pub(crate) retry_longest: Duration,
-    /// The wait after a bind that was refused: nothing heals by itself, and whoever fails often may be locked out.
+    /// The wait after a refused bind: it does not mend by itself, and frequent failures may lock the account.
     pub(crate) retry_refused: Duration,
 }
 

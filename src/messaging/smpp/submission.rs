@@ -1,9 +1,9 @@
-//! One PDU on its way to the SMSC, and its outcome.
+//! A PDU on its way to the SMSC, and its outcome.
 
 use rusmpp::pdus::SubmitSm;
 use tokio::sync::oneshot;
 
-/// What became of one PDU.
+/// The outcome of one PDU.
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// It was answered.
@@ -14,7 +14,7 @@ pub(super) enum Outcome {
     Lost(String),
 }
 
-/// One PDU to be given.
+/// A PDU to submit.
 #[derive(Debug)]
 pub(super) struct Submission {
     pub(super) pdu: SubmitSm,
@@ -22,7 +22,7 @@ pub(super) struct Submission {
 }
 
 impl Submission {
-    pub(super) fn tell(self, outcome: Outcome) {
+    pub(super) fn resolve(self, outcome: Outcome) {
         // Whoever waited may have gone.
         let _ = self.outcome.send(outcome);
     }

@@ -1,4 +1,4 @@
-//! What the upstream's answers are read as.
+//! Parsing of answers, and the pace of requests.
 
 use super::*;
 use crate::esim::simulator::{DOCUMENTED, Settings, Simulator};
@@ -107,7 +107,7 @@ async fn many_who_want_to_know_keep_nobody_from_buying_and_do_not_wait_for_ever(
     }
     assert!((3..=8).contains(&told), "{told} of forty within two seconds");
     assert!(began.elapsed() < Duration::from_secs(6));
-    // What is about another order is no answer.
+    // An answer about another order is an error.
     assert!(matches!(
         upstream.fetch_profile(Priority::Pending, &number, "two").await,
         Err(UpstreamError::Unknown(reason)) if reason.contains("another order")

@@ -4,7 +4,7 @@
 //! Its orders are its record, the judge of what was bought: in memory, and with a file in a file of one JSON line each,
 //! which it reads again when it starts.
 //!
-//! Beside the upstream's own paths it has its own, for whoever runs it:
+//! Beside the paths of the API it has its own, to control it:
 //!
 //! | path | body | |
 //! |---|---|---|

@@ -57,7 +57,7 @@ struct Inner {
     asked: BTreeMap<String, u64>,
 }
 
-/// What a simulator knows.
+/// The state of a simulator.
 #[derive(Debug)]
 pub(super) struct State {
     inner: Mutex<Inner>,
@@ -109,7 +109,7 @@ impl State {
         self.now().as_millisecond()
     }
 
-    /// Whether the headers open it.
+    /// Reports whether the headers open it.
     fn admits(&self, headers: &HeaderMap, body: &str) -> Result<(), Refusal> {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let Some(code) = text("rt-accesscode") else {
@@ -267,7 +267,7 @@ impl State {
         Ok(json!({ "esimList": [row], "pager": { "pageSize": size, "pageNum": 1, "total": 1 } }))
     }
 
-    /// An eSIM as it is told.
+    /// An eSIM as it is shown.
     fn row(&self, inner: &Inner, order: &Ordered) -> Value {
         let package = inner.packages.iter().find(|package| package.code == order.package_code);
         let (volume, days, name) =

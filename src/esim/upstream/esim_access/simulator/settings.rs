@@ -11,13 +11,13 @@ pub struct Settings {
     pub record: Option<PathBuf>,
     /// How long an order takes to be allocated.
     pub allocate_ms: u64,
-    /// What the buyer has there, in 1/10,000 dollars.
+    /// The buyer's balance, in 1/10,000 dollars.
     pub balance_e4: i64,
     /// The access code that it takes; any where none.
     pub access_code: Option<String>,
-    /// What time it is there when it starts; the machine's where not said.
+    /// Its time when it starts; the machine's if `None`.
     pub starts_at: Option<Timestamp>,
-    /// The secret that requests must be signed with; unsigned ones are taken where there is none.
+    /// The secret that requests must be signed with; unsigned ones are accepted if `None`.
     pub secret: Option<String>,
 }
 
