@@ -19,6 +19,9 @@ pub enum MessagingError {
     /// `sms.time_zone` is not a time zone.
     #[error("sms.time_zone: {0}")]
     Zone(String),
+    /// The accounts cannot be read.
+    #[error(transparent)]
+    Services(#[from] ServiceError),
     /// Messages of an earlier process cannot be read.
     #[error("the messages of an earlier process cannot be read: {0}")]
     Store(#[from] StoreError),

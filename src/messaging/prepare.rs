@@ -136,7 +136,7 @@ impl Messaging {
             rejected: Vec::new(),
             recipients: Vec::with_capacity(phones.len()),
         };
-        prepared.price(phones, &self.calls.catalog.snapshot(), self.services.clock.now())
+        prepared.price(phones, &self.memory.catalog.snapshot(), self.services.clock.now())
     }
 }
 

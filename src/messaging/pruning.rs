@@ -57,7 +57,7 @@ impl Messaging {
         self.unsent.begin_reading();
         let read = self.services.store.unsent_messages().await?;
         self.unsent.finish_reading(read.iter().map(|unsent| {
-            let account = self.calls.directory.account(unsent.account_id);
+            let account = self.memory.directory.account(unsent.account_id);
             let chain = account.map(|account| account.chain().iter().map(|payer| payer.id).collect());
             (chain.unwrap_or_else(|| vec![unsent.account_id]), unsent.messages)
         }));

@@ -143,7 +143,7 @@ impl Messaging {
                 return;
             }
         }
-        let account = self.calls.directory.account(message.account_id);
+        let account = self.memory.directory.account(message.account_id);
         if !account.is_some_and(|account| account.may_call()) {
             let reason = "the account is switched off".to_owned();
             self.queue_outcome(lane, message, Submitted::Refused { reason }, reply).await;

@@ -17,8 +17,7 @@ use super::pace::Pace;
 use super::providers::{Provider, Providers};
 use super::under_way::Staging;
 use super::unsent::Unsent;
-use crate::calls::Calls;
-use crate::services::Services;
+use crate::services::{Memory, Services};
 use crate::store::StoreError;
 
 /// The longest wait for messages under way when the process ends.
@@ -38,7 +37,8 @@ pub(super) struct Lane {
 /// The messaging service.
 pub struct Messaging {
     pub(super) services: Arc<Services>,
-    pub(super) calls: Arc<Calls>,
+    /// The accounts and the catalogue.
+    pub(super) memory: Memory,
     pub(super) providers: Providers,
     pub(super) lanes: Vec<Arc<Lane>>,
     pub(super) outcomes: mpsc::Sender<Outcome>,

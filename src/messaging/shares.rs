@@ -11,10 +11,10 @@ impl Messaging {
     pub(super) async fn load_shares(&self, payers: &[(i64, Money)]) -> Result<Vec<Share>, StoreError> {
         let mut shares = Vec::with_capacity(payers.len());
         for (id, amount) in payers {
-            if self.calls.directory.account(*id).is_none() {
+            if self.memory.directory.account(*id).is_none() {
                 self.services.reload_account(*id).await?;
             }
-            let account = self.calls.directory.account(*id);
+            let account = self.memory.directory.account(*id);
             let account = account.ok_or_else(|| StoreError::Inconsistent {
                 table: "sms_messages",
                 reason: format!("payer {id}: account not found"),

@@ -18,7 +18,6 @@ use super::service::{Lane, Messaging, STOP_PATIENCE};
 use super::under_way::Staging;
 use super::unsent::Unsent;
 use super::{housekeeping, outcomes, pruning, receipts, sender};
-use crate::calls::Calls;
 use crate::services::Services;
 use crate::store::messages::ClaimedMessage;
 
@@ -27,7 +26,6 @@ impl Messaging {
     /// waits for those under way. The returned future ends after that.
     pub async fn start(
         services: Arc<Services>,
-        calls: Arc<Calls>,
         stop: &CancellationToken,
     ) -> Result<(Arc<Self>, impl Future<Output = Result<(), String>> + Send + 'static + use<>), MessagingError>
     {
@@ -45,9 +43,10 @@ impl Messaging {
         let lanes: Vec<_> = lanes.collect();
         let (outcomes, queue) = mpsc::channel(outcomes::QUEUE);
         let unsent = Unsent::new(&services.config.limits);
+        let memory = services.memory().await?.clone();
         let messaging = Arc::new(Self {
             services,
-            calls,
+            memory,
             providers,
             lanes,
             outcomes,
