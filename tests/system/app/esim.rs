@@ -86,11 +86,11 @@ impl Upstream {
 
     /// Sells to this configuration.
     pub(crate) fn configure(&self, config: &mut Config) {
-        self.configure_at(config, self.simulator.url());
+        Self::configure_at(config, self.simulator.url());
     }
 
     /// Sells to this configuration, from an address in front of it.
-    pub(crate) fn configure_at(&self, config: &mut Config, url: String) {
+    pub(crate) fn configure_at(config: &mut Config, url: String) {
         config.esim.kind = EsimKind::Esimaccess(EsimAccess {
             url,
             access_code: Some(Secret::new("our-access-code")),
