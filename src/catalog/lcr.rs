@@ -145,7 +145,7 @@ impl Snapshot {
     }
 }
 
-/// Every trunk's answer to a call, for an operator who asks why a call goes where it goes: those that would be used, in
+/// The decision about every trunk for a call, to explain its routes to an operator: those that would be used, in
 /// order, then those left out.
 pub fn explain(
     snapshot: &Snapshot,

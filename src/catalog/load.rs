@@ -1,4 +1,4 @@
-//! From the store to a [`Snapshot`]: versions are compiled once and shared by everything that stands on them.
+//! From the store to a [`Snapshot`]: versions are compiled once and shared by everything that is based on them.
 
 mod messages;
 mod retail;

@@ -65,7 +65,7 @@ impl Lists {
             let sold = shared.unwrap_or_else(|| Arc::new(priced.tariff().sold(at, &priced.terms().zone)));
             Arc::new(priced.price_list(sold, at))
         };
-        // A process that ends stops work that has not begun; the list is then made here, for whoever still waits.
+        // A process that ends drops work that has not begun; the list is then made here, for the callers that still wait.
         let list = match tokio::task::spawn_blocking(make.clone()).await {
             Ok(list) => list,
             Err(_) => make(),

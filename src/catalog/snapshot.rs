@@ -17,7 +17,7 @@ use super::unusable::Unusable;
 pub struct MessagePrices {
     /// The version of the tariff below.
     pub tariff_version_id: i64,
-    /// Its prices: [`PricedTariff::segment_rate`] says them.
+    /// Its prices, read by [`PricedTariff::segment_rate`].
     pub priced: PricedTariff,
     /// The list of them.
     pub(super) listing: Listing,
@@ -111,7 +111,7 @@ pub(super) fn spending_day(zone: &TimeZone, at: Timestamp) -> Day {
     Day::new(start_s, end_s, at_s)
 }
 
-/// A tariff that a plan or trunk stands on.
+/// A tariff that a plan or trunk is based on.
 #[derive(Clone, Debug)]
 pub struct CurrentTariff {
     /// The tariff's id.
@@ -171,7 +171,7 @@ impl Snapshot {
         self.trunks.iter().find(|trunk| trunk.id == trunk_id)
     }
 
-    /// The tariffs that plans and trunks stand on, in no order.
+    /// The tariffs that plans and trunks are based on, in no order.
     pub fn tariffs(&self) -> impl Iterator<Item = &CurrentTariff> {
         self.tariffs.values()
     }

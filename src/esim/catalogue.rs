@@ -160,7 +160,7 @@ impl Snapshot {
         self.packages.values().filter(move |package| package.matches(&words))
     }
 
-    /// The packages that somebody can buy and that have all of the words of `q`, the cheapest first; of one price
+    /// The packages that a buyer can buy and that match all words of `q`, the cheapest first; of one price
     /// by code.
     pub fn search(&self, q: &str, buyer: Buyer, rates: &Rates, markups: Markups) -> Vec<(&Package, Money)> {
         let mut found: Vec<(&Package, Money)> = self

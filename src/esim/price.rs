@@ -1,8 +1,8 @@
 //! The price of a package.
 //!
 //! The upstream's price, in the wallets' currency at the rate in force, is the cost. What an account pays is the cost and
-//! a markup, rounded up to four decimals, or a price that the operator has fixed. Nobody is sold anything below what it
-//! costs whoever sells it: the operator, or for a client its reseller, unless that was allowed for the package.
+//! a markup, rounded up to four decimals, or a price that the operator has fixed. No package is sold below the
+//! cost of its seller (the operator, or for a client its reseller), unless that was allowed for the package.
 //!
 //! | cost | markup | price |
 //! |---|---|---|
@@ -28,13 +28,13 @@ const NANOS_PER_E4: i64 = 100_000;
 /// The reason for which a package is not sold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unsold {
-    /// Nothing says what its currency costs in the wallets' one.
+    /// No exchange rate from its currency into the wallets' currency is set.
     #[error("there is no exchange rate for its currency (tollgate fx set)")]
     NoRate,
     /// The upstream does not list it any more.
     #[error("the upstream does not sell it any more")]
     Gone,
-    /// Its price is below what it costs whoever sells it.
+    /// Its price is below the cost of its seller.
     #[error("its price is below its cost, which was not allowed (tollgate esim price … --allow-loss)")]
     BelowCost,
     /// Its cost comes to nothing at this exchange rate, which must be a wrong one.

@@ -14,7 +14,7 @@ pub enum SyncError {
     /// The upstream did not answer.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
-    /// The upstream lists no package at all. That is taken for a fault of the upstream: the sale of every package would
+    /// The upstream lists no package at all. That is treated as a fault of the upstream: the sale of every package would
     /// end.
     #[error("the upstream lists no package at all; the known packages are kept")]
     Empty,

@@ -117,7 +117,7 @@ pub struct Receipt {
     pub upstream_id: String,
     /// Where it is.
     pub delivery: Delivery,
-    /// When, as the provider says.
+    /// Time of the state, according to the provider.
     pub at: Option<Timestamp>,
     /// The network's code or text of a failure, short.
     pub failure: Option<String>,

@@ -13,7 +13,7 @@ use crate::directory::Account;
 pub struct PayerPrice {
     /// The payer.
     pub account_id: i64,
-    /// The versions of its plan, the base's first: with the tariff's version they say the price for ever.
+    /// The versions of its plan, the base's first: with the tariff's version they determine the price.
     pub plan_version_ids: Vec<i64>,
     /// The version of the tariff for messages.
     pub tariff_version_id: i64,
@@ -31,7 +31,7 @@ pub struct PayerPrice {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{login}: {reason}")]
 pub struct NoPrice {
-    /// Its place in the payer chain: 0 is who sends. What is above is not for the sender's eyes.
+    /// Its place in the payer chain: 0 is the sender, which must not learn about those above it.
     pub place: usize,
     /// Login of the account without a price.
     pub login: String,
@@ -71,10 +71,10 @@ impl NoPriceReason {
     }
 }
 
-/// Prices a message of so many segments for everybody in the chain of [`Account::chain`], the sender first.
+/// Prices a message for every payer in the chain of [`Account::chain`], the sender first.
 ///
 /// The prefixes that an account may not call it may not write to either; a subaccount has its client's bounds too. The
-/// ceiling `max_price` is one of a minute and says nothing of messages.
+/// ceiling `max_price` is a price of a minute and does not apply to messages.
 pub fn price(
     snapshot: &Snapshot,
     chain: &[Arc<Account>],

@@ -88,7 +88,7 @@ pub(super) async fn conclude(tx: &mut Tx, message_id: i64, now: Timestamp) -> Re
     let failed = parts.iter().find(|part| part.end.is_some_and(|end| end != MessageState::Delivered));
     let (state, failure) = match failed {
         Some(Part { end: Some(end), failure, .. }) => (*end, failure.as_deref()),
-        // Of a message whose sending was cut short not all parts have names.
+        // If sending was interrupted, not all parts have ids.
         _ if message.state == MessageState::Unknown && message.segments > 1 => return Ok(()),
         _ if parts.iter().all(|part| part.end.is_some()) => (MessageState::Delivered, None),
         _ => return Ok(()),

@@ -28,7 +28,7 @@ use crate::clock::Clock;
 const MAX_REMEMBERED: usize = 10_000;
 /// Tries of a receipt that is not recorded.
 const MAX_TELLINGS: u32 = 5;
-/// How long it says that it is busy.
+/// The pause that it asks for when it is busy.
 const BUSY: Duration = Duration::from_secs(1);
 
 /// The outcome that a number selects.
@@ -109,7 +109,7 @@ impl Simulator {
         }
     }
 
-    /// Its name for a message says what becomes of it, so that it can be asked after a restart too.
+    /// Its id of a message contains the outcome, so that it can be asked after a restart too.
     fn upstream_id(reference: &str, delivery: Delivery) -> String {
         let fate = if delivery == Delivery::Failed { "failed" } else { "delivered" };
         format!("simulated-{fate}-{reference}")
@@ -219,7 +219,7 @@ mod tests {
     use crate::clock::SystemClock;
     use crate::messaging::connector::{Encoding, NotKept};
 
-    /// Keeps receipts, but not the first so many.
+    /// Records receipts, except the first ones.
     #[derive(Debug, Default)]
     struct Kept {
         refuses: AtomicU32,

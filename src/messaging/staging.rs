@@ -144,7 +144,7 @@ impl Messaging {
         }
     }
 
-    /// Discards campaigns whose writing was interrupted. One that cannot be discarded does not keep the others.
+    /// Discards campaigns whose writing was interrupted. A failure of one does not stop the others.
     pub(super) async fn discard_interrupted(&self) -> Result<(), StoreError> {
         for id in self.services.store.staged_campaigns().await? {
             let is_under_way = self.staging.ids().contains(&id);

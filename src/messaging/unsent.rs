@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::accounts::spending::Share;
 use crate::config::Limits;
 
-/// The number of messages by account; a reseller's includes those of everybody below it.
+/// The number of messages by account; a reseller's includes those of all accounts below it.
 type Counts = HashMap<i64, i64>;
 
 #[derive(Debug, Default)]

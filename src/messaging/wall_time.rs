@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp, civil::DateTime};
 const FORM: &str = "%Y-%m-%d %H:%M:%S";
 /// Characters of a time so written.
 const CHARS: usize = 19;
-/// The furthest that a message is scheduled ahead: a typing error in the year is found out while somebody looks.
+/// The furthest that a message may be scheduled ahead, so that a typing error in the year is refused.
 const MAX_AHEAD: SignedDuration = SignedDuration::from_hours(24 * 366);
 
 /// Errors of a scheduled time.

@@ -24,7 +24,7 @@ const MAX_CALL_SECONDS: u32 = 86_400;
 /// The source of a plan's prices.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Basis {
-    /// A tariff as it stands, by its name.
+    /// A tariff, by its name.
     Tariff(String),
     /// Another plan's prices with a markup.
     Plan {
@@ -181,7 +181,7 @@ async fn check_plan_limit(tx: &mut Tx, plans: &[PlanVersion], owner_id: i64) -> 
     Err(AdminError::PlanLimit { plan: own.name.clone(), limit })
 }
 
-/// How many markups stand between the plan and its tariff. A base is chosen when a plan is made and never changes, so
+/// Number of markups between the plan and its tariff. A base is chosen when a plan is made and never changes, so
 /// there is no cycle; the walk is bounded all the same.
 fn levels(plans: &[PlanVersion], plan: &PlanVersion) -> usize {
     let mut level = 0;

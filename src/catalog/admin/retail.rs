@@ -23,7 +23,7 @@ pub async fn of_reseller(
         return Ok((plan, false));
     }
     let mut tx = store.begin().await?;
-    // The catalog's lock: whoever made it meanwhile is seen.
+    // Under the lock of the catalog, so that a plan that was made meanwhile is seen.
     let plan_id = tx.catalog_ids(2).await?;
     if let Some(plan) = tx.retail_plan_of(reseller_id).await? {
         return Ok((plan, false));
@@ -66,7 +66,7 @@ async fn chosen(
     plans::insert(tx, &plans, new_id, &spec, now).await
 }
 
-/// `RETAIL-ID`, numbered where that is taken. End customers see it: it says nothing of whose it is.
+/// `RETAIL-ID`, with a number if the name exists. End customers see it: it does not contain the name of the reseller.
 fn free_name(plans: &[PlanVersion], reseller_id: i64) -> String {
     let is_free = |name: &String| plans.iter().all(|plan| plan.name != *name);
     let plain = format!("RETAIL-{reseller_id}");

@@ -75,7 +75,7 @@ pub enum HeaderError {
         /// The header as written.
         header: String,
     },
-    /// The same header stands twice in the deck.
+    /// The same header occurs twice in the deck.
     #[error("the header {header:?} stands twice")]
     Duplicate {
         /// The header as written.
@@ -109,7 +109,7 @@ pub enum HeaderError {
     },
 }
 
-/// Where each column stands in the rows of one deck.
+/// The position of each column in the rows of a deck.
 #[derive(Clone, Debug)]
 pub struct Layout {
     /// Position of each column that the deck has; `Unsupported` ones are apart.
@@ -219,7 +219,7 @@ impl Layout {
         let best = found.iter().map(|(_, certainty)| *certainty).max().unwrap_or(Certainty::Weak);
         let mut surest = found.iter().filter(|(_, certainty)| *certainty == best).map(|(at, _)| *at);
         let first = surest.next().unwrap_or_default();
-        // Two names for the destination do no harm: the first is taken.
+        // Two names for the destination do no harm: the first is used.
         if surest.next().is_some() && best != Certainty::Weak {
             let names: Vec<String> = found
                 .iter()
@@ -273,7 +273,7 @@ impl Layout {
         Ok(())
     }
 
-    /// Where the column stands, or `None` where the deck has none.
+    /// Position of the column; `None` if the deck does not have it.
     pub fn position(&self, column: Column) -> Option<usize> {
         self.positions.get(&column).copied()
     }

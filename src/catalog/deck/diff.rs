@@ -50,7 +50,7 @@ fn sorted(rows: impl IntoIterator<Item = RateRow>) -> Vec<RateRow> {
     rows
 }
 
-/// Compares two decks that were each compiled, so that no rate stands twice in one.
+/// Compares two decks that were each compiled, so that no rate occurs twice in one.
 pub fn diff(old: impl IntoIterator<Item = RateRow>, new: impl IntoIterator<Item = RateRow>) -> Diff {
     let mut diff = Diff::default();
     let mut old = sorted(old).into_iter().peekable();

@@ -34,7 +34,7 @@ pub(super) fn prefix(field: &[u8]) -> Result<Prefix, Reason> {
     prefix_of([field, b""])
 }
 
-/// A prefix whose digits stand in two columns.
+/// A prefix whose digits are divided over two columns.
 pub(super) fn prefix_of(parts: [&[u8]; 2]) -> Result<Prefix, Reason> {
     let [first, second] = parts;
     let first = first.strip_prefix(b"+").unwrap_or(first);

@@ -44,7 +44,7 @@ pub(super) fn recognise(kind: TariffKind, squeezed: &str) -> Recognised {
     found.map_or(Recognised::Nothing, |(column, certainty)| Recognised::Column(column, certainty))
 }
 
-/// How surely a squeezed header is the price of a segment. What says "minute" is not.
+/// The certainty that a squeezed header is the price of a segment. A header with "minute" is not.
 fn sms_price(squeezed: &str) -> Option<Certainty> {
     match squeezed {
         "price" => Some(Certainty::Own),

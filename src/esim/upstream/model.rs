@@ -25,7 +25,7 @@ pub trait Upstream: Send + Sync + fmt::Debug {
         transaction_id: &'a str,
     ) -> BoxFuture<'a, Result<Profile, UpstreamError>>;
 
-    /// Lists every eSIM that was bought between two instants, or none: part of a list would be taken for the absence of the
+    /// Lists every eSIM that was bought between two instants, or fails: part of a list would look like the absence of the
     /// rest. eSIMs that are not allocated yet may be missing.
     fn list_purchases(
         &self,

@@ -68,7 +68,7 @@ pub(super) struct Http {
     base: String,
     key: HeaderValue,
     outbound: Outbound,
-    /// True if the last request was answered, and not by a refusal of who we are.
+    /// True if the last request was answered, and not by a refusal of the API key.
     is_up: AtomicBool,
 }
 
@@ -79,7 +79,7 @@ impl fmt::Debug for Http {
 }
 
 impl Http {
-    /// A gateway's connector; nothing is connected yet. `Err` says what is wrong with the settings.
+    /// Creates a connector; nothing is connected yet. The error is the fault in the settings.
     pub(super) fn new(settings: Settings) -> Result<Self, String> {
         let wrong = |what: &str| format!("sms.provider {}: {what}", settings.name);
         let outbound = Outbound::new(&settings.url, settings.authorities.clone(), settings.limits.connect)

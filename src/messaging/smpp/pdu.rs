@@ -84,7 +84,7 @@ impl Frame {
         command.pdu().cloned()
     }
 
-    /// The SMSC's name for a message that it took, where it says one that can be read.
+    /// The SMSC's id of an accepted message, if it returns a readable one.
     pub(crate) fn message_id(self) -> Option<String> {
         match self.pdu()? {
             Pdu::SubmitSmResp(answer) => {

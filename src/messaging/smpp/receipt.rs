@@ -12,7 +12,7 @@ use rusmpp::tlvs::TlvValue;
 
 use crate::messaging::connector::{Delivery, Receipt};
 
-/// The bits of `esm_class` that tell the type of a message.
+/// The bits of `esm_class` for the type of a message.
 const TYPE_BITS: u8 = 0b0010_0100;
 /// How much of a failure's code is kept.
 const MAX_FAILURE_CHARS: usize = 40;
@@ -22,7 +22,7 @@ const MAX_FAILURE_CHARS: usize = 40;
 pub(crate) enum Delivered {
     /// A receipt.
     Receipt(Receipt),
-    /// A receipt that does not say of what.
+    /// A receipt without the id of its message.
     Unreadable,
     /// A message to us.
     Message,
@@ -63,7 +63,7 @@ pub(crate) fn read(pdu: &DeliverSm, zone: &TimeZone) -> Delivered {
     Delivered::Receipt(Receipt { upstream_id, delivery, at, failure })
 }
 
-/// The word behind `name:`, which stands at the beginning or behind a space.
+/// The word after `name:`, at the beginning or after a space.
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let is_here = |at: usize| {
         let begins = at == 0 || text.as_bytes()[at - 1] == b' ';

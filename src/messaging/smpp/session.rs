@@ -138,7 +138,7 @@ impl Session {
         }
     }
 
-    /// Serves the connector until the end; tells everybody who waits what is known then.
+    /// Serves the connector until the session ends; then resolves all waiting submissions.
     pub(super) async fn serve(
         &mut self,
         queue: &mut mpsc::Receiver<Submission>,

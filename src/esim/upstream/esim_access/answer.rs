@@ -121,7 +121,7 @@ pub(crate) struct EsimRow {
     pub(crate) expired_time: Option<String>,
 }
 
-/// The usage stands in `esimUsageList`, or is the list itself: both were recorded.
+/// The usage is in `esimUsageList`, or is the list itself: both were recorded.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(crate) enum UsageList {

@@ -194,7 +194,7 @@ impl EsimAccess {
                 return Err(UpstreamError::Unknown(format!("{} eSIMs for one order", rows.len())));
             }
         };
-        // An answer that is about something else would give somebody another's eSIM.
+        // An answer about another order would give an account another account's eSIM.
         if row.order_no.as_deref() != Some(order_no)
             || row.transaction_id.is_some_and(|name| name != transaction_id)
         {

@@ -39,7 +39,7 @@ impl<'de> Deserialize<'de> for Truth {
     }
 }
 
-/// A code: text, or a number where somebody forgot that codes may begin with zeros.
+/// A code: text, or a number, which loses the zeros at its beginning.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Code(pub String);
 
