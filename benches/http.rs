@@ -99,8 +99,7 @@ async fn serve_tollgate(house: &House) -> SocketAddr {
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
     let (services, calls) = (Arc::clone(&house.services), Arc::clone(&house.calls));
-    let (messaging, sending) =
-        Messaging::start(Arc::clone(&services), Arc::clone(&calls), &stop).await.unwrap();
+    let (messaging, sending) = Messaging::start(Arc::clone(&services), &stop).await.unwrap();
     tokio::spawn(sending);
     let api = Api::new(services, calls, messaging);
     let http = &house.services.config.http;

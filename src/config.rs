@@ -7,6 +7,7 @@ mod api;
 mod esim;
 pub mod exposure;
 mod internal;
+mod kind;
 mod limits;
 mod peers;
 mod secret;
@@ -16,12 +17,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub use self::api::{Api, Callerid, CalleridPolicy, Http, UnknownFields, Webphone};
-pub use self::esim::{Esim, EsimKind};
+pub use self::esim::{Esim, EsimAccess, EsimKind};
 pub use self::internal::Internal;
 pub use self::limits::Limits;
 pub use self::peers::{IpApproval, Peers};
 pub use self::secret::Secret;
-pub use self::sms::{LongMessages, Sms, SmsKind, SmsProvider};
+pub use self::sms::{LongMessages, Sms, SmsHttp, SmsKind, SmsProvider, SmsSimulator, SmsSmpp};
 use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
@@ -45,7 +46,7 @@ pub struct Config {
     pub callerid: Callerid,
     /// The Janus gateway of web phones.
     pub webphone: Webphone,
-    /// Where data packages are bought, and for how much they are sold.
+    /// The upstream of eSIMs, and their prices.
     pub esim: Esim,
     /// SIP-wide settings.
     pub sip: Sip,
@@ -394,7 +395,7 @@ impl Config {
         api::check(self).map_err(ConfigError::Invalid)?;
         self.limits.check().map_err(ConfigError::Invalid)?;
         self.esim.check().map_err(ConfigError::Invalid)?;
-        sms::check(self).map_err(ConfigError::Invalid)?;
+        self.sms.check().map_err(ConfigError::Invalid)?;
         let mut names: Vec<&str> = self.asterisk.iter().map(|server| server.name.as_str()).collect();
         names.sort_unstable();
         if let Some((name, _)) = names.iter().zip(names.iter().skip(1)).find(|(one, next)| one == next) {

@@ -21,7 +21,7 @@ use crate::api::subaccounts::{parameters, signing};
 use crate::api::surface::Surface;
 use crate::calls::ticket::{Ticket, TicketError};
 use crate::config::LongMessages;
-use crate::esim::{answer as esim, webhook};
+use crate::esim::upstream::esim_access::{answer as esim, notice};
 use crate::ledger::spool::{Kept, frames};
 use crate::messaging::alphabet;
 use crate::messaging::connector::{Accepted, Encoding, Outgoing, Receipt, Submitted};
@@ -223,18 +223,18 @@ pub fn gateway_status(body: &str, zone: &TimeZone) -> Option<Receipt> {
 }
 
 /// Reads an answer of the eSIM upstream as each of its forms; the packages of it that can be sold.
-pub fn esim_answer(body: &[u8]) -> Vec<crate::esim::upstream::Listed> {
-    let _ = esim::understood::<esim::Ordered>(body).map(drop);
-    let _ = esim::understood::<esim::EsimList>(body).map(drop);
-    let _ = esim::understood::<esim::UsageList>(body).map(drop);
-    let _ = esim::understood::<esim::BalanceRow>(body).map(drop);
-    let packages = esim::understood::<esim::PackageList>(body).map(|list| list.package_list);
-    packages.unwrap_or_default().iter().filter_map(|row| esim::listed(row.get()).ok()).collect()
+pub fn esim_answer(body: &[u8]) -> Vec<crate::esim::upstream::ListedPackage> {
+    let _ = esim::parse_answer::<esim::Ordered>(body).map(drop);
+    let _ = esim::parse_answer::<esim::EsimList>(body).map(drop);
+    let _ = esim::parse_answer::<esim::UsageList>(body).map(drop);
+    let _ = esim::parse_answer::<esim::BalanceRow>(body).map(drop);
+    let packages = esim::parse_answer::<esim::PackageList>(body).map(|list| list.package_list);
+    packages.unwrap_or_default().iter().filter_map(|row| esim::parse_package(row.get()).ok()).collect()
 }
 
 /// The names that an eSIM notice has for an order.
 pub fn esim_notice(body: &[u8]) -> BTreeSet<String> {
-    webhook::names(body).into_iter().collect()
+    notice::names(body).into_iter().collect()
 }
 
 /// The token that a reader of peers shows.

@@ -183,13 +183,38 @@ fn arrows_between_the_parts_run_one_way() {
     }
 }
 
+/// Keys of `[[sms.provider]]` that have a default.
+const OPTIONAL_OF_PROVIDERS: [&str; 8] = [
+    "rate_per_second",
+    "system_type",
+    "tls",
+    "window",
+    "long_messages",
+    "enquire_link_seconds",
+    "response_timeout_seconds",
+    "latency_ms",
+];
+
 /// Every key with its default, `section.key`; null where there is none.
 fn keys() -> Vec<(String, Value)> {
     let one_of_each = "[[asterisk]]\nname = 'n'\nhost = 'h'\nusername = 'u'\nsecret = 's'\n\
-        [[sms.provider]]\nname = 'n'\nkind = 'simulator'\n";
-    let config = Config::from_text(one_of_each, []).unwrap();
+        [[sms.provider]]\nname = 'a'\nkind = 'simulator'\n\
+        [[sms.provider]]\nname = 'b'\nkind = 'http'\nurl = 'http://h'\napi_key = 'k'\n\
+        [[sms.provider]]\nname = 'c'\nkind = 'smpp'\nhost = 'h'\nport = 1\nsystem_id = 's'\npassword = 'p'\n";
     let mut keys = Vec::new();
+    let config = Config::from_text(one_of_each, []).unwrap();
     collect_keys("", serde_json::to_value(config).unwrap(), true, &mut keys);
+    // The keys that only one kind of upstream has.
+    let upstream = "[esim]\nkind = 'esimaccess'\naccess_code = 'c'\n";
+    let config = Config::from_text(upstream, []).unwrap();
+    let mut of_kind = Vec::new();
+    collect_keys("", serde_json::to_value(config).unwrap(), true, &mut of_kind);
+    for (key, default) in of_kind {
+        if key.starts_with("esim.") && !keys.iter().any(|(known, _)| *known == key) {
+            let has_default = key != "esim.access_code";
+            keys.push((key, if has_default { default } else { Value::Null }));
+        }
+    }
     keys
 }
 
@@ -206,7 +231,12 @@ fn collect_keys(name: &str, value: Value, has_defaults: bool, keys: &mut Vec<(St
         }
         Value::Object(content) if name.matches('.').count() == 0 || !has_defaults => {
             for (key, value) in content {
-                let has_default = has_defaults || matches!(key.as_str(), "port" | "rate_per_second");
+                let is_optional = match name {
+                    "asterisk" => key == "port",
+                    "sms.provider" => OPTIONAL_OF_PROVIDERS.contains(&key.as_str()),
+                    _ => false,
+                };
+                let has_default = has_defaults || is_optional;
                 collect_keys(&of(&key), value, has_default, keys);
             }
         }

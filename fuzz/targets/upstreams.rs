@@ -17,12 +17,12 @@ fn gateway(body: &str) {
             // Only an answer that says so is an acceptance.
             assert!(body.contains("100") || body.contains("true"), "{body:?}");
         }
-        Some(Submitted::Refused { reason } | Submitted::NotTaken { reason, .. }) => {
+        Some(Submitted::Refused { reason } | Submitted::NotAccepted { reason, .. }) => {
             assert!(reason.chars().count() <= 256 && !reason.chars().any(char::is_control), "{reason:?}");
         }
-        Some(Submitted::Unknown { reason, taken }) => {
+        Some(Submitted::Unknown { reason, accepted }) => {
             assert!(reason.chars().count() <= 256 && !reason.chars().any(char::is_control), "{reason:?}");
-            check_taken(&taken, body);
+            check_taken(&accepted, body);
         }
         None => {}
     }

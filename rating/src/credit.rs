@@ -39,10 +39,10 @@
 //! assert_eq!(reseller.snapshot().held, Money::ZERO);
 //! ```
 
-mod aside;
 mod chain;
 mod guard;
 mod limits;
+mod purchases;
 mod spending;
 mod wallet;
 

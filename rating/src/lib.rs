@@ -10,8 +10,11 @@ pub mod money;
 pub mod number;
 pub mod plan;
 pub mod prefix;
+mod rounding;
 mod sync;
 pub mod tariff;
+mod terms;
+mod week;
 
 pub use call_rate::{AnswerRange, CallRate, Charge, RatingError};
 pub use money::Money;

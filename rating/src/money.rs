@@ -163,7 +163,7 @@ impl Money {
         i64::try_from(Self::sum_nanos(amounts)).ok().map(Self)
     }
 
-    /// Whether it is below zero.
+    /// Reports whether it is below zero.
     pub const fn is_negative(self) -> bool {
         self.0 < 0
     }

@@ -97,8 +97,8 @@ impl PrefixIndex {
 /// How many rules an account may have: national habits need two or three.
 pub const MAX_DIAL_RULES: usize = 32;
 
-/// What an account's phones dial, turned into international digits: the longest `from` that a number begins with
-/// is replaced by its `to`, once. A number dialled with `+` is international as it stands and meets no rule.
+/// Rules that turn dialled digits of an account's phones into international ones: the longest `from` that a number begins
+/// with is replaced by its `to`, once. A number dialled with `+` is international as it stands and meets no rule.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DialRules {
     /// Longest `from` first, so that the first that matches is the one.

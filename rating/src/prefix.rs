@@ -122,7 +122,7 @@ const fn key_width(key: u64) -> u64 {
     POWERS[(MAX_DIGITS - key_len(key)) as usize]
 }
 
-/// Whether the string `prefix` is a beginning of `number`, or would be if it is not longer.
+/// Reports whether the string `prefix` is a beginning of `number`, or would be if it is not longer.
 const fn reaches(prefix: u64, number: u64) -> bool {
     key_aligned(number).wrapping_sub(key_aligned(prefix)) < key_width(prefix)
 }
@@ -152,7 +152,7 @@ impl Prefix {
         key(DIVISORS[usize::from(MAX_DIGITS.checked_sub(len)?)].divide(key_aligned(number)), len).map(Self)
     }
 
-    /// Whether `other` begins with this prefix. A prefix covers itself.
+    /// Reports whether `other` begins with this prefix. A prefix covers itself.
     pub fn covers(self, other: Self) -> bool {
         self.digits() <= other.digits() && reaches(self.0.get(), other.0.get())
     }
@@ -204,7 +204,7 @@ const MAX_PREFIXES: usize = (1 << 28) - 1;
 /// space where there is nothing are not visited, and do no harm.
 const MAX_FILLED_CELLS: usize = 1 << 18;
 
-/// One prefix: its key, and below it ten bits that lead to the nearest prefix that encloses it.
+/// A prefix: its key, and below it ten bits that lead to the nearest prefix that encloses it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry(u64);
 
@@ -329,7 +329,7 @@ impl Grid {
         (part / PARTS).wrapping_sub(self.first) as usize
     }
 
-    /// Whether a prefix covers whole cells.
+    /// Reports whether a prefix covers whole cells.
     const fn is_wide(self, key: u64) -> bool {
         key_width(key) >= self.width
     }
@@ -359,12 +359,12 @@ impl PrefixIndex {
         self.entries.len()
     }
 
-    /// Whether there are none.
+    /// Reports whether there are none.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// What the index occupies beyond itself, in bytes: at most 16 a prefix (24 if there is but one).
+    /// Heap memory of the index, in bytes: at most 16 a prefix (24 if there is only one).
     pub fn heap_bytes(&self) -> usize {
         size_of_val(&*self.entries) + size_of_val(&*self.cells)
     }
@@ -465,8 +465,8 @@ impl PrefixIndex {
         }
     }
 
-    /// What encloses a prefix, found by trying every beginning of it: seldom needed, for few prefixes have more than
-    /// a thousand others between them and what encloses them.
+    /// The prefix that encloses another, found by trying every beginning of it: seldom needed, for few prefixes have more
+    /// than a thousand others between them and the enclosing one.
     #[cold]
     fn far_parent(&self, key: u64) -> Option<u32> {
         (1..key_len(key))
@@ -478,13 +478,13 @@ impl PrefixIndex {
 
 /// The sorted keys with the way to what encloses each.
 fn entries(keys: Vec<u64>, grid: Grid) -> Box<[Entry]> {
-    // What encloses the present key, widest first: at most 14 keys that each begin with the one before.
+    // The prefixes that enclose the present key, shortest first: at most 14 keys, each a beginning of the next.
     let mut enclosing: Vec<(u32, u64)> = Vec::new();
     (0_u32..)
         .zip(keys)
         .map(|(position, key)| {
             while enclosing.pop_if(|(_, wider)| !reaches(*wider, key)).is_some() {}
-            // What covers the cell is known to the cell, and may be far.
+            // The prefix that covers the cell is known to the cell, and may be far away.
             let parent = enclosing.last().filter(|(_, wider)| grid.is_wide(key) || !grid.is_wide(*wider));
             let step = parent.map_or(0, |(parent, _)| (position - parent).min(Entry::FAR));
             enclosing.push((position, key));

@@ -7,7 +7,7 @@ use std::sync as imp;
 
 use std::sync::PoisonError;
 
-/// What is locked.
+/// The protected value.
 pub(crate) type Guard<'a, T> = imp::MutexGuard<'a, T>;
 
 /// A mutex that is never poisoned: what it guards is changed only in steps that cannot panic, after everything that

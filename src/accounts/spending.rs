@@ -206,7 +206,7 @@ pub async fn hold_in_memory<R>(services: &Services, shares: &[Share]) -> Result<
     services.ledger().await?;
     let days = days(services, shares).await?;
     let wallets: Vec<_> = shares.iter().map(|share| &share.account.wallet).collect();
-    let refused = Chain::new(&wallets)?.set_aside(&amounts(shares), &days).err();
+    let refused = Chain::new(&wallets)?.hold_amounts(&amounts(shares), &days).err();
     match refused {
         None => Ok(()),
         Some(refusal) => Err(SpendError::Short {
@@ -224,7 +224,7 @@ pub async fn follow(services: &Services, shares: &[Share], held: &[Money], charg
     let days = days(services, shares).await.unwrap_or_default();
     let followed = Chain::new(&wallets)
         .map_err(|error| error.to_string())
-        .and_then(|chain| chain.take_aside(held, charges, &days).map_err(|error| error.to_string()));
+        .and_then(|chain| chain.replace_holds(held, charges, &days).map_err(|error| error.to_string()));
     if let Err(error) = followed {
         tracing::error!(%error, "wallets in memory are not as the book");
     }

@@ -112,7 +112,7 @@ impl Node {
             return Err(NodeError::Crashed("the start", "the book changed while it was read".to_owned()));
         }
         // The last that asks the database: a start that it fails has served nobody.
-        let messaging = start_messaging(&services, &calls, &stop, &requests, &mut tasks).await?;
+        let messaging = start_messaging(&services, &stop, &requests, &mut tasks).await?;
         tracing::info!(
             accounts = calls.directory.len(),
             calls.restored = recovered.restored,
@@ -300,14 +300,13 @@ fn listener_here(listener: TcpListener) -> std::io::Result<TcpListener> {
 /// Starts the sending of messages on the runtime of requests.
 async fn start_messaging(
     services: &Arc<Services>,
-    calls: &Arc<Calls>,
     stop: &CancellationToken,
     requests: &Requests,
     tasks: &mut JoinSet<Result<(), NodeError>>,
 ) -> Result<Arc<Messaging>, NodeError> {
     let crashed = |error: String| NodeError::Crashed("the sending of messages", error);
-    let (services, calls, stop) = (Arc::clone(services), Arc::clone(calls), stop.clone());
-    let starting = requests.handle().spawn(async move { Messaging::start(services, calls, &stop).await });
+    let (services, stop) = (Arc::clone(services), stop.clone());
+    let starting = requests.handle().spawn(async move { Messaging::start(services, &stop).await });
     let (messaging, sending) = starting.await.map_err(|error| crashed(error.to_string()))??;
     let sending = requests.handle().spawn(sending);
     tasks.spawn(async move { sending.await.unwrap_or_else(|error| Err(error.to_string())).map_err(crashed) });

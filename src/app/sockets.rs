@@ -45,7 +45,7 @@ pub struct Fit {
 impl Fit {
     /// Fits the configured caps into `limit` descriptors.
     pub fn of(config: &Config, limit: usize) -> Self {
-        let simulated = if config.esim.kind == EsimKind::Simulator {
+        let simulated = if matches!(config.esim.kind, EsimKind::Simulator) {
             // Both ends of a connection to it are this process's.
             2 * simulator::MAX_CONNECTIONS
         } else {

@@ -55,7 +55,7 @@ impl fmt::Debug for Currency {
     }
 }
 
-/// What one unit of a currency costs in another.
+/// An exchange rate: the price of one unit of a currency in another.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Rate {
     pico: i64,
@@ -72,7 +72,7 @@ pub struct RateError;
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("prefix {prefix}: a price is too large after conversion")]
 pub struct TooLarge {
-    /// Whose price.
+    /// The currency that is priced.
     pub prefix: String,
 }
 

@@ -1,10 +1,10 @@
-//! What a tariff prices.
+//! The kind of a tariff.
 
 use std::fmt;
 
 use crate::store::TariffVersion;
 
-/// What a tariff prices. It is told when the tariff is made and never changes.
+/// The kind of a tariff. It is set when the tariff is created and never changes.
 ///
 /// A rate for messages is kept as a rate for calls is: its row's `price_per_minute` is the price of one segment, and every
 /// other term has its default. Who reads such a row goes through this kind and [`PricedTariff::segment_rate`], which is
@@ -29,7 +29,7 @@ impl TariffKind {
         }
     }
 
-    /// What it prices, for sentences.
+    /// The priced service, for sentences.
     pub const fn what(self) -> &'static str {
         match self {
             Self::Voice => "calls",

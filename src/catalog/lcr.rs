@@ -8,11 +8,12 @@ use tollgate_rating::{
     credit::{Loss, LossGuard},
 };
 
-use super::snapshot::{Snapshot, Unusable};
+use super::snapshot::Snapshot;
 use super::trunks::Trunk;
+use super::unusable::Unusable;
 
 /// The call that carriers are compared by: a minute. The price per minute alone would hide connect fees and minimum
-/// charges, and a longer call would hide both; nobody knows how long this one will be.
+/// charges, and a longer call would hide both; the length of this one is not known.
 const REFERENCE_MS: u64 = 60_000;
 
 /// A carrier that a call may be offered to.
@@ -20,7 +21,7 @@ const REFERENCE_MS: u64 = 60_000;
 pub struct Route {
     /// The carrier.
     pub trunk: Arc<Trunk>,
-    /// What it costs, by its own longest prefix of the number.
+    /// Its cost, by its own longest prefix of the number.
     pub rate: CallRate,
 }
 
@@ -102,13 +103,13 @@ pub struct RouteRequest<'a> {
     pub number: E164,
     /// When it is authorised.
     pub at: Timestamp,
-    /// What the top of the payer chain pays.
+    /// The rate of the last payer of the chain.
     pub sold: &'a CallRate,
     /// When it may be answered.
     pub answered: AnswerRange,
     /// How long it can last.
     pub funded_seconds: u32,
-    /// Whether it may be routed at a loss.
+    /// True if it may be routed at a loss.
     pub allow_loss: bool,
     /// The most carriers.
     pub max_routes: usize,
@@ -117,7 +118,7 @@ pub struct RouteRequest<'a> {
 }
 
 impl RouteRequest<'_> {
-    /// Whether the call may be bought at a rate: nowhere in its length dearer than it is sold, whether it is answered
+    /// Reports whether the call may be bought at a rate: nowhere in its length dearer than it is sold, whether it is answered
     /// at once or as late as it can be.
     pub fn is_worth_it(&self, bought: &CallRate) -> bool {
         self.allow_loss
@@ -144,7 +145,7 @@ impl Snapshot {
     }
 }
 
-/// Every trunk's answer to a call, for an operator who asks why a call goes where it goes: those that would be used, in
+/// The decision about every trunk for a call, to explain its routes to an operator: those that would be used, in
 /// order, then those left out.
 pub fn explain(
     snapshot: &Snapshot,

@@ -1,4 +1,4 @@
-//! From the store to a [`Snapshot`]: versions are compiled once and shared by everything that stands on them.
+//! From the store to a [`Snapshot`]: versions are compiled once and shared by everything that is based on them.
 
 mod messages;
 mod retail;
@@ -12,16 +12,19 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tollgate_rating::{
-    CallRate, E164, Money, NoRate, PlanTerms, PricedTariff, Tariff,
+    CallRate, E164, Money, PlanTerms, PricedTariff, Tariff,
     plan::{Derivation, Markup, PriceList, Rounding, RoundingMode, UnknownName},
 };
 
 use super::admin::{self, AdminError, tariffs::stored_rows};
-use super::fx::{Currency, CurrencyError, Rate};
+use super::error::CatalogError;
+use super::fx::{Currency, Rate};
 use super::lcr::Route;
-use super::price_list::{Listing, Lists};
-use super::snapshot::{CurrentTariff, MessagePrices, Plan, Snapshot, Unusable};
+use super::listing::Listing;
+use super::price_list::Lists;
+use super::snapshot::{CurrentTariff, MessagePrices, Plan, Snapshot};
 use super::trunks::{LiveCalls, Trunk};
+use super::unusable::Unusable;
 use crate::store::{PlanVersion, Store, StoreError, TariffVersion, TrunkRow};
 
 /// Tariffs that nothing current stands on and that are kept all the same: calls that began before a change settle by
@@ -35,40 +38,6 @@ const KEPT_PLAN_VERSIONS: usize = 20_000;
 /// Prices of plans' own that are remembered with those versions: a plan that gets thousands of them one by one would have
 /// as many versions with thousands each.
 const KEPT_OVERRIDES: usize = 500_000;
-
-/// Why prices cannot be told.
-#[derive(Debug, thiserror::Error)]
-pub enum CatalogError {
-    /// A version that is asked for was never published here.
-    #[error("there is no {what} version {id}")]
-    NoSuchVersion {
-        /// `tariff`, `plan` or `trunk`.
-        what: &'static str,
-        /// Its id.
-        id: i64,
-    },
-    /// The versions do not belong together.
-    #[error("the plan versions {ids:?} do not derive from one another")]
-    NotAChain {
-        /// The ids, the base's first.
-        ids: Vec<i64>,
-    },
-    /// The tariff prices nothing.
-    #[error(transparent)]
-    Unusable(#[from] Unusable),
-    /// The number has no rate.
-    #[error(transparent)]
-    NoRate(#[from] NoRate),
-    /// `money.currency` is no currency.
-    #[error("money.currency: {0}")]
-    Currency(#[from] CurrencyError),
-    /// Tariffs could not be repriced.
-    #[error(transparent)]
-    Admin(#[from] AdminError),
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 /// Versions by id. None of them ever changes.
 #[derive(Debug, Default)]
@@ -89,13 +58,13 @@ pub struct Catalog {
     wallets: Currency,
     snapshot: ArcSwap<Snapshot>,
     versions: Mutex<Versions>,
-    /// Two refreshes at once could publish the older picture last.
+    /// Two refreshes at once could publish the older snapshot last.
     refreshing: tokio::sync::Mutex<()>,
-    /// Turns at compiling, for whoever asks: publishing, and calls that settle by an old version.
+    /// Limits concurrent compiling: for publishing, and for calls that settle by an old version.
     compiling: Semaphore,
     lists: Lists,
-    /// The latest instant that was told, in microseconds: what is published is listed as of it.
-    told: AtomicI64,
+    /// The latest known instant in microseconds: price lists are made as of it.
+    listed_at: AtomicI64,
 }
 
 impl Catalog {
@@ -111,7 +80,7 @@ impl Catalog {
             refreshing: tokio::sync::Mutex::default(),
             compiling: Semaphore::new(COMPILED_AT_ONCE),
             lists: Lists::default(),
-            told: AtomicI64::new(now.as_microsecond()),
+            listed_at: AtomicI64::new(now.as_microsecond()),
         };
         catalog.refresh().await?;
         Ok(catalog)
@@ -119,7 +88,7 @@ impl Catalog {
 
     /// Moves tariffs to exchange rates that were set for a later date and hold now; returns the tariffs' names.
     pub async fn reprice(&self, now: Timestamp) -> Result<Vec<String>, CatalogError> {
-        self.told.store(now.as_microsecond(), Ordering::Relaxed);
+        self.listed_at.store(now.as_microsecond(), Ordering::Relaxed);
         let repriced = admin::fx::reprice(&self.store, self.wallets, now).await?;
         if !repriced.is_empty() {
             self.refresh().await?;
@@ -127,7 +96,7 @@ impl Catalog {
         Ok(repriced)
     }
 
-    /// The picture that holds now. Take it once a call.
+    /// The present snapshot. Read it once for a call.
     pub fn snapshot(&self) -> Guard<Arc<Snapshot>> {
         self.snapshot.load()
     }
@@ -142,13 +111,13 @@ impl Catalog {
         self.lists.list(&messages.listing, (messages.tariff_version_id, &messages.priced), at).await
     }
 
-    /// Whether a change of that kind in the feed calls for [`Catalog::refresh`].
+    /// Reports whether a change of that kind in the feed calls for [`Catalog::refresh`].
     pub fn concerns(kind: &str) -> bool {
         [admin::FEED_TARIFF, admin::FEED_PLAN, admin::FEED_TRUNK].contains(&kind)
     }
 
     /// Takes over what has changed since. Unchanged versions are not read or compiled again; calls meanwhile see the
-    /// picture before or the one after, never a mixture.
+    /// snapshot before or the one after, never a mixture.
     pub async fn refresh(&self) -> Result<(), CatalogError> {
         let _turn = self.refreshing.lock().await;
         let tariffs = self.store.current_tariffs().await?;
@@ -193,8 +162,9 @@ impl Catalog {
         for complaint in snapshot.complaints().iter().filter(|complaint| !known.contains(complaint)) {
             tracing::warn!(catalog.complaint = %complaint, "part of the catalog has no prices");
         }
-        let told = Timestamp::from_microsecond(self.told.load(Ordering::Relaxed)).unwrap_or_default();
-        self.lists.make(&snapshot, told).await;
+        let listed_at =
+            Timestamp::from_microsecond(self.listed_at.load(Ordering::Relaxed)).unwrap_or_default();
+        self.lists.make(&snapshot, listed_at).await;
         self.snapshot.store(Arc::new(snapshot));
         tracing::info!(catalog.plans = plans, catalog.trunks = trunks, "catalog published");
         Ok(())
@@ -463,7 +433,7 @@ impl Catalog {
     }
 }
 
-/// What a plan adds to the prices below it.
+/// The markup of a plan.
 fn markup_of(version: &PlanVersion) -> Result<Markup, &'static str> {
     let markup = u32::try_from(version.markup_millionths).ok().and_then(Markup::from_millionths);
     markup.ok_or("a markup out of range")

@@ -11,14 +11,15 @@ use tollgate_rating::plan::PriceList;
 use tollgate_rating::tariff::SoldPrefixes;
 use tollgate_rating::{Money, Prefix, PricedTariff};
 
+use super::listing::Listing;
 use super::snapshot::Snapshot;
 
-/// What a plan charges for a prefix.
+/// The price of a prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sold {
     /// The prefix.
     pub prefix: Prefix,
-    /// What the deck calls it.
+    /// Destination name in the deck.
     pub destination: String,
     /// Of a minute, from the begin of a call.
     pub price_per_minute: Money,
@@ -30,23 +31,6 @@ pub struct Sold {
     pub increment: u32,
 }
 
-/// The list of a plan's prices, or of its prices for messages: made when the plan is published, and again after a rate
-/// began or ended to hold.
-#[derive(Debug, Default)]
-pub struct Listing(Mutex<Option<Arc<PriceList>>>);
-
-impl Listing {
-    fn latest(&self) -> MutexGuard<'_, Option<Arc<PriceList>>> {
-        // It holds a whole list or none, whatever panics elsewhere.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The list, if it is right at an instant.
-    pub(super) fn at(&self, at: Timestamp) -> Option<Arc<PriceList>> {
-        self.latest().as_ref().filter(|list| list.holds(at)).cloned()
-    }
-}
-
 /// The prefixes of decks by the tariff's version and the time zone.
 type SoldByVersion = HashMap<(i64, Option<Arc<str>>), Weak<SoldPrefixes>>;
 
@@ -55,7 +39,7 @@ type SoldByVersion = HashMap<(i64, Option<Arc<str>>), Weak<SoldPrefixes>>;
 pub(super) struct Lists {
     /// By the tariff's version and the time zone.
     sold: Mutex<SoldByVersion>,
-    /// One is made at a time: it looks at a whole deck.
+    /// Serializes the making of lists: each reads a whole deck.
     making: tokio::sync::Mutex<()>,
 }
 
@@ -81,7 +65,7 @@ impl Lists {
             let sold = shared.unwrap_or_else(|| Arc::new(priced.tariff().sold(at, &priced.terms().zone)));
             Arc::new(priced.price_list(sold, at))
         };
-        // A process that ends stops work that has not begun; the list is then made here, for whoever still waits.
+        // A process that ends drops work that has not begun; the list is then made here, for the callers that still wait.
         let list = match tokio::task::spawn_blocking(make.clone()).await {
             Ok(list) => list,
             Err(_) => make(),
@@ -89,7 +73,7 @@ impl Lists {
         let mut sold = self.sold();
         sold.retain(|_, sold| sold.strong_count() > 0);
         sold.insert(key, Arc::downgrade(list.sold()));
-        *listing.latest() = Some(Arc::clone(&list));
+        listing.replace(Arc::clone(&list));
         list
     }
 
@@ -109,7 +93,7 @@ impl Lists {
     }
 }
 
-/// What a plan charges at this instant for numbers that begin with a prefix and with no longer one; none where it sells
+/// The price of a plan at this instant for numbers that begin with a prefix and with no longer one; `None` if it sells
 /// nothing there.
 pub fn sold(priced: &PricedTariff, prefix: Prefix, at: Timestamp) -> Option<Sold> {
     let rate = priced.rate_of_prefix(prefix, at).ok()?;

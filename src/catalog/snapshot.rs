@@ -1,4 +1,4 @@
-//! What a call sees of the catalog: one immutable picture, replaced as a whole.
+//! The catalog as calls see it: an immutable snapshot, replaced as a whole.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,52 +8,16 @@ use jiff::tz::TimeZone;
 use tollgate_rating::credit::Day;
 use tollgate_rating::{Money, PricedTariff, Tariff, plan::Cheapest};
 
-use super::price_list::Listing;
+use super::listing::Listing;
 use super::trunks::Trunk;
+use super::unusable::Unusable;
 
-/// Why a tariff prices nothing, and with it the plans and trunks that stand on it.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Unusable {
-    /// The deck is in another currency than the wallets and no exchange rate is set.
-    #[error(
-        "tariff {tariff:?} is in {from} and no exchange rate from {from} to {to} is set: tollgate fx set {from} {to} RATE"
-    )]
-    MissingRate {
-        /// The tariff.
-        tariff: Arc<str>,
-        /// The deck's currency.
-        from: Arc<str>,
-        /// The wallets' currency.
-        to: Arc<str>,
-    },
-    /// Prices were converted into a currency that is not the wallets' any more.
-    #[error(
-        "tariff {tariff:?} is priced in {priced_in}, the wallets are in {wallets}: import its deck again"
-    )]
-    OtherCurrency {
-        /// The tariff.
-        tariff: Arc<str>,
-        /// What it was priced in.
-        priced_in: Arc<str>,
-        /// `money.currency`.
-        wallets: Arc<str>,
-    },
-    /// What is stored does not make a tariff or plan.
-    #[error("{what} cannot be used: {reason}")]
-    Damaged {
-        /// Which tariff or plan.
-        what: Arc<str>,
-        /// What is wrong with it.
-        reason: Arc<str>,
-    },
-}
-
-/// What a plan sells messages at.
+/// The message prices of a plan.
 #[derive(Debug)]
 pub struct MessagePrices {
     /// The version of the tariff below.
     pub tariff_version_id: i64,
-    /// Its prices: [`PricedTariff::segment_rate`] says them.
+    /// Its prices, read by [`PricedTariff::segment_rate`].
     pub priced: PricedTariff,
     /// The list of them.
     pub(super) listing: Listing,
@@ -105,12 +69,12 @@ pub struct Plan {
     pub priced: PricedTariff,
     /// The list of them.
     pub(super) listing: Listing,
-    /// What it sells messages at; none where neither it nor a plan below it has a tariff for them. Its plan versions are
+    /// Its message prices; `None` if neither it nor a plan below it has a tariff for messages. Its plan versions are
     /// `plan_version_ids`.
     pub messages: Option<Result<Arc<MessagePrices>, Unusable>>,
     /// The longest call in seconds.
     pub max_call_seconds: Option<u32>,
-    /// Whether its owner's clients can choose it themselves.
+    /// True if its owner's clients can choose it themselves.
     pub signup: bool,
     /// Credit of a new client.
     pub initial_credit: Money,
@@ -147,7 +111,7 @@ pub(super) fn spending_day(zone: &TimeZone, at: Timestamp) -> Day {
     Day::new(start_s, end_s, at_s)
 }
 
-/// A tariff that a plan or trunk stands on.
+/// A tariff that a plan or trunk is based on.
 #[derive(Clone, Debug)]
 pub struct CurrentTariff {
     /// The tariff's id.
@@ -207,12 +171,12 @@ impl Snapshot {
         self.trunks.iter().find(|trunk| trunk.id == trunk_id)
     }
 
-    /// The tariffs that plans and trunks stand on, in no order.
+    /// The tariffs that plans and trunks are based on, in no order.
     pub fn tariffs(&self) -> impl Iterator<Item = &CurrentTariff> {
         self.tariffs.values()
     }
 
-    /// What prices nothing now, in sentences for `doctor` and the log.
+    /// The objects without prices, in sentences for `doctor` and the log.
     pub fn complaints(&self) -> Vec<String> {
         let plans = self
             .broken_plans

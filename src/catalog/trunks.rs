@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tollgate_rating::{E164, PlanTerms, PricedTariff};
 
-use super::snapshot::Unusable;
+use super::unusable::Unusable;
 
-/// How many calls are on a trunk now. Shared by every picture of the catalog, so that a change of the catalog loses none.
+/// Number of calls on a trunk. Shared by all snapshots of the catalog, so that a change of the catalog loses none.
 #[derive(Debug, Default)]
 pub struct LiveCalls(AtomicU32);
 
@@ -17,7 +17,7 @@ impl LiveCalls {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Takes a place unless `max` are taken; true where it did.
+    /// Reserves a place unless `max` are reserved; reports whether it did.
     fn reserve(&self, max: Option<u32>) -> bool {
         let max = max.unwrap_or(u32::MAX);
         self.0
@@ -32,7 +32,7 @@ impl LiveCalls {
 
     fn release(&self) {
         let released = self.0.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |live| live.checked_sub(1));
-        debug_assert!(released.is_ok(), "every place that is given back was taken");
+        debug_assert!(released.is_ok(), "every released place was reserved");
     }
 }
 
@@ -51,13 +51,13 @@ pub struct Trunk {
     pub priority: i64,
     /// Breaks ties of priority: its share of the calls.
     pub weight: u64,
-    /// Digits taken off the front where the number begins with them.
+    /// Digits removed from the front if the number begins with them.
     pub strip: String,
     /// Digits put in front.
     pub prepend: String,
     /// The most calls at once.
     pub max_calls: Option<u32>,
-    /// Whether calls are routed over it.
+    /// True if calls are routed over it.
     pub active: bool,
     /// The version of its buying tariff.
     pub tariff_version_id: i64,
@@ -65,7 +65,7 @@ pub struct Trunk {
     pub currency: String,
     /// The rate at which that deck was converted, as decimal text.
     pub fx_rate: Option<String>,
-    /// What it costs, in the wallets' currency.
+    /// Its cost, in the wallets' currency.
     pub buy: Result<PricedTariff, Unusable>,
     /// How its seconds become blocks and in which zone its windows are, whatever its tariff's version.
     pub buy_terms: Result<Arc<PlanTerms>, Unusable>,
@@ -73,9 +73,9 @@ pub struct Trunk {
     pub live: Arc<LiveCalls>,
 }
 
-/// A call's place on a trunk; dropping it gives the place back.
+/// A call's place on a trunk; dropping it releases the place.
 #[derive(Debug)]
-#[must_use = "the place is given back when this is dropped"]
+#[must_use = "the place is released when this is dropped"]
 pub struct Occupied(Arc<LiveCalls>);
 
 impl Drop for Occupied {
@@ -85,23 +85,23 @@ impl Drop for Occupied {
 }
 
 impl Trunk {
-    /// Takes a place where one is free.
+    /// Reserves a place if one is free.
     pub fn try_occupy(&self) -> Option<Occupied> {
         self.live.reserve(self.max_calls).then(|| Occupied(Arc::clone(&self.live)))
     }
 
-    /// Takes a place whatever the limit: for a call that is already up, such as one found after a restart.
+    /// Reserves a place whatever the limit: for a call that is already up, such as one found after a restart.
     pub fn occupy(&self) -> Occupied {
         self.live.occupy();
         Occupied(Arc::clone(&self.live))
     }
 
-    /// Whether it carries as many calls as it may.
+    /// Reports whether it carries as many calls as it may.
     pub fn is_full(&self) -> bool {
         self.max_calls.is_some_and(|max| self.live.count() >= max)
     }
 
-    /// What Dial is told: `PJSIP/endpoint/sip:number@host`, or `PJSIP/number@endpoint` where it has no host.
+    /// The dial string: `PJSIP/endpoint/sip:number@host`, or `PJSIP/number@endpoint` if it has no host.
     pub fn dial_string(&self, number: E164) -> String {
         let digits = number.to_string();
         // A number that is nothing but what is stripped stays whole: an empty user part would dial the endpoint itself.

@@ -85,7 +85,7 @@ async fn play(mut config: Config, folder: &Path, once: bool, json: bool) -> Outc
     if config.sms.provider.is_empty() {
         config.sms.provider.push(SmsProvider::simulator("cryptosms", "CryptoSMS"));
     }
-    if config.esim.kind == EsimKind::Off {
+    if !config.esim.is_on() {
         config.esim.kind = EsimKind::Simulator;
     }
     let config = Arc::new(config);

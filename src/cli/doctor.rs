@@ -362,17 +362,17 @@ async fn esim(services: &Services, findings: &mut Findings) {
         )),
         Err(error) => findings.wrong(format!("the eSIM orders cannot be read: {error}")),
     }
-    match config.kind {
+    match &config.kind {
         EsimKind::Off => return,
         EsimKind::Simulator => findings.warn("eSIMs are simulated (esim.kind): nothing real is sold"),
-        EsimKind::Esimaccess => {
-            if config.url.starts_with("http://") {
+        EsimKind::Esimaccess(settings) => {
+            if settings.url.starts_with("http://") {
                 findings
                     .warn("esim.url is spoken to without TLS: who listens on the way has the access code");
             }
             match services.esim.upstream(&services.config, &services.clock).await {
-                Ok(upstream) => match upstream.balance().await {
-                    Ok(balance) if balance > 0 => {
+                Ok(upstream) => match upstream.fetch_balance().await {
+                    Ok(balance) if balance.amount_e4 > 0 => {
                         findings.good("the eSIM upstream answers, and we have credit there");
                     }
                     Ok(_) => findings.wrong("the eSIM upstream answers, and our balance there is out"),

@@ -315,10 +315,15 @@ async fn give_up(services: &Services, id: i64) -> Outcome {
 
 async fn balance(services: &Services) -> Outcome {
     let asked = match services.esim.upstream(&services.config, &services.clock).await {
-        Ok(upstream) => upstream.balance().await,
+        Ok(upstream) => upstream.fetch_balance().await,
         Err(error) => Err(error),
     };
     let balance = asked.map_err(|error| Failure::new("upstream", error.to_string()))?;
-    let text = upstream_amount(balance).map_or_else(|| balance.to_string(), |amount| amount.to_string());
-    Ok(Answer::new(json!({ "balance": text, "currency": "USD" }), format!("{text} USD at the eSIM upstream")))
+    let amount = upstream_amount(balance.amount_e4);
+    let text = amount.map_or_else(|| balance.amount_e4.to_string(), |amount| amount.to_string());
+    let currency = balance.currency;
+    Ok(Answer::new(
+        json!({ "balance": text, "currency": currency }),
+        format!("{text} {currency} at the eSIM upstream"),
+    ))
 }

@@ -1,43 +1,83 @@
-//! `[esim]`: where data packages are bought, and for how much they are sold.
+//! `[esim]`: the upstream that eSIMs are bought from, and the prices that they are sold at.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use tollgate_rating::plan::Markup;
 
-use super::Secret;
+use super::kind::Section;
+use super::secret::Secret;
 
-/// Who sells to us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// The keys of every kind.
+const COMMON_KEYS: &[&str] = &[
+    "sync_hours",
+    "reseller_markup_percent",
+    "client_markup_percent",
+    "webhook_token",
+    "stuck_minutes",
+    "usage_minutes",
+];
+
+/// The upstream, with the keys that only it has.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
 pub enum EsimKind {
-    /// Nobody: eSIMs are not sold.
+    /// None: eSIMs are not sold.
     Off,
     /// The eSIM Access API.
-    Esimaccess,
+    Esimaccess(EsimAccess),
     /// A simulator inside of this process: nothing real is bought.
     Simulator,
 }
 
-/// `[esim]`
+/// The eSIM Access API.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Esim {
-    /// Who sells to us.
-    pub kind: EsimKind,
-    /// The upstream's address.
+pub struct EsimAccess {
+    /// Address of the API.
     pub url: String,
-    /// What the upstream knows us by.
+    /// Access code (`RT-AccessCode`).
     pub access_code: Option<Secret>,
-    /// What requests to it are signed with; unsigned without it.
+    /// Secret that requests are signed with; they are unsigned without it.
     pub secret: Option<Secret>,
+}
+
+impl Default for EsimAccess {
+    fn default() -> Self {
+        Self { url: "https://api.esimaccess.com".to_owned(), access_code: None, secret: None }
+    }
+}
+
+impl EsimAccess {
+    fn check(&self) -> Result<(), String> {
+        let is_url = self.url.starts_with("https://") || self.url.starts_with("http://");
+        if !is_url || self.url.parse::<axum::http::Uri>().is_err() {
+            return Err("esim.url must be an address such as https://api.esimaccess.com".to_owned());
+        }
+        if self.access_code.as_ref().is_none_or(|code| code.reveal().is_empty()) {
+            return Err("esim.access_code is missing: the upstream gives it in its console".to_owned());
+        }
+        if self.secret.as_ref().is_some_and(|secret| secret.reveal().is_empty()) {
+            return Err("esim.secret must not be empty: leave it out to send requests unsigned".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// `[esim]`
+#[derive(Clone, Debug, Serialize)]
+pub struct Esim {
+    /// The upstream.
+    #[serde(flatten)]
+    pub kind: EsimKind,
     /// Hours between two readings of the upstream's catalogue.
     pub sync_hours: u32,
-    /// What resellers pay above our cost, percent.
+    /// Markup of resellers on the cost, percent.
     pub reseller_markup_percent: String,
-    /// What clients pay above our cost, percent.
+    /// Markup of clients on the cost, percent.
     pub client_markup_percent: String,
-    /// The secret part of the address that the upstream's webhooks come to; they are not taken without it.
+    /// The secret part of the address that the upstream's webhooks come to; they are refused without it.
     pub webhook_token: Option<Secret>,
-    /// Minutes after which an order that the upstream has given no eSIM for is shown as stuck.
+    /// Minutes after which an order without an eSIM is shown as stuck.
     pub stuck_minutes: u32,
     /// Minutes between two questions about the usage of one eSIM.
     pub usage_minutes: u32,
@@ -45,11 +85,25 @@ pub struct Esim {
 
 impl Default for Esim {
     fn default() -> Self {
+        Self::new(EsimKind::Off, Common::default())
+    }
+}
+
+/// The keys of every kind.
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Common {
+    sync_hours: u32,
+    reseller_markup_percent: String,
+    client_markup_percent: String,
+    webhook_token: Option<Secret>,
+    stuck_minutes: u32,
+    usage_minutes: u32,
+}
+
+impl Default for Common {
+    fn default() -> Self {
         Self {
-            kind: EsimKind::Off,
-            url: "https://api.esimaccess.com".to_owned(),
-            access_code: None,
-            secret: None,
             sync_hours: 24,
             reseller_markup_percent: "10".to_owned(),
             client_markup_percent: "30".to_owned(),
@@ -60,13 +114,47 @@ impl Default for Esim {
     }
 }
 
+/// A kind without keys of its own.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoKeys {}
+
+impl<'de> Deserialize<'de> for Esim {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::read(toml::Table::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
 impl Esim {
-    /// Whether eSIMs are sold.
-    pub fn is_on(&self) -> bool {
-        self.kind != EsimKind::Off
+    fn new(kind: EsimKind, common: Common) -> Self {
+        Self {
+            kind,
+            sync_hours: common.sync_hours,
+            reseller_markup_percent: common.reseller_markup_percent,
+            client_markup_percent: common.client_markup_percent,
+            webhook_token: common.webhook_token,
+            stuck_minutes: common.stuck_minutes,
+            usage_minutes: common.usage_minutes,
+        }
     }
 
-    /// What is added to the cost: for resellers, for clients.
+    fn read(keys: toml::Table) -> Result<Self, String> {
+        let section = Section::new("[esim]".to_owned(), keys, COMMON_KEYS, Some("off"))?;
+        let kind = match section.kind() {
+            "off" => section.of_kind().map(|NoKeys {}| EsimKind::Off)?,
+            "simulator" => section.of_kind().map(|NoKeys {}| EsimKind::Simulator)?,
+            "esimaccess" => EsimKind::Esimaccess(section.of_kind()?),
+            _ => return Err(section.unknown_kind("off, esimaccess, simulator")),
+        };
+        Ok(Self::new(kind, section.common()?))
+    }
+
+    /// Reports whether eSIMs are sold.
+    pub fn is_on(&self) -> bool {
+        !matches!(self.kind, EsimKind::Off)
+    }
+
+    /// The markups on the cost: of resellers, of clients.
     pub fn markups(&self) -> Result<(Markup, Markup), String> {
         let read = |key: &str, text: &str| {
             text.parse::<Markup>().map_err(|error| format!("esim.{key}_markup_percent: {error}"))
@@ -74,7 +162,7 @@ impl Esim {
         Ok((read("reseller", &self.reseller_markup_percent)?, read("client", &self.client_markup_percent)?))
     }
 
-    /// Why this is refused.
+    /// Checks the section.
     pub(super) fn check(&self) -> Result<(), String> {
         let (reseller, client) = self.markups()?;
         if client.millionths() < reseller.millionths() {
@@ -90,17 +178,8 @@ impl Esim {
         if self.stuck_minutes == 0 || self.usage_minutes == 0 {
             return Err("esim.stuck_minutes and esim.usage_minutes must be at least 1".to_owned());
         }
-        let is_url = self.url.starts_with("https://") || self.url.starts_with("http://");
-        if !is_url || self.url.parse::<axum::http::Uri>().is_err() {
-            return Err("esim.url must be an address such as https://api.esimaccess.com".to_owned());
-        }
-        if self.kind == EsimKind::Esimaccess
-            && self.access_code.as_ref().is_none_or(|code| code.reveal().is_empty())
-        {
-            return Err("esim.access_code is missing: the upstream gives it in its console".to_owned());
-        }
-        if self.secret.as_ref().is_some_and(|secret| secret.reveal().is_empty()) {
-            return Err("esim.secret must not be empty: leave it out to send requests unsigned".to_owned());
+        if let EsimKind::Esimaccess(settings) = &self.kind {
+            settings.check()?;
         }
         if let Some(token) = self.webhook_token.as_ref().map(Secret::reveal)
             && (token.len() < 16
@@ -112,5 +191,46 @@ impl Esim {
             );
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn error(section: &str) -> String {
+        Config::from_text(&format!("[esim]\n{section}"), []).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn each_kind_has_its_own_keys() {
+        let esim = |section: &str| Config::from_text(&format!("[esim]\n{section}"), []).unwrap().esim;
+        assert!(!Config::from_text("", []).unwrap().esim.is_on());
+        assert!(!esim("sync_hours = 5\n").is_on(), "the default kind is off");
+        assert!(matches!(esim("kind = 'simulator'\nstuck_minutes = 1\n").kind, EsimKind::Simulator));
+        match esim("kind = 'esimaccess'\naccess_code = 'code'\n").kind {
+            EsimKind::Esimaccess(settings) => assert_eq!(settings.url, "https://api.esimaccess.com"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_wrong_key_is_refused_by_name() {
+        for (section, named) in [
+            ("kind = 'simulator'\nurl = 'http://h'\n", "`url`"),
+            ("access_code = 'code'\n", "`access_code`"),
+            ("kind = 'esimaccess'\n", "esim.access_code"),
+            ("kind = 'esimaccess'\naccess_code = 'code'\nsecrets = 'x'\n", "`secrets`"),
+            ("kind = 'esimaccess'\naccess_code = 5\n", "access_code: it must be text"),
+            ("kind = 'off'\nsync_hours = 'x'\n", "sync_hours: "),
+            ("kind = 'offf'\n", "off, esimaccess, simulator"),
+            ("kind = 5\n", "kind must be text"),
+        ] {
+            let error = error(section);
+            assert!(error.contains(named), "{section}: {error}");
+        }
+        let error = error("kind = 'simulator'\nurl = 'http://h'\n");
+        assert!(error.contains("with kind = \"simulator\"") && error.contains("sync_hours"), "{error}");
     }
 }

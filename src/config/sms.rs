@@ -1,25 +1,29 @@
-//! What messages are sent with.
+//! `[sms]`: the providers that send messages.
 
 use std::path::PathBuf;
 
 use hyper::Uri;
 use jiff::tz::TimeZone;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
-use serde::{Deserialize, Serialize};
+use super::kind::Section;
+use super::secret::Secret;
 
-use super::{Config, Secret};
+/// The keys of a provider of every kind.
+const COMMON_KEYS: &[&str] = &["name", "title", "rate_per_second", "currency"];
 
 /// `[sms]`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sms {
-    /// The provider of messages whose sender names none; the first one when not set.
+    /// Provider of messages that name none; the first one when not set.
     pub default_provider: Option<String>,
-    /// The IANA name of the zone whose local time scheduled times are read and written in.
+    /// IANA name of the time zone of scheduled times.
     pub time_zone: String,
-    /// How long a message that no provider takes is tried again.
+    /// Seconds for which a message that no provider accepts is tried again.
     pub retry_for_seconds: u32,
-    /// The ways out.
+    /// The providers.
     pub provider: Vec<SmsProvider>,
 }
 
@@ -34,107 +38,169 @@ impl Default for Sms {
     }
 }
 
-/// How a provider is spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SmsKind {
-    /// HTTP as seven.io and those that are like it speak it.
-    Http,
-    /// SMPP 3.4.
-    Smpp,
-    /// Nobody: what is sent is taken and goes nowhere.
-    Simulator,
-}
-
-/// How a text of several segments goes over SMPP.
+/// Encoding of a text of several segments over SMPP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LongMessages {
-    /// Cut into parts that each say what they are part of.
+    /// Divided into parts with a concatenation header.
     Udh,
-    /// Whole, in `message_payload`: the SMSC cuts.
+    /// Whole, in `message_payload`: the SMSC divides it.
     Payload,
 }
 
 /// `[[sms.provider]]`
+#[derive(Clone, Debug, Serialize)]
+pub struct SmsProvider {
+    /// Name in the API.
+    pub name: String,
+    /// Name shown to people; the name when not set.
+    pub title: Option<String>,
+    /// Most messages a second.
+    pub rate_per_second: u32,
+    /// Billing currency; `money.currency` when not set.
+    pub currency: Option<String>,
+    /// The protocol, with the keys that only it has.
+    #[serde(flatten)]
+    pub kind: SmsKind,
+}
+
+/// The protocol of a provider, with the keys that only it has.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum SmsKind {
+    /// HTTP as of seven.io.
+    Http(SmsHttp),
+    /// SMPP 3.4.
+    Smpp(SmsSmpp),
+    /// None: messages are accepted and not sent.
+    Simulator(SmsSimulator),
+}
+
+/// A provider over HTTP.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SmsProvider {
-    /// What the API calls it.
-    pub name: String,
-    /// What people call it; the name when not set.
-    pub title: Option<String>,
-    /// How it is spoken to.
-    pub kind: SmsKind,
-    /// Messages a second that it is given at most.
-    #[serde(default = "default_rate")]
-    pub rate_per_second: u32,
-    /// What it bills in; `money.currency` when not set.
-    pub currency: Option<String>,
-    /// The IANA name of the zone that the times in its receipts are of.
+pub struct SmsHttp {
+    /// Address before `/sms`, `/status` and `/journal/outbound`.
+    pub url: String,
+    /// API key.
+    pub api_key: Secret,
+    /// IANA name of the time zone of the times in receipts.
     pub time_zone: Option<String>,
-    /// http: the address before `/sms`, `/status` and `/journal/outbound`.
-    pub url: Option<String>,
-    /// http: the key.
-    pub api_key: Option<Secret>,
-    /// smpp: where the SMSC listens.
-    pub host: Option<String>,
-    /// smpp: its port.
-    pub port: Option<u16>,
-    /// smpp: who we are there.
-    pub system_id: Option<String>,
-    /// smpp: the password, at most 8 characters.
-    pub password: Option<Secret>,
-    /// smpp: what some SMSCs want beside the name.
-    pub system_type: Option<String>,
-    /// smpp: whether TLS is spoken.
-    pub tls: Option<bool>,
-    /// http, smpp: PEM file of the authorities that its certificate may be from; the system's own when not set.
+    /// PEM file of the certificate authorities; the system's when not set.
     pub tls_ca: Option<PathBuf>,
-    /// smpp: the name that its certificate bears; the host when not set.
+}
+
+/// A provider over SMPP.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SmsSmpp {
+    /// Host of the SMSC.
+    pub host: String,
+    /// Port of the SMSC.
+    pub port: u16,
+    /// System id.
+    pub system_id: String,
+    /// Password, at most 8 characters.
+    pub password: Secret,
+    /// System type; most SMSCs want none.
+    #[serde(default)]
+    pub system_type: String,
+    /// True if TLS is used.
+    #[serde(default)]
+    pub tls: bool,
+    /// PEM file of the certificate authorities; the system's when not set.
+    pub tls_ca: Option<PathBuf>,
+    /// Name in the certificate; the host when not set.
     pub tls_name: Option<String>,
-    /// smpp: messages given and not answered yet, at most.
-    pub window: Option<u16>,
-    /// smpp: how long texts go.
-    pub long_messages: Option<LongMessages>,
-    /// smpp: seconds of silence after which the SMSC is asked whether it is there.
-    pub enquire_link_seconds: Option<u32>,
-    /// smpp: seconds that an answer may take.
-    pub response_timeout_seconds: Option<u32>,
-    /// simulator: milliseconds from taking a message to its receipt.
-    pub latency_ms: Option<u32>,
+    /// IANA name of the time zone of the times in receipts.
+    pub time_zone: Option<String>,
+    /// Most messages submitted and not answered yet.
+    #[serde(default = "default_window")]
+    pub window: u16,
+    /// Encoding of texts of several segments.
+    #[serde(default = "default_long_messages")]
+    pub long_messages: LongMessages,
+    /// Seconds of silence after which `enquire_link` is sent.
+    #[serde(default = "default_enquire_link")]
+    pub enquire_link_seconds: u32,
+    /// Seconds that an answer may take.
+    #[serde(default = "default_response_timeout")]
+    pub response_timeout_seconds: u32,
+}
+
+/// A simulated provider.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SmsSimulator {
+    /// Milliseconds from accepting a message to its receipt.
+    #[serde(default = "default_latency")]
+    pub latency_ms: u32,
 }
 
 const fn default_rate() -> u32 {
     10
 }
 
+const fn default_window() -> u16 {
+    10
+}
+
+const fn default_long_messages() -> LongMessages {
+    LongMessages::Udh
+}
+
+const fn default_enquire_link() -> u32 {
+    30
+}
+
+const fn default_response_timeout() -> u32 {
+    20
+}
+
+const fn default_latency() -> u32 {
+    1_000
+}
+
+/// The keys of every kind.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Common {
+    name: String,
+    title: Option<String>,
+    #[serde(default = "default_rate")]
+    rate_per_second: u32,
+    currency: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for SmsProvider {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::read(toml::Table::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
 impl SmsProvider {
-    /// One that takes everything and sends nothing.
+    /// A provider that accepts every message and sends none.
     pub fn simulator(name: &str, title: &str) -> Self {
         Self {
             name: name.to_owned(),
             title: Some(title.to_owned()),
-            kind: SmsKind::Simulator,
             rate_per_second: default_rate(),
             currency: None,
-            time_zone: None,
-            url: None,
-            api_key: None,
-            host: None,
-            port: None,
-            system_id: None,
-            password: None,
-            system_type: None,
-            tls: None,
-            tls_ca: None,
-            tls_name: None,
-            window: None,
-            long_messages: None,
-            enquire_link_seconds: None,
-            response_timeout_seconds: None,
-            latency_ms: None,
+            kind: SmsKind::Simulator(SmsSimulator { latency_ms: default_latency() }),
         }
+    }
+
+    fn read(keys: toml::Table) -> Result<Self, String> {
+        let name = keys.get("name").and_then(toml::Value::as_str).unwrap_or_default();
+        let section = Section::new(format!("[[sms.provider]] {name}"), keys, COMMON_KEYS, None)?;
+        let kind = match section.kind() {
+            "http" => SmsKind::Http(section.of_kind()?),
+            "smpp" => SmsKind::Smpp(section.of_kind()?),
+            "simulator" => SmsKind::Simulator(section.of_kind()?),
+            _ => return Err(section.unknown_kind("http, smpp, simulator")),
+        };
+        let Common { name, title, rate_per_second, currency } = section.common()?;
+        Ok(Self { name, title, rate_per_second, currency, kind })
     }
 
     /// Its title, or its name.
@@ -142,33 +208,18 @@ impl SmsProvider {
         self.title.as_deref().unwrap_or(&self.name)
     }
 
-    /// The keys of other kinds that are set, and those of this kind that are not and must be.
-    fn keys(&self) -> (Vec<&'static str>, Vec<&'static str>) {
-        use SmsKind::{Http, Simulator, Smpp};
-        let (none, http, smpp): (&[SmsKind], &[SmsKind], &[SmsKind]) = (&[], &[Http], &[Smpp]);
-        let both: &[SmsKind] = &[Http, Smpp];
-        let rows: [(&str, bool, &[SmsKind], &[SmsKind]); 17] = [
-            ("url", self.url.is_some(), http, http),
-            ("api_key", self.api_key.is_some(), http, http),
-            ("time_zone", self.time_zone.is_some(), both, none),
-            ("host", self.host.is_some(), smpp, smpp),
-            ("port", self.port.is_some(), smpp, smpp),
-            ("system_id", self.system_id.is_some(), smpp, smpp),
-            ("password", self.password.is_some(), smpp, smpp),
-            ("system_type", self.system_type.is_some(), smpp, none),
-            ("tls", self.tls.is_some(), smpp, none),
-            ("tls_ca", self.tls_ca.is_some(), both, none),
-            ("tls_name", self.tls_name.is_some(), smpp, none),
-            ("window", self.window.is_some(), smpp, none),
-            ("long_messages", self.long_messages.is_some(), smpp, none),
-            ("enquire_link_seconds", self.enquire_link_seconds.is_some(), smpp, none),
-            ("response_timeout_seconds", self.response_timeout_seconds.is_some(), smpp, none),
-            ("latency_ms", self.latency_ms.is_some(), &[Simulator], none),
-            ("kind", true, &[Http, Smpp, Simulator], none),
-        ];
-        let strange = rows.iter().filter(|row| row.1 && !row.2.contains(&self.kind)).map(|row| row.0);
-        let missing = rows.iter().filter(|row| !row.1 && row.3.contains(&self.kind)).map(|row| row.0);
-        (strange.collect(), missing.collect())
+    /// Reports whether it is simulated.
+    pub const fn is_simulator(&self) -> bool {
+        matches!(self.kind, SmsKind::Simulator(_))
+    }
+
+    /// Reports whether passwords and texts go to it in clear.
+    pub fn is_unencrypted(&self) -> bool {
+        match &self.kind {
+            SmsKind::Http(http) => http.url.starts_with("http://"),
+            SmsKind::Smpp(smpp) => !smpp.tls,
+            SmsKind::Simulator(_) => false,
+        }
     }
 
     fn check(&self) -> Result<(), String> {
@@ -182,18 +233,6 @@ impl SmsProvider {
         if !title_fits(self.title()) {
             return wrong("title must be 1 to 64 characters");
         }
-        let (strange, missing) = self.keys();
-        let kind = match self.kind {
-            SmsKind::Http => "http",
-            SmsKind::Smpp => "smpp",
-            SmsKind::Simulator => "simulator",
-        };
-        if let Some(key) = strange.first() {
-            return wrong(&format!("{key} has no meaning with kind = \"{kind}\""));
-        }
-        if let Some(key) = missing.first() {
-            return wrong(&format!("{key} is required with kind = \"{kind}\""));
-        }
         if !(1..=10_000).contains(&self.rate_per_second) {
             return wrong("rate_per_second must be 1 to 10000");
         }
@@ -202,105 +241,108 @@ impl SmsProvider {
         {
             return wrong("currency must be three capital letters, for example EUR");
         }
-        if let Some(zone) = &self.time_zone
+        let (time_zone, reason) = match &self.kind {
+            SmsKind::Http(http) => (&http.time_zone, http.error()),
+            SmsKind::Smpp(smpp) => (&smpp.time_zone, smpp.error()),
+            SmsKind::Simulator(simulator) => (&None, simulator.error()),
+        };
+        if let Some(zone) = time_zone
             && TimeZone::get(zone).is_err()
         {
             return wrong(&format!("time_zone: {zone:?} is not the name of a time zone"));
         }
-        if let Some(reason) = self.wrong_http().or_else(|| self.wrong_smpp()) {
-            return wrong(reason);
-        }
-        if self.latency_ms.is_some_and(|ms| ms > 600_000) {
-            return wrong("latency_ms must be at most 600000");
-        }
-        Ok(())
+        reason.map_or(Ok(()), wrong)
     }
+}
 
-    fn wrong_http(&self) -> Option<&'static str> {
-        if let Some(url) = &self.url {
-            // The address itself is not shown: it may hold a password.
-            let Ok(parsed) = url.parse::<Uri>() else { return Some("url is no address") };
-            let scheme_fits = matches!(parsed.scheme_str(), Some("http" | "https"));
-            let has_user = parsed.authority().is_some_and(|authority| authority.as_str().contains('@'));
-            if !scheme_fits || parsed.host().is_none_or(str::is_empty) || has_user || parsed.query().is_some()
-            {
-                return Some("url must be http:// or https:// with a host, without a user and without ?");
-            }
-            if self.tls_ca.is_some() && parsed.scheme_str() != Some("https") {
-                return Some("tls_ca has no effect without https");
-            }
+impl SmsHttp {
+    fn error(&self) -> Option<&'static str> {
+        // The address itself is not shown: it may hold a password.
+        let Ok(parsed) = self.url.parse::<Uri>() else { return Some("url is no address") };
+        let scheme_fits = matches!(parsed.scheme_str(), Some("http" | "https"));
+        let has_user = parsed.authority().is_some_and(|authority| authority.as_str().contains('@'));
+        if !scheme_fits || parsed.host().is_none_or(str::is_empty) || has_user || parsed.query().is_some() {
+            return Some("url must be http:// or https:// with a host, without a user and without ?");
         }
-        let key_fits = |key: &Secret| {
-            (1..=256).contains(&key.reveal().len()) && key.reveal().bytes().all(|b| b.is_ascii_graphic())
-        };
-        if self.api_key.as_ref().is_some_and(|key| !key_fits(key)) {
+        if self.tls_ca.is_some() && parsed.scheme_str() != Some("https") {
+            return Some("tls_ca has no effect without https");
+        }
+        let key = self.api_key.reveal();
+        if !(1..=256).contains(&key.len()) || !key.bytes().all(|b| b.is_ascii_graphic()) {
             return Some("api_key must be 1 to 256 printable characters without spaces");
         }
         None
     }
+}
 
-    fn wrong_smpp(&self) -> Option<&'static str> {
+impl SmsSmpp {
+    fn error(&self) -> Option<&'static str> {
         let fits = |text: &str, longest: usize| {
             text.len() <= longest && text.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
         };
-        if self.host.as_deref() == Some("") || self.port == Some(0) {
+        if self.host.is_empty() || self.port == 0 {
             return Some("host must not be empty and port not 0");
         }
-        if self.system_id.as_ref().is_some_and(|text| text.is_empty() || !fits(text, 15)) {
+        if self.system_id.is_empty() || !fits(&self.system_id, 15) {
             return Some("system_id must be 1 to 15 printable characters");
         }
-        if self.password.as_ref().is_some_and(|text| !fits(text.reveal(), 8)) {
+        if !fits(self.password.reveal(), 8) {
             return Some("password must be at most 8 printable characters: SMPP has room for no more");
         }
-        if self.system_type.as_ref().is_some_and(|text| !fits(text, 12)) {
+        if !fits(&self.system_type, 12) {
             return Some("system_type must be at most 12 printable characters");
         }
-        if self.kind == SmsKind::Smpp
-            && self.tls != Some(true)
-            && (self.tls_ca.is_some() || self.tls_name.is_some())
-        {
+        if !self.tls && (self.tls_ca.is_some() || self.tls_name.is_some()) {
             return Some("tls_ca and tls_name have no effect without tls = true");
         }
-        if self.window.is_some_and(|window| !(1..=1_000).contains(&window)) {
+        if !(1..=1_000).contains(&self.window) {
             return Some("window must be 1 to 1000");
         }
-        if self.enquire_link_seconds.is_some_and(|seconds| !(1..=600).contains(&seconds)) {
+        if !(1..=600).contains(&self.enquire_link_seconds) {
             return Some("enquire_link_seconds must be 1 to 600");
         }
-        // Whoever gives a message waits no longer than 30 seconds.
-        if self.response_timeout_seconds.is_some_and(|seconds| !(1..=25).contains(&seconds)) {
+        // A submission is waited for no longer than 30 seconds.
+        if !(1..=25).contains(&self.response_timeout_seconds) {
             return Some("response_timeout_seconds must be 1 to 25");
         }
         None
     }
 }
 
-/// Why what messages are sent with is refused.
-pub(super) fn check(config: &Config) -> Result<(), String> {
-    let sms = &config.sms;
-    if TimeZone::get(&sms.time_zone).is_err() {
-        return Err(format!("sms.time_zone: {:?} is not the name of a time zone", sms.time_zone));
+impl SmsSimulator {
+    fn error(&self) -> Option<&'static str> {
+        (self.latency_ms > 600_000).then_some("latency_ms must be at most 600000")
     }
-    if !(1..=86_400).contains(&sms.retry_for_seconds) {
-        return Err("sms.retry_for_seconds must be 1 to 86400".to_owned());
-    }
-    for (at, provider) in sms.provider.iter().enumerate() {
-        provider.check()?;
-        if sms.provider[..at].iter().any(|earlier| earlier.name == provider.name) {
-            return Err(format!("sms.provider.name: two providers are named {}", provider.name));
+}
+
+impl Sms {
+    /// Checks the section and its providers.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if TimeZone::get(&self.time_zone).is_err() {
+            return Err(format!("sms.time_zone: {:?} is not the name of a time zone", self.time_zone));
         }
-    }
-    match &sms.default_provider {
-        Some(name) if !sms.provider.iter().any(|provider| provider.name == *name) => {
-            Err(format!("sms.default_provider: no [[sms.provider]] is named {name:?}"))
+        if !(1..=86_400).contains(&self.retry_for_seconds) {
+            return Err("sms.retry_for_seconds must be 1 to 86400".to_owned());
         }
-        _ => Ok(()),
+        for (at, provider) in self.provider.iter().enumerate() {
+            provider.check()?;
+            if self.provider[..at].iter().any(|earlier| earlier.name == provider.name) {
+                return Err(format!("sms.provider.name: two providers are named {}", provider.name));
+            }
+        }
+        match &self.default_provider {
+            Some(name) if !self.provider.iter().any(|provider| provider.name == *name) => {
+                Err(format!("sms.default_provider: no [[sms.provider]] is named {name:?}"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     const SMPP: &str = "kind = 'smpp'\nhost = 'h'\nport = 2775\nsystem_id = 'us'\npassword = 'hunter2'\n";
 
@@ -329,8 +371,15 @@ mod tests {
             ("kind = 'simulator'\nlatency = 5\n", "latency"),
         ] {
             let error = with(provider).unwrap_err();
-            assert!(error.contains(named), "{named}: {error}");
+            assert!(error.contains(&format!("`{named}`")), "{named}: {error}");
+            assert!(error.contains("[[sms.provider]] one") && error.contains("with kind = "), "{error}");
         }
+        let error = with("kind = 'http'\nurl = 5\napi_key = 'k'\n").unwrap_err();
+        assert!(error.contains("[[sms.provider]] one: with kind = \"http\": url: "), "{error}");
+        let error = with("kind = 'simulator'\nlatency = 5\n").unwrap_err();
+        assert!(error.contains("`latency_ms`") && error.contains("rate_per_second"), "{error}");
+        assert!(with("kind = 'fax'\n").unwrap_err().contains("http, smpp, simulator"));
+        assert!(with("").unwrap_err().contains("kind is required"));
         let smpp = |more: &str| with(&format!("{SMPP}{more}")).unwrap_err();
         assert!(smpp("latency_ms = 5\n").contains("latency_ms"));
         assert!(smpp("tls_name = 'n'\n").contains("tls = true"));
@@ -368,6 +417,7 @@ mod tests {
         for text in shown {
             assert!(!text.contains("hunter2") && !text.contains("12345678"), "{text}");
         }
-        assert_eq!(config.sms.provider[0].password.as_ref().unwrap().reveal(), "hunter2");
+        let SmsKind::Smpp(smpp) = &config.sms.provider[0].kind else { panic!("not SMPP") };
+        assert_eq!(smpp.password.reveal(), "hunter2");
     }
 }

@@ -60,7 +60,7 @@ impl Directory {
             }
         }
         for (id, held) in store.held_sums().await? {
-            let restored = directory.account(id).and_then(|account| account.wallet.set_aside_again(held));
+            let restored = directory.account(id).and_then(|account| account.wallet.restore_hold(held));
             restored.ok_or_else(|| StoreError::Inconsistent {
                 table: "held_credit",
                 reason: format!("what is held of account {id} cannot be"),

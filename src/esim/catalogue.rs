@@ -1,5 +1,4 @@
-//! What can be bought: the upstream's packages as they were last read, with the operator's prices, in memory and in the
-//! store.
+//! The catalogue: the upstream's packages as they were last read, with the operator's prices, in memory and in the store.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -7,7 +6,7 @@ use jiff::Timestamp;
 use tollgate_rating::Money;
 
 use super::price::{Buyer, Markups, Prices, Unsold, prices, upstream_amount};
-use super::upstream::{Country, Listed};
+use super::upstream::{Country, ListedPackage};
 use crate::catalog::fx::Rate;
 use crate::store::esim::{EsimPackageRow, EsimPrice};
 use crate::store::{Store, StoreError};
@@ -26,7 +25,7 @@ pub struct Package {
     pub locations: Vec<String>,
     /// Its networks by country.
     pub coverage: Vec<Country>,
-    /// What it is found by: its names, its code, its countries' names, in small letters.
+    /// The text that it is found by: its names, its code, its countries' names, in lower case.
     words: String,
 }
 
@@ -43,12 +42,12 @@ impl Package {
         Self { row, locations, coverage, words }
     }
 
-    /// Whether the upstream still lists it.
+    /// Reports whether the upstream still lists it.
     pub fn is_listed(&self) -> bool {
         self.row.gone == 0
     }
 
-    /// Whether each of these words, in small letters, is in its names, or is a country's code.
+    /// Reports whether each of these words, in small letters, is in its names, or is a country's code.
     fn matches(&self, words: &[String]) -> bool {
         words.iter().all(|word| {
             self.words.contains(word.as_str())
@@ -62,12 +61,12 @@ impl Package {
 pub struct Snapshot {
     /// By code.
     packages: BTreeMap<String, Package>,
-    /// What the upstream sells them in.
+    /// Currencies of the upstream's prices.
     currencies: BTreeSet<String>,
     fixed: HashMap<String, EsimPrice>,
 }
 
-/// What one unit of each currency costs in the wallets' one, at a moment.
+/// Exchange rates into the wallets' currency at an instant.
 #[derive(Debug)]
 pub struct Rates {
     wallets: String,
@@ -111,7 +110,7 @@ impl Rates {
 }
 
 impl Snapshot {
-    /// What is in the store.
+    /// Loads the catalogue from the store.
     pub async fn load(store: &Store) -> Result<Self, StoreError> {
         let rows = store.esim_packages().await?;
         let currencies = rows.iter().map(|row| row.currency.clone()).collect();
@@ -136,12 +135,12 @@ impl Snapshot {
         self.fixed.get(code)
     }
 
-    /// What a package costs everybody.
+    /// The prices of a package.
     pub fn prices(&self, package: &Package, rates: &Rates, markups: Markups) -> Result<Prices, Unsold> {
         self.prices_with(package, rates, markups, self.fixed(&package.row.code))
     }
 
-    /// What it would cost with other fixed prices than its own.
+    /// The prices that a package would have with other fixed prices.
     pub fn prices_with(
         &self,
         package: &Package,
@@ -161,7 +160,7 @@ impl Snapshot {
         self.packages.values().filter(move |package| package.matches(&words))
     }
 
-    /// The packages that somebody can buy and that have all of the words of `q`, the cheapest first; of one price
+    /// The packages that a buyer can buy and that match all words of `q`, the cheapest first; of one price
     /// by code.
     pub fn search(&self, q: &str, buyer: Buyer, rates: &Rates, markups: Markups) -> Vec<(&Package, Money)> {
         let mut found: Vec<(&Package, Money)> = self
@@ -177,7 +176,7 @@ impl Snapshot {
     }
 }
 
-/// What reading the upstream's catalogue changed.
+/// The changes of a synchronization.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Synced {
     /// Packages that can be bought upstream.
@@ -192,7 +191,7 @@ pub struct Synced {
 pub async fn write(
     store: &Store,
     known: &Snapshot,
-    listed: Vec<Listed>,
+    listed: Vec<ListedPackage>,
     now: Timestamp,
 ) -> Result<Synced, StoreError> {
     let rows: BTreeMap<String, EsimPackageRow> =
@@ -225,7 +224,7 @@ pub async fn write(
     Ok(Synced { listed: rows.len(), changed: changed.len(), gone: gone.len() })
 }
 
-fn row(package: Listed) -> EsimPackageRow {
+fn row(package: ListedPackage) -> EsimPackageRow {
     EsimPackageRow {
         coverage: serde_json::to_string(&package.coverage).unwrap_or_else(|_| "[]".to_owned()),
         locations: package.locations.join(","),
@@ -252,7 +251,7 @@ mod tests {
             code: Some((*code).to_owned()),
             networks: Vec::new(),
         });
-        Package::new(row(Listed {
+        Package::new(row(ListedPackage {
             code: code.to_owned(),
             slug: "EU-35_1_7".to_owned(),
             name: name.to_owned(),

@@ -1,8 +1,8 @@
-//! For how much a package is sold.
+//! The price of a package.
 //!
 //! The upstream's price, in the wallets' currency at the rate in force, is the cost. What an account pays is the cost and
-//! a markup, rounded up to four decimals, or a price that the operator has fixed. Nobody is sold anything below what it
-//! costs whoever sells it: the operator, or for a client its reseller, unless that was allowed for the package.
+//! a markup, rounded up to four decimals, or a price that the operator has fixed. No package is sold below the
+//! cost of its seller (the operator, or for a client its reseller), unless that was allowed for the package.
 //!
 //! | cost | markup | price |
 //! |---|---|---|
@@ -15,6 +15,7 @@ use tollgate_rating::Money;
 use tollgate_rating::plan::Markup;
 
 use crate::catalog::fx::Rate;
+use crate::config::Config;
 use crate::directory::Account;
 use crate::store::accounts::Kind;
 use crate::store::esim::EsimPrice;
@@ -24,16 +25,16 @@ const LAST_DECIMAL: i64 = 100_000;
 /// Nano-units of the upstream's smallest amount, 1/10,000.
 const NANOS_PER_E4: i64 = 100_000;
 
-/// Why a package is not sold.
+/// The reason for which a package is not sold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unsold {
-    /// Nothing says what its currency costs in the wallets' one.
+    /// No exchange rate from its currency into the wallets' currency is set.
     #[error("there is no exchange rate for its currency (tollgate fx set)")]
     NoRate,
     /// The upstream does not list it any more.
     #[error("the upstream does not sell it any more")]
     Gone,
-    /// Its price is below what it costs whoever sells it.
+    /// Its price is below the cost of its seller.
     #[error("its price is below its cost, which was not allowed (tollgate esim price … --allow-loss)")]
     BelowCost,
     /// Its cost comes to nothing at this exchange rate, which must be a wrong one.
@@ -44,7 +45,7 @@ pub enum Unsold {
     TooLarge,
 }
 
-/// What one package costs everybody.
+/// The prices of a package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prices {
     /// The operator.
@@ -57,7 +58,7 @@ pub struct Prices {
     pub direct: Result<Money, Unsold>,
 }
 
-/// Who buys, as far as its price is concerned.
+/// The kind of a buyer, which decides its price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Buyer {
     /// A reseller.
@@ -69,7 +70,7 @@ pub enum Buyer {
 }
 
 impl Buyer {
-    /// What an account is.
+    /// The kind of an account.
     pub fn of(account: &Arc<Account>) -> Self {
         match account.kind {
             Kind::Reseller => Self::Reseller,
@@ -80,7 +81,7 @@ impl Buyer {
 }
 
 impl Prices {
-    /// What somebody pays.
+    /// The price for a buyer.
     pub fn of(&self, buyer: Buyer) -> Result<Money, Unsold> {
         match buyer {
             Buyer::Reseller => self.reseller,
@@ -112,7 +113,7 @@ fn rounded_up(amount: Money) -> Option<Money> {
     nanos.checked_add(up).map(Money::from_nanos)
 }
 
-/// What a package costs everybody, its cost being `price_e4` at `rate` (none where the currencies are one).
+/// The prices of a package that costs `price_e4` at the exchange rate `rate` (`None` if the currencies are the same).
 pub fn prices(
     price_e4: i64,
     rate: Option<Rate>,
@@ -145,6 +146,16 @@ pub fn prices(
         client: sold.and_then(|reseller| guarded(client, reseller)),
         direct: guarded(client, cost),
     })
+}
+
+/// The configured markups.
+pub fn markups(config: &Config) -> Markups {
+    // Checked when the configuration was read.
+    let none = || "0".parse().ok().map(|zero| (zero, zero));
+    match config.esim.markups().ok().or_else(none) {
+        Some((reseller, client)) => Markups { reseller, client },
+        None => unreachable!("a markup of zero is valid"),
+    }
 }
 
 #[cfg(test)]

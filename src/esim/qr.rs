@@ -1,4 +1,4 @@
-//! Activation codes as pictures that phones read.
+//! Activation codes as QR codes.
 
 use qrcode::render::svg;
 use qrcode::{EcLevel, QrCode};

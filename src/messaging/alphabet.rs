@@ -19,7 +19,7 @@ const EXTENSION: [(char, u8); 10] = [
     ('€', 0x65),
 ];
 
-/// Septets of a text that goes whole, and of each part of one that does not; the rest is the header that says so.
+/// Septets of a text in one part, and of each part of several; the rest is the concatenation header.
 const GSM_WHOLE: usize = 160;
 const GSM_PART: usize = 153;
 /// The same in bytes of UCS-2: 70 and 67 units.

@@ -1,4 +1,4 @@
-//! What every way out for messages has in common: it is given one, says what became of it, and hears of it later.
+//! The trait of all connectors: a message is submitted, with an outcome at once and a receipt later.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -16,70 +16,84 @@ pub enum Encoding {
     Ucs2,
 }
 
-/// A message as it is given to a provider.
+impl Encoding {
+    /// The stored name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gsm7 => "gsm7",
+            Self::Ucs2 => "ucs2",
+        }
+    }
+
+    /// Parses a stored name.
+    pub fn parse(name: &str) -> Self {
+        if name == "gsm7" { Self::Gsm7 } else { Self::Ucs2 }
+    }
+}
+
+/// A message as it is submitted to a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
-    /// Our name for it, unique for ever: 32 hexadecimal digits. A provider that keeps it can be asked by it.
+    /// Our reference, unique for ever: 32 hexadecimal digits. A provider that keeps it can be searched by it.
     pub reference: String,
-    /// To whom: E.164 digits without `+`.
+    /// The recipient: E.164 digits without `+`.
     pub to: String,
-    /// What it should show as its sender: a number, or at most 11 letters and digits.
+    /// The requested sender id: a number, or at most 11 letters and digits.
     pub sender_id: Option<String>,
     /// The text.
     pub text: String,
     /// Its alphabet.
     pub encoding: Encoding,
-    /// How many segments it is charged as.
+    /// Number of segments that are charged.
     pub segments: u16,
 }
 
-/// A message that a provider has taken.
+/// A message that a provider has accepted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Accepted {
-    /// The provider's names for it, one for each part that it names apart; receipts come under them. None where it
-    /// gives none.
+    /// The provider's ids, one for each part; receipts come under them. Empty if the provider returns none.
     pub upstream_ids: Vec<String>,
-    /// What the provider says it costs, where it says so, in the provider's currency.
+    /// The cost according to the provider, in its billing currency, if the provider reports it.
     pub cost: Option<Money>,
 }
 
-/// What became of a message that was given to a provider.
+/// The outcome of a submission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Submitted {
-    /// It was taken.
+    /// Accepted.
     Accepted(Accepted),
-    /// It was refused, for ever: the same message again would be refused again.
+    /// Refused for good: the same message would be refused again.
     Refused {
-        /// What the provider says, for people; without secrets.
+        /// The provider's reason, for people; without secrets.
         reason: String,
     },
-    /// It was provably not taken, and may be given again: no connection, throttled, busy, no credit of ours.
-    NotTaken {
-        /// Why, for people and the log; without secrets.
+    /// Provably not accepted; it may be submitted again: no connection, throttled, busy, no credit at the provider.
+    NotAccepted {
+        /// The reason, for people and the log; without secrets.
         reason: String,
-        /// How long the provider is to be left alone; none where only this message was not taken.
+        /// The pause that the provider needs; `None` if only this message was not accepted.
         pause: Option<Duration>,
     },
-    /// Whether it was taken is not known, and it must not be given again: the link broke after it was sent, the answer was
-    /// no answer, a part of several was taken.
+    /// Unknown; it must not be submitted again: the link broke after it was sent, the answer could not be parsed, a part of
+    /// several was accepted.
     Unknown {
-        /// Why, for people and the log; without secrets.
+        /// The reason, for people and the log; without secrets.
         reason: String,
-        /// Of which parts it is known that they were taken.
-        taken: Accepted,
+        /// The parts that are known to be accepted.
+        accepted: Accepted,
     },
 }
 
-/// What a provider says of a message that it was asked about by our reference.
+/// The answer to a search for a message by our reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// It has it.
-    Taken(Accepted),
-    /// It cannot tell, or does not know it (yet): no proof of anything.
+    /// The provider has it.
+    Accepted(Accepted),
+    /// The provider cannot tell, or does not know it (yet): no proof.
     CannotTell,
 }
 
-/// Where a message is, as its provider says.
+/// Delivery state of a message, according to its provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     /// On its way: no change.
@@ -103,17 +117,17 @@ pub struct Receipt {
     pub upstream_id: String,
     /// Where it is.
     pub delivery: Delivery,
-    /// When, as the provider says.
+    /// Time of the state, according to the provider.
     pub at: Option<Timestamp>,
     /// The network's code or text of a failure, short.
     pub failure: Option<String>,
 }
 
-/// Where connectors bring receipts that they are told. It returns when the receipt is durable; `Err` means that it is not,
-/// and the provider should be made to tell it again.
+/// The recorder of receipts that connectors receive. It returns when the receipt is durable; after an error the provider
+/// should be made to repeat it.
 pub trait Receipts: Send + Sync + Debug {
-    /// Takes a receipt of this provider's.
-    fn take<'a>(&'a self, provider: &'a str, receipt: Receipt) -> BoxFuture<'a, Result<(), NotKept>>;
+    /// Records a receipt of a provider.
+    fn record<'a>(&'a self, provider: &'a str, receipt: Receipt) -> BoxFuture<'a, Result<(), NotKept>>;
 }
 
 /// A receipt could not be written.
@@ -121,25 +135,25 @@ pub trait Receipts: Send + Sync + Debug {
 #[error("the receipt was not kept: {0}")]
 pub struct NotKept(pub String);
 
-/// A way out for messages.
+/// A connection to a provider.
 pub trait Connector: Send + Sync + Debug {
-    /// Gives the provider a message, once. It returns within 30 s, and does not send again by itself what may have been
-    /// taken.
+    /// Submits a message, at most once: never resubmits a message that the provider may already have accepted. Returns
+    /// within 30 s.
     fn submit(&self, message: Outgoing) -> BoxFuture<'_, Submitted>;
 
-    /// Asks for a message whose outcome is not known.
+    /// Searches for a message whose outcome is unknown.
     fn find<'a>(&'a self, reference: &'a str, to: &'a str) -> BoxFuture<'a, Found>;
 
-    /// Whether the provider keeps our reference and can be asked by it.
+    /// Reports whether the provider keeps our reference and can be asked by it.
     fn can_find(&self) -> bool;
 
-    /// Asks where a message is. `None` where the provider cannot be asked, does not answer or does not know.
-    fn ask<'a>(&'a self, upstream_id: &'a str) -> BoxFuture<'a, Option<Receipt>>;
+    /// Fetches the delivery state of a message. `None` if the provider cannot be asked, does not answer or does not know.
+    fn fetch_status<'a>(&'a self, upstream_id: &'a str) -> BoxFuture<'a, Option<Receipt>>;
 
-    /// Whether messages must be asked about, because the provider tells nothing by itself.
-    fn is_asked(&self) -> bool;
+    /// Reports whether delivery states must be polled, because the provider sends no receipts.
+    fn needs_polling(&self) -> bool;
 
-    /// Whether it is ready to take messages, for health and people.
+    /// Reports whether it is ready for messages.
     fn is_up(&self) -> bool;
 
     /// Ends its connections and tasks.

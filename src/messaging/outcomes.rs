@@ -1,74 +1,48 @@
-//! What became of messages that were given to providers, written many at a time: a message's new state and the money for it
-//! are in one transaction, and the wallets follow.
+//! Records the outcomes of submitted messages, many in a transaction: the new state of a message and its money together. The
+//! wallets follow.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tollgate_rating::Money;
 
-use super::Messaging;
 use super::connector::{Accepted, Submitted};
+use super::outcome::{Ended, Outcome};
 use super::receipts;
+use super::service::Messaging;
 use crate::accounts::spending::{self, Question, Share, Spending};
 use crate::ledger::Posting;
 use crate::store::campaigns::CampaignProgress;
 use crate::store::messages::{ClaimedMessage, MessageEnd, MessageState};
 use crate::store::{StoreError, Tx};
 
-/// Outcomes that wait to be written; whoever has another one waits with it.
+/// Outcomes in the queue; further ones wait.
 pub(super) const QUEUE: usize = 1_024;
 /// The most in one transaction: on the embedded database calls wait for it.
 const AT_ONCE: usize = 100;
-/// The wait before what the database did not take is written again.
+/// The wait before a failed write is repeated.
 const RETRY: Duration = Duration::from_millis(200);
-/// When a message that its provider must be asked about is asked about first.
+/// Time until the status of a message is polled first.
 const FIRST_QUESTION: SignedDuration = SignedDuration::from_secs(10);
-/// The wait before a message that was not taken is tried again: so long times the number of tries, at most a minute.
+/// The wait before a message that was not accepted is tried again, times the number of tries; at most a minute.
 const TRY_AGAIN: SignedDuration = SignedDuration::from_secs(5);
 
-/// What became of a message that was given to its provider.
-#[derive(Debug)]
-pub(super) struct Outcome {
-    /// The message.
-    pub(super) message: ClaimedMessage,
-    /// What became of it.
-    pub(super) submitted: Submitted,
-    /// What its provider bills in.
-    pub(super) currency: String,
-    /// Whether its provider must be asked about it by the provider's own name.
-    pub(super) is_asked: bool,
-    /// Whether its provider can be asked for it by our reference.
-    pub(super) can_find: bool,
-    /// Who waits to hear of it.
-    pub(super) reply: Option<oneshot::Sender<Ended>>,
-}
-
-/// Where a message is after a try.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
-    /// Where it is.
-    pub state: MessageState,
-    /// Why it is not sent.
-    pub failure: Option<String>,
-}
-
-/// What is written of an outcome.
+/// The record of an outcome.
 struct Ending {
     state: MessageState,
     end: MessageEnd,
-    /// What the payers pay: their shares, or nothing.
+    /// True if the payers are charged their shares.
     charged: bool,
-    /// Whether nothing is held for it any more.
+    /// True if nothing is held for it any more.
     is_over: bool,
     parts: Vec<String>,
 }
 
-/// Whether a message that was taken under a name is not being sent any more under it. Whoever takes it next has another
-/// name.
+/// Asks whether a claimed message has ended. The next claim of it has another number.
 struct HasEnded {
     id: i64,
     claim: i64,
@@ -80,7 +54,7 @@ impl Question for HasEnded {
     }
 }
 
-/// Writes outcomes until it is told to stop and none is left.
+/// Writes outcomes until `stop` is cancelled and none is left.
 pub(super) async fn write_all(
     messaging: Arc<Messaging>,
     mut queue: mpsc::Receiver<Outcome>,
@@ -89,7 +63,7 @@ pub(super) async fn write_all(
     loop {
         let mut batch = Vec::new();
         let received = tokio::select! {
-            // What is there is written first: everybody who had something has handed it on when this is told to stop.
+            // The queue is emptied first: when `stop` is cancelled no further outcome is queued.
             biased;
             received = queue.recv_many(&mut batch, AT_ONCE) => received,
             () = stop.cancelled() => return,
@@ -105,22 +79,22 @@ impl Messaging {
     /// Writes a batch; where one of it cannot be written, each on its own.
     async fn write_outcomes(&self, batch: Vec<Outcome>, stop: &CancellationToken) {
         match self.write_together(&batch, stop).await {
-            Ok(endings) => self.tell(batch, endings),
+            Ok(endings) => self.notify_requests(batch, endings),
             Err(error) if batch.len() > 1 && !error.is_unavailable() => {
-                tracing::warn!(%error, "outcomes of messages are written one by one");
+                tracing::warn!(%error, "message outcomes written one by one");
                 for outcome in batch {
                     let alone = vec![outcome];
                     match self.write_together(&alone, stop).await {
-                        Ok(endings) => self.tell(alone, endings),
-                        Err(error) => not_written(&alone, &error),
+                        Ok(endings) => self.notify_requests(alone, endings),
+                        Err(error) => log_unwritten(&alone, &error),
                     }
                 }
             }
-            Err(error) => not_written(&batch, &error),
+            Err(error) => log_unwritten(&batch, &error),
         }
     }
 
-    fn tell(&self, batch: Vec<Outcome>, endings: Vec<Ending>) {
+    fn notify_requests(&self, batch: Vec<Outcome>, endings: Vec<Ending>) {
         for (outcome, ending) in batch.into_iter().zip(endings) {
             self.services.metrics.message_ended(ending.state.as_str());
             if ending.state == MessageState::Unknown {
@@ -128,11 +102,11 @@ impl Messaging {
                     message.id = outcome.message.id,
                     provider = %outcome.message.provider,
                     reason = ending.end.failure.as_deref().unwrap_or_default(),
-                    "it is not known whether a message was sent: it is charged and not sent again"
+                    "message outcome unknown: charged and not sent again"
                 );
             }
             if let Some(reply) = outcome.reply {
-                // Who asked may have gone away.
+                // The request may be gone.
                 let _ = reply.send(Ended { state: ending.state, failure: ending.end.failure });
             }
         }
@@ -146,13 +120,13 @@ impl Messaging {
     ) -> Result<Vec<Ending>, StoreError> {
         let mut shares = Vec::with_capacity(batch.len());
         for outcome in batch {
-            shares.push(retrying(stop, || self.shares(&outcome.message.payers)).await?);
+            shares.push(retry_while_unavailable(stop, || self.load_shares(&outcome.message.payers)).await?);
         }
         loop {
             let mut tx = match spending::begin(&self.services).await {
                 Ok(tx) => tx,
                 Err(error) => {
-                    wait_for(&error, stop).await?;
+                    wait_until_available(&error, stop).await?;
                     continue;
                 }
             };
@@ -160,12 +134,12 @@ impl Messaging {
                 Ok(endings) => endings,
                 Err(error) => {
                     drop(tx);
-                    wait_for(&error, stop).await?;
+                    wait_until_available(&error, stop).await?;
                     continue;
                 }
             };
             if let Err(error) = tx.commit().await {
-                tracing::warn!(%error, "it is asked whether outcomes of messages were written");
+                tracing::warn!(%error, "message outcomes in doubt");
                 // All of them were, or none.
                 let Some(Outcome { message, .. }) = batch.first() else { return Ok(endings) };
                 let ended = HasEnded { id: message.id, claim: message.claim };
@@ -197,7 +171,7 @@ impl Messaging {
         let now = self.services.clock.now();
         let mut endings = Vec::with_capacity(batch.len());
         for outcome in batch {
-            endings.push(self.ending(tx, outcome).await?);
+            endings.push(self.decide_ending(tx, outcome).await?);
         }
         let tx_ids = self.post(tx, batch, shares, &endings).await?;
         let mut taken: BTreeMap<&str, Vec<Money>> = BTreeMap::new();
@@ -206,7 +180,7 @@ impl Messaging {
             let message = &outcome.message;
             ending.end.tx_id = tx_id;
             if !tx.end_message((message.id, message.claim), ending.state, &ending.end, now).await? {
-                let reason = format!("message {} was ended by somebody else", message.id);
+                let reason = format!("message {} has ended already", message.id);
                 return Err(StoreError::Inconsistent { table: "sms_messages", reason });
             }
             if !ending.is_over {
@@ -225,7 +199,7 @@ impl Messaging {
         for (campaign_id, progress) in campaigns {
             tx.count_campaign(campaign_id, progress, now).await?;
         }
-        // Last: a receipt that came before the provider's answer counts on what was just written.
+        // Last: a receipt that came before the provider's answer needs the rows above.
         for (outcome, ending) in batch.iter().zip(&endings) {
             for upstream_id in &ending.parts {
                 tx.insert_part(&outcome.message.provider, upstream_id, outcome.message.id, now).await?;
@@ -277,8 +251,8 @@ impl Messaging {
         Ok(tx_ids)
     }
 
-    /// What an outcome makes of its message.
-    async fn ending(&self, tx: &mut Tx, outcome: &Outcome) -> Result<Ending, StoreError> {
+    /// The record that follows from an outcome.
+    async fn decide_ending(&self, tx: &mut Tx, outcome: &Outcome) -> Result<Ending, StoreError> {
         let now = self.services.clock.now();
         let message = &outcome.message;
         let over = |state, failure: Option<&String>| Ending {
@@ -288,32 +262,32 @@ impl Messaging {
             is_over: true,
             parts: Vec::new(),
         };
-        let given = |state, taken: &Accepted, failure| {
-            let has_name = !taken.upstream_ids.is_empty();
+        let charged = |state, accepted: &Accepted, failure| {
+            let has_name = !accepted.upstream_ids.is_empty();
             let mut ending = over(state, failure);
             ending.charged = true;
             ending.end.sent_at = Some(now);
-            ending.end.upstream_cost = taken.cost.map(|cost| (cost, outcome.currency.clone()));
+            ending.end.upstream_cost = accepted.cost.map(|cost| (cost, outcome.currency.clone()));
             ending.end.ask_at = (outcome.is_asked && has_name).then(|| now + FIRST_QUESTION);
-            ending.parts.clone_from(&taken.upstream_ids);
+            ending.parts.clone_from(&accepted.upstream_ids);
             ending
         };
         Ok(match &outcome.submitted {
-            Submitted::Accepted(taken) => given(MessageState::SentToProvider, taken, None),
-            Submitted::Unknown { reason, taken } => {
-                let mut ending = given(MessageState::Unknown, taken, Some(reason));
+            Submitted::Accepted(accepted) => charged(MessageState::SentToProvider, accepted, None),
+            Submitted::Unknown { reason, accepted } => {
+                let mut ending = charged(MessageState::Unknown, accepted, Some(reason));
                 if outcome.can_find {
                     ending.end.ask_at = Some(now + FIRST_QUESTION);
                 }
                 ending
             }
             Submitted::Refused { reason } => over(MessageState::Rejected, Some(reason)),
-            Submitted::NotTaken { reason, .. } => {
-                let called_back = match message.campaign_id {
+            Submitted::NotAccepted { reason, .. } => {
+                let is_cancelled = match message.campaign_id {
                     None => false,
                     Some(id) => tx.campaign_now(id).await?.is_none_or(|it| it.state == "CANCELLED"),
                 };
-                if called_back {
+                if is_cancelled {
                     over(MessageState::Cancelled, None)
                 } else if now >= self.give_up_at(message) {
                     over(MessageState::Failed, Some(reason))
@@ -329,7 +303,7 @@ impl Messaging {
         })
     }
 
-    /// Until when a message is tried: so long from its first try.
+    /// End of the time in which a message is tried, counted from its first try.
     fn give_up_at(&self, message: &ClaimedMessage) -> jiff::Timestamp {
         let patience = SignedDuration::from_secs(i64::from(self.services.config.sms.retry_for_seconds));
         message.give_up_at.unwrap_or_else(|| self.services.clock.now() + patience)
@@ -363,25 +337,25 @@ fn count(progress: &mut CampaignProgress, state: MessageState, cost: Money) -> R
     Ok(())
 }
 
-/// A provider's words, short enough to be kept.
+/// A provider's text, cut to the length that is kept.
 fn short(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
-/// The messages stay as being sent: the next process asks their providers about them.
-fn not_written(batch: &[Outcome], error: &StoreError) {
+/// Logs outcomes that could not be written. Their messages stay as being sent: the next process resolves them.
+fn log_unwritten(batch: &[Outcome], error: &StoreError) {
     for outcome in batch {
         tracing::error!(
             message.id = outcome.message.id,
             outcome = ?outcome.submitted,
             %error,
-            "the outcome of a message could not be written"
+            "message outcome not written"
         );
     }
 }
 
-/// Waits where the database is away and the process goes on; anything else is the caller's error.
-async fn wait_for(error: &StoreError, stop: &CancellationToken) -> Result<(), StoreError> {
+/// Waits if the database is unavailable and the process goes on; any other error is returned.
+async fn wait_until_available(error: &StoreError, stop: &CancellationToken) -> Result<(), StoreError> {
     if !error.is_unavailable() || stop.is_cancelled() {
         let reason = error.to_string();
         return Err(match error {
@@ -389,19 +363,19 @@ async fn wait_for(error: &StoreError, stop: &CancellationToken) -> Result<(), St
             _ => StoreError::Inconsistent { table: "sms_messages", reason },
         });
     }
-    tracing::debug!(%error, "outcomes of messages wait for the database");
+    tracing::debug!(%error, "message outcomes wait for the database");
     tokio::time::sleep(RETRY).await;
     Ok(())
 }
 
-/// Asks until the database answers.
-async fn retrying<T, F: Future<Output = Result<T, StoreError>>>(
+/// Repeats a query until the database answers.
+async fn retry_while_unavailable<T, F: Future<Output = Result<T, StoreError>>>(
     stop: &CancellationToken,
     ask: impl Fn() -> F,
 ) -> Result<T, StoreError> {
     loop {
         match ask().await {
-            Err(error) => wait_for(&error, stop).await?,
+            Err(error) => wait_until_available(&error, stop).await?,
             answered => return answered,
         }
     }

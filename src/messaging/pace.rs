@@ -1,11 +1,11 @@
-//! How fast a provider is given messages: so many a second, evenly, and not at all for a while after it said so.
+//! The pace of messages to a provider: evenly at a rate, and none during a pause.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The longest pause: nobody may silence a provider for long.
+/// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// The pace of one provider.
@@ -17,16 +17,16 @@ pub(super) struct Pace {
 
 #[derive(Debug)]
 struct State {
-    /// When the next message may go.
+    /// Time of the next slot.
     next: Instant,
-    /// Until when none may.
+    /// End of the present pause.
     paused_until: Instant,
-    /// Times in a row that nothing was taken.
+    /// Consecutive failures.
     refusals: u32,
 }
 
 impl Pace {
-    /// So many messages a second.
+    /// A pace of so many messages a second.
     pub(super) fn new(per_second: u32) -> Self {
         let now = Instant::now();
         Self {
@@ -39,8 +39,8 @@ impl Pace {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the next place. Who waits and gives up has lost it.
-    pub(super) async fn place(&self) {
+    /// Waits for the next slot. A slot whose wait is dropped is lost.
+    pub(super) async fn wait_for_slot(&self) {
         loop {
             let at = {
                 let mut state = self.state();
@@ -56,8 +56,8 @@ impl Pace {
         }
     }
 
-    /// How many messages may be taken up now so that the last of them goes within `ahead`; none during a pause.
-    pub(super) fn room(&self, ahead: Duration) -> usize {
+    /// Number of messages that may be claimed now so that the last of them goes within `ahead`; 0 during a pause.
+    pub(super) fn capacity(&self, ahead: Duration) -> usize {
         let state = self.state();
         let now = Instant::now();
         if state.paused_until > now {
@@ -65,23 +65,23 @@ impl Pace {
         }
         let left = (now + ahead).saturating_duration_since(state.next.max(now));
         let places = left.as_nanos() / self.each.as_nanos().max(1);
-        // Somebody who waits longer than `ahead` for each place still gets one at a time.
+        // At a rate below one per `ahead`, one at a time.
         usize::try_from(places).unwrap_or(usize::MAX).max(usize::from(state.next <= now))
     }
 
-    /// Whether the provider is left alone at the moment.
+    /// Reports whether the provider is paused.
     pub(super) fn is_paused(&self) -> bool {
         self.state().paused_until > Instant::now()
     }
 
-    /// The provider took one: it is well.
-    pub(super) fn taken(&self) {
+    /// Records that the provider has accepted or refused a message: it works.
+    pub(super) fn record_success(&self) {
         self.state().refusals = 0;
     }
 
-    /// The provider took nothing, or nobody knows, and is left alone so long: each time in a row twice as long. What comes
-    /// back during a pause was given to it before, and is not another time.
-    pub(super) fn not_taken(&self, pause: Duration) {
+    /// Records that the provider has not accepted a message, or gave no answer, and pauses it: each consecutive time twice as
+    /// long. A failure during a pause is of a message submitted before, and does not count again.
+    pub(super) fn record_failure(&self, pause: Duration) {
         let mut state = self.state();
         let now = Instant::now();
         if state.paused_until > now {
@@ -103,20 +103,20 @@ mod tests {
         let pace = Pace::new(10);
         let begun = Instant::now();
         for _ in 0..11 {
-            pace.place().await;
+            pace.wait_for_slot().await;
         }
         assert_eq!(begun.elapsed().as_millis(), 1_000);
-        assert_eq!(pace.room(Duration::from_millis(500)), 4);
-        pace.not_taken(Duration::from_secs(1));
-        assert_eq!(pace.room(Duration::from_secs(9)), 0);
-        pace.place().await;
+        assert_eq!(pace.capacity(Duration::from_millis(500)), 4);
+        pace.record_failure(Duration::from_secs(1));
+        assert_eq!(pace.capacity(Duration::from_secs(9)), 0);
+        pace.wait_for_slot().await;
         assert_eq!(begun.elapsed().as_millis(), 2_000);
-        pace.not_taken(Duration::from_secs(1));
-        pace.place().await;
+        pace.record_failure(Duration::from_secs(1));
+        pace.wait_for_slot().await;
         assert_eq!(begun.elapsed().as_millis(), 4_000);
-        pace.taken();
-        pace.not_taken(Duration::from_mins(5));
-        pace.place().await;
+        pace.record_success();
+        pace.record_failure(Duration::from_mins(5));
+        pace.wait_for_slot().await;
         assert_eq!(begun.elapsed().as_secs(), 34, "nobody may silence a provider for long");
     }
 
@@ -124,12 +124,12 @@ mod tests {
     async fn many_that_are_not_taken_at_once_are_one_time_and_a_pause_holds_for_who_waits_already() {
         let pace = std::sync::Arc::new(Pace::new(10));
         let begun = Instant::now();
-        pace.place().await;
+        pace.wait_for_slot().await;
         let waiting = std::sync::Arc::clone(&pace);
-        let waiting = tokio::spawn(async move { waiting.place().await });
+        let waiting = tokio::spawn(async move { waiting.wait_for_slot().await });
         tokio::task::yield_now().await;
         for _ in 0..50 {
-            pace.not_taken(Duration::from_secs(1));
+            pace.record_failure(Duration::from_secs(1));
         }
         waiting.await.unwrap();
         assert_eq!(begun.elapsed().as_millis(), 1_000);

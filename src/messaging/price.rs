@@ -1,4 +1,4 @@
-//! What a message costs everybody who pays for it.
+//! The price of a message for each payer.
 
 use std::sync::Arc;
 
@@ -8,18 +8,18 @@ use tollgate_rating::{E164, Money, NoRate, Prefix};
 use crate::catalog::{Snapshot, Unusable};
 use crate::directory::Account;
 
-/// What one account of the payer chain pays for a message.
+/// The price of a message for one payer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PayerPrice {
-    /// Who pays.
+    /// The payer.
     pub account_id: i64,
-    /// The versions of its plan, the base's first: with the tariff's version they say the price for ever.
+    /// The versions of its plan, the base's first: with the tariff's version they determine the price.
     pub plan_version_ids: Vec<i64>,
     /// The version of the tariff for messages.
     pub tariff_version_id: i64,
     /// The prefix that the number begins with.
     pub prefix: Prefix,
-    /// What it is called.
+    /// Its name.
     pub destination: Arc<str>,
     /// The price of a segment.
     pub price_per_segment: Money,
@@ -31,15 +31,15 @@ pub struct PayerPrice {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{login}: {reason}")]
 pub struct NoPrice {
-    /// Its place in the payer chain: 0 is who sends. What is above is not for the sender's eyes.
+    /// Its place in the payer chain: 0 is the sender, which must not learn about those above it.
     pub place: usize,
-    /// Whose price is missing.
+    /// Login of the account without a price.
     pub login: String,
     /// Why.
     pub reason: NoPriceReason,
 }
 
-/// What keeps a payer from having a price.
+/// The reason for which a payer has no price.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoPriceReason {
     /// The account may not reach numbers with this prefix, or the deck bars them.
@@ -71,10 +71,10 @@ impl NoPriceReason {
     }
 }
 
-/// Prices a message of so many segments for everybody in the chain of [`Account::chain`], the sender first.
+/// Prices a message for every payer in the chain of [`Account::chain`], the sender first.
 ///
 /// The prefixes that an account may not call it may not write to either; a subaccount has its client's bounds too. The
-/// ceiling `max_price` is one of a minute and says nothing of messages.
+/// ceiling `max_price` is a price of a minute and does not apply to messages.
 pub fn price(
     snapshot: &Snapshot,
     chain: &[Arc<Account>],
@@ -125,4 +125,9 @@ fn price_of(
         price_per_segment: rate.price(),
         charge: rate.charge(segments).ok_or(NoPriceReason::TooLarge)?,
     })
+}
+
+/// Number of segments of a price that a credit pays; `i64::MAX` if they are free.
+pub fn affordable_segments(credit: Money, price: Money) -> i64 {
+    if credit.is_negative() { 0 } else { credit.nanos().checked_div(price.nanos()).unwrap_or(i64::MAX) }
 }

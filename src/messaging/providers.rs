@@ -1,4 +1,4 @@
-//! The ways out that the configuration names.
+//! The configured providers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,36 +10,36 @@ use super::http::{self, Http};
 use super::simulator::Simulator;
 use super::smpp::{self, Smpp};
 use crate::clock::Clock;
-use crate::config::{Config, LongMessages, Secret, SmsKind, SmsProvider};
+use crate::config::{Config, SmsKind, SmsProvider};
 use crate::dial::Tls;
 
-/// Where times of seven.io's receipts are from.
+/// Time zone of the times in seven.io's receipts.
 const HTTP_ZONE: &str = "Europe/Berlin";
 
-/// Why the ways out cannot be opened.
+/// Errors of opening the providers.
 #[derive(Debug, thiserror::Error)]
 pub enum ProvidersError {
-    /// What is configured cannot be used.
+    /// The configuration of a provider cannot be used.
     #[error("{0}")]
     Configuration(String),
 }
 
-/// A way out, with what the service must know of it.
+/// An open provider.
 #[derive(Clone, Debug)]
 pub struct Provider {
-    /// What the API calls it.
+    /// Name in the API.
     pub name: String,
-    /// What people call it; a simulator's says that it is one.
+    /// Name shown to people; a simulator's says that it is one.
     pub title: String,
-    /// Messages a second that it is given at most.
+    /// Most messages a second.
     pub rate_per_second: u32,
-    /// What it bills in, ISO 4217.
+    /// Billing currency, ISO 4217.
     pub currency: String,
-    /// The way out itself.
+    /// The connector.
     pub connector: Arc<dyn Connector>,
 }
 
-/// All of them, in the configuration's order.
+/// All providers, in the order of the configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Providers {
     providers: Vec<Provider>,
@@ -47,7 +47,7 @@ pub struct Providers {
 }
 
 impl Providers {
-    /// Opens those of the configuration: each begins to connect. Must be called where tasks can be spawned.
+    /// Opens the configured providers: each begins to connect. Must be called within a Tokio runtime.
     pub fn open(
         config: &Config,
         receipts: &Arc<dyn Receipts>,
@@ -55,7 +55,7 @@ impl Providers {
     ) -> Result<Self, ProvidersError> {
         let open = |provider: &SmsProvider| {
             let connector = connect(provider, receipts, clock).map_err(ProvidersError::Configuration)?;
-            let mark = if provider.kind == SmsKind::Simulator { " (simulator)" } else { "" };
+            let mark = if provider.is_simulator() { " (simulator)" } else { "" };
             Ok(Provider {
                 name: provider.name.clone(),
                 title: format!("{}{mark}", provider.title()),
@@ -70,22 +70,22 @@ impl Providers {
         Ok(Self { providers, default })
     }
 
-    /// All of them, in the configuration's order.
+    /// All providers, in the order of the configuration.
     pub fn iter(&self) -> impl Iterator<Item = &Provider> {
         self.providers.iter()
     }
 
-    /// The one of this name.
+    /// The provider of this name.
     pub fn get(&self, name: &str) -> Option<&Provider> {
         self.providers.iter().find(|provider| provider.name == name)
     }
 
-    /// The one for messages whose sender names none; `None` where there are no providers.
+    /// The provider of messages that name none; `None` if no provider is configured.
     pub fn default_provider(&self) -> Option<&Provider> {
         self.providers.get(self.default)
     }
 
-    /// Ends their connections and tasks.
+    /// Closes their connections and ends their tasks.
     pub async fn close(&self) {
         futures::future::join_all(self.providers.iter().map(|provider| provider.connector.close())).await;
     }
@@ -96,50 +96,47 @@ fn connect(
     receipts: &Arc<dyn Receipts>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Arc<dyn Connector>, String> {
-    let seconds = |value: Option<u32>, default| Duration::from_secs(u64::from(value.unwrap_or(default)));
-    let zone = |default: &str| {
-        let name = provider.time_zone.as_deref().unwrap_or(default);
+    let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
+    let zone = |name: &Option<String>, default: &str| {
+        let name = name.as_deref().unwrap_or(default);
         TimeZone::get(name).map_err(|error| format!("sms.provider {}: time_zone: {error}", provider.name))
     };
-    let missing = |key: &str| format!("sms.provider {}: {key} is missing", provider.name);
-    let text = |value: &Option<String>, key| value.clone().ok_or_else(|| missing(key));
-    let secret = |value: &Option<Secret>, key| value.clone().ok_or_else(|| missing(key));
-    Ok(match provider.kind {
-        SmsKind::Http => Arc::new(Http::new(http::Settings {
-            name: provider.name.clone(),
-            url: text(&provider.url, "url")?,
-            api_key: secret(&provider.api_key, "api_key")?,
-            authorities: provider.tls_ca.clone(),
-            zone: zone(HTTP_ZONE)?,
+    let name = provider.name.clone();
+    Ok(match &provider.kind {
+        SmsKind::Http(http) => Arc::new(Http::new(http::Settings {
+            name,
+            url: http.url.clone(),
+            api_key: http.api_key.clone(),
+            authorities: http.tls_ca.clone(),
+            zone: zone(&http.time_zone, HTTP_ZONE)?,
             limits: http::Limits::default(),
         })?),
-        SmsKind::Smpp => {
-            let host = text(&provider.host, "host")?;
-            let tls = (provider.tls == Some(true)).then(|| Tls {
-                authorities: provider.tls_ca.clone(),
-                name: provider.tls_name.clone().unwrap_or_else(|| host.clone()),
+        SmsKind::Smpp(smpp) => {
+            let tls = smpp.tls.then(|| Tls {
+                authorities: smpp.tls_ca.clone(),
+                name: smpp.tls_name.clone().unwrap_or_else(|| smpp.host.clone()),
             });
             let settings = smpp::Settings {
-                name: provider.name.clone(),
-                host,
-                port: provider.port.ok_or_else(|| missing("port"))?,
-                system_id: text(&provider.system_id, "system_id")?,
-                password: secret(&provider.password, "password")?,
-                system_type: provider.system_type.clone().unwrap_or_default(),
+                name,
+                host: smpp.host.clone(),
+                port: smpp.port,
+                system_id: smpp.system_id.clone(),
+                password: smpp.password.clone(),
+                system_type: smpp.system_type.clone(),
                 tls,
-                window: provider.window.unwrap_or(10),
-                long_messages: provider.long_messages.unwrap_or(LongMessages::Udh),
-                zone: zone("UTC")?,
+                window: smpp.window,
+                long_messages: smpp.long_messages,
+                zone: zone(&smpp.time_zone, "UTC")?,
                 timing: smpp::Timing::new(
-                    seconds(provider.response_timeout_seconds, 20),
-                    seconds(provider.enquire_link_seconds, 30),
+                    seconds(smpp.response_timeout_seconds),
+                    seconds(smpp.enquire_link_seconds),
                 ),
             };
             Arc::new(Smpp::start(settings, Arc::clone(receipts)))
         }
-        SmsKind::Simulator => {
-            let latency = Duration::from_millis(u64::from(provider.latency_ms.unwrap_or(1_000)));
-            Arc::new(Simulator::new(&provider.name, latency, Arc::clone(receipts), Arc::clone(clock)))
+        SmsKind::Simulator(simulator) => {
+            let latency = Duration::from_millis(u64::from(simulator.latency_ms));
+            Arc::new(Simulator::new(&name, latency, Arc::clone(receipts), Arc::clone(clock)))
         }
     })
 }

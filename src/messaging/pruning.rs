@@ -8,13 +8,13 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
-use super::Messaging;
+use super::service::Messaging;
 use crate::accounts::spending;
 use crate::store::StoreError;
 use crate::store::messages::MessageState;
 use crate::store::unsent::UnsentMessages;
 
-/// How often it is looked for them.
+/// Interval of pruning.
 const EVERY: Duration = Duration::from_mins(1);
 /// Younger rows are kept: their writer may still ask whether they were committed.
 const YOUNG: SignedDuration = SignedDuration::from_mins(5);
@@ -57,7 +57,7 @@ impl Messaging {
         self.unsent.begin_reading();
         let read = self.services.store.unsent_messages().await?;
         self.unsent.finish_reading(read.iter().map(|unsent| {
-            let account = self.calls.directory.account(unsent.account_id);
+            let account = self.memory.directory.account(unsent.account_id);
             let chain = account.map(|account| account.chain().iter().map(|payer| payer.id).collect());
             (chain.unwrap_or_else(|| vec![unsent.account_id]), unsent.messages)
         }));

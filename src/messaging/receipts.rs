@@ -1,4 +1,4 @@
-//! What providers say of messages later: delivered, failed, expired. They say it late, twice, and before their own answer.
+//! Delivery receipts: delivered, failed, expired. They come late, twice, and before the provider's own answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,34 +9,34 @@ use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use super::connector::{Delivery, Found, NotKept, Receipt, Receipts};
-use super::{Lane, Messaging};
+use super::service::{Lane, Messaging};
 use crate::services::Services;
 use crate::store::messages::MessageState;
 use crate::store::receipts::{LostMessage, Part, PartToAsk};
 use crate::store::{Reserved, StoreError, Tx};
 
-/// How often it is looked whether a provider is to be asked.
+/// Interval of polling.
 const LOOK: Duration = Duration::from_secs(1);
-/// The fewest and the most questions to a provider at each look: as many as it is given messages meanwhile.
+/// The fewest and the most questions to a provider in one interval: as many as it gets messages meanwhile.
 const QUESTIONS: std::ops::RangeInclusive<u32> = 20..=500;
-/// Questions that a provider is asked at once: one that is slow to answer holds up few.
+/// Most questions to a provider at the same time.
 const AT_ONCE: usize = 8;
-/// The waits between questions about a message; after the last it is asked no more.
+/// The waits between questions about a message; after the last one polling ends.
 const WAITS_SECONDS: [i64; 12] =
     [20, 60, 120, 300, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 57_600, 115_200];
-/// How long a receipt of a message that nobody knows is kept: its provider's answer may not be written yet.
-const STRANGERS_KEPT: SignedDuration = SignedDuration::from_hours(24);
-/// How often such are swept.
+/// Time for which a receipt of an unknown message is kept: the provider's answer may not be written yet.
+const STRAYS_KEPT: SignedDuration = SignedDuration::from_hours(24);
+/// Interval at which such receipts are deleted.
 const SWEEP: Duration = Duration::from_hours(1);
 
-/// Where connectors bring their receipts.
+/// Records the receipts of connectors.
 #[derive(Debug)]
 pub(super) struct Inbox {
     services: Arc<Services>,
 }
 
 impl Inbox {
-    /// Of this desk's book.
+    /// Creates a recorder.
     pub(super) fn new(services: Arc<Services>) -> Self {
         Self { services }
     }
@@ -60,9 +60,9 @@ impl Inbox {
 }
 
 impl Receipts for Inbox {
-    fn take<'a>(&'a self, provider: &'a str, receipt: Receipt) -> BoxFuture<'a, Result<(), NotKept>> {
+    fn record<'a>(&'a self, provider: &'a str, receipt: Receipt) -> BoxFuture<'a, Result<(), NotKept>> {
         Box::pin(async move {
-            // Written again when it is told again: a commit whose answer is lost does no harm.
+            // Idempotent: after a lost commit answer the receipt is repeated and recorded again.
             self.write(provider, &receipt).await.map_err(|error| NotKept(error.to_string()))
         })
     }
@@ -75,7 +75,7 @@ fn end_of(delivery: Delivery) -> Option<MessageState> {
         Delivery::Failed => Some(MessageState::Failed),
         Delivery::Expired => Some(MessageState::Expired),
         Delivery::Rejected => Some(MessageState::Rejected),
-        // Where it is stays what it was; there is nothing to be learnt any more.
+        // No change of state.
         Delivery::UnderWay | Delivery::Unknown => None,
     }
 }
@@ -88,7 +88,7 @@ pub(super) async fn conclude(tx: &mut Tx, message_id: i64, now: Timestamp) -> Re
     let failed = parts.iter().find(|part| part.end.is_some_and(|end| end != MessageState::Delivered));
     let (state, failure) = match failed {
         Some(Part { end: Some(end), failure, .. }) => (*end, failure.as_deref()),
-        // Of a message whose sending was cut short not all parts have names.
+        // If sending was interrupted, not all parts have ids.
         _ if message.state == MessageState::Unknown && message.segments > 1 => return Ok(()),
         _ if parts.iter().all(|part| part.end.is_some()) => (MessageState::Delivered, None),
         _ => return Ok(()),
@@ -106,13 +106,13 @@ pub(super) async fn conclude(tx: &mut Tx, message_id: i64, now: Timestamp) -> Re
     Ok(())
 }
 
-/// Asks a provider that tells nothing by itself where its messages are, until `stop`.
-pub(super) async fn ask(messaging: Arc<Messaging>, lane: Arc<Lane>, stop: CancellationToken) {
+/// Polls the delivery states of a provider that sends no receipts, until `stop`.
+pub(super) async fn poll(messaging: Arc<Messaging>, lane: Arc<Lane>, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        // A question that is dropped in its middle is asked again.
-        let asked = stop.run_until_cancelled(messaging.ask_once(&lane)).await;
+        // A question that is dropped in its middle is repeated.
+        let asked = stop.run_until_cancelled(messaging.poll_once(&lane)).await;
         if let Some(Err(error)) = asked {
-            tracing::warn!(provider = %lane.provider.name, %error, "a provider could not be asked about messages");
+            tracing::warn!(provider = %lane.provider.name, %error, "delivery states not polled");
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
@@ -121,12 +121,12 @@ pub(super) async fn ask(messaging: Arc<Messaging>, lane: Arc<Lane>, stop: Cancel
     }
 }
 
-/// Sweeps receipts of messages that nobody sent here, until `stop`.
-pub(super) async fn sweep(messaging: Arc<Messaging>, stop: CancellationToken) {
+/// Deletes old receipts of messages that were not sent here, until `stop`.
+pub(super) async fn sweep_strays(messaging: Arc<Messaging>, stop: CancellationToken) {
     loop {
-        let before = messaging.services.clock.now() - STRANGERS_KEPT;
+        let before = messaging.services.clock.now() - STRAYS_KEPT;
         if let Err(error) = messaging.services.store.sweep_receipts(before).await {
-            tracing::warn!(%error, "old receipts could not be swept");
+            tracing::warn!(%error, "stray receipts not deleted");
         }
         tokio::select! {
             () = tokio::time::sleep(SWEEP) => {}
@@ -135,37 +135,37 @@ pub(super) async fn sweep(messaging: Arc<Messaging>, stop: CancellationToken) {
     }
 }
 
-/// When a message that was asked about so often is asked about again; never after the last time.
+/// The time of the next question after `asked` questions; `None` after the last one.
 fn next_question(asked: i64, now: Timestamp) -> Option<Timestamp> {
     let wait = WAITS_SECONDS.get(usize::try_from(asked).ok()?)?;
     now.checked_add(SignedDuration::from_secs(*wait)).ok()
 }
 
 impl Messaging {
-    async fn ask_once(&self, lane: &Lane) -> Result<(), StoreError> {
+    async fn poll_once(&self, lane: &Lane) -> Result<(), StoreError> {
         let most = lane.provider.rate_per_second.clamp(*QUESTIONS.start(), *QUESTIONS.end());
         let now = self.services.clock.now();
         let parts = self.services.store.parts_to_ask(&lane.provider.name, now, i64::from(most)).await?;
-        let asking = parts.into_iter().map(|part| self.ask_about(lane, part));
+        let asking = parts.into_iter().map(|part| self.poll_part(lane, part));
         futures::stream::iter(asking).buffer_unordered(AT_ONCE).try_for_each(async |()| Ok(())).await?;
         if !lane.provider.connector.can_find() {
             return Ok(());
         }
         for lost in self.services.store.lost_messages(&lane.provider.name, now, i64::from(most)).await? {
-            self.look_for(lane, lost).await?;
+            self.find_lost(lane, lost).await?;
         }
         Ok(())
     }
 
-    /// Asks for a message that the provider may have. It was charged; now it may be known where it is.
-    async fn look_for(&self, lane: &Lane, lost: LostMessage) -> Result<(), StoreError> {
+    /// Searches for a message of unknown outcome, which was charged, and records where it is if it is found.
+    async fn find_lost(&self, lane: &Lane, lost: LostMessage) -> Result<(), StoreError> {
         let found = lane.provider.connector.find(&lost.reference, &lost.phone).await;
         let now = self.services.clock.now();
         let mut tx = self.services.store.begin().await?;
         tx.reserve_ids(Reserved::default()).await?;
         match found {
-            Found::Taken(taken) => {
-                let is_asked = lane.provider.connector.is_asked() && !taken.upstream_ids.is_empty();
+            Found::Accepted(taken) => {
+                let is_asked = lane.provider.connector.needs_polling() && !taken.upstream_ids.is_empty();
                 let ask_at = is_asked.then(|| now + SignedDuration::from_secs(WAITS_SECONDS[0]));
                 let message = tx.receipted_message(lost.message_id).await?;
                 if tx.message_found(lost.message_id, ask_at, now).await? {
@@ -185,15 +185,15 @@ impl Messaging {
         tx.commit().await
     }
 
-    async fn ask_about(&self, lane: &Lane, part: PartToAsk) -> Result<(), StoreError> {
+    async fn poll_part(&self, lane: &Lane, part: PartToAsk) -> Result<(), StoreError> {
         let services = &self.services;
-        let receipt = lane.provider.connector.ask(&part.upstream_id).await;
+        let receipt = lane.provider.connector.fetch_status(&part.upstream_id).await;
         let next = next_question(part.asked, services.clock.now());
         if let Some(receipt) = receipt
-            && let Err(error) = self.inbox.take(&lane.provider.name, receipt).await
+            && let Err(error) = self.inbox.record(&lane.provider.name, receipt).await
         {
-            // It is asked again at the next look.
-            tracing::debug!(%error, "an answer about a message was not kept");
+            // It is asked again in the next interval.
+            tracing::debug!(%error, "delivery state not recorded");
             return Ok(());
         }
         let mut tx = services.store.begin().await?;

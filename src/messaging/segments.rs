@@ -225,7 +225,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is charged is what goes out.
+        /// The number of segments that is charged equals the number that is sent.
         #[test]
         fn texts_are_charged_as_many_segments_as_are_sent(
             text in "(?s)[a-z€{}^çé\\[😀я\n]{1,400}|[ -~]{1,400}|\\PC{1,120}"

@@ -1,8 +1,8 @@
-//! Messages that are due are taken, given to their provider, once, and what becomes of them is written.
+//! Claims due messages and submits them to their provider, at most once: a message that the provider may already have
+//! accepted is never submitted again.
 //!
-//! Before a provider is asked the message is written as being sent, in a commit of its own. Whatever happens afterwards it
-//! is not taken again: a process that finds such a message asks the provider whether it has it, and where the provider
-//! cannot tell, says that it is not known.
+//! A message is written as being sent, in a commit of its own, before it is submitted. A process that finds such a message of
+//! an earlier one asks the provider for it; if the provider cannot tell, the outcome is unknown.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,64 +10,63 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::connector::{Accepted, Found, Outgoing, Submitted};
-use super::order::encoding_named;
-use super::outcomes::{Ended, Outcome};
-use super::{Lane, Messaging};
+use super::connector::{Accepted, Encoding, Found, Outgoing, Submitted};
+use super::outcome::{Ended, Outcome};
+use super::service::{Lane, Messaging};
 use crate::accounts::spending;
 use crate::secrets::random_below;
 use crate::store::messages::ClaimedMessage;
 use crate::store::{Reserved, StoreError, Tx};
 
-/// How long nothing is looked for when nobody says that there is something.
+/// Interval at which due messages are searched for without a wake-up.
 const IDLE: Duration = Duration::from_millis(500);
-/// How long it is waited where no message can be given at the moment.
+/// The wait while no message can be submitted.
 const NO_ROOM: Duration = Duration::from_millis(20);
-/// Messages of one provider that are at it at once.
+/// Most messages under way at one provider.
 const IN_FLIGHT: usize = 64;
-/// How far ahead messages are taken: of those that wait for their place a process that is killed cannot say that they were
-/// not sent.
+/// Time ahead for which messages are claimed. Of claimed messages that wait for their slot, a killed process leaves an
+/// unknown outcome.
 const AHEAD: Duration = Duration::from_millis(100);
-/// The waits before a provider is asked about a message that it may have: it may take a moment until it knows.
+/// The waits before a provider is searched for a message that it may have accepted.
 const QUESTIONS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(10)];
-/// How long a provider that did not answer is left alone.
+/// The pause after a provider did not answer.
 const NO_ANSWER_PAUSE: Duration = Duration::from_secs(1);
 
 /// Sends one provider's messages as they become due, until `stop`.
 pub(super) async fn send_due(messaging: Arc<Messaging>, lane: Arc<Lane>, stop: CancellationToken) {
     let window = Arc::new(Semaphore::new(IN_FLIGHT));
     loop {
-        let room = window.available_permits().min(lane.pace.room(AHEAD));
+        let room = window.available_permits().min(lane.pace.capacity(AHEAD));
         if room == 0 {
-            // There will be some in a moment, or after the provider's pause.
+            // There will be room in a moment, or after the provider's pause.
             tokio::select! {
                 () = tokio::time::sleep(NO_ROOM) => continue,
                 () = stop.cancelled() => return,
             }
         }
-        match messaging.take_due(&lane, room).await {
-            Ok(taken) if taken.is_empty() => {
+        match messaging.claim_due_messages(&lane, room).await {
+            Ok(claimed) if claimed.is_empty() => {
                 tokio::select! {
                     () = lane.wake.notified() => {}
                     () = tokio::time::sleep(IDLE) => {}
                     () = stop.cancelled() => {}
                 }
             }
-            Ok(taken) => {
-                for message in taken {
+            Ok(claimed) => {
+                for message in claimed {
                     let reply = messaging.waiting().remove(&message.id);
-                    // There are as many as were asked for.
+                    // No more were claimed than there are permits.
                     let Ok(place) = Arc::clone(&window).acquire_owned().await else { return };
-                    let (giving, lane) = (Arc::clone(&messaging), Arc::clone(&lane));
+                    let (submitting, lane) = (Arc::clone(&messaging), Arc::clone(&lane));
                     let sending = async move {
-                        giving.give(&lane, message, reply).await;
+                        submitting.submit(&lane, message, reply).await;
                         drop(place);
                     };
                     messaging.begin(sending);
                 }
             }
             Err(error) => {
-                tracing::warn!(provider = %lane.provider.name, %error, "messages that are due could not be taken");
+                tracing::warn!(provider = %lane.provider.name, %error, "due messages not claimed");
                 tokio::select! {
                     () = tokio::time::sleep(IDLE) => {}
                     () = stop.cancelled() => {}
@@ -81,8 +80,8 @@ pub(super) async fn send_due(messaging: Arc<Messaging>, lane: Arc<Lane>, stop: C
 }
 
 impl Messaging {
-    /// Takes messages that are due, at most so many.
-    async fn take_due(&self, lane: &Lane, room: usize) -> Result<Vec<ClaimedMessage>, StoreError> {
+    /// Claims due messages, at most `room`.
+    async fn claim_due_messages(&self, lane: &Lane, room: usize) -> Result<Vec<ClaimedMessage>, StoreError> {
         let store = &self.services.store;
         let now = self.services.clock.now();
         let trusted = self.services.ownership.is_trusted(&self.services.clock.moment());
@@ -92,21 +91,21 @@ impl Messaging {
         let claim = i64::try_from(random_below(i64::MAX.unsigned_abs())).unwrap_or(1);
         let mut tx = spending::begin(&self.services).await?;
         let most = i64::try_from(room).unwrap_or(1);
-        // Whoever sends one by itself does not wait for campaigns.
+        // Single messages do not wait for campaigns.
         let single = tx.claim_messages(&lane.provider.name, claim, now, most).await?;
         let rest = most.saturating_sub(i64::try_from(single).unwrap_or(most));
         if rest > 0 && tx.claim_of_campaigns(&lane.provider.name, claim, now, rest).await? > 0 {
             tx.run_campaigns(claim).await?;
         }
         if let Err(error) = tx.commit().await {
-            tracing::warn!(%error, "it is asked whether messages were taken");
+            tracing::warn!(%error, "claim in doubt");
         }
-        self.taken_under(claim).await
+        self.read_claimed(claim).await
     }
 
-    /// The messages that were taken under a name, whether or not the commit that took them was heard of. It is asked until it
-    /// is known, under the lock that a commit still under way would hold.
-    pub(super) async fn taken_under(&self, claim: i64) -> Result<Vec<ClaimedMessage>, StoreError> {
+    /// Reads the messages of a claim, whatever the outcome of its commit. Repeated until the database answers, under the lock
+    /// that a commit still under way would hold.
+    pub(super) async fn read_claimed(&self, claim: i64) -> Result<Vec<ClaimedMessage>, StoreError> {
         let store = &self.services.store;
         loop {
             let asked = async {
@@ -116,11 +115,11 @@ impl Messaging {
                 store.claimed_messages(Some(claim), 0).await
             };
             match asked.await {
-                Ok(taken) => return Ok(taken),
+                Ok(claimed) => return Ok(claimed),
                 Err(error) => {
-                    tracing::debug!(%error, "it is not known yet which messages were taken");
+                    tracing::debug!(%error, "claim still in doubt");
                     if self.stop.is_cancelled() {
-                        // They were given to nobody, but the next process cannot know that.
+                        // They were not submitted, but the next process cannot know that.
                         return Err(error);
                     }
                     tokio::time::sleep(IDLE).await;
@@ -129,25 +128,25 @@ impl Messaging {
         }
     }
 
-    /// Gives a message that was taken to its provider, at its pace, and hands on what becomes of it.
-    pub(super) async fn give(
+    /// Submits a claimed message to its provider, at its pace, and queues the outcome.
+    pub(super) async fn submit(
         &self,
         lane: &Lane,
         message: ClaimedMessage,
         reply: Option<oneshot::Sender<Ended>>,
     ) {
         tokio::select! {
-            () = lane.pace.place() => {}
+            () = lane.pace.wait_for_slot() => {}
             () = self.stop.cancelled() => {
                 let reason = "the service was being stopped".to_owned();
-                self.hand_on(lane, message, Submitted::NotTaken { reason, pause: None }, reply).await;
+                self.queue_outcome(lane, message, Submitted::NotAccepted { reason, pause: None }, reply).await;
                 return;
             }
         }
-        let account = self.calls.directory.account(message.account_id);
+        let account = self.memory.directory.account(message.account_id);
         if !account.is_some_and(|account| account.may_call()) {
             let reason = "the account is switched off".to_owned();
-            self.hand_on(lane, message, Submitted::Refused { reason }, reply).await;
+            self.queue_outcome(lane, message, Submitted::Refused { reason }, reply).await;
             return;
         }
         let outgoing = Outgoing {
@@ -155,37 +154,37 @@ impl Messaging {
             to: message.phone.clone(),
             sender_id: message.sender_id.clone(),
             text: message.body.clone(),
-            encoding: encoding_named(&message.encoding),
+            encoding: Encoding::parse(&message.encoding),
             segments: message.segments,
         };
         let submitted = lane.provider.connector.submit(outgoing).await;
         match &submitted {
-            Submitted::NotTaken { pause, reason } => {
-                tracing::debug!(provider = %lane.provider.name, %reason, "a message was not taken");
+            Submitted::NotAccepted { pause, reason } => {
+                tracing::debug!(provider = %lane.provider.name, %reason, "message not accepted");
                 if let Some(pause) = pause {
-                    lane.pace.not_taken(*pause);
+                    lane.pace.record_failure(*pause);
                 }
             }
-            // Whoever does not answer is not well: a campaign must not run into it.
+            // A provider that does not answer gets a pause, lest a campaign end as unknown.
             Submitted::Unknown { reason, .. } => {
-                tracing::debug!(provider = %lane.provider.name, %reason, "a message may have been taken");
-                lane.pace.not_taken(NO_ANSWER_PAUSE);
+                tracing::debug!(provider = %lane.provider.name, %reason, "message outcome unknown");
+                lane.pace.record_failure(NO_ANSWER_PAUSE);
             }
-            Submitted::Accepted(_) | Submitted::Refused { .. } => lane.pace.taken(),
+            Submitted::Accepted(_) | Submitted::Refused { .. } => lane.pace.record_success(),
         }
         let submitted = match submitted {
-            Submitted::Unknown { reason, taken } if taken.upstream_ids.is_empty() => {
+            Submitted::Unknown { reason, accepted } if accepted.upstream_ids.is_empty() => {
                 match self.search(lane, &message).await {
                     Some(found) => Submitted::Accepted(found),
-                    None => Submitted::Unknown { reason, taken },
+                    None => Submitted::Unknown { reason, accepted },
                 }
             }
             known => known,
         };
-        self.hand_on(lane, message, submitted, reply).await;
+        self.queue_outcome(lane, message, submitted, reply).await;
     }
 
-    /// Asks a provider by our reference for a message that it may have; some times, since it may take a moment to know.
+    /// Searches a provider for a message that it may have accepted, by our reference; several times, since it may take a moment.
     async fn search(&self, lane: &Lane, message: &ClaimedMessage) -> Option<Accepted> {
         if !lane.provider.connector.can_find() {
             return None;
@@ -193,14 +192,14 @@ impl Messaging {
         for wait in QUESTIONS {
             self.stop.run_until_cancelled(tokio::time::sleep(wait)).await?;
             let found = lane.provider.connector.find(&message.reference, &message.phone).await;
-            if let Found::Taken(accepted) = found {
+            if let Found::Accepted(accepted) = found {
                 return Some(accepted);
             }
         }
         None
     }
 
-    pub(super) async fn hand_on(
+    pub(super) async fn queue_outcome(
         &self,
         lane: &Lane,
         message: ClaimedMessage,
@@ -211,21 +210,21 @@ impl Messaging {
             message,
             submitted,
             currency: lane.provider.currency.clone(),
-            is_asked: lane.provider.connector.is_asked(),
+            is_asked: lane.provider.connector.needs_polling(),
             can_find: lane.provider.connector.can_find(),
             reply,
         };
-        self.record(outcome).await;
+        self.enqueue(outcome).await;
     }
 
-    pub(super) async fn record(&self, outcome: Outcome) {
+    pub(super) async fn enqueue(&self, outcome: Outcome) {
         if let Err(lost) = self.outcomes.send(outcome).await {
-            tracing::error!(message.id = lost.0.message.id, "the outcome of a message comes after the end");
+            tracing::error!(message.id = lost.0.message.id, "message outcome lost: the service has ended");
         }
     }
 
-    /// Messages that an earlier process was sending when it ended.
-    pub(super) async fn left_over(&self) -> Result<Vec<ClaimedMessage>, StoreError> {
+    /// Reads the messages that an earlier process was sending when it ended.
+    pub(super) async fn read_interrupted(&self) -> Result<Vec<ClaimedMessage>, StoreError> {
         let (mut all, mut after) = (Vec::new(), 0);
         loop {
             let page = self.services.store.claimed_messages(None, after).await?;
@@ -235,13 +234,13 @@ impl Messaging {
         }
     }
 
-    /// Finds out what became of a message that an earlier process was sending.
-    pub(super) async fn find_out(&self, message: ClaimedMessage) {
+    /// Resolves the outcome of a message that an earlier process was sending.
+    pub(super) async fn resolve_interrupted(&self, message: ClaimedMessage) {
         let Some(lane) = self.lane(&message.provider) else {
             let reason = "the process ended while it was being sent, and its provider is not set up any more";
-            let submitted = Submitted::Unknown { reason: reason.to_owned(), taken: Accepted::default() };
+            let submitted = Submitted::Unknown { reason: reason.to_owned(), accepted: Accepted::default() };
             let currency = self.services.currency().to_owned();
-            self.record(Outcome {
+            self.enqueue(Outcome {
                 message,
                 submitted,
                 currency,
@@ -253,11 +252,11 @@ impl Messaging {
             return;
         };
         if let Some(accepted) = self.search(lane, &message).await {
-            self.hand_on(lane, message, Submitted::Accepted(accepted), None).await;
+            self.queue_outcome(lane, message, Submitted::Accepted(accepted), None).await;
             return;
         }
         let reason = "the process ended while it was being sent, and the provider cannot tell".to_owned();
-        let unknown = Submitted::Unknown { reason, taken: Accepted::default() };
-        self.hand_on(lane, message, unknown, None).await;
+        let unknown = Submitted::Unknown { reason, accepted: Accepted::default() };
+        self.queue_outcome(lane, message, unknown, None).await;
     }
 }

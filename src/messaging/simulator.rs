@@ -1,15 +1,15 @@
-//! A way out that leads nowhere, for trying things out: everything is taken, nothing is sent.
+//! A simulated provider: every message is accepted, none is sent.
 //!
-//! What a number's last digits do, always the same:
+//! The last digits of a number decide the outcome:
 //!
 //! | number ends in | the message |
 //! |---|---|
 //! | 0001 | is refused |
-//! | 0002 | is taken and fails after `latency_ms` |
-//! | 0003 | is not taken: busy |
-//! | 0004 | is taken, but no answer comes; found when asked for by its reference, and delivered |
-//! | 0005 | is given, and neither an answer nor anything else is ever heard of it |
-//! | anything else | is taken and delivered after `latency_ms` |
+//! | 0002 | is accepted and fails after `latency_ms` |
+//! | 0003 | is not accepted: busy |
+//! | 0004 | is accepted without an answer; found by its reference, and delivered |
+//! | 0005 | is submitted, without an answer or a receipt ever |
+//! | anything else | is accepted and delivered after `latency_ms` |
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
@@ -26,12 +26,12 @@ use crate::clock::Clock;
 
 /// References that are remembered: what is asked for is asked for within minutes.
 const MAX_REMEMBERED: usize = 10_000;
-/// How often a receipt that is not kept is told.
+/// Tries of a receipt that is not recorded.
 const MAX_TELLINGS: u32 = 5;
-/// How long it says that it is busy.
+/// The pause that it asks for when it is busy.
 const BUSY: Duration = Duration::from_secs(1);
 
-/// What a number does.
+/// The outcome that a number selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Refused,
@@ -53,7 +53,7 @@ fn fate(to: &str) -> Fate {
     }
 }
 
-/// The references that were taken lately, the oldest first.
+/// The references that were accepted lately, oldest first.
 #[derive(Debug, Default)]
 struct Remembered {
     order: VecDeque<String>,
@@ -91,7 +91,7 @@ impl fmt::Debug for Simulator {
 }
 
 impl Simulator {
-    /// One of this name that tells its receipts after `latency`.
+    /// Creates a simulator of this name whose receipts come after `latency`.
     pub(super) fn new(
         name: &str,
         latency: Duration,
@@ -109,7 +109,7 @@ impl Simulator {
         }
     }
 
-    /// Its name for a message says what becomes of it, so that it can be asked after a restart too.
+    /// Its id of a message contains the outcome, so that it can be asked after a restart too.
     fn upstream_id(reference: &str, delivery: Delivery) -> String {
         let fate = if delivery == Delivery::Failed { "failed" } else { "delivered" };
         format!("simulated-{fate}-{reference}")
@@ -125,11 +125,11 @@ impl Simulator {
             for _ in 0..MAX_TELLINGS {
                 tokio::time::sleep(latency).await;
                 let receipt = receipt(id.clone(), delivery, clock.as_ref());
-                match receipts.take(&name, receipt).await {
+                match receipts.record(&name, receipt).await {
                     Ok(()) => return,
                     Err(error) => tracing::warn!(provider = %name, "{error}"),
                 }
-                // Whoever could not keep it is given time.
+                // Repeated after a while.
                 tokio::time::sleep(BUSY).await;
             }
         };
@@ -149,17 +149,17 @@ impl Connector for Simulator {
         let submitted = match fate(&message.to) {
             Fate::Refused => Submitted::Refused { reason: "the simulator refuses this number".to_owned() },
             Fate::Busy => {
-                Submitted::NotTaken { reason: "the simulator is busy".to_owned(), pause: Some(BUSY) }
+                Submitted::NotAccepted { reason: "the simulator is busy".to_owned(), pause: Some(BUSY) }
             }
             Fate::Lost => Submitted::Unknown {
                 reason: "the simulator does not answer".to_owned(),
-                taken: Accepted::default(),
+                accepted: Accepted::default(),
             },
             Fate::Unanswered => {
                 self.take(&message, Delivery::Delivered);
                 Submitted::Unknown {
                     reason: "the simulator does not answer".to_owned(),
-                    taken: Accepted::default(),
+                    accepted: Accepted::default(),
                 }
             }
             Fate::Fails => Submitted::Accepted(self.take(&message, Delivery::Failed)),
@@ -173,14 +173,14 @@ impl Connector for Simulator {
         let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         let found = if remembered.known.contains(reference) {
             let upstream_ids = vec![Self::upstream_id(reference, delivery)];
-            Found::Taken(Accepted { upstream_ids, cost: None })
+            Found::Accepted(Accepted { upstream_ids, cost: None })
         } else {
             Found::CannotTell
         };
         futures::future::ready(found).boxed()
     }
 
-    fn ask<'a>(&'a self, upstream_id: &'a str) -> BoxFuture<'a, Option<Receipt>> {
+    fn fetch_status<'a>(&'a self, upstream_id: &'a str) -> BoxFuture<'a, Option<Receipt>> {
         let delivery = if upstream_id.starts_with("simulated-failed-") {
             Some(Delivery::Failed)
         } else if upstream_id.starts_with("simulated-delivered-") {
@@ -196,7 +196,7 @@ impl Connector for Simulator {
         true
     }
 
-    fn is_asked(&self) -> bool {
+    fn needs_polling(&self) -> bool {
         false
     }
 
@@ -219,7 +219,7 @@ mod tests {
     use crate::clock::SystemClock;
     use crate::messaging::connector::{Encoding, NotKept};
 
-    /// Keeps receipts, but not the first so many.
+    /// Records receipts, except the first ones.
     #[derive(Debug, Default)]
     struct Kept {
         refuses: AtomicU32,
@@ -227,7 +227,7 @@ mod tests {
     }
 
     impl Receipts for Kept {
-        fn take<'a>(&'a self, provider: &'a str, receipt: Receipt) -> BoxFuture<'a, Result<(), NotKept>> {
+        fn record<'a>(&'a self, provider: &'a str, receipt: Receipt) -> BoxFuture<'a, Result<(), NotKept>> {
             assert_eq!(provider, "sim");
             let refuses =
                 self.refuses.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
@@ -264,14 +264,14 @@ mod tests {
         let (simulator, kept) = simulator(1);
         let submit = |reference: &'static str, to: &'static str| simulator.submit(message(reference, to));
         assert!(matches!(submit("a", "49150001").await, Submitted::Refused { .. }));
-        assert!(matches!(submit("b", "49150003").await, Submitted::NotTaken { pause: Some(_), .. }));
+        assert!(matches!(submit("b", "49150003").await, Submitted::NotAccepted { pause: Some(_), .. }));
         assert!(matches!(submit("c", "49150004").await, Submitted::Unknown { .. }));
         assert!(matches!(submit("d", "49150002").await, Submitted::Accepted(_)));
         let Submitted::Accepted(accepted) = submit("e", "49159999").await else { panic!("taken") };
-        assert!(matches!(simulator.find("c", "49150004").await, Found::Taken(_)));
+        assert!(matches!(simulator.find("c", "49150004").await, Found::Accepted(_)));
         assert_eq!(simulator.find("b", "49150003").await, Found::CannotTell);
-        assert_eq!(simulator.find("e", "49159999").await, Found::Taken(accepted.clone()));
-        let asked = simulator.ask(&accepted.upstream_ids[0]).await.unwrap();
+        assert_eq!(simulator.find("e", "49159999").await, Found::Accepted(accepted.clone()));
+        let asked = simulator.fetch_status(&accepted.upstream_ids[0]).await.unwrap();
         assert_eq!(asked.delivery, Delivery::Delivered);
 
         for _ in 0..500 {

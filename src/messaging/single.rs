@@ -1,18 +1,15 @@
-//! One message: sent now, or at a time, or called back.
+//! A single message: sent now or at a time, or cancelled.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::oneshot;
-use tollgate_rating::E164;
-use tollgate_rating::credit::{ChainError, RefusalReason};
+use tollgate_rating::Money;
 
-use super::campaigns::CancelError;
-use super::order::{Draft, OrderError, Priced, encoding_name, new_reference};
-use super::outcomes::Ended;
-use super::unsent::TooManyUnsent;
-use super::{Messaging, SEND_PATIENCE, STOP_PATIENCE};
+use super::error::{CancelError, SendError};
+use super::outcome::Ended;
+use super::prepare::{Placement, Prepared};
+use super::service::{Messaging, STOP_PATIENCE};
 use crate::accounts::spending::{self, Question, Record, SpendError, Spending};
 use crate::directory::Account;
 use crate::services::ServiceError;
@@ -20,63 +17,21 @@ use crate::store::idempotency::RememberedAnswer;
 use crate::store::messages::{MessageState, NewMessage};
 use crate::store::{StoreError, Tx};
 
-/// Why a message is not sent.
-#[derive(Debug, thiserror::Error)]
-pub enum SendError {
-    /// The order is not right, or has no price.
-    #[error(transparent)]
-    Order(#[from] OrderError),
-    /// A payer has less than it would have to pay.
-    #[error("{reason}")]
-    Short {
-        /// 0: who sends it. What is above is not for its eyes.
-        payer_index: usize,
-        /// No credit, or the day's spending limit.
-        reason: RefusalReason,
-    },
-    /// The account, or a reseller above it, has as many messages that nobody has paid for as it may have.
-    #[error(
-        "too many messages wait, were cancelled or were refused: {most} at most; cancelled and refused ones are deleted in time"
-    )]
-    TooManyUnsent {
-        /// The bound.
-        most: u32,
-    },
-    /// It costs more than there can be.
-    #[error("it costs more than an account can hold")]
-    TooLarge,
-    /// The payers are no chain.
-    #[error(transparent)]
-    Chain(#[from] ChainError),
-    /// The database is away, or the wallets are another process's.
-    #[error(transparent)]
-    Services(#[from] ServiceError),
+/// The longest wait of a request for the provider's answer.
+const SEND_PATIENCE: Duration = Duration::from_secs(20);
+
+/// A message that was sent, or is still being tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Its state.
+    pub state: MessageState,
+    /// Why it was not sent.
+    pub failure: Option<String>,
+    /// Balance of the sender; while the message is being tried, less its held cost.
+    pub balance_after: Money,
 }
 
-impl From<SpendError<std::convert::Infallible>> for SendError {
-    fn from(error: SpendError<std::convert::Infallible>) -> Self {
-        match error {
-            SpendError::Refused(never) => match never {},
-            SpendError::Short { payer_index, reason, .. } => Self::Short { payer_index, reason },
-            SpendError::Chain(error) => Self::Chain(error),
-            SpendError::Services(error) => Self::Services(error),
-        }
-    }
-}
-
-impl From<TooManyUnsent> for SendError {
-    fn from(TooManyUnsent { most }: TooManyUnsent) -> Self {
-        Self::TooManyUnsent { most }
-    }
-}
-
-impl From<StoreError> for SendError {
-    fn from(error: StoreError) -> Self {
-        Self::Services(error.into())
-    }
-}
-
-/// A message that is written, with what the same request gets if it comes again.
+/// A message that is written, with the answer that a repeated request gets.
 struct Written<'a> {
     message: &'a NewMessage,
     remembered: Option<&'a RememberedAnswer>,
@@ -101,18 +56,18 @@ impl Question for Written<'_> {
     }
 }
 
-/// A message that is called back.
-struct CalledBack {
+/// The cancellation of a message.
+struct Cancellation {
     id: i64,
     account_id: i64,
     at: Timestamp,
 }
 
-/// It is not waiting.
+/// The message is not waiting.
 #[derive(Debug)]
 struct NotWaiting;
 
-impl Record for CalledBack {
+impl Record for Cancellation {
     type Refused = NotWaiting;
 
     async fn write(&self, tx: &mut Tx, _: Option<i64>) -> Result<Result<(), NotWaiting>, StoreError> {
@@ -121,80 +76,103 @@ impl Record for CalledBack {
     }
 }
 
-impl Question for CalledBack {
+impl Question for Cancellation {
     async fn is_written(&self, tx: &mut Tx) -> Result<bool, StoreError> {
         Ok(tx.message_state(self.id).await? == Some(MessageState::Cancelled))
     }
 }
 
 impl Messaging {
-    /// Sends a message: on return it is known what its provider says, or it is still being tried. It is taken as every
-    /// other that is due: so a process that ends was sending no more of them than its provider is given in a moment.
+    /// Sends a message: on return the provider has answered, or the message is still being tried. It is claimed like any
+    /// other due message, so that a process that ends has no more of them under way than its provider gets in a moment.
     pub async fn send(
         &self,
-        draft: &Draft,
-        (number, priced): (E164, Priced),
+        prepared: &Prepared,
+        id: i64,
+        remembered: Option<&RememberedAnswer>,
+    ) -> Result<Sent, SendError> {
+        let ended = self.send_and_wait(prepared, id, remembered).await?;
+        // The cost of a message that still waits is held: as good as spent.
+        let balance_after = match ended.state {
+            MessageState::Queued => prepared.balance_after(),
+            _ => prepared.account.wallet.snapshot().balance,
+        };
+        Ok(Sent { state: ended.state, failure: ended.failure, balance_after })
+    }
+
+    async fn send_and_wait(
+        &self,
+        prepared: &Prepared,
         id: i64,
         remembered: Option<&RememberedAnswer>,
     ) -> Result<Ended, SendError> {
-        let message = self.message(draft, number, id, priced);
+        let placement = Placement {
+            id,
+            campaign_id: None,
+            state: MessageState::Queued,
+            scheduled_at: None,
+            due_at: self.services.clock.now(),
+        };
+        let message = prepared.message(prepared.first_recipient()?, placement);
         let waiting = Ended { state: MessageState::Queued, failure: None };
         if self.lane(&message.provider).is_none_or(|lane| lane.pace.is_paused()) {
-            // Nobody waits for a provider that takes nothing at the moment.
-            self.write(draft, &message, remembered).await?;
+            // A paused provider accepts nothing at the moment: its answer is not waited for.
+            self.write(prepared, &message, remembered).await?;
             return Ok(waiting);
         }
         let (reply, mut ended) = oneshot::channel();
         self.waiting().insert(id, reply);
-        if let Err(error) = self.write(draft, &message, remembered).await {
+        if let Err(error) = self.write(prepared, &message, remembered).await {
             self.waiting().remove(&id);
             return Err(error);
         }
         self.wake(&message.provider);
-        let heard = tokio::time::timeout(SEND_PATIENCE, &mut ended);
-        let heard = tokio::select! {
-            heard = heard => heard,
+        let answered = tokio::time::timeout(SEND_PATIENCE, &mut ended);
+        let answered = tokio::select! {
+            answered = answered => answered,
             () = self.stop.cancelled() => {
-                // What is not taken by now, the next process takes.
-                let is_taken = self.waiting().remove(&id).is_none();
-                let patience = if is_taken { STOP_PATIENCE } else { Duration::ZERO };
+                // A message that is not claimed by now is claimed by the next process.
+                let is_claimed = self.waiting().remove(&id).is_none();
+                let patience = if is_claimed { STOP_PATIENCE } else { Duration::ZERO };
                 tokio::time::timeout(patience, ended).await
             }
         };
         self.waiting().remove(&id);
-        match heard {
+        match answered {
             Ok(Ok(ended)) => Ok(ended),
             _ => Ok(waiting),
         }
     }
 
-    /// Writes a message that is sent at its time: on return it is durable, and its cost is set aside.
+    /// Writes a message that is sent at its time: on return it is durable, and its cost is held.
     pub async fn schedule(
         &self,
-        draft: &Draft,
-        (number, priced): (E164, Priced),
-        (id, at): (i64, Timestamp),
+        prepared: &Prepared,
+        id: i64,
+        at: Timestamp,
         remembered: Option<&RememberedAnswer>,
     ) -> Result<(), SendError> {
-        let message = NewMessage {
+        let placement = Placement {
+            id,
+            campaign_id: None,
             state: MessageState::Scheduled,
             scheduled_at: Some(at),
             due_at: at,
-            ..self.message(draft, number, id, priced)
         };
-        self.write(draft, &message, remembered).await?;
+        let message = prepared.message(prepared.first_recipient()?, placement);
+        self.write(prepared, &message, remembered).await?;
         self.wake(&message.provider);
         Ok(())
     }
 
-    /// Calls an account's scheduled message back. Against the sending of it exactly one wins.
+    /// Cancels an account's scheduled message, unless it is claimed for sending first: exactly one of both happens.
     pub async fn cancel_scheduled(&self, account: &Account, id: i64) -> Result<(), CancelError> {
-        // One at a time, so that it can be told whose calling back a message was.
-        let _alone = self.calling_back.lock().await;
+        // One at a time, so that a cancelled message is known to be cancelled by this request.
+        let _alone = self.cancelling_messages.lock().await;
         let found = self.services.store.scheduled_message(id, account.id).await?;
         let (reference, payers) = found.ok_or(CancelError::Unknown)?;
-        let shares = self.shares(&payers).await?;
-        let record = CalledBack { id, account_id: account.id, at: self.services.clock.now() };
+        let shares = self.load_shares(&payers).await?;
+        let record = Cancellation { id, account_id: account.id, at: self.services.clock.now() };
         match spending::give_back(&self.services, &reference, &shares, &record).await {
             Ok(()) => Ok(()),
             Err(SpendError::Refused(NotWaiting)) => Err(self.too_late(account, id).await?),
@@ -212,46 +190,17 @@ impl Messaging {
         Ok(CancelError::TooLate { state: state.shown().to_owned() })
     }
 
-    fn message(&self, draft: &Draft, number: E164, id: i64, priced: Priced) -> NewMessage {
-        NewMessage {
-            id,
-            account_id: draft.account.id,
-            campaign_id: None,
-            reference: new_reference(),
-            provider: draft.provider.name.clone(),
-            phone: number.to_string(),
-            sender_id: draft.sender_id.clone(),
-            body: Some(draft.text.clone()),
-            encoding: encoding_name(draft.counted.encoding),
-            segments: draft.counted.segments,
-            scheduled_at: None,
-            due_at: self.services.clock.now(),
-            state: MessageState::Queued,
-            claim: None,
-            payers: priced.payers,
-            prices: priced.prices,
-            failure: None,
-        }
-    }
-
-    /// Sets aside what a message costs, and writes it.
+    /// Holds the cost of a message, and writes it.
     async fn write(
         &self,
-        draft: &Draft,
+        prepared: &Prepared,
         message: &NewMessage,
         remembered: Option<&RememberedAnswer>,
     ) -> Result<(), SendError> {
-        let reserved = self.unsent.reserve(&draft.chain, 1)?;
-        let shares: Vec<_> = draft
-            .chain
-            .iter()
-            .zip(&message.payers)
-            .map(|(account, (_, amount))| spending::Share { account: Arc::clone(account), amount: *amount })
-            .collect();
+        let shares = prepared.shares();
+        let reserved = self.unsent.reserve(shares, 1)?;
         let record = Written { message, remembered, at: self.services.clock.now() };
-        let written =
-            spending::set_aside(&self.services, Spending::Sms, &message.reference, &shares, &record).await;
-        written?;
+        spending::set_aside(&self.services, Spending::Sms, &message.reference, shares, &record).await?;
         reserved.written();
         Ok(())
     }

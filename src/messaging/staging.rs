@@ -1,19 +1,15 @@
-//! How a campaign is written: its credit is held first, then its messages are staged some at a time, then it is published.
+//! Writing a campaign: its credit is held first, then its messages are staged some at a time, then it is published.
 //!
-//! A campaign that cannot be paid writes nothing. One whose writing is interrupted, by an error or a crash, is discarded: its
-//! messages are deleted and its hold is released.
-
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+//! A campaign whose cost cannot be held writes nothing. If the writing is interrupted by an error or a crash, the campaign is
+//! discarded: its messages are deleted and its hold is released.
 
 use jiff::Timestamp;
 use tollgate_rating::Money;
 
-use super::Messaging;
-use super::campaigns::Recipients;
-use super::order::{Draft, encoding_name, new_reference};
-use super::single::SendError;
-use crate::accounts::spending::{self, Question, Record, Share, Spending};
+use super::error::SendError;
+use super::prepare::{Placement, Prepared, new_reference};
+use super::service::Messaging;
+use crate::accounts::spending::{self, Question, Record, Spending};
 use crate::store::campaigns::NewCampaign;
 use crate::store::idempotency::RememberedAnswer;
 use crate::store::messages::{MessageState, NewMessage};
@@ -21,38 +17,6 @@ use crate::store::{StoreError, Tx};
 
 /// Recipients in one transaction: on the embedded database calls wait for it.
 const AT_ONCE: usize = 500;
-
-/// Campaigns that this process is writing; any other that is not published was interrupted.
-#[derive(Debug, Default)]
-pub(super) struct Staging {
-    under_way: Mutex<HashSet<i64>>,
-    /// Discards campaigns one after another: a hold is released once.
-    discarding: tokio::sync::Mutex<()>,
-}
-
-/// A campaign that this process is writing, until it is dropped.
-#[derive(Debug)]
-struct UnderWay<'a> {
-    staging: &'a Staging,
-    id: i64,
-}
-
-impl Staging {
-    fn ids(&self) -> std::sync::MutexGuard<'_, HashSet<i64>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn begin(&self, id: i64) -> UnderWay<'_> {
-        self.ids().insert(id);
-        UnderWay { staging: self, id }
-    }
-}
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        self.staging.ids().remove(&self.id);
-    }
-}
 
 /// A campaign without messages, written with its hold.
 struct Held<'a> {
@@ -92,33 +56,33 @@ impl Question for IsDiscarded {
 }
 
 impl Messaging {
-    /// Takes a campaign: on return it is durable, its credit is held, and it will be sent.
-    pub async fn begin_campaign(
+    /// Writes a campaign: on return it is durable, its credit is held, and it will be sent.
+    pub async fn queue_campaign(
         &self,
-        draft: &Draft,
-        recipients: &Recipients,
-        (id, scheduled_at): (i64, Option<Timestamp>),
+        prepared: &Prepared,
+        id: i64,
+        scheduled_at: Option<Timestamp>,
         remembered: Option<&RememberedAnswer>,
     ) -> Result<(), SendError> {
         let campaign = NewCampaign {
             id,
-            account_id: draft.account.id,
+            account_id: prepared.account.id,
             reference: new_reference(),
-            provider: draft.provider.name.clone(),
-            sender_id: draft.sender_id.clone(),
-            body: draft.text.clone(),
-            encoding: encoding_name(draft.counted.encoding),
-            segments: draft.counted.segments,
+            provider: prepared.provider.name.clone(),
+            sender_id: prepared.sender_id.clone(),
+            body: prepared.text().to_owned(),
+            encoding: prepared.counted.encoding.as_str(),
+            segments: prepared.counted.segments,
             scheduled_at,
         };
-        let shares = cost_of_all(draft, recipients)?;
-        let reserved = self.unsent.reserve(&draft.chain, recipients.queued())?;
+        let reserved = self.unsent.reserve(prepared.shares(), prepared.recipient_count())?;
         let under_way = self.staging.begin(id);
         let held = Held { campaign: &campaign, at: self.services.clock.now() };
-        spending::set_aside(&self.services, Spending::Sms, &campaign.reference, &shares, &held).await?;
+        spending::set_aside(&self.services, Spending::Sms, &campaign.reference, prepared.shares(), &held)
+            .await?;
         let written = async {
-            self.stage(draft, &campaign, recipients).await?;
-            self.publish(id, recipients, remembered).await
+            self.stage(&campaign, prepared).await?;
+            self.publish(id, prepared, remembered).await
         };
         if let Err(error) = written.await {
             if let Err(left) = self.discard_campaign(id).await {
@@ -133,37 +97,22 @@ impl Messaging {
     }
 
     /// Writes the messages, some at a time. They are not sent before the campaign is published.
-    async fn stage(
-        &self,
-        draft: &Draft,
-        campaign: &NewCampaign,
-        recipients: &Recipients,
-    ) -> Result<(), StoreError> {
-        let mut ids = self.ids(recipients.queued()).await?..;
+    async fn stage(&self, campaign: &NewCampaign, prepared: &Prepared) -> Result<(), StoreError> {
+        let mut ids = self.ids(prepared.recipient_count()).await?..;
         let now = self.services.clock.now();
-        let due_at = campaign.scheduled_at.unwrap_or(now);
-        for some in recipients.priced.chunks(AT_ONCE) {
+        for some in prepared.recipients().chunks(AT_ONCE) {
             let messages: Vec<NewMessage> = some
                 .iter()
                 .zip(&mut ids)
-                .map(|((number, cost), id)| NewMessage {
-                    id,
-                    account_id: draft.account.id,
-                    campaign_id: Some(campaign.id),
-                    reference: new_reference(),
-                    provider: campaign.provider.clone(),
-                    phone: number.to_string(),
-                    sender_id: campaign.sender_id.clone(),
-                    body: None,
-                    encoding: campaign.encoding,
-                    segments: campaign.segments,
-                    scheduled_at: campaign.scheduled_at,
-                    due_at,
-                    state: MessageState::Queued,
-                    claim: None,
-                    payers: cost.payers.clone(),
-                    prices: cost.prices.to_string(),
-                    failure: None,
+                .map(|(recipient, id)| {
+                    let placement = Placement {
+                        id,
+                        campaign_id: Some(campaign.id),
+                        state: MessageState::Queued,
+                        scheduled_at: campaign.scheduled_at,
+                        due_at: campaign.scheduled_at.unwrap_or(now),
+                    };
+                    prepared.message(recipient, placement)
                 })
                 .collect();
             let mut tx = spending::begin(&self.services).await?;
@@ -176,12 +125,13 @@ impl Messaging {
     async fn publish(
         &self,
         id: i64,
-        recipients: &Recipients,
+        prepared: &Prepared,
         remembered: Option<&RememberedAnswer>,
     ) -> Result<(), StoreError> {
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         let mut tx = spending::begin(&self.services).await?;
-        if !tx.publish_campaign(id, count(recipients.queued()), count(recipients.rejected_count)).await? {
+        if !tx.publish_campaign(id, count(prepared.recipient_count()), count(prepared.rejected_count)).await?
+        {
             let reason = format!("campaign {id} is not staged");
             return Err(StoreError::Inconsistent { table: "sms_campaigns", reason });
         }
@@ -194,7 +144,7 @@ impl Messaging {
         }
     }
 
-    /// Discards campaigns whose writing was interrupted. One that cannot be discarded does not keep the others.
+    /// Discards campaigns whose writing was interrupted. A failure of one does not stop the others.
     pub(super) async fn discard_interrupted(&self) -> Result<(), StoreError> {
         for id in self.services.store.staged_campaigns().await? {
             let is_under_way = self.staging.ids().contains(&id);
@@ -214,7 +164,7 @@ impl Messaging {
             return tx.rollback().await;
         };
         // Before the commit: the wallets must be able to follow it.
-        let shares = self.shares(&held).await?;
+        let shares = self.load_shares(&held).await?;
         if let Err(error) = tx.commit().await
             && !spending::until_known(&self.services, &IsDiscarded(id)).await
         {
@@ -227,19 +177,4 @@ impl Messaging {
         tracing::info!(campaign.id = id, "campaign discarded");
         Ok(())
     }
-}
-
-/// The amount that each payer pays for all of it.
-fn cost_of_all(draft: &Draft, recipients: &Recipients) -> Result<Vec<Share>, SendError> {
-    let mut shares: Vec<Share> = draft
-        .chain
-        .iter()
-        .map(|account| Share { account: std::sync::Arc::clone(account), amount: Money::ZERO })
-        .collect();
-    for (_, cost) in &recipients.priced {
-        for (share, (_, charge)) in shares.iter_mut().zip(&cost.payers) {
-            share.amount = share.amount.checked_add(*charge).ok_or(SendError::TooLarge)?;
-        }
-    }
-    Ok(shares)
 }

@@ -1,14 +1,14 @@
-//! How many messages nobody has paid for: waiting, cancelled or refused ones of each account, and of each reseller's tree.
+//! The number of unsent messages (waiting, cancelled or refused) of each account and of each reseller's tree, with its limits.
 //!
-//! The numbers are in memory so that sending asks no database; they are read again whenever old messages are deleted.
+//! The numbers are in memory so that sending needs no query; they are read again whenever old messages are deleted.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
+use crate::accounts::spending::Share;
 use crate::config::Limits;
-use crate::directory::Account;
 
-/// The number of messages by account; a reseller's includes those of everybody below it.
+/// The number of messages by account; a reseller's includes those of all accounts below it.
 type Counts = HashMap<i64, i64>;
 
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ struct Inner {
     reserved: Counts,
 }
 
-/// The numbers, and their bounds.
+/// The numbers, and their limits.
 #[derive(Debug)]
 pub(super) struct Unsent {
     per_account: i64,
@@ -29,14 +29,14 @@ pub(super) struct Unsent {
     inner: Mutex<Inner>,
 }
 
-/// No further message fits.
+/// The limit is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooManyUnsent {
-    /// The bound.
+    /// The limit.
     pub(super) most: u32,
 }
 
-/// Messages that are being written; released where they are not.
+/// Messages that are being written; released unless they are written.
 #[derive(Debug)]
 pub(super) struct Reserved<'a> {
     unsent: &'a Unsent,
@@ -58,13 +58,9 @@ impl Unsent {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts messages of the first account of a payer chain before they are written.
-    pub(super) fn reserve(
-        &self,
-        chain: &[Arc<Account>],
-        messages: usize,
-    ) -> Result<Reserved<'_>, TooManyUnsent> {
-        let accounts: Vec<i64> = chain.iter().map(|account| account.id).collect();
+    /// Counts messages of the sender, the first payer, before they are written.
+    pub(super) fn reserve(&self, shares: &[Share], messages: usize) -> Result<Reserved<'_>, TooManyUnsent> {
+        let accounts: Vec<i64> = shares.iter().map(|share| share.account.id).collect();
         let messages = i64::try_from(messages).unwrap_or(i64::MAX);
         let mut inner = self.inner();
         for (place, id) in accounts.iter().enumerate() {
@@ -80,18 +76,18 @@ impl Unsent {
         Ok(Reserved { unsent: self, accounts, messages })
     }
 
-    /// Counts a message less: it was sent.
+    /// Counts a message down: it was sent.
     pub(super) fn sent(&self, payers: impl Iterator<Item = i64>) {
         let payers: Vec<i64> = payers.collect();
         add(&mut self.inner().counts, &payers, -1);
     }
 
-    /// From now on what is added is not in the numbers that are being read.
+    /// Notes that the numbers are being read: messages added from now on are counted on top.
     pub(super) fn begin_reading(&self) {
         self.inner().recent.clear();
     }
 
-    /// Takes the numbers that were read: each account's, with the chain that it pays in.
+    /// Applies the numbers that were read: for each account, its chain of payers and its messages.
     pub(super) fn finish_reading(&self, read: impl Iterator<Item = (Vec<i64>, i64)>) {
         let mut inner = self.inner();
         let mut counts = std::mem::take(&mut inner.recent);

@@ -7,10 +7,10 @@ use jiff::{SignedDuration, Timestamp, civil::DateTime};
 const FORM: &str = "%Y-%m-%d %H:%M:%S";
 /// Characters of a time so written.
 const CHARS: usize = 19;
-/// The furthest that a message is scheduled ahead: a typing error in the year is found out while somebody looks.
+/// The furthest that a message may be scheduled ahead, so that a typing error in the year is refused.
 const MAX_AHEAD: SignedDuration = SignedDuration::from_hours(24 * 366);
 
-/// Why a time cannot be taken.
+/// Errors of a scheduled time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WhenError {
     /// It is not written as times are.
@@ -37,7 +37,7 @@ pub fn read(text: &str, zone: &TimeZone, now: Timestamp) -> Result<Timestamp, Wh
     if local.strftime(FORM).to_string() != text {
         return Err(WhenError::Form);
     }
-    // What reads times forgives spaces and missing zeros.
+    // The parser accepts spaces and missing zeros.
     if local.strftime(FORM).to_string() != text {
         return Err(WhenError::Form);
     }

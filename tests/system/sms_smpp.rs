@@ -97,7 +97,7 @@ struct Kept {
 }
 
 impl Receipts for Kept {
-    fn take<'a>(&'a self, provider: &'a str, receipt: Receipt) -> BoxFuture<'a, Result<(), NotKept>> {
+    fn record<'a>(&'a self, provider: &'a str, receipt: Receipt) -> BoxFuture<'a, Result<(), NotKept>> {
         let refuses =
             self.refuses.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         let result = if refuses.is_ok() {
@@ -214,7 +214,7 @@ async fn short_texts_arrive_as_they_were_written() {
         assert!(looks < 100, "the connection is closed");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert!(matches!(rig.submit("late", Encoding::Gsm7).await, Submitted::NotTaken { .. }));
+    assert!(matches!(rig.submit("late", Encoding::Gsm7).await, Submitted::NotAccepted { .. }));
 }
 
 #[tokio::test]
@@ -269,7 +269,7 @@ async fn throttling_is_not_taken_and_a_refusal_is_for_ever() {
     for (status, name) in [(0x58, "ESME_RTHROTTLED"), (0x14, "ESME_RMSGQFUL")] {
         rig.smsc.behave(json!({ "fail": 1, "status": status })).await;
         match rig.submit("busy", Encoding::Gsm7).await {
-            Submitted::NotTaken { reason, pause: Some(_) } => assert!(reason.contains(name), "{reason}"),
+            Submitted::NotAccepted { reason, pause: Some(_) } => assert!(reason.contains(name), "{reason}"),
             other => panic!("{other:?}"),
         }
     }
@@ -294,8 +294,8 @@ async fn a_later_part_is_given_again_when_it_is_throttled_and_unclear_when_it_is
     assert_eq!(rig.smsc.look().await["texts"], json!([long]));
     rig.smsc.behave(json!({ "failAfter": 1, "fail": 1, "status": 0x0b })).await;
     match rig.submit(&long, Encoding::Gsm7).await {
-        Submitted::Unknown { taken, reason } => {
-            assert_eq!(taken.upstream_ids, ["smsc-3"]);
+        Submitted::Unknown { accepted, reason } => {
+            assert_eq!(accepted.upstream_ids, ["smsc-3"]);
             assert!(reason.contains("part 2 of 2"), "{reason}");
         }
         other => panic!("{other:?}"),
@@ -334,7 +334,7 @@ async fn a_refused_bind_is_not_tried_again_and_again() {
     let mut rig = Rig::unbound("", json!({ "refuseBind": 0x0d })).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(!rig.connector().is_up());
-    assert!(matches!(rig.submit("no", Encoding::Gsm7).await, Submitted::NotTaken { .. }));
+    assert!(matches!(rig.submit("no", Encoding::Gsm7).await, Submitted::NotAccepted { .. }));
     assert_eq!(rig.smsc.look().await["binds"].as_array().unwrap().len(), 1);
 
     // A session of before that is still known there passes.
@@ -410,7 +410,7 @@ async fn tls_is_spoken_with_the_one_that_is_meant_and_with_nobody_else() {
         let smsc = Smsc::start(Some(folder.path())).await;
         let mut rig = Rig::to(smsc, &more);
         tokio::time::sleep(Duration::from_millis(700)).await;
-        assert!(matches!(rig.submit("no", Encoding::Gsm7).await, Submitted::NotTaken { .. }), "{more}");
+        assert!(matches!(rig.submit("no", Encoding::Gsm7).await, Submitted::NotAccepted { .. }), "{more}");
         assert_eq!(rig.smsc.look().await["binds"], json!([]), "{more}");
     }
 }

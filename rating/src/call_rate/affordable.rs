@@ -1,15 +1,17 @@
 //! The inverse of the charge: how long a call a credit pays.
 
 use super::{
-    AnswerRange, CallRate, Form, Head, MAX_CALL_SECONDS, Step, Windowed,
-    runs::{Run, Runs, WeekClock},
+    clock::WeekClock,
+    rate::{AnswerRange, CallRate, Form, MAX_CALL_SECONDS, Step, Windowed},
+    runs::{Run, Runs},
 };
 use crate::{
     money::Money,
-    plan::{BlockRounding, SIXTIETHS},
+    rounding::{BlockRounding, SIXTIETHS},
+    terms::Head,
 };
 
-/// What a credit leaves to spend on time.
+/// The part of a credit that can be spent on time.
 enum Budget {
     /// The largest charge is within it: any duration is.
     Unlimited,
@@ -36,7 +38,7 @@ impl Head {
 
     /// The answered seconds, at most `cap`, of a call whose blocks are paid for `paid` charged seconds.
     fn answered_seconds(&self, paid: u64, cap: u64) -> u64 {
-        // What is free is affordable whatever the credit.
+        // Free seconds are affordable with any credit.
         let longest = paid.max(u64::from(self.free_below));
         longest.saturating_sub(u64::from(self.additional_time)).min(cap)
     }
@@ -172,7 +174,7 @@ impl CallRate {
 }
 
 impl Windowed {
-    /// Whether the budget pays a call of `cap` seconds even if all of it were billed at the dearest price, in the
+    /// Reports whether the budget pays a call of `cap` seconds even if all of it were billed at the dearest price, in the
     /// longest blocks and with the dearest fee: then there is nothing to look for. False proves nothing.
     fn surely_pays(&self, budget: i128, cap: u64) -> bool {
         let heads = || self.windows.iter().map(|window| &window.head);

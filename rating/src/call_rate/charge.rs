@@ -1,10 +1,11 @@
 //! The charge of a call.
 
 use super::{
-    AnswerRange, CallRate, Form, Head, MAX_CALL_SECONDS, RatingError, Windowed, epoch_second,
-    runs::{Run, Runs, WeekClock, plain_billed},
+    clock::WeekClock,
+    rate::{AnswerRange, CallRate, Form, MAX_CALL_SECONDS, RatingError, Windowed, epoch_second},
+    runs::{Run, Runs, plain_billed},
 };
-use crate::{money::Money, plan::SIXTIETHS};
+use crate::{money::Money, rounding::SIXTIETHS, terms::Head};
 use jiff::Timestamp;
 
 /// A stretch of a call that was billed at one price.
@@ -75,10 +76,10 @@ pub enum ChargeLimit {
     Max,
 }
 
-/// What a call costs, and why.
+/// The charge of a call, with its parts.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Charge {
-    /// What is charged, rounded once.
+    /// The amount, rounded once.
     pub amount: Money,
     /// The seconds billed; 0 for a call that costs nothing because it is not answered or at most `free_below` long.
     pub billed_seconds: u64,
@@ -120,7 +121,7 @@ impl Head {
 }
 
 impl CallRate {
-    /// What a call of `ms` answered milliseconds costs that was answered at this instant.
+    /// The charge of a call of `ms` answered milliseconds that was answered at this instant.
     ///
     /// Nothing for 0 ms, and for a call whose seconds (rounded as the plan says, plus `additional_time`) are at most
     /// `free_below`. Otherwise the connect fee and the price of every block, exactly; then the least and the largest

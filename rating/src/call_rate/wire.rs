@@ -10,12 +10,14 @@
 //!  "windows":[{"connect_fee":0,"initial_block":60,"steps":[[0,60,12000000],[600,1,6000000]]}]}
 //! ```
 
-use super::{CallRate, Form, Head, Step, WindowTerms, Windowed};
+use super::rate::{CallRate, Form, Step, WindowTerms, Windowed};
 use crate::{
     money::Money,
-    plan::{BlockRounding, DurationRounding, Rounding, RoundingMode},
     prefix::Prefix,
-    tariff::{MAX_BLOCK_SECONDS, Week},
+    rounding::{BlockRounding, DurationRounding, Rounding, RoundingMode},
+    tariff::MAX_BLOCK_SECONDS,
+    terms::Head,
+    week::Week,
 };
 use jiff::{
     fmt::temporal::{DateTimeParser, DateTimePrinter},

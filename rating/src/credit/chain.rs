@@ -34,13 +34,13 @@ pub enum ChainError {
     Repeated,
 }
 
-/// What a call costs one payer: its rate, and the range of times in which the call may be answered.
+/// The price of a call for one payer: its rate, and the range of times in which the call may be answered.
 pub trait Pricing {
     /// The longest call in whole seconds, at most `cap`, that `credit` pays; 0 where it does not pay the first block,
     /// and for a negative credit.
     fn max_seconds(&self, credit: Money, cap: u32) -> u32;
 
-    /// What a call of so many seconds costs at most; `None` where that is no amount.
+    /// The highest charge of a call of so many seconds; `None` if it exceeds the range of amounts.
     fn hold(&self, seconds: u32) -> Option<Money>;
 }
 
@@ -63,7 +63,7 @@ pub enum Slice {
     Full,
 }
 
-/// What is asked of a chain.
+/// A request for a reservation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ReserveRequest {
     /// The longest call that anything but money allows, in seconds. 0 is refused as unaffordable.
@@ -76,7 +76,7 @@ pub struct ReserveRequest {
     pub days: [Day; MAX_PAYERS],
 }
 
-/// What a chain holds for one call. Given back exactly once, to [`Chain::settle`] or [`Chain::release`].
+/// The holds of one call. They are returned exactly once, to [`Chain::settle`] or [`Chain::release`].
 #[derive(PartialEq, Eq, Debug)]
 #[must_use = "what is held stays held until it is settled or released"]
 pub struct Holds {
@@ -96,33 +96,33 @@ impl Holds {
 pub struct Grant {
     /// The caps that were asked with, in seconds.
     pub limit_seconds: u32,
-    /// What every payer could pay, within the caps, in seconds: at least 1.
+    /// Seconds that every payer could pay, within the caps: at least 1.
     pub affordable_seconds: u32,
     /// For how many seconds the holds pay: at least 1, at most `affordable_seconds`.
     pub funded_seconds: u32,
-    /// What is held.
+    /// The holds.
     pub holds: Holds,
 }
 
-/// What is asked of a chain for a call that holds already.
+/// A request to extend the reservation of a call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ExtendRequest {
     /// The longest call that anything but money allows, in seconds.
     pub caps_seconds: u32,
     /// For how many seconds the holds pay now.
     pub funded_seconds: u32,
-    /// For how many they are to pay. At or below `funded_seconds` nothing is taken: only what could be is told.
+    /// Seconds that they are to pay for. At or below `funded_seconds` nothing is held: only the possible extension is returned.
     pub target_seconds: u32,
     /// For each payer the present day in its plan's zone.
     pub days: [Day; MAX_PAYERS],
 }
 
-/// What became of a call's holds.
+/// The result of an extension.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Extended {
     /// For how many seconds the holds pay now: never less than before, at most what was asked for.
     pub funded_seconds: u32,
-    /// What every payer could pay within the caps, what is held for this call included: at least `funded_seconds`.
+    /// Seconds that every payer could pay within the caps, including the holds of this call: at least `funded_seconds`.
     pub affordable_seconds: u32,
 }
 
@@ -139,7 +139,7 @@ pub struct Refusal {
 /// Why a payer cannot have a call.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, thiserror::Error)]
 pub enum RefusalReason {
-    /// What is available does not pay the first block.
+    /// The available credit does not pay the first block.
     #[error("not enough credit")]
     NoCredit,
     /// As many calls as allowed are up.
@@ -148,7 +148,7 @@ pub enum RefusalReason {
     /// As many calls as allowed were admitted within a second.
     #[error("too many calls per second")]
     CpsLimit,
-    /// What the day's spending limit leaves does not pay the first block.
+    /// The rest of the daily spending limit does not pay the first block.
     #[error("the day's spending limit is reached")]
     DailyLimit,
 }
@@ -219,7 +219,7 @@ impl<'a> Chain<'a> {
     /// Admits a call and holds its price on every wallet, or changes nothing.
     ///
     /// `prices` has one entry for each payer; a payer without one is refused, as is one whose hold is no amount or
-    /// more than it has. The daily limit works as a second purse: the affordable time is what the smaller of the two
+    /// more than it has. The daily limit works as a second wallet: the affordable time is what the smaller of the two
     /// pays.
     pub fn reserve<P: Pricing>(&self, prices: &[P], request: &ReserveRequest) -> Result<Grant, Refusal> {
         let mut locked: Locked<'a> = NONE_LOCKED;

@@ -1,4 +1,4 @@
-//! What a call may not be, whatever its payers can pay: a loss, too dear, or to a blocked place.
+//! Guards beside credit: no call at a loss, above the price ceiling, or to a blocked prefix.
 
 use crate::{
     money::Money,
@@ -24,9 +24,9 @@ pub struct LossGuard {
 pub struct Loss {
     /// The duration in seconds.
     pub seconds: u32,
-    /// What the top payer pays for it; `None` where that could not be computed.
+    /// The charge of the last payer; `None` if it could not be computed.
     pub sold: Option<Money>,
-    /// What the route costs for it; `None` where that could not be computed.
+    /// The cost of the route; `None` if it could not be computed.
     pub bought: Option<Money>,
 }
 
@@ -56,7 +56,7 @@ impl LossGuard {
 pub struct PriceCeiling(pub Money);
 
 impl PriceCeiling {
-    /// Whether calls at this price per minute are allowed: up to the ceiling, and at it.
+    /// Reports whether calls at this price per minute are allowed: up to the ceiling, and at it.
     pub fn allows(self, price_per_minute: Money) -> bool {
         price_per_minute <= self.0
     }

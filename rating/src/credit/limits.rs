@@ -10,7 +10,7 @@ pub const MAX_CALLS_PER_SECOND: u32 = 10_000;
 /// The time over which calls per second are counted.
 const CPS_WINDOW_MS: u64 = 1_000;
 
-/// What an account may do, apart from what it can pay. `None` is no limit.
+/// Limits of an account beside its credit. `None` is no limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Limits {
     /// Calls held at the same time; 0 admits none.
@@ -33,7 +33,7 @@ pub(crate) struct Admissions {
 }
 
 impl Admissions {
-    /// Whether one more call may be admitted.
+    /// Reports whether one more call may be admitted.
     pub(crate) fn allow(&self, limit: Option<u32>, now_ms: u64) -> bool {
         let Some(limit) = kept(limit) else { return true };
         if limit == 0 {

@@ -1,4 +1,4 @@
-//! One account's wallet.
+//! The wallet of an account.
 
 use super::{
     limits::{Admissions, Limits},
@@ -24,7 +24,7 @@ pub struct Snapshot {
     pub balance: Money,
     /// How far the balance may go below zero.
     pub credit_limit: Money,
-    /// Set aside for calls, messages and purchases.
+    /// Held for calls, messages and purchases.
     pub held: Money,
     /// Balance + credit limit − held; what does not fit in an amount counts as the nearest that does.
     pub available: Money,
@@ -40,7 +40,7 @@ pub struct Snapshot {
     pub overdrawn: Money,
 }
 
-/// Whether a change must leave `available` at zero or above.
+/// True if a change must leave `available` at zero or above.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Guarded {
     /// A change that lowers what is available is refused where it would make that negative.
@@ -58,7 +58,7 @@ pub enum AdjustError {
     /// A guarded change would have left less than nothing available.
     #[error("only {available} is available")]
     Insufficient {
-        /// What is.
+        /// The held amount.
         available: Money,
     },
     /// The amount does not fit.
@@ -69,8 +69,8 @@ pub enum AdjustError {
     NegativeLimit,
 }
 
-/// What the lock guards. In this order all that a call needs of an account without limits lies in the cache line of
-/// the lock.
+/// The state under the lock. In this order, the fields that a call needs of an account without limits lie in the cache line
+/// of the lock.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(super) struct State {
@@ -188,7 +188,7 @@ impl State {
         Ok(())
     }
 
-    /// What the account can pay for a new call.
+    /// Credit available for a new call.
     pub(super) fn credit(&self) -> Money {
         narrowed(self.available())
     }
@@ -198,19 +198,19 @@ impl State {
         self.spend.enter(day);
     }
 
-    /// What the daily limit leaves for a new call, if there is one.
+    /// Rest of the daily limit for a new call, if there is a limit.
     pub(super) fn left(&self) -> Option<Money> {
         let limit = i128::from(self.limits.daily_spend?.nanos());
         let spent = i128::from(self.spend.spent().nanos());
         Some(narrowed(limit - spent - i128::from(self.held.nanos())))
     }
 
-    /// What the account could pay for a call that it holds so much for already.
+    /// Credit available for a call that already holds this amount.
     pub(super) fn credit_with(&self, hold: Money) -> Money {
         narrowed(self.available() + i128::from(hold.nanos()))
     }
 
-    /// What the daily limit leaves for a call that so much is held for already, if there is one.
+    /// Rest of the daily limit for a call that already holds this amount, if there is a limit.
     pub(super) fn left_with(&self, hold: Money) -> Option<Money> {
         self.left().map(|left| narrowed(i128::from(left.nanos()) + i128::from(hold.nanos())))
     }
@@ -223,7 +223,7 @@ impl State {
         self.admissions.allow(self.limits.calls_per_second, now_ms)
     }
 
-    /// What would be held with another hold; `None` for a hold that is negative or more than there is.
+    /// The held sum with another hold; `None` if the hold is negative or exceeds the available credit.
     pub(super) fn held_with(&self, hold: Money) -> Option<Money> {
         let fits = !hold.is_negative() && i128::from(hold.nanos()) <= self.available();
         if fits { self.held.checked_add(hold) } else { None }
@@ -253,7 +253,7 @@ impl State {
         self.held
     }
 
-    /// What replacing a hold by a charge would do; `None` where an amount would not fit or the hold is not there.
+    /// The effect of replacing a hold by a charge; `None` if an amount would overflow or the hold does not exist.
     pub(super) fn settling(&self, hold: Money, charge: Money) -> Option<Settling> {
         let rest = self.held.checked_sub(hold).filter(|rest| !rest.is_negative() && !hold.is_negative())?;
         let balance = self.balance.checked_sub(charge)?;

@@ -1,7 +1,7 @@
-//! What a plan sells, prefix by prefix, for price lists: searched and cut to a page. Nothing is priced here:
+//! The prefixes that a plan sells, for price lists: searched and cut to a page. Nothing is priced here:
 //! [`PricedTariff::rate_of_prefix`] prices the page.
 
-use super::PricedTariff;
+use super::priced::PricedTariff;
 use crate::{
     prefix::Prefix,
     tariff::{Destination, SoldPrefixes},
@@ -28,12 +28,12 @@ pub struct PriceList {
 }
 
 impl PriceList {
-    /// Whether it is right at an instant.
+    /// Reports whether it is right at an instant.
     pub fn holds(&self, at: Timestamp) -> bool {
         self.sold.holds(at)
     }
 
-    /// What the deck sells, for further lists of plans that sell the same one.
+    /// The prefixes that the deck sells, to be shared by lists of other plans on the same deck.
     pub const fn sold(&self) -> &Arc<SoldPrefixes> {
         &self.sold
     }
@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(found("nowhere", 0, 10), page("", 0));
     }
 
-    /// What a search finds by looking at every prefix of the deck and of the plan's own prices.
+    /// The result of a search by trying every prefix of the deck and of the plan's own prices.
     fn read_slowly(
         plan: &PricedTariff,
         wanted: &str,

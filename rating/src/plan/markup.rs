@@ -1,4 +1,4 @@
-//! What a derived plan does to the prices below it: a markup, and overrides per prefix.
+//! The derivation of a plan's prices from those below it: a markup, and overrides per prefix.
 
 use crate::{
     money::Money,
@@ -113,7 +113,7 @@ impl fmt::Display for Markup {
     }
 }
 
-/// One derivation: a markup on everything and prices per prefix of its own.
+/// A derivation: a markup on all prices, and overrides per prefix.
 #[derive(Debug)]
 pub struct Derivation {
     markup: Markup,
@@ -137,7 +137,7 @@ pub enum OverrideError {
     /// A price below zero or above [`MAX_PRICE`].
     #[error("the price of prefix {prefix} is not between 0 and {MAX_PRICE}")]
     Price {
-        /// Whose price it is.
+        /// Prefix of the price.
         prefix: Prefix,
     },
 }

@@ -1,20 +1,21 @@
-//! What a plan charges for a message: a price a segment, times its segments.
+//! The charge of a message: the price of a segment times its segments.
 //!
 //! A tariff for messages is compiled from the same rows as one for calls: a row's `price_per_minute` is there the price of
 //! a segment, and nothing but the price, the validity and `blocked` means anything. This is the only place that reads it
 //! so.
 
-use super::{NoRate, PricedTariff, Rounding, derive};
+use super::priced::{NoRate, PricedTariff, derive};
 use crate::{
     money::Money,
     number::E164,
     prefix::Prefix,
-    tariff::{FoundForm, FoundRate, SoldPrefixes},
+    rounding::Rounding,
+    tariff::{FoundRate, SoldPrefixes},
 };
 use jiff::Timestamp;
 use std::sync::Arc;
 
-/// What a message to a number costs a segment.
+/// The rate of messages to a number.
 ///
 /// A message of some segments costs segments × price, exact, then rounded once as the plan rounds:
 ///
@@ -38,7 +39,7 @@ impl SegmentRate {
         self.prefix
     }
 
-    /// What the prefix is called.
+    /// Destination name of the prefix.
     pub const fn destination(&self) -> &Arc<str> {
         &self.destination
     }
@@ -48,12 +49,12 @@ impl SegmentRate {
         self.price
     }
 
-    /// Whether numbers with the prefix get no messages.
+    /// Reports whether numbers with the prefix get no messages.
     pub const fn is_blocked(&self) -> bool {
         self.blocked
     }
 
-    /// What a message of so many segments costs. `None` where that is no amount.
+    /// The charge of a message of so many segments; `None` if it exceeds the range of amounts.
     pub fn charge(&self, segments: u16) -> Option<Money> {
         let exact = i128::from(self.price.nanos()) * i128::from(segments);
         self.rounding.round(exact)
@@ -61,8 +62,8 @@ impl SegmentRate {
 }
 
 impl PricedTariff {
-    /// What a message to a number that is priced at this instant costs a segment: the deck's price of its longest prefix
-    /// with each level's markup, rounded to the nano at each. Overrides per prefix are of calls and do not count.
+    /// The rate of messages to a number at this instant: the deck's price of its longest prefix with each level's markup,
+    /// rounded to the nano at each. Overrides per prefix are for calls and do not count.
     ///
     /// # Errors
     ///
@@ -85,7 +86,7 @@ impl PricedTariff {
         Ok(SegmentRate {
             prefix: found.prefix(),
             destination: Arc::clone(found.destination()),
-            price: derive(deck_price(&found), &self.levels)?,
+            price: derive(found.segment_price(), &self.levels)?,
             blocked: found.is_blocked(),
             rounding: self.terms.rounding,
         })
@@ -108,7 +109,7 @@ impl PricedTariff {
         let index = self.tariff.index();
         let sold = index.iter().filter_map(|prefix| {
             let found = self.tariff.find_prefix(prefix, at, zone)?;
-            (found.prefix() == prefix && !found.is_blocked()).then(|| deck_price(&found))
+            (found.prefix() == prefix && !found.is_blocked()).then(|| found.segment_price())
         });
         // A markup never makes the dearer of two prices the cheaper.
         let price = sold.min().and_then(|price| derive(price, &self.levels).ok());
@@ -128,20 +129,9 @@ pub struct Cheapest {
 }
 
 impl Cheapest {
-    /// Whether it is known for an instant.
+    /// Reports whether it is known for an instant.
     pub fn holds(&self, at: Timestamp) -> bool {
         self.from <= at && self.until.is_none_or(|until| at < until)
-    }
-}
-
-/// The price of a segment by a rate of a deck.
-pub(crate) fn deck_price(found: &FoundRate<'_>) -> Money {
-    match found.form() {
-        FoundForm::Plain(step) => step.price,
-        // Decks of messages have neither windows nor steps, so this is not reached by one; the dearest is the safe price.
-        FoundForm::Windows(_, windows) => {
-            windows.iter().flatten().map(|step| step.price).max().unwrap_or(Money::ZERO)
-        }
     }
 }
 
@@ -229,7 +219,7 @@ mod tests {
         let until = |text: &str| Some(text.to_owned());
         assert_eq!(cheapest("2026-06-01T00:00:00Z"), ("0.14".to_owned(), until("2026-07-01T00:00:00Z")));
         assert_eq!(cheapest("2026-07-01T00:00:00Z"), ("0.1".to_owned(), until("2026-08-01T00:00:00Z")));
-        // What began last holds, though it is dearer.
+        // The rate that began last is valid, though it is higher.
         assert_eq!(cheapest("2026-08-15T00:00:00Z"), ("0.14".to_owned(), until("2026-09-01T00:00:00Z")));
         assert_eq!(cheapest("2026-09-01T00:00:00Z"), ("0.1".to_owned(), None));
         assert!(!plan.cheapest_segment(at("2026-06-01T00:00:00Z")).holds(at("2026-07-01T00:00:00Z")));

@@ -1,15 +1,15 @@
 //! From rows to a [`Tariff`]: check each, intern what is shared, sort, join what belongs together.
 
 use super::{
-    MANY, Period, Schedule, Slot, Tariff, Terms, Window,
+    compiled::{MANY, Period, Schedule, Slot, Tariff, Terms, Window},
     error::{DeckErrors, of_prefix},
-    row::{DAY_MINUTES, MAX_BLOCK_SECONDS, MAX_PRICE, MAX_STEP_START, RateRow, ValidityBound},
-    week::{Opening, Week, WeekError, format_week_minute},
+    row::{MAX_BLOCK_SECONDS, MAX_PRICE, MAX_STEP_START, RateRow, ValidityBound},
 };
 use crate::{
-    call_rate::Head,
     money::Money,
     prefix::{Prefix, PrefixIndex},
+    terms::Head,
+    week::{DAY_MINUTES, Opening, Week, WeekError, format_week_minute},
 };
 use core::{borrow::Borrow, hash::Hash};
 use jiff::tz::TimeZone;
@@ -77,8 +77,28 @@ impl<T: Clone + Eq + Hash + Ord> Interner<T> {
     }
 }
 
-/// Compiles a deck; see [`Tariff::compile`].
-pub(super) fn compile(rows: impl IntoIterator<Item = RateRow>) -> Result<Tariff, DeckErrors> {
+impl Tariff {
+    /// Checks and compiles a deck. Nothing is kept of one that has an error; every bad row is counted and the first
+    /// hundred are named.
+    ///
+    /// Rows of one prefix and validity are one rate. Its rows with the same days and times are the steps of one
+    /// window; the window with the fewest minutes a week holds where several are open. The connect fee, the initial
+    /// block, `free_below`, `additional_time`, the least and the largest charge and `blocked` are those of step 0:
+    /// a later step's columns of that kind are kept for export and have no effect.
+    ///
+    /// # Errors
+    ///
+    /// Per row: an increment of 0, a block, free time or added time above a day, a step beyond thirty days, a
+    /// negative amount or one above [`MAX_PRICE`], `min_charge` above `max_charge`, a window that opens when it
+    /// closes, a validity that ends before it begins (a date against a time: read in UTC). Per rate: two rows for
+    /// one step, a window without step 0, a minute of the week without a window, two windows of one width that
+    /// overlap.
+    pub fn compile(rows: impl IntoIterator<Item = RateRow>) -> Result<Self, DeckErrors> {
+        compile(rows)
+    }
+}
+
+fn compile(rows: impl IntoIterator<Item = RateRow>) -> Result<Tariff, DeckErrors> {
     let mut errors = DeckErrors::default();
     let mut destinations: Interner<Arc<str>> = Interner::new();
     let mut terms: Interner<Terms> = Interner::new();
@@ -212,14 +232,14 @@ fn check(row: &RateRow, opening: Opening, errors: &mut DeckErrors) -> bool {
     errors.total == before
 }
 
-/// What rates are laid out in.
+/// The compiled layout of rates.
 struct Layout {
     validities: Vec<Validity>,
     openings: Vec<Opening>,
     /// The week that windows make, by their numbers: a deck has few different ones.
     weeks: HashMap<Vec<u32>, Arc<Week>>,
     schedules: Vec<Schedule>,
-    /// Whether rows are missing because they were refused.
+    /// True if rows are missing because they were refused.
     partial: bool,
     errors: DeckErrors,
 }

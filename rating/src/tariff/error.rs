@@ -1,4 +1,4 @@
-//! What is wrong with a deck, line by line.
+//! The errors of a deck, line by line.
 
 use crate::prefix::Prefix;
 use core::fmt;
@@ -6,14 +6,14 @@ use core::fmt;
 /// How many errors a report holds; beyond them they are counted.
 pub const MAX_REPORTED: usize = 100;
 
-/// One row's error.
+/// The error of a row.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RowError {
     /// The line of the deck.
     pub line: u64,
     /// The column.
     pub column: &'static str,
-    /// What is wrong with it.
+    /// The reason.
     pub reason: String,
 }
 

@@ -1,11 +1,11 @@
-//! What a deck sells at an instant, laid out for searching: by the beginning of a prefix and by a part of a
+//! The prefixes that a deck sells at an instant, laid out for searching: by the beginning of a prefix and by a part of a
 //! destination's name.
 //!
 //! It is made once for all plans that sell the deck in one time zone, and holds until a rate begins or ends to hold.
 //! Twelve bytes a prefix, and each destination's name once more in small letters.
 
-use super::{Rate, Tariff};
-use crate::{money::Money, plan::deck_price, prefix::Prefix};
+use super::compiled::{FoundRate, Rate, Tariff};
+use crate::{money::Money, prefix::Prefix};
 use core::ops::Range;
 use jiff::{Timestamp, tz::TimeZone};
 use memchr::memmem::Finder;
@@ -124,7 +124,7 @@ impl Places {
 }
 
 impl Tariff {
-    /// What the deck sells at this instant: every prefix that has a rate of its own now which is not blocked at all
+    /// The prefixes that the deck sells at this instant: those that have a rate of their own now which is not blocked at all
     /// times.
     ///
     /// It looks at every prefix: make it when a deck is published, not when one is searched.
@@ -138,7 +138,7 @@ impl Tariff {
                 if found.is_blocked() {
                     return None;
                 }
-                let price = deck_price(&found);
+                let price = found.segment_price();
                 lowest = Some(lowest.map_or(price, |lowest| lowest.min(price)));
                 Some((prefix, found.destination_number()))
             })
@@ -180,7 +180,7 @@ impl Tariff {
     }
 }
 
-impl super::FoundRate<'_> {
+impl FoundRate<'_> {
     /// The number of its destination.
     pub(crate) fn destination_number(&self) -> Destination {
         match self.rate {
@@ -191,7 +191,7 @@ impl super::FoundRate<'_> {
 }
 
 impl SoldPrefixes {
-    /// Whether it is right at an instant.
+    /// Reports whether it is right at an instant.
     pub fn holds(&self, at: Timestamp) -> bool {
         self.from <= at && (at < self.until || self.until == Timestamp::MAX)
     }
@@ -211,7 +211,7 @@ impl SoldPrefixes {
         &self.prefixes
     }
 
-    /// Whether a prefix is among them.
+    /// Reports whether a prefix is among them.
     pub(crate) fn contains(&self, prefix: Prefix) -> bool {
         self.prefixes.binary_search(&prefix).is_ok()
     }
@@ -252,7 +252,7 @@ impl SoldPrefixes {
         Places::Bits(words)
     }
 
-    /// What it occupies beyond itself, in bytes.
+    /// Its heap memory, in bytes.
     pub fn heap_bytes(&self) -> usize {
         size_of_val(&*self.prefixes)
             + size_of_val(&*self.by_destination)

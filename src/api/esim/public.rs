@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::api::error::ApiError;
 use crate::api::{Api, dispatch, nothing_here};
-use crate::esim::{qr, webhook};
+use crate::esim::{notice, qr};
 use crate::store::StoreError;
 
 /// Where pictures are.
@@ -92,7 +92,7 @@ async fn notice(
         Ok(body) => body,
         Err(error) => return refused(&error),
     };
-    match webhook::take(&api.services, &body).await {
+    match notice::handle_notice(&api.services, &body).await {
         Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], "{\"success\":true}")
             .into_response(),
         Err(error) => refused(&StoreError::into(error)),

@@ -1,5 +1,6 @@
 //! `POST ?endpoint=bulk`: one text to many, now or at a time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,8 +13,7 @@ use crate::api::changes::Changes;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
-use crate::messaging::campaigns::MAX_RECIPIENTS;
-use crate::messaging::order::{self, Order};
+use crate::messaging::prepare::{Order, Rejected};
 use crate::messaging::wall_time;
 
 /// The largest body: as many numbers as there may be, with a text and room for spaces.
@@ -80,50 +80,36 @@ impl Endpoint for Bulk {
     async fn handle(call: Call, _: NoQuery, request: Request) -> Result<Answer, ApiError> {
         let Request { phones, message, provider, sender_id, scheduled_at, client_login } = request;
         let account = active_sender(&call, client_login.as_deref())?;
-        if phones.is_empty() || phones.len() > MAX_RECIPIENTS {
-            return Err(ApiError::bad_field("phones", format!("1 to {MAX_RECIPIENTS} numbers")));
-        }
         let messaging = &call.api.messaging;
         let now = call.services().clock.now();
         let at = scheduled_at.map(|text| wall_time::read(&text, messaging.zone(), now)).transpose()?;
-        let refused = |error| call.order_refused(&account, "phones", &error);
-        let order = Order { account: account.clone(), provider, sender_id, text: message };
-        let draft = messaging.draft(order).map_err(refused)?;
-        let mut numbers = Vec::with_capacity(phones.len());
-        for (place, phone) in phones.iter().enumerate() {
-            let number = order::number(phone);
-            let field = format!("phones[{place}]");
-            numbers.push(number.map_err(|error| call.order_refused(&account, &field, &error))?);
-        }
+        let order = Order { account: Arc::clone(&account), provider, sender_id, text: message };
+        let prepared = messaging
+            .prepare(order, &phones)
+            .map_err(|error| call.order_refused(&account, "phones", &error))?;
         drop(phones);
-        let recipients = messaging.recipients(&draft, &numbers).map_err(refused)?;
-        let rejected = |(number, reason): (tollgate_rating::E164, &str)| RejectedRecipient {
-            phone: format!("+{number}"),
-            reason: reason.to_owned(),
+        let rejected = |rejected: &Rejected| RejectedRecipient {
+            phone: format!("+{}", rejected.number),
+            reason: rejected.reason.clone(),
         };
-        if recipients.queued() == 0 {
-            // Why the first one is not: in the words that a single message there would be refused with.
-            let priced = numbers.first().map(|number| messaging.price(&draft, *number));
-            return Err(priced.and_then(Result::err).map_or_else(ApiError::away, refused));
-        }
         let id = messaging.new_id().await?;
         let answer = Answer {
             campaign_id: id,
-            recipients_queued: recipients.queued(),
+            recipients_queued: prepared.recipient_count(),
             status: "QUEUED",
-            provider: draft.provider.name.clone(),
-            sender_id: SenderId::of(draft.sender_id.clone()),
+            provider: prepared.provider.name.clone(),
+            sender_id: SenderId::of(prepared.sender_id.clone()),
             scheduled_at: at.map(|at| wall_time::write(at, messaging.zone())),
             server_utc_offset: wall_time::utc_offset(at.unwrap_or(now), messaging.zone()),
-            duplicates: recipients.duplicates,
-            recipients_rejected: recipients.rejected_count,
-            rejected: recipients.rejected().map(rejected).collect(),
-            segments: draft.counted.segments,
-            cost: D4(recipients.retail().map_err(|error| call.send_refused(&account, "phones", error))?),
+            duplicates: prepared.duplicates,
+            recipients_rejected: prepared.rejected_count,
+            rejected: prepared.rejected().iter().map(rejected).collect(),
+            segments: prepared.counted.segments,
+            cost: D4(prepared.cost),
         };
         let remembered = call.remembered(&answer)?;
-        let begun = messaging.begin_campaign(&draft, &recipients, (id, at), remembered.as_ref()).await;
-        begun.map_err(|error| call.send_refused(&account, "phones", error))?;
+        let queued = messaging.queue_campaign(&prepared, id, at, remembered.as_ref()).await;
+        queued.map_err(|error| call.send_refused(&account, "phones", error))?;
         Ok(answer)
     }
 }

@@ -7,7 +7,7 @@ use super::whose::sender;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
-use crate::messaging::campaigns::CancelError;
+use crate::messaging::CancelError;
 
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Request {

@@ -1,7 +1,6 @@
 //! `GET ?endpoint=quota`: for about how many messages the balance lasts.
 
 use serde::{Deserialize, Serialize};
-use tollgate_rating::Money;
 use utoipa::{IntoParams, ToSchema};
 
 use super::whose::sender;
@@ -9,6 +8,7 @@ use crate::api::amount::D4;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoBody;
+use crate::messaging::price::affordable_segments;
 
 /// Whose, by which provider.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -58,12 +58,7 @@ impl Endpoint for Quota {
             provider: provider.name.clone(),
             balance: D4(wallet.balance),
             price_from: D4(price_from),
-            messages_estimate: affordable(wallet.available, price_from),
+            messages_estimate: affordable_segments(wallet.available, price_from),
         })
     }
-}
-
-/// How many things of a price a credit pays; as many as can be said where they are free.
-fn affordable(credit: Money, price: Money) -> i64 {
-    if credit.is_negative() { 0 } else { credit.nanos().checked_div(price.nanos()).unwrap_or(i64::MAX) }
 }

@@ -6,17 +6,15 @@ use tollgate_rating::credit::RefusalReason;
 use crate::api::endpoint::Call;
 use crate::api::error::ApiError;
 use crate::directory::Account;
-use crate::messaging::campaigns::CancelError;
-use crate::messaging::order::OrderError;
 use crate::messaging::price::{NoPrice, NoPriceReason};
-use crate::messaging::single::SendError;
 use crate::messaging::wall_time::WhenError;
+use crate::messaging::{CancelError, OrderError, SendError};
 
 /// Seconds after which messages may have been sent or deleted.
 const UNSENT_RETRY_S: u32 = 60;
 
 impl Call {
-    /// What is wrong with an order. `phone` is the name of the field that the number came in.
+    /// The refusal of a request. `phone` is the field of the number, or of the list of numbers.
     pub(super) fn order_refused(&self, sender: &Account, phone: &str, error: &OrderError) -> ApiError {
         let text = error.to_string();
         match error {
@@ -24,7 +22,11 @@ impl Call {
             OrderError::UnknownProvider => ApiError::missing("provider", "provider"),
             OrderError::Text(_) => ApiError::bad_field("message", text),
             OrderError::Sender => ApiError::bad_field("sender_id", text),
-            OrderError::Number => ApiError::bad_field(phone, text),
+            OrderError::Number { index } if phone == "phones" => {
+                ApiError::bad_field(&format!("{phone}[{index}]"), text)
+            }
+            OrderError::Number { .. } | OrderError::RecipientCount { .. } => ApiError::bad_field(phone, text),
+            OrderError::TooLarge => ApiError::no_credit(text),
             OrderError::NoPrice(none) => self.no_price(sender, phone, none),
         }
     }
@@ -58,7 +60,6 @@ impl Call {
                 error.retry_after = Some(UNSENT_RETRY_S);
                 error
             }
-            SendError::TooLarge => ApiError::no_credit("it costs more than an account can hold"),
             SendError::Chain(error) => ApiError::fault(&error),
             SendError::Services(error) => error.into(),
         }

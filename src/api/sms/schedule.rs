@@ -1,7 +1,8 @@
 //! `POST ?endpoint=schedule`: a message is sent at a time.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
-use tollgate_rating::Money;
 use utoipa::ToSchema;
 
 use super::shown::SenderId;
@@ -11,7 +12,7 @@ use crate::api::changes::Changes;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
-use crate::messaging::order::{self, Order};
+use crate::messaging::prepare::Order;
 use crate::messaging::wall_time;
 use crate::store::messages::MessageState;
 
@@ -59,31 +60,29 @@ impl Endpoint for Schedule {
     async fn handle(call: Call, _: NoQuery, request: Request) -> Result<Answer, ApiError> {
         let Request { phone, message, provider, sender_id, scheduled_at, client_login } = request;
         let account = active_sender(&call, client_login.as_deref())?;
-        let refused = |error| call.order_refused(&account, "phone", &error);
-        let number = order::number(&phone).map_err(refused)?;
         let messaging = &call.api.messaging;
         let at = wall_time::read(&scheduled_at, messaging.zone(), call.services().clock.now())?;
-        let order = Order { account: account.clone(), provider, sender_id, text: message };
-        let draft = messaging.draft(order).map_err(refused)?;
-        let priced = messaging.price(&draft, number).map_err(refused)?;
-        let cost = priced.retail();
-        if cost == Money::ZERO {
+        let order = Order { account: Arc::clone(&account), provider, sender_id, text: message };
+        let prepared = messaging
+            .prepare(order, &[phone])
+            .map_err(|error| call.order_refused(&account, "phone", &error))?;
+        if prepared.is_free() {
             // Its row is not paid for.
             call.takes(Changes::Something)?;
         }
         let id = messaging.new_id().await?;
         let answer = Answer {
             scheduled_sms_id: id,
-            provider: draft.provider.name.clone(),
+            provider: prepared.provider.name.clone(),
             status: MessageState::Scheduled.shown(),
             server_utc_offset: wall_time::utc_offset(at, messaging.zone()),
             scheduled_at: wall_time::write(at, messaging.zone()),
-            sender_id: SenderId::of(draft.sender_id.clone()),
-            segments: draft.counted.segments,
-            cost: D4(cost),
+            sender_id: SenderId::of(prepared.sender_id.clone()),
+            segments: prepared.counted.segments,
+            cost: D4(prepared.cost),
         };
         let remembered = call.remembered(&answer)?;
-        let written = messaging.schedule(&draft, (number, priced), (id, at), remembered.as_ref()).await;
+        let written = messaging.schedule(&prepared, id, at, remembered.as_ref()).await;
         written.map_err(|error| call.send_refused(&account, "phone", error))?;
         Ok(answer)
     }

@@ -1,7 +1,8 @@
 //! `POST ?endpoint=send`: a message is sent now.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
-use tollgate_rating::Money;
 use utoipa::ToSchema;
 
 use super::shown::SenderId;
@@ -11,7 +12,7 @@ use crate::api::changes::Changes;
 use crate::api::endpoint::{Call, Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
-use crate::messaging::order::{self, Order};
+use crate::messaging::prepare::Order;
 use crate::store::messages::MessageState;
 
 #[derive(Deserialize, ToSchema)]
@@ -56,44 +57,38 @@ impl Endpoint for Send {
     async fn handle(call: Call, _: NoQuery, request: Request) -> Result<Answer, ApiError> {
         let Request { phone, message, provider, sender_id, client_login } = request;
         let account = active_sender(&call, client_login.as_deref())?;
-        let refused = |error| call.order_refused(&account, "phone", &error);
-        let number = order::number(&phone).map_err(refused)?;
         let messaging = &call.api.messaging;
-        let order = Order { account: account.clone(), provider, sender_id, text: message };
-        let draft = messaging.draft(order).map_err(refused)?;
-        let priced = messaging.price(&draft, number).map_err(refused)?;
-        let cost = priced.retail();
-        if cost == Money::ZERO {
+        let order = Order { account: Arc::clone(&account), provider, sender_id, text: message };
+        let prepared = messaging
+            .prepare(order, &[phone])
+            .map_err(|error| call.order_refused(&account, "phone", &error))?;
+        if prepared.is_free() {
             // Its row is not paid for.
             call.takes(Changes::Something)?;
         }
         let answer = |sms_id, status, balance| Answer {
             sms_id,
-            provider: draft.provider.name.clone(),
-            provider_name: draft.provider.title.clone(),
+            provider: prepared.provider.name.clone(),
+            provider_name: prepared.provider.title.clone(),
             status,
             balance_after: D4(balance),
-            sender_id: SenderId::of(draft.sender_id.clone()),
-            segments: draft.counted.segments,
-            cost: D4(cost),
+            sender_id: SenderId::of(prepared.sender_id.clone()),
+            segments: prepared.counted.segments,
+            cost: D4(prepared.cost),
         };
         let id = messaging.new_id().await?;
-        let balance = || account.wallet.snapshot().balance;
-        // What the same request gets that comes again before this one is answered.
-        let paid = balance().checked_sub(cost).unwrap_or(Money::ZERO);
-        let remembered = call.remembered(&answer(id, MessageState::Queued.shown(), paid))?;
-        let sent = messaging.send(&draft, (number, priced), id, remembered.as_ref()).await;
-        let ended = sent.map_err(|error| call.send_refused(&account, "phone", error))?;
-        if ended.state == MessageState::Rejected {
+        // The answer to the same request if it comes again before this one is answered.
+        let remembered =
+            call.remembered(&answer(id, MessageState::Queued.shown(), prepared.balance_after()))?;
+        let sent = messaging.send(&prepared, id, remembered.as_ref()).await;
+        let sent = sent.map_err(|error| call.send_refused(&account, "phone", error))?;
+        if sent.state == MessageState::Rejected {
             // Nothing was sent and nothing charged: the same request may be sent again.
             call.forget_answer().await?;
-            let reason = ended.failure.unwrap_or_default();
+            let reason = sent.failure.unwrap_or_default();
             return Err(ApiError::refused("provider_refused", format!("the provider refused it: {reason}")));
         }
-        // What is held for one that still waits is as good as spent.
-        let is_charged = ended.state != MessageState::Queued;
-        let left = if is_charged { Some(balance()) } else { balance().checked_sub(cost) };
-        let answer = answer(id, ended.state.shown(), left.unwrap_or(Money::ZERO));
+        let answer = answer(id, sent.state.shown(), sent.balance_after);
         call.remember_instead(&answer).await?;
         Ok(answer)
     }

@@ -6,7 +6,7 @@ use super::{AdminError, FEED_TARIFF, invalid};
 use crate::catalog::fx::{Currency, Rate};
 use crate::store::{FxRate, NewTariffVersion, Store, StoreError, Tx, to_micros};
 
-/// What setting a rate did.
+/// The effect of setting a rate.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FxSet {
     /// The line that was added.

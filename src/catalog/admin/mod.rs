@@ -26,15 +26,15 @@ pub enum AdminError {
     /// The named thing does not exist.
     #[error("there is no {what} {name:?}")]
     Unknown {
-        /// What sort of thing.
+        /// Kind of the object.
         what: &'static str,
         /// Its name as given.
         name: String,
     },
-    /// The name is taken.
+    /// The name exists already.
     #[error("there is already a {what} {name:?}")]
     Exists {
-        /// What sort of thing.
+        /// Kind of the object.
         what: &'static str,
         /// The name.
         name: String,
@@ -44,7 +44,7 @@ pub enum AdminError {
     Invalid {
         /// The option.
         field: &'static str,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
     /// The tariff prices something else than what it is to be used for.
@@ -52,12 +52,12 @@ pub enum AdminError {
     OtherKind {
         /// The tariff.
         name: String,
-        /// What it prices.
+        /// The kind of its tariff.
         kind: TariffKind,
-        /// What it would have to price.
+        /// The kind that is needed.
         wanted: TariffKind,
     },
-    /// The plan would stand on more than [`plans::MAX_LEVELS`] markups.
+    /// The plan would have more than [`plans::MAX_LEVELS`] markups.
     #[error(
         "{name:?} already stands on {} levels of markup, which is the most there can be",
         plans::MAX_LEVELS
@@ -115,7 +115,7 @@ impl AdminError {
 /// The longest name of a tariff, plan or trunk.
 const MAX_NAME: usize = 64;
 
-/// A name that can stand in a command line, a log line and a report without quotes: no control characters, no space at
+/// A name that can be used in a command line, a log line and a report without quotes: no control characters, no space at
 /// its ends, no leading dash.
 fn check_name(field: &'static str, name: &str) -> Result<(), AdminError> {
     let wrong = |reason: &str| Err(AdminError::Invalid { field, reason: reason.to_owned() });

@@ -21,10 +21,10 @@ pub const MAX_OVERRIDES: i64 = 100_000;
 /// The longest call a plan may allow: a day.
 const MAX_CALL_SECONDS: u32 = 86_400;
 
-/// What a plan sells.
+/// The source of a plan's prices.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Basis {
-    /// A tariff as it stands, by its name.
+    /// A tariff, by its name.
     Tariff(String),
     /// Another plan's prices with a markup.
     Plan {
@@ -40,7 +40,7 @@ pub enum Basis {
 pub struct PlanSpec {
     /// Its name.
     pub name: String,
-    /// What it sells.
+    /// The source of its prices.
     pub basis: Basis,
     /// Rounding mode of charges.
     pub rounding: Option<RoundingMode>,
@@ -48,13 +48,13 @@ pub struct PlanSpec {
     pub decimals: Option<u8>,
     /// How milliseconds become seconds.
     pub duration_rounding: Option<DurationRounding>,
-    /// What is rounded to the increment.
+    /// The rounding to the increment.
     pub block_rounding: Option<BlockRounding>,
     /// IANA name of the zone of windows, dates and the spending day.
     pub zone: Option<String>,
     /// The longest call in seconds.
     pub max_call_seconds: Option<u32>,
-    /// Whether its owner's clients can choose it themselves.
+    /// True if its owner's clients can choose it themselves.
     pub signup: bool,
     /// Credit of a new client on it.
     pub initial_credit: Money,
@@ -181,7 +181,7 @@ async fn check_plan_limit(tx: &mut Tx, plans: &[PlanVersion], owner_id: i64) -> 
     Err(AdminError::PlanLimit { plan: own.name.clone(), limit })
 }
 
-/// How many markups stand between the plan and its tariff. A base is chosen when a plan is made and never changes, so
+/// Number of markups between the plan and its tariff. A base is chosen when a plan is made and never changes, so
 /// there is no cycle; the walk is bounded all the same.
 fn levels(plans: &[PlanVersion], plan: &PlanVersion) -> usize {
     let mut level = 0;
@@ -225,12 +225,12 @@ pub async fn list(store: &Store) -> Result<Vec<PlanVersion>, AdminError> {
     Ok(store.current_plans().await?)
 }
 
-/// What became of a change of a markup.
+/// The result of a change of a markup.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MarkedUp {
     /// The plan as it is now.
     pub plan: PlanVersion,
-    /// Whether it had another markup before. Where it had not, nothing was written.
+    /// True if it had another markup before. Where it had not, nothing was written.
     pub changed: bool,
 }
 

@@ -7,7 +7,7 @@ use super::plans::{self, Basis, PlanSpec};
 use super::{AdminError, FEED_PLAN, unknown};
 use crate::store::{PlanVersion, Store, Tx};
 
-/// What a new retail plan adds to the reseller's wholesale prices.
+/// The prices of a new retail plan relative to the reseller's wholesale prices.
 const FIRST_MARKUP_MILLIONTHS: u32 = 200_000;
 
 /// The retail plan of a reseller, and whether it is made or found only now.
@@ -23,7 +23,7 @@ pub async fn of_reseller(
         return Ok((plan, false));
     }
     let mut tx = store.begin().await?;
-    // The catalog's lock: whoever made it meanwhile is seen.
+    // Under the lock of the catalog, so that a plan that was made meanwhile is seen.
     let plan_id = tx.catalog_ids(2).await?;
     if let Some(plan) = tx.retail_plan_of(reseller_id).await? {
         return Ok((plan, false));
@@ -50,7 +50,7 @@ async fn chosen(
         .collect();
     existing.sort_by_key(|plan| plan.plan_id);
     for oldest in existing {
-        // What a reseller below pays by is its wholesale, no plan for clients.
+        // A plan that a reseller below is on is its wholesale plan, not a plan for clients.
         if tx.resellers_on_plan(oldest.plan_id).await? == 0 {
             return Ok(oldest.clone());
         }
@@ -66,7 +66,7 @@ async fn chosen(
     plans::insert(tx, &plans, new_id, &spec, now).await
 }
 
-/// `RETAIL-ID`, numbered where that is taken. End customers see it: it says nothing of whose it is.
+/// `RETAIL-ID`, with a number if the name exists. End customers see it: it does not contain the name of the reseller.
 fn free_name(plans: &[PlanVersion], reseller_id: i64) -> String {
     let is_free = |name: &String| plans.iter().all(|plan| plan.name != *name);
     let plain = format!("RETAIL-{reseller_id}");

@@ -22,17 +22,17 @@ const SWEPT_AT_ONCE: i64 = 8;
 pub struct Import {
     /// The tariff, made where there is none.
     pub name: String,
-    /// What the deck prices; of an older tariff always what it has priced so far.
+    /// The kind of the deck; for an existing tariff always its present kind.
     pub kind: TariffKind,
     /// The deck's currency; for a new tariff the wallets' unless given, for an older one always its own.
     pub currency: Option<Currency>,
     /// Columns that the operator named.
     pub columns: ColumnMap,
-    /// Whether to check everything and change nothing.
+    /// True if to check everything and change nothing.
     pub dry_run: bool,
 }
 
-/// What an import did.
+/// The result of an import.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Imported {
     /// The tariff.
@@ -242,7 +242,7 @@ fn inconsistent(deck_id: i64, error: &dyn std::fmt::Display) -> AdminError {
     StoreError::Inconsistent { table: "deck_chunks", reason: format!("deck {deck_id}: {error}") }.into()
 }
 
-/// What importing a deck would change, and what the tariff prices.
+/// The changes that the import of a deck would make, and the kind of the tariff.
 pub async fn diff_with(
     store: &Store,
     name: &str,

@@ -9,7 +9,7 @@ use crate::store::{Store, TrunkRow, to_micros};
 
 /// The longest endpoint name or host: Asterisk cuts names at 79 characters.
 const MAX_DIALLED_NAME: usize = 79;
-/// The most digits that can be taken off or put in front.
+/// The most digits that can be removed from or put in front.
 const MAX_DIGITS: usize = 15;
 /// The largest weight: shares are summed in 64 bits.
 const MAX_WEIGHT: u32 = 1_000_000;
@@ -31,11 +31,11 @@ pub struct TrunkSpec {
     pub weight: u32,
     /// IANA name of the zone of the tariff's windows and dates.
     pub zone: String,
-    /// What is rounded to the increment.
+    /// The rounding to the increment.
     pub block_rounding: BlockRounding,
     /// The most calls at once.
     pub max_calls: Option<u32>,
-    /// Digits taken off the front where the number begins with them.
+    /// Digits removed from the front if the number begins with them.
     pub strip: String,
     /// Digits put in front afterwards.
     pub prepend: String,

@@ -3,163 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::headers::{Certainty, Recognised, is_buying, recognise, squeeze};
+use super::column::{Column, squeeze};
+use super::headers::{Certainty, Recognised, is_buying, recognise};
 use crate::catalog::TariffKind;
-
-/// What a column of a deck means.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Column {
-    /// The whole prefix in international digits.
-    Prefix,
-    /// The country's part of the prefix, where a deck splits it; [`Column::AreaCode`] follows it.
-    CountryCode,
-    /// The rest of the prefix, where a deck splits it.
-    AreaCode,
-    /// Price of a minute; in a deck of messages of a segment.
-    PricePerMinute,
-    /// The destination's name.
-    Destination,
-    /// Charged once per answered call.
-    ConnectFee,
-    /// Seconds of the first block.
-    InitialBlock,
-    /// Seconds of each further block.
-    Increment,
-    /// Both blocks in one field, `60/60`; a single number is both.
-    Blocks,
-    /// Answered seconds after which this price begins.
-    StepStart,
-    /// ISO days of the week, `1-5` or `6,7`.
-    Days,
-    /// Time of day from which the price is valid.
-    FromTime,
-    /// Time of day before which the price is valid.
-    ToTime,
-    /// First moment of validity.
-    ValidFrom,
-    /// First moment after validity.
-    ValidUntil,
-    /// Calls of at most this many seconds cost nothing.
-    FreeBelow,
-    /// `A2Billing`'s `min_duration_2bill`: calls *shorter* than this cost nothing.
-    FreeShorterThan,
-    /// Seconds added to each answered duration.
-    AdditionalTime,
-    /// The least an answered call costs.
-    MinCharge,
-    /// The most a call costs.
-    MaxCharge,
-    /// Whether calls to the prefix are refused.
-    Blocked,
-    /// A price term of another system that has no counterpart: must be empty or zero, lest the deck be billed wrongly.
-    Unsupported,
-}
-
-/// Names of the columns of a canonical deck, in the order an export writes them.
-pub const CANONICAL: [&str; 17] = [
-    "prefix",
-    "price_per_minute",
-    "destination",
-    "connect_fee",
-    "initial_block",
-    "increment",
-    "step_start",
-    "days",
-    "from_time",
-    "to_time",
-    "valid_from",
-    "valid_until",
-    "free_below",
-    "additional_time",
-    "min_charge",
-    "max_charge",
-    "blocked",
-];
-
-impl Column {
-    /// The name an error gives it where the deck's own header is not at hand.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Prefix => "prefix",
-            Self::CountryCode => "country_code",
-            Self::AreaCode => "area_code",
-            Self::PricePerMinute => "price_per_minute",
-            Self::Destination => "destination",
-            Self::ConnectFee => "connect_fee",
-            Self::InitialBlock => "initial_block",
-            Self::Increment => "increment",
-            Self::Blocks => "billing_increment",
-            Self::StepStart => "step_start",
-            Self::Days => "days",
-            Self::FromTime => "from_time",
-            Self::ToTime => "to_time",
-            Self::ValidFrom => "valid_from",
-            Self::ValidUntil => "valid_until",
-            Self::FreeBelow => "free_below",
-            Self::FreeShorterThan => "min_duration_2bill",
-            Self::AdditionalTime => "additional_time",
-            Self::MinCharge => "min_charge",
-            Self::MaxCharge => "max_charge",
-            Self::Blocked => "blocked",
-            Self::Unsupported => "ignore",
-        }
-    }
-
-    /// The name it has in a deck of that kind.
-    const fn name_in(self, kind: TariffKind) -> &'static str {
-        match (self, kind) {
-            (Self::PricePerMinute, TariffKind::Sms) => "price",
-            _ => self.name(),
-        }
-    }
-
-    /// Whether a deck of messages has it.
-    pub(super) const fn is_of_messages(self) -> bool {
-        matches!(
-            self,
-            Self::Prefix
-                | Self::CountryCode
-                | Self::AreaCode
-                | Self::PricePerMinute
-                | Self::Destination
-                | Self::ValidFrom
-                | Self::ValidUntil
-                | Self::Blocked
-        )
-    }
-
-    /// The column that `--columns` calls so; `price` is that of whatever the deck prices.
-    pub(super) fn from_name(name: &str) -> Option<Self> {
-        const NAMED: [Column; 21] = [
-            Column::Prefix,
-            Column::CountryCode,
-            Column::AreaCode,
-            Column::PricePerMinute,
-            Column::Destination,
-            Column::ConnectFee,
-            Column::InitialBlock,
-            Column::Increment,
-            Column::Blocks,
-            Column::StepStart,
-            Column::Days,
-            Column::FromTime,
-            Column::ToTime,
-            Column::ValidFrom,
-            Column::ValidUntil,
-            Column::FreeBelow,
-            Column::FreeShorterThan,
-            Column::AdditionalTime,
-            Column::MinCharge,
-            Column::MaxCharge,
-            Column::Blocked,
-        ];
-        let wanted = squeeze(name);
-        if wanted == "price" {
-            return Some(Self::PricePerMinute);
-        }
-        NAMED.into_iter().find(|column| squeeze(column.name()) == wanted)
-    }
-}
 
 /// The columns an operator names himself: `prefix=Code,price_per_minute=Rate`.
 ///
@@ -229,7 +75,7 @@ pub enum HeaderError {
         /// The header as written.
         header: String,
     },
-    /// The same header stands twice in the deck.
+    /// The same header occurs twice in the deck.
     #[error("the header {header:?} stands twice")]
     Duplicate {
         /// The header as written.
@@ -263,7 +109,7 @@ pub enum HeaderError {
     },
 }
 
-/// Where each column stands in the rows of one deck.
+/// The position of each column in the rows of a deck.
 #[derive(Clone, Debug)]
 pub struct Layout {
     /// Position of each column that the deck has; `Unsupported` ones are apart.
@@ -373,7 +219,7 @@ impl Layout {
         let best = found.iter().map(|(_, certainty)| *certainty).max().unwrap_or(Certainty::Weak);
         let mut surest = found.iter().filter(|(_, certainty)| *certainty == best).map(|(at, _)| *at);
         let first = surest.next().unwrap_or_default();
-        // Two names for the destination do no harm: the first is taken.
+        // Two names for the destination do no harm: the first is used.
         if surest.next().is_some() && best != Certainty::Weak {
             let names: Vec<String> = found
                 .iter()
@@ -427,7 +273,7 @@ impl Layout {
         Ok(())
     }
 
-    /// Where the column stands, or `None` where the deck has none.
+    /// Position of the column; `None` if the deck does not have it.
     pub fn position(&self, column: Column) -> Option<usize> {
         self.positions.get(&column).copied()
     }
@@ -442,7 +288,7 @@ impl Layout {
         self.headers.get(at).map_or("", String::as_str)
     }
 
-    /// What an error calls the column: the deck's own header.
+    /// The name of the column in errors: the deck's own header.
     pub fn header_of(&self, column: Column) -> &str {
         self.position(column).map_or(column.name(), |at| self.header(at))
     }
@@ -466,6 +312,7 @@ impl Layout {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::deck::column::CANONICAL;
 
     fn layout(headers: &str, map: &str) -> Result<Layout, HeaderError> {
         Layout::new(headers.split(',').map(str::to_owned).collect(), &map.parse()?, TariffKind::Voice)

@@ -1,4 +1,4 @@
-//! What changes between two decks.
+//! The differences between two decks.
 
 use std::cmp::Ordering;
 
@@ -30,13 +30,13 @@ pub struct Diff {
 }
 
 impl Diff {
-    /// Whether the decks are equal.
+    /// Reports whether the decks are equal.
     pub fn is_empty(&self) -> bool {
         self.added.is_empty() && self.removed.is_empty() && self.changed.is_empty()
     }
 }
 
-/// What makes two rows the same rate: its prefix, when it holds, and which step it is.
+/// The key of a rate: its prefix, its validity, its window and its step.
 type Key = (Prefix, Option<ValidityBound>, Option<ValidityBound>, Days, u16, u16, u32);
 
 fn key(row: &RateRow) -> Key {
@@ -50,7 +50,7 @@ fn sorted(rows: impl IntoIterator<Item = RateRow>) -> Vec<RateRow> {
     rows
 }
 
-/// Compares two decks that were each compiled, so that no rate stands twice in one.
+/// Compares two decks that were each compiled, so that no rate occurs twice in one.
 pub fn diff(old: impl IntoIterator<Item = RateRow>, new: impl IntoIterator<Item = RateRow>) -> Diff {
     let mut diff = Diff::default();
     let mut old = sorted(old).into_iter().peekable();

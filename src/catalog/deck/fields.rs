@@ -9,7 +9,7 @@ use tollgate_rating::{
     tariff::{DAY_MINUTES, Days, MAX_BLOCK_SECONDS, MAX_PRICE, ValidityBound},
 };
 
-/// What is wrong with a field, as a sentence that the import's report shows.
+/// The reason for which a field is invalid, for the report of the import.
 pub(super) type Reason = String;
 
 /// Digits after the decimal point that a price may have: a nano-unit is the smallest amount.
@@ -34,7 +34,7 @@ pub(super) fn prefix(field: &[u8]) -> Result<Prefix, Reason> {
     prefix_of([field, b""])
 }
 
-/// A prefix whose digits stand in two columns.
+/// A prefix whose digits are divided over two columns.
 pub(super) fn prefix_of(parts: [&[u8]; 2]) -> Result<Prefix, Reason> {
     let [first, second] = parts;
     let first = first.strip_prefix(b"+").unwrap_or(first);

@@ -1,6 +1,6 @@
 //! The names that decks give their columns: our own, those of other systems, and those of carriers.
 
-use super::columns::{CANONICAL, Column};
+use super::column::{CANONICAL, Column, squeeze};
 use crate::catalog::TariffKind;
 
 /// Names of the columns of a canonical deck of messages, in the order an export writes them. `price` is of a segment.
@@ -18,12 +18,7 @@ pub(super) enum Certainty {
     Own,
 }
 
-/// Headers are compared without case, spaces, underscores and punctuation.
-pub(super) fn squeeze(header: &str) -> String {
-    header.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-}
-
-/// What a header is to a deck.
+/// The meaning of a header.
 pub(super) enum Recognised {
     /// A column of its own, and how surely.
     Column(Column, Certainty),
@@ -33,7 +28,7 @@ pub(super) enum Recognised {
     Nothing,
 }
 
-/// What a squeezed header is to a deck of that kind.
+/// The meaning of a squeezed header in a deck of that kind.
 pub(super) fn recognise(kind: TariffKind, squeezed: &str) -> Recognised {
     let found = match kind {
         TariffKind::Voice => recognise_voice(squeezed),
@@ -49,7 +44,7 @@ pub(super) fn recognise(kind: TariffKind, squeezed: &str) -> Recognised {
     found.map_or(Recognised::Nothing, |(column, certainty)| Recognised::Column(column, certainty))
 }
 
-/// How surely a squeezed header is the price of a segment. What says "minute" is not.
+/// The certainty that a squeezed header is the price of a segment. A header with "minute" is not.
 fn sms_price(squeezed: &str) -> Option<Certainty> {
     match squeezed {
         "price" => Some(Certainty::Own),
@@ -120,7 +115,7 @@ fn recognise_voice(squeezed: &str) -> Option<(Column, Certainty)> {
     Some((column, Certainty::Known))
 }
 
-/// Whether a header belongs to the buying terms of `A2Billing` or `MagnusBilling`.
+/// Reports whether a header belongs to the buying terms of `A2Billing` or `MagnusBilling`.
 pub(super) fn is_buying(squeezed: &str) -> bool {
     squeezed.starts_with("buy") || squeezed == "minimaltimebuy"
 }

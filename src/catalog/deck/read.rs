@@ -10,7 +10,8 @@ use tollgate_rating::{
     tariff::{DeckErrors, MAX_BLOCK_SECONDS, MAX_STEP_START, RateRow, Tariff},
 };
 
-use super::columns::{Column, ColumnMap, HeaderError, Layout};
+use super::column::Column;
+use super::columns::{ColumnMap, HeaderError, Layout};
 use super::fields::{self, Reason};
 use crate::catalog::TariffKind;
 
@@ -24,7 +25,7 @@ const SNIFFED_BYTES: u64 = 64 * 1024;
 pub struct Deck {
     /// The rows in the file's order.
     pub rows: Vec<RateRow>,
-    /// Which header was taken for which column.
+    /// The header of each column.
     pub layout: Layout,
 }
 
@@ -83,7 +84,7 @@ impl Deck {
         if errors.total == 0 {
             return if rows.is_empty() { Err(DeckError::NoRows) } else { Ok(Self { rows, layout }) };
         }
-        // What compiling would find among the good rows belongs in the same report, unless a bad row may be its cause.
+        // Errors of compiling the good rows belong in the same report, unless a bad row may be their cause.
         let sound: Vec<RateRow> = rows.into_iter().filter(|row| !doubtful.contains(&row.prefix)).collect();
         if let Err(more) = Tariff::compile(sound) {
             errors.merge(more);
@@ -270,7 +271,7 @@ impl<'a> RowParser<'a> {
     }
 }
 
-/// Whether a block of 0 seconds means "by the second": `MagnusBilling` and `A2Billing` write it so.
+/// Reports whether a block of 0 seconds means "by the second": `MagnusBilling` and `A2Billing` write it so.
 fn zero_is_one(layout: &Layout, column: Column) -> bool {
     let header = layout.header_of(column).to_ascii_lowercase();
     ["initblock", "billingblock", "buyrateinitblock", "buyrateincrement"].contains(&header.as_str())

@@ -7,7 +7,7 @@ use tollgate_rating::{
     tariff::{DAY_MINUTES, Days, RateRow, format_minute},
 };
 
-use super::columns::CANONICAL;
+use super::column::CANONICAL;
 use super::headers::SMS_CANONICAL;
 
 /// Rows in one stored chunk: some hundred kilobytes, which either database writes in a few milliseconds.
@@ -20,7 +20,7 @@ pub fn header() -> String {
     text
 }
 
-/// One row, with its line's end.
+/// Writes a row, with a line feed.
 pub fn push_row(text: &mut String, row: &RateRow) {
     // Writing to a String cannot fail.
     let _ = write!(text, "{},{},", row.prefix, row.price_per_minute);

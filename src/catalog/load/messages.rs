@@ -1,4 +1,4 @@
-//! What plans sell messages at.
+//! The message prices of plans.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,7 +7,8 @@ use tollgate_rating::plan::{Derivation, Markup};
 use tollgate_rating::{PlanTerms, PricedTariff};
 
 use super::{damaged_plan, markup_of};
-use crate::catalog::snapshot::{CurrentTariff, MessagePrices, Unusable};
+use crate::catalog::snapshot::{CurrentTariff, MessagePrices};
+use crate::catalog::unusable::Unusable;
 use crate::store::PlanVersion;
 
 /// The place in the chain of the plan that names the tariff for messages, and the tariff's id: the plan's own before its
@@ -23,7 +24,7 @@ pub(super) fn usable_tariff(chain: &[&PlanVersion], tariffs: &HashMap<i64, Curre
     tariffs.get(&tariff_id).filter(|tariff| tariff.compiled.is_ok()).map(|tariff| tariff.version_id)
 }
 
-/// What the last plan of a chain sells messages at. The plan that names the tariff sells at its prices; each plan derived
+/// The message prices of the last plan of a chain. The plan that names the tariff sells at its prices; each plan derived
 /// from that adds its markup, and rounds.
 pub(super) fn priced(
     chain: &[&PlanVersion],

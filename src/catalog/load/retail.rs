@@ -8,7 +8,8 @@ use tollgate_rating::plan::{Derivation, Markup};
 
 use super::{Catalog, CatalogError};
 use crate::catalog::admin;
-use crate::catalog::snapshot::{Plan, Unusable};
+use crate::catalog::snapshot::Plan;
+use crate::catalog::unusable::Unusable;
 use crate::store::PlanVersion;
 
 impl Catalog {

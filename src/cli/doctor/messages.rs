@@ -3,7 +3,6 @@
 use jiff::SignedDuration;
 
 use super::Findings;
-use crate::config::SmsKind;
 use crate::services::Services;
 
 /// How long a message may be due before somebody should know.
@@ -12,12 +11,11 @@ const LATE: SignedDuration = SignedDuration::from_mins(5);
 /// Providers, what waits for them, and what nobody knows the fate of.
 pub(super) async fn messages(services: &Services, findings: &mut Findings) {
     let config = &services.config.sms;
-    for provider in config.provider.iter().filter(|provider| provider.kind == SmsKind::Simulator) {
+    for provider in config.provider.iter().filter(|provider| provider.is_simulator()) {
         findings.warn(format!("sms.provider {} is a simulator: nothing real is sent", provider.name));
     }
     for provider in &config.provider {
-        let is_clear_http = provider.url.as_deref().is_some_and(|url| url.starts_with("http://"));
-        if is_clear_http || (provider.kind == SmsKind::Smpp && provider.tls != Some(true)) {
+        if provider.is_unencrypted() {
             findings.warn(format!(
                 "sms.provider {} is spoken to without TLS: who listens on the way, or in its place, has its password",
                 provider.name

@@ -1,4 +1,4 @@
-//! What a gateway of seven.io's kind answers, and what it means.
+//! The answers of a gateway like seven.io, and their meaning.
 //!
 //! With `json=1` it answers an object; where something is wrong with the request as a whole, and where it is older, a bare
 //! code, quoted or not:
@@ -20,7 +20,7 @@ use tollgate_rating::Money;
 
 use crate::messaging::connector::{Accepted, Delivery, Receipt, Submitted};
 
-/// What is not cured within a minute is not asked for more often: no credit of ours, a key that is refused.
+/// The pause after an error that takes time to mend: no credit at the gateway, an API key that is refused.
 pub(super) const LONG_PAUSE: Duration = Duration::from_mins(1);
 /// The gateway could not pass it on just now.
 const SHORT_PAUSE: Duration = Duration::from_secs(5);
@@ -82,7 +82,7 @@ fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(MAX_REASON_CHARS).collect()
 }
 
-/// What a code stands for.
+/// The text of a code.
 fn meaning(code: u16) -> Option<&'static str> {
     Some(match code {
         100 => "accepted",
@@ -110,10 +110,10 @@ fn meaning(code: u16) -> Option<&'static str> {
     })
 }
 
-/// What became of a message that a code was answered to.
+/// The outcome of a message that was answered with a code.
 ///
 /// 402 and 403 concern this recipient alone, so the provider is not left alone for them: the message is offered again later
-/// (and 402 passes by itself). A message is given once while its outcome is not known, so 402 never speaks of itself.
+/// (and 402 passes by itself). A message whose outcome is unknown is not submitted again, so 402 is never about itself.
 fn by_code(code: u16, said: Option<&str>) -> Submitted {
     let told = said.map(shown).filter(|said| !said.is_empty());
     let reason = match (meaning(code), told) {
@@ -124,10 +124,10 @@ fn by_code(code: u16, said: Option<&str>) -> Submitted {
     match code {
         100 => Submitted::Accepted(Accepted::default()),
         201 | 202 | 301 | 304..=307 | 400 | 401 => Submitted::Refused { reason },
-        402 | 403 => Submitted::NotTaken { reason, pause: None },
-        600 | 700 => Submitted::NotTaken { reason, pause: Some(SHORT_PAUSE) },
-        300 | 500 | 900..=903 => Submitted::NotTaken { reason, pause: Some(LONG_PAUSE) },
-        _ => Submitted::Unknown { reason, taken: Accepted::default() },
+        402 | 403 => Submitted::NotAccepted { reason, pause: None },
+        600 | 700 => Submitted::NotAccepted { reason, pause: Some(SHORT_PAUSE) },
+        300 | 500 | 900..=903 => Submitted::NotAccepted { reason, pause: Some(LONG_PAUSE) },
+        _ => Submitted::Unknown { reason, accepted: Accepted::default() },
     }
 }
 
@@ -138,7 +138,7 @@ pub(crate) fn bare_code(body: &str) -> Option<u16> {
     (digits.len() == 3 && digits.bytes().all(|b| b.is_ascii_digit())).then(|| digits.parse().ok())?
 }
 
-/// What the answer to `/sms` says; `None` where it says nothing that can be understood.
+/// Parses the answer to `/sms`; `None` if it cannot be parsed.
 pub(crate) fn submitted(body: &str) -> Option<Submitted> {
     if let Some(code) = bare_code(body) {
         return Some(by_code(code, None));
@@ -175,17 +175,17 @@ pub(crate) fn submitted(body: &str) -> Option<Submitted> {
     let upstream_ids = taken.iter().filter_map(|one| text_of(one.id)).collect();
     let accepted = Accepted { upstream_ids, cost };
     if taken.len() < messages.len() {
-        return Some(unclear("a part of it was not taken", accepted));
+        return Some(unclear("a part of it was not accepted", accepted));
     }
     Some(Submitted::Accepted(accepted))
 }
 
-/// It may have been taken.
-pub(crate) fn unclear(reason: &str, taken: Accepted) -> Submitted {
-    Submitted::Unknown { reason: reason.to_owned(), taken }
+/// The outcome of a message that may have been accepted.
+pub(crate) fn unclear(reason: &str, accepted: Accepted) -> Submitted {
+    Submitted::Unknown { reason: reason.to_owned(), accepted }
 }
 
-/// What the journal holds under our reference.
+/// Finds the messages of our reference in the journal.
 pub(crate) fn in_journal(body: &str, reference: &str) -> Option<Accepted> {
     let rows: Vec<Row<'_>> = serde_json::from_str(body).ok()?;
     let ours: Vec<&Row<'_>> =
@@ -198,7 +198,7 @@ pub(crate) fn in_journal(body: &str, reference: &str) -> Option<Accepted> {
     Some(Accepted { upstream_ids, cost: prices.and_then(Money::checked_sum) })
 }
 
-/// What the answer to `/status` says: a state, and on the next line when it came about, in the gateway's own time zone.
+/// Parses the answer to `/status`: a state, and on the next line its time, in the gateway's time zone.
 pub(crate) fn status(body: &str, upstream_id: &str, zone: &TimeZone) -> Option<Receipt> {
     let mut lines = body.trim().trim_matches('"').lines().map(str::trim);
     let state = lines.next()?;
@@ -262,7 +262,7 @@ mod tests {
             ("903", Some(LONG_PAUSE)),
         ] {
             match submitted(code) {
-                Some(Submitted::NotTaken { pause, .. }) => assert_eq!(pause, wanted, "{code}"),
+                Some(Submitted::NotAccepted { pause, .. }) => assert_eq!(pause, wanted, "{code}"),
                 other => panic!("{code}: {other:?}"),
             }
         }
@@ -283,10 +283,13 @@ mod tests {
             failed("\"202\"", "\"Invalid recipient\""),
             Submitted::Refused { reason: "202: Invalid recipient".to_owned() }
         );
-        assert!(matches!(failed("402", "null"), Submitted::NotTaken { pause: None, .. }));
+        assert!(matches!(failed("402", "null"), Submitted::NotAccepted { pause: None, .. }));
         assert!(matches!(failed("null", "\"no route\""), Submitted::Refused { .. }));
         assert!(matches!(failed("\"100\"", "null"), Submitted::Unknown { .. }));
-        assert!(matches!(submitted(r#"{"success":"500","messages":[]}"#), Some(Submitted::NotTaken { .. })));
+        assert!(matches!(
+            submitted(r#"{"success":"500","messages":[]}"#),
+            Some(Submitted::NotAccepted { .. })
+        ));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! HTTP as seven.io and gateways like it speak it.
 //!
 //! A message is a `POST {url}/sms` that names it by our reference (`foreign_id`). What happened before the request was sent
-//! (no connection, TLS refused) is proof that it was not taken; what happened after it is not.
+//! (no connection, TLS refused) proves that the message was not accepted; a failure after that proves nothing.
 
 pub(crate) mod answer;
 #[cfg(test)]
@@ -68,7 +68,7 @@ pub(super) struct Http {
     base: String,
     key: HeaderValue,
     outbound: Outbound,
-    /// Whether the last request was answered, and not by a refusal of who we are.
+    /// True if the last request was answered, and not by a refusal of the API key.
     is_up: AtomicBool,
 }
 
@@ -79,7 +79,7 @@ impl fmt::Debug for Http {
 }
 
 impl Http {
-    /// A gateway's connector; nothing is connected yet. `Err` says what is wrong with the settings.
+    /// Creates a connector; nothing is connected yet. The error is the fault in the settings.
     pub(super) fn new(settings: Settings) -> Result<Self, String> {
         let wrong = |what: &str| format!("sms.provider {}: {what}", settings.name);
         let outbound = Outbound::new(&settings.url, settings.authorities.clone(), settings.limits.connect)
@@ -142,9 +142,9 @@ impl Http {
         if self.is_up.swap(is_up, Ordering::Relaxed) != is_up {
             let provider = &self.settings.name;
             if let Some(reason) = trouble {
-                tracing::warn!(provider = %provider, "the message provider is away: {reason}");
+                tracing::warn!(provider = %provider, %reason, "message provider unavailable");
             } else {
-                tracing::info!(provider = %provider, "the message provider is there again");
+                tracing::info!(provider = %provider, "message provider available again");
             }
         }
     }
@@ -163,14 +163,14 @@ impl Http {
             form.push(("unicode", "1"));
         }
         match self.ask_for(Method::POST, "/sms", &form).await {
-            Err(Failure::NotSent(reason)) => Submitted::NotTaken { reason, pause: Some(RECONNECT_PAUSE) },
+            Err(Failure::NotSent(reason)) => Submitted::NotAccepted { reason, pause: Some(RECONNECT_PAUSE) },
             Err(Failure::NoAnswer(reason)) => unclear(&reason, Accepted::default()),
             Ok((status, pause, body)) => understand(status, pause, &body),
         }
     }
 }
 
-/// What an answer to `/sms` says of the message.
+/// The outcome of a message from an answer to `/sms`.
 fn understand(status: StatusCode, pause: Option<Duration>, body: &str) -> Submitted {
     let number = status.as_u16();
     let reason = format!("the provider answers HTTP {number}");
@@ -183,9 +183,9 @@ fn understand(status: StatusCode, pause: Option<Duration>, body: &str) -> Submit
     }
     match number {
         200..300 => unclear("its answer cannot be understood", Accepted::default()),
-        429 => Submitted::NotTaken { reason, pause: pause.or(Some(Duration::from_secs(1))) },
+        429 => Submitted::NotAccepted { reason, pause: pause.or(Some(Duration::from_secs(1))) },
         // Redirected, not let in, or not the right address: nothing was done with it.
-        300..400 | 401..=405 | 407 => Submitted::NotTaken { reason, pause: Some(LONG_PAUSE) },
+        300..400 | 401..=405 | 407 => Submitted::NotAccepted { reason, pause: Some(LONG_PAUSE) },
         400..500 => Submitted::Refused { reason },
         _ => unclear(&reason, Accepted::default()),
     }
@@ -202,7 +202,7 @@ impl Connector for Http {
             let form = [("to", to), ("limit", limit.as_str())];
             match self.ask_for(Method::GET, "/journal/outbound", &form).await {
                 Ok((StatusCode::OK, _, body)) => {
-                    answer::in_journal(&body, reference).map_or(Found::CannotTell, Found::Taken)
+                    answer::in_journal(&body, reference).map_or(Found::CannotTell, Found::Accepted)
                 }
                 _ => Found::CannotTell,
             }
@@ -210,7 +210,7 @@ impl Connector for Http {
         .boxed()
     }
 
-    fn ask<'a>(&'a self, upstream_id: &'a str) -> BoxFuture<'a, Option<Receipt>> {
+    fn fetch_status<'a>(&'a self, upstream_id: &'a str) -> BoxFuture<'a, Option<Receipt>> {
         async move {
             match self.ask_for(Method::POST, "/status", &[("msg_id", upstream_id)]).await {
                 Ok((StatusCode::OK, _, body)) => answer::status(&body, upstream_id, &self.settings.zone),
@@ -224,7 +224,7 @@ impl Connector for Http {
         true
     }
 
-    fn is_asked(&self) -> bool {
+    fn needs_polling(&self) -> bool {
         true
     }
 

@@ -12,7 +12,7 @@ use crate::messaging::connector::Delivery;
 
 const TAKEN: &str = r#"{"success":"100","total_price":0.075,"balance":54.013,"messages":[{"id":"77214945865","price":0.075,"success":true,"error":null,"error_text":null}]}"#;
 
-/// What the gateway does with a request.
+/// The gateway's reaction to a request.
 #[derive(Clone, Debug)]
 enum Does {
     Answer(u16, String),
@@ -159,14 +159,14 @@ async fn nothing_that_was_not_sent_counts_as_sent() {
     let port = listener.local_addr().unwrap().port();
     drop(listener);
     let gone = connector(&format!("http://127.0.0.1:{port}/api"));
-    assert!(matches!(gone.submit(message()).await, Submitted::NotTaken { .. }));
+    assert!(matches!(gone.submit(message()).await, Submitted::NotAccepted { .. }));
     assert!(!gone.is_up());
     let nameless = connector("http://nowhere.invalid/api");
-    assert!(matches!(nameless.submit(message()).await, Submitted::NotTaken { .. }));
+    assert!(matches!(nameless.submit(message()).await, Submitted::NotAccepted { .. }));
     // It does not speak TLS.
     let gateway = Gateway::answers(200, TAKEN).await;
     let plain = connector(&format!("https://{}/api", gateway.address));
-    assert!(matches!(plain.submit(message()).await, Submitted::NotTaken { .. }));
+    assert!(matches!(plain.submit(message()).await, Submitted::NotAccepted { .. }));
 }
 
 #[tokio::test]
@@ -198,7 +198,7 @@ async fn refusals_and_pauses_are_told_apart() {
         [(200, "500"), (200, "900"), (401, "900"), (404, "nothing here"), (302, ""), (429, "slow")]
     {
         let told = outcome(Does::Answer(status, body.to_owned())).await;
-        assert!(matches!(told, Submitted::NotTaken { pause: Some(_), .. }), "{status} {body}: {told:?}");
+        assert!(matches!(told, Submitted::NotAccepted { pause: Some(_), .. }), "{status} {body}: {told:?}");
     }
 }
 
@@ -214,17 +214,17 @@ async fn a_refused_key_is_seen_and_a_good_answer_too() {
 #[tokio::test]
 async fn a_message_is_asked_for_by_its_name_and_found_by_ours() {
     let gateway = Gateway::answers(200, "DELIVERED\n2023-08-23 14:13:12.000").await;
-    let told = gateway.connector().ask("77214945865").await.unwrap();
+    let told = gateway.connector().fetch_status("77214945865").await.unwrap();
     assert_eq!((told.upstream_id.as_str(), told.delivery), ("77214945865", Delivery::Delivered));
     assert_eq!(told.at, Some("2023-08-23T12:13:12Z".parse().unwrap()));
     assert!(gateway.asked.lock().unwrap()[0].ends_with("\r\n\r\nmsg_id=77214945865"));
-    assert_eq!(Gateway::answers(200, "600").await.connector().ask("7").await, None);
+    assert_eq!(Gateway::answers(200, "600").await.connector().fetch_status("7").await, None);
 
     let journal = r#"[{"id":"7","to":"49179999999999","foreign_id":"00112233445566778899aabbccddeeff","price":"0.075"}]"#;
     let gateway = Gateway::answers(200, journal).await;
     let found = gateway.connector().find(&message().reference, &message().to).await;
     let wanted = Accepted { upstream_ids: vec!["7".to_owned()], cost: Some(Money::parse("0.075").unwrap()) };
-    assert_eq!(found, Found::Taken(wanted));
+    assert_eq!(found, Found::Accepted(wanted));
     assert!(
         gateway.asked.lock().unwrap()[0]
             .starts_with("GET /api/journal/outbound?to=49179999999999&limit=100 ")

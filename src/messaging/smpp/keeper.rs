@@ -7,35 +7,14 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use super::failure::Failure;
 use super::session::{Ended, Session};
-use super::{Outcome, Settings, Submission};
-use crate::dial::{DialError, dial, jittered};
+use super::settings::Settings;
+use super::submission::{Outcome, Submission};
+use crate::dial::{dial, jittered};
 use crate::messaging::connector::Receipts;
 
-/// Why there is no session.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
-    #[error(transparent)]
-    Dial(#[from] DialError),
-    /// The bind was refused.
-    #[error("the bind was refused: {reason}")]
-    Refused { reason: String, is_passing: bool },
-    /// No answer to the bind.
-    #[error("{0}")]
-    NoAnswer(String),
-}
-
-impl Failure {
-    const fn is_lasting(&self) -> bool {
-        match self {
-            Self::Dial(error) => error.is_lasting(),
-            Self::Refused { is_passing, .. } => !*is_passing,
-            Self::NoAnswer(_) => false,
-        }
-    }
-}
-
-/// What the task behind a connector has.
+/// The task behind a connector.
 pub(super) struct Keeper {
     pub(super) settings: Arc<Settings>,
     pub(super) receipts: Arc<dyn Receipts>,
@@ -45,17 +24,17 @@ pub(super) struct Keeper {
 
 impl Keeper {
     /// The task: until the connector is closed.
-    pub(super) async fn keep(self, mut given: mpsc::Receiver<Submission>) {
+    pub(super) async fn keep(self, mut queue: mpsc::Receiver<Submission>) {
         let timing = self.settings.timing;
         let mut next = timing.retry_first;
         let mut said = None;
         while !self.stop.is_cancelled() {
-            let coming = self.meanwhile(self.come_in(), &mut given).await;
+            let coming = self.meanwhile(self.connect(), &mut queue).await;
             let Some(came) = coming else { break };
             let (reason, wait) = match came {
                 Ok(mut session) => {
                     self.note_bound(&mut said);
-                    let ended = session.serve(&mut given, &self.stop).await;
+                    let ended = session.serve(&mut queue, &self.stop).await;
                     self.is_bound.store(false, Ordering::Relaxed);
                     match ended {
                         Ended::Stopped => break,
@@ -78,18 +57,18 @@ impl Keeper {
                 }
             };
             self.note_away(reason, &mut said);
-            if self.meanwhile(sleep(wait), &mut given).await.is_none() {
+            if self.meanwhile(sleep(wait), &mut queue).await.is_none() {
                 break;
             }
         }
         self.is_bound.store(false, Ordering::Relaxed);
-        given.close();
-        while let Some(submission) = given.recv().await {
-            submission.tell(Outcome::NotWritten("the service stops".to_owned()));
+        queue.close();
+        while let Some(submission) = queue.recv().await {
+            submission.resolve(Outcome::NotWritten("the service stops".to_owned()));
         }
     }
 
-    async fn come_in(&self) -> Result<Session, Failure> {
+    async fn connect(&self) -> Result<Session, Failure> {
         let settings = &self.settings;
         let (host, tls) = (settings.host.as_str(), settings.tls.as_ref());
         let stream = dial(host, settings.port, tls, settings.timing.connect).await?;
@@ -101,30 +80,30 @@ impl Keeper {
         self.is_bound.store(true, Ordering::Relaxed);
         let settings = &self.settings;
         let (host, port) = (&settings.host, settings.port);
-        tracing::info!(provider = %settings.name, %host, port, "bound to the message provider");
+        tracing::info!(provider = %settings.name, %host, port, "SMPP session bound");
     }
 
     /// Says why it is away, once.
     fn note_away(&self, reason: String, said: &mut Option<String>) {
         if said.as_ref() != Some(&reason) {
-            tracing::warn!(provider = %self.settings.name, "the message provider is away: {reason}");
+            tracing::warn!(provider = %self.settings.name, %reason, "message provider unavailable");
             *said = Some(reason);
         }
     }
 
-    /// Does this, and turns away whoever gives something meanwhile. `None`: the connector is closed.
+    /// Waits for `work`, and refuses submissions meanwhile. `None`: the connector is closed.
     async fn meanwhile<T>(
         &self,
         work: impl Future<Output = T>,
-        given: &mut mpsc::Receiver<Submission>,
+        queue: &mut mpsc::Receiver<Submission>,
     ) -> Option<T> {
         tokio::pin!(work);
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => return None,
                 done = &mut work => return Some(done),
-                submission = given.recv() => {
-                    submission?.tell(Outcome::NotWritten("not connected to the provider".to_owned()));
+                submission = queue.recv() => {
+                    submission?.resolve(Outcome::NotWritten("not connected to the provider".to_owned()));
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! What is said over SMPP 3.4: how it is written, read, and what a status stands for.
+//! PDUs of SMPP 3.4: encoding, decoding, and the meaning of a status.
 //!
 //! A PDU is 16 octets of header and a body:
 //!
@@ -21,12 +21,12 @@ use rusmpp::types::{AnyOctetString, COctetString, OctetString};
 use rusmpp::values::{DataCoding, EsmClass, InterfaceVersion, MessagePayload, Npi, RegisteredDelivery, Ton};
 use rusmpp::{Command, CommandStatus, Pdu};
 
-use super::Settings;
+use super::settings::Settings;
 use crate::config::LongMessages;
 use crate::messaging::alphabet;
 use crate::messaging::connector::{Encoding, Outgoing};
 
-/// The biggest PDU that is taken: a receipt has a few hundred octets.
+/// The largest PDU that is accepted: a receipt has a few hundred octets.
 pub(super) const MAX_PDU: usize = 16 * 1_024;
 /// A header's octets.
 const HEADER: usize = 16;
@@ -50,9 +50,9 @@ pub(super) const GENERIC_NACK: u32 = 0x8000_0000;
 /// A PDU as it came.
 #[derive(Clone, Debug)]
 pub(crate) struct Frame {
-    /// What it is.
+    /// The command.
     pub(crate) id: u32,
-    /// What it says of what it answers.
+    /// The command status.
     pub(crate) status: u32,
     /// Which one it is, or answers.
     pub(crate) sequence: u32,
@@ -69,7 +69,7 @@ impl Frame {
         Some(Self { id, status, sequence, rest })
     }
 
-    /// Whether it answers something of ours.
+    /// Reports whether it answers something of ours.
     pub(crate) const fn is_response(&self) -> bool {
         self.id & RESPONSE != 0
     }
@@ -84,7 +84,7 @@ impl Frame {
         command.pdu().cloned()
     }
 
-    /// The SMSC's name for a message that it took, where it says one that can be read.
+    /// The SMSC's id of an accepted message, if it returns a readable one.
     pub(crate) fn message_id(self) -> Option<String> {
         match self.pdu()? {
             Pdu::SubmitSmResp(answer) => {
@@ -129,8 +129,8 @@ fn text<const LONGEST: usize>(text: &str) -> Option<COctetString<1, LONGEST>> {
     COctetString::from_slice(&[text.as_bytes(), b"\0"].concat()).ok()
 }
 
-/// A message as the PDUs that it is given in, in order; `reference` tells its parts from other messages' parts. `Err` says
-/// why it cannot be given.
+/// Encodes a message as PDUs, in order; `reference` distinguishes its parts from those of other messages. The error is the
+/// reason for which it cannot be encoded.
 pub(crate) fn submissions(
     message: &Outgoing,
     long: LongMessages,
@@ -204,21 +204,21 @@ fn head(message: &Outgoing) -> Result<SubmitSm, &'static str> {
     Ok(pdu)
 }
 
-/// What a status says of the message that it was answered to.
+/// The meaning of a status for the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Taken.
-    Taken,
-    /// Not taken now; the SMSC wants to be left alone for so long.
+    Accepted,
+    /// Not accepted now; the SMSC wants a pause.
     Later(Duration),
-    /// Not taken, and never will be.
+    /// Refused for good.
     Never,
 }
 
-/// What a status of `submit_sm_resp` stands for.
+/// The meaning of a status of `submit_sm_resp`.
 pub(crate) const fn verdict(status: u32) -> Verdict {
     match status {
-        0 => Verdict::Taken,
+        0 => Verdict::Accepted,
         // Throttled.
         0x58 => Verdict::Later(Duration::from_secs(1)),
         // Its queue is full, a system error, not bound, temporary, the service is not available.
@@ -227,7 +227,7 @@ pub(crate) const fn verdict(status: u32) -> Verdict {
     }
 }
 
-/// Whether a refused bind may be let in soon: an older session is still known there, or it is busy.
+/// Reports whether a refused bind may be let in soon: an older session is still known there, or it is busy.
 pub(super) const fn is_passing(status: u32) -> bool {
     matches!(status, 0x05 | 0x08 | 0x14 | 0x58 | 0x64)
 }
@@ -241,7 +241,7 @@ pub(crate) fn status_name(status: u32) -> String {
     format!("{name}0x{status:08X}")
 }
 
-/// A PDU's bytes, for whoever looks at them.
+/// The bytes of a PDU.
 #[cfg(test)]
 pub(super) fn frame_of(sequence: u32, status: CommandStatus, pdu: impl Into<Pdu>) -> Frame {
     let mut out = BytesMut::new();
@@ -333,7 +333,7 @@ mod tests {
         assert_eq!(status_name(0x58), "ESME_RTHROTTLED 0x00000058");
         assert_eq!(status_name(0x0b), "ESME_RINVDSTADR 0x0000000B");
         assert_eq!(status_name(0x0401), "0x00000401");
-        assert_eq!(verdict(0), Verdict::Taken);
+        assert_eq!(verdict(0), Verdict::Accepted);
         assert!(matches!(verdict(0x58), Verdict::Later(_)));
         assert_eq!(verdict(0x0b), Verdict::Never);
     }

@@ -12,17 +12,17 @@ use rusmpp::tlvs::TlvValue;
 
 use crate::messaging::connector::{Delivery, Receipt};
 
-/// The bits of `esm_class` that tell the type of a message.
+/// The bits of `esm_class` for the type of a message.
 const TYPE_BITS: u8 = 0b0010_0100;
 /// How much of a failure's code is kept.
 const MAX_FAILURE_CHARS: usize = 40;
 
-/// What a delivered message is.
+/// The content of a `deliver_sm`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Delivered {
     /// A receipt.
     Receipt(Receipt),
-    /// A receipt that does not say of what.
+    /// A receipt without the id of its message.
     Unreadable,
     /// A message to us.
     Message,
@@ -36,10 +36,10 @@ pub(crate) fn read(pdu: &DeliverSm, zone: &TimeZone) -> Delivered {
     let mut network_error = None;
     for value in pdu.tlvs().iter().filter_map(rusmpp::tlvs::Tlv::value) {
         match value {
-            TlvValue::ReceiptedMessageId(told) => id = Some(told.as_str().to_owned()),
-            TlvValue::MessageState(told) => state = Some(u8::from(*told)),
-            TlvValue::MessagePayload(told) => payload = told.value.as_ref(),
-            TlvValue::NetworkErrorCode(told) => network_error = Some(told.error_code),
+            TlvValue::ReceiptedMessageId(value) => id = Some(value.as_str().to_owned()),
+            TlvValue::MessageState(value) => state = Some(u8::from(*value)),
+            TlvValue::MessagePayload(value) => payload = value.value.as_ref(),
+            TlvValue::NetworkErrorCode(value) => network_error = Some(value.error_code),
             _ => {}
         }
     }
@@ -63,14 +63,14 @@ pub(crate) fn read(pdu: &DeliverSm, zone: &TimeZone) -> Delivered {
     Delivered::Receipt(Receipt { upstream_id, delivery, at, failure })
 }
 
-/// The word behind `name:`, which stands at the beginning or behind a space.
+/// The word after `name:`, at the beginning or after a space.
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let is_here = |at: usize| {
         let begins = at == 0 || text.as_bytes()[at - 1] == b' ';
         let named = text.get(at..at + name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name));
         begins && named && text.as_bytes().get(at + name.len()) == Some(&b':')
     };
-    // What the message's own text says comes last and is not looked at.
+    // The text of the message comes last and is ignored.
     let end = text.to_ascii_lowercase().find(" text:").unwrap_or(text.len());
     let at = (0..end).find(|at| is_here(*at))?;
     let word = text.get(at + name.len() + 1..end)?.split(' ').next()?;
@@ -142,15 +142,15 @@ mod tests {
 
     #[test]
     fn the_text_of_the_specification_is_read() {
-        let told = receipt(
+        let value = receipt(
             "id:0123456789 sub:001 dlvrd:001 submit date:2308231413 done date:2308231414 stat:DELIVRD err:000 text:id:9 stat:X",
         );
-        assert_eq!(told.upstream_id, "0123456789");
-        assert_eq!((told.delivery, told.failure), (Delivery::Delivered, None));
-        assert_eq!(told.at, Some("2023-08-23T14:14:00Z".parse().unwrap()));
-        let told = receipt("id:a-1 done date:230823141459 stat:UNDELIV err:12b Text:");
-        assert_eq!((told.delivery, told.failure.as_deref()), (Delivery::Failed, Some("12b")));
-        assert_eq!(told.at, Some("2023-08-23T14:14:59Z".parse().unwrap()));
+        assert_eq!(value.upstream_id, "0123456789");
+        assert_eq!((value.delivery, value.failure), (Delivery::Delivered, None));
+        assert_eq!(value.at, Some("2023-08-23T14:14:00Z".parse().unwrap()));
+        let value = receipt("id:a-1 done date:230823141459 stat:UNDELIV err:12b Text:");
+        assert_eq!((value.delivery, value.failure.as_deref()), (Delivery::Failed, Some("12b")));
+        assert_eq!(value.at, Some("2023-08-23T14:14:59Z".parse().unwrap()));
         for (word, delivery) in [
             ("EXPIRED", Delivery::Expired),
             ("DELETED", Delivery::Failed),
@@ -176,8 +176,8 @@ mod tests {
         };
         for esm_class in [4, 0] {
             match delivered("id:text stat:DELIVRD", esm_class, tlvs()) {
-                Delivered::Receipt(told) => {
-                    assert_eq!((told.upstream_id.as_str(), told.delivery), ("tlv", Delivery::Expired));
+                Delivered::Receipt(value) => {
+                    assert_eq!((value.upstream_id.as_str(), value.delivery), ("tlv", Delivery::Expired));
                 }
                 other => panic!("{other:?}"),
             }

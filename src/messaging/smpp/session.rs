@@ -15,16 +15,17 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::codec::{FramedRead, LengthDelimitedCodec};
 use tokio_util::sync::CancellationToken;
 
-use super::keeper::Failure;
+use super::failure::Failure;
 use super::pdu::{self, Frame};
 use super::receipt::{self, Delivered};
-use super::{Outcome, Settings, Submission};
+use super::settings::Settings;
+use super::submission::{Outcome, Submission};
 use crate::dial::Stream;
 use crate::messaging::connector::{Receipt, Receipts};
 
 /// Receipts that are being written at once; while there are as many nothing more is read.
 const MAX_RECEIPTS: usize = 64;
-/// What may wait to be written before nothing more is read: whoever asks and does not read the answers waits.
+/// The most unwritten octets; beyond them nothing is read, so that a peer that does not read its answers waits.
 const MAX_UNWRITTEN: usize = 256 * 1_024;
 /// Deadlines are looked at this often.
 const TICK: Duration = Duration::from_millis(100);
@@ -38,7 +39,7 @@ pub(super) enum Ended {
     /// It was lost.
     Lost {
         reason: String,
-        /// Whether it had held for a while.
+        /// True if it had held for a while.
         was_steady: bool,
     },
     /// The connector is closed.
@@ -53,7 +54,7 @@ struct Pending {
     begins_at: u64,
 }
 
-/// A receipt that was written, or not: whether the SMSC is told that we have it.
+/// The sequence number of a receipt, and whether it was recorded, so that it is acknowledged.
 type Kept = (u32, bool);
 
 /// A bound session.
@@ -109,13 +110,13 @@ impl Session {
             warned: false,
         };
         let answer = session.settings.timing.answer;
-        let bound = timeout(answer, session.ask_in()).await;
+        let bound = timeout(answer, session.send_bind()).await;
         bound.unwrap_or_else(|_| Err(Failure::NoAnswer("the bind is not answered".to_owned())))?;
         session.began = Instant::now();
         Ok(session)
     }
 
-    async fn ask_in(&mut self) -> Result<(), Failure> {
+    async fn send_bind(&mut self) -> Result<(), Failure> {
         let lost = |reason: String| Failure::NoAnswer(format!("before the bind was answered: {reason}"));
         let bind = pdu::bind(&self.settings)
             .ok_or_else(|| lost("system_id, password or system_type cannot be written".to_owned()))?;
@@ -137,13 +138,13 @@ impl Session {
         }
     }
 
-    /// Serves the connector until the end; tells everybody who waits what is known then.
+    /// Serves the connector until the session ends; then resolves all waiting submissions.
     pub(super) async fn serve(
         &mut self,
-        given: &mut mpsc::Receiver<Submission>,
+        queue: &mut mpsc::Receiver<Submission>,
         stop: &CancellationToken,
     ) -> Ended {
-        let ended = self.serve_until_lost(given, stop).await;
+        let ended = self.serve_until_lost(queue, stop).await;
         let reason = match &ended {
             Ok(()) => "the service stops",
             Err(reason) => reason.as_str(),
@@ -153,7 +154,11 @@ impl Session {
             let lost = format!("the connection ended before the provider answered: {reason}");
             // Of what was only queued the provider has no octet.
             let is_begun = pending.begins_at < written;
-            pending.submission.tell(if is_begun { Outcome::Lost(lost) } else { Outcome::NotWritten(lost) });
+            pending.submission.resolve(if is_begun {
+                Outcome::Lost(lost)
+            } else {
+                Outcome::NotWritten(lost)
+            });
         }
         match ended {
             Ok(()) => Ended::Stopped,
@@ -163,7 +168,7 @@ impl Session {
 
     async fn serve_until_lost(
         &mut self,
-        given: &mut mpsc::Receiver<Submission>,
+        queue: &mut mpsc::Receiver<Submission>,
         stop: &CancellationToken,
     ) -> Result<(), String> {
         let mut ticks = interval(TICK);
@@ -172,7 +177,7 @@ impl Session {
             let may_read = self.may_read();
             tokio::select! {
                 () = stop.cancelled() => return self.say_goodbye().await,
-                submission = given.recv() => match submission {
+                submission = queue.recv() => match submission {
                     Some(submission) => self.submit(submission),
                     None => return self.say_goodbye().await,
                 },
@@ -200,7 +205,7 @@ impl Session {
             }
             Ok::<(), String>(())
         };
-        // What is not answered by then is told as it is.
+        // Submissions without an answer by then get an unknown outcome.
         let _ = timeout(GRACE, ending).await;
         let sequence = self.next_sequence();
         self.queue(CommandStatus::EsmeRok, sequence, Pdu::Unbind);
@@ -261,7 +266,7 @@ impl Session {
         let sequence = frame.sequence;
         match frame.id {
             pdu::SUBMIT_SM_RESP | pdu::GENERIC_NACK => {
-                // One that is too late, or answers nothing of ours, is nobody's.
+                // An answer that is late, or to no submission of ours, is ignored.
                 if let Some(pending) = self.pending.remove(&sequence) {
                     // A refusal of the PDU as such has a status always; without one it is no answer.
                     let outcome = if frame.id == pdu::GENERIC_NACK && frame.status == 0 {
@@ -269,7 +274,7 @@ impl Session {
                     } else {
                         Outcome::Answered { status: frame.status, message_id: frame.message_id() }
                     };
-                    pending.submission.tell(outcome);
+                    pending.submission.resolve(outcome);
                 }
             }
             pdu::DELIVER_SM => self.take_delivered(frame),
@@ -292,7 +297,7 @@ impl Session {
     fn take_delivered(&mut self, frame: Frame) {
         let sequence = frame.sequence;
         let Some(Pdu::DeliverSm(delivered)) = frame.pdu() else {
-            // Never told again: it would be as unreadable the next time.
+            // Acknowledged, so that it is not repeated: it would be as unreadable the next time.
             self.warn("it delivered something that cannot be read");
             self.queue(CommandStatus::EsmeRxRAppn, sequence, pdu::deliver_sm_resp());
             return;
@@ -311,17 +316,17 @@ impl Session {
                 self.queue(CommandStatus::EsmeRok, sequence, pdu::deliver_sm_resp());
             }
             Delivered::Message => {
-                tracing::info!(provider = %self.settings.name, "an incoming message was dropped: none are taken");
+                tracing::info!(provider = %self.settings.name, "incoming message dropped: not supported");
                 self.queue(CommandStatus::EsmeRok, sequence, pdu::deliver_sm_resp());
             }
         }
     }
 
-    /// Says what is odd, once in a session: whoever can do it once can do it often.
+    /// Logs a violation of the protocol, once in a session.
     fn warn(&mut self, what: &str) {
         if !self.warned {
             self.warned = true;
-            tracing::warn!(provider = %self.settings.name, "the message provider is odd: {what}");
+            tracing::warn!(provider = %self.settings.name, violation = %what, "SMPP protocol violation");
         }
     }
 
@@ -340,7 +345,7 @@ impl Session {
     fn look_at_the_time(&mut self) -> Result<(), String> {
         let now = Instant::now();
         for (_, late) in self.pending.extract_if(|_, pending| pending.deadline <= now) {
-            late.submission.tell(Outcome::Lost("the provider did not answer in time".to_owned()));
+            late.submission.resolve(Outcome::Lost("the provider did not answer in time".to_owned()));
         }
         match self.asked {
             Some(asked) if now >= asked + self.settings.timing.answer => {
@@ -380,7 +385,7 @@ impl Session {
     }
 }
 
-/// What happened on the connection.
+/// An event of the connection.
 enum Done {
     Read(Option<std::io::Result<BytesMut>>),
     Written(std::io::Result<()>),
@@ -413,7 +418,7 @@ fn keep(
     receipt: Receipt,
 ) -> BoxFuture<'static, Kept> {
     Box::pin(async move {
-        let kept = receipts.take(&provider, receipt).await;
+        let kept = receipts.record(&provider, receipt).await;
         if let Err(error) = &kept {
             tracing::warn!(provider = %provider, "{error}; the provider is asked to tell it again");
         }

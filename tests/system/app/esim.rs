@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tollgate::catalog::admin::fx;
 use tollgate::clock::Clock as _;
-use tollgate::config::{Config, EsimKind, Secret};
+use tollgate::config::{Config, EsimAccess, EsimKind, Secret};
 use tollgate::esim::simulator::{Ordered, Settings, Simulator};
 
 use super::http::Script;
@@ -86,10 +86,16 @@ impl Upstream {
 
     /// Sells to this configuration.
     pub(crate) fn configure(&self, config: &mut Config) {
-        config.esim.kind = EsimKind::Esimaccess;
-        config.esim.url = self.simulator.url();
-        config.esim.access_code = Some(Secret::new("our-access-code"));
-        config.esim.secret = Some(Secret::new("our-secret"));
+        Self::configure_at(config, self.simulator.url());
+    }
+
+    /// Sells to this configuration, from an address in front of it.
+    pub(crate) fn configure_at(config: &mut Config, url: String) {
+        config.esim.kind = EsimKind::Esimaccess(EsimAccess {
+            url,
+            access_code: Some(Secret::new("our-access-code")),
+            secret: Some(Secret::new("our-secret")),
+        });
         config.esim.webhook_token = Some(Secret::new("a-webhook-token-of-ours"));
     }
 }

@@ -119,8 +119,7 @@ async fn whatever_the_upstream_answers_each_order_ends_in_one_esim_that_is_paid_
     let mask = Mask::before(upstream.address()).await;
     let url = format!("http://{}", mask.address);
     let app = TestApp::start_with(|config| {
-        upstream.configure(config);
-        config.esim.url = url;
+        Upstream::configure_at(config, url);
     })
     .await;
     app.sells().await;
@@ -186,8 +185,7 @@ async fn a_hostile_catalogue_is_refused_or_bounded_and_what_was_known_is_sold_on
     let mask = Mask::before(upstream.address()).await;
     let url = format!("http://{}", mask.address);
     let app = TestApp::start_with(|config| {
-        upstream.configure(config);
-        config.esim.url = url;
+        Upstream::configure_at(config, url);
     })
     .await;
     app.sells().await;

@@ -1,10 +1,118 @@
-//! The week of a rate: which of its windows holds at which minute.
+//! The week of a rate: days, times of day, and the window that holds at each minute.
 
-use super::row::{DAY_MINUTES, Days, format_minute};
-use core::fmt;
+use core::{fmt, str::FromStr};
+
+/// Minutes in a day.
+pub const DAY_MINUTES: u16 = 1440;
 
 /// Minutes in a week.
 pub const WEEK_MINUTES: u16 = 7 * DAY_MINUTES;
+
+/// The days of the week on which a window opens.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Days(u8);
+
+/// Why a text is no list of days.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("days are 1 (Monday) to 7, as 1-5 or 6,7")]
+pub struct DaysError;
+
+impl Days {
+    /// Every day.
+    pub const ALL: Self = Self(0b111_1111);
+
+    /// The days whose bits are set, bit 0 being Monday; `None` where no day or another bit is set.
+    pub const fn from_bits(bits: u8) -> Option<Self> {
+        if bits == 0 || bits > Self::ALL.0 { None } else { Some(Self(bits)) }
+    }
+
+    /// A bit for each day, bit 0 being Monday.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// How many days there are: 1 to 7.
+    #[expect(clippy::cast_possible_truncation, reason = "at most seven")]
+    pub const fn count(self) -> u16 {
+        self.0.count_ones() as u16
+    }
+
+    /// The days as numbers from 0, Monday.
+    pub fn indexes(self) -> impl Iterator<Item = u16> {
+        (0..7).filter(move |day| self.0 >> day & 1 == 1)
+    }
+}
+
+impl FromStr for Days {
+    type Err = DaysError;
+
+    /// Reads ISO days and ranges: `1-5`, `6,7`, `1,3-5`. A day named twice counts once; a range runs forward.
+    fn from_str(text: &str) -> Result<Self, DaysError> {
+        let day = |text: &str| match text.as_bytes() {
+            [digit @ b'1'..=b'7'] => Ok(u32::from(digit - b'1')),
+            _ => Err(DaysError),
+        };
+        let mut bits = 0;
+        for part in text.split(',') {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            let (first, last) = (day(first)?, day(last)?);
+            if first > last {
+                return Err(DaysError);
+            }
+            for index in first..=last {
+                bits |= 1 << index;
+            }
+        }
+        Self::from_bits(bits).ok_or(DaysError)
+    }
+}
+
+/// The shortest text: runs of two or more days as a range.
+impl fmt::Display for Days {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut first = 0;
+        let mut comma = "";
+        while first < 7 {
+            let run = (self.0 >> first).trailing_ones();
+            match run {
+                0 => first += 1,
+                1 => write!(f, "{comma}{}", first + 1)?,
+                2 => write!(f, "{comma}{},{}", first + 1, first + 2)?,
+                _ => write!(f, "{comma}{}-{}", first + 1, first + run)?,
+            }
+            if run > 0 {
+                comma = ",";
+                first += run;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Days {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Days({self})")
+    }
+}
+
+/// Why a text is no time of day.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("a time of day is HH:MM from 00:00 to 24:00")]
+pub struct TimeError;
+
+/// Reads `HH:MM` as a minute of the day, 0 to 1440 (24:00, which only a window's end may be).
+pub fn parse_minute(text: &str) -> Result<u16, TimeError> {
+    let &[h1, h2, b':', m1, m2] = text.as_bytes() else { return Err(TimeError) };
+    let digit = |byte: u8| if byte.is_ascii_digit() { Ok(u16::from(byte - b'0')) } else { Err(TimeError) };
+    let (hour, minute) = (digit(h1)? * 10 + digit(h2)?, digit(m1)? * 10 + digit(m2)?);
+    let total = hour * 60 + minute;
+    if minute < 60 && total <= DAY_MINUTES { Ok(total) } else { Err(TimeError) }
+}
+
+/// A minute of the day as `HH:MM`.
+pub fn format_minute(minute: u16) -> String {
+    format!("{:02}:{:02}", minute / 60, minute % 60)
+}
 
 /// When a window is open: on these days from a minute of the day to another, exclusive, which may lie on the day
 /// after.
@@ -131,7 +239,7 @@ impl Week {
         (holder.map_or(0, |(_, window)| usize::from(*window)), u32::from(until) * 60)
     }
 
-    /// Whether no window ever gives way to another.
+    /// Reports whether no window ever gives way to another.
     pub(crate) fn is_constant(&self) -> bool {
         self.changes.len() == 1
     }
@@ -143,6 +251,41 @@ mod tests {
 
     fn opening(days: &str, from: u16, to: u16) -> Opening {
         Opening { days: days.parse().unwrap(), from, to }
+    }
+
+    #[test]
+    fn days_are_read_and_written_as_iso_numbers() {
+        for (text, bits) in
+            [("1-5", 0b001_1111), ("6,7", 0b110_0000), ("1,3-5", 0b001_1101), ("1-7", 0b111_1111), ("7", 64)]
+        {
+            let days: Days = text.parse().unwrap();
+            assert_eq!(days.bits(), bits);
+            assert_eq!(days.to_string(), text);
+        }
+        assert_eq!("5,1,2,2,3".parse::<Days>().unwrap().to_string(), "1-3,5");
+        for text in ["", "0", "8", "5-1", "1-", "1,,2", "Mon", "1 - 5", "-"] {
+            assert_eq!(text.parse::<Days>(), Err(DaysError), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn every_set_of_days_reads_back() {
+        for bits in 1..=127 {
+            let days = Days::from_bits(bits).unwrap();
+            assert_eq!(days.to_string().parse(), Ok(days));
+        }
+        assert_eq!(Days::from_bits(0), None);
+        assert_eq!(Days::from_bits(128), None);
+    }
+
+    #[test]
+    fn a_time_of_day_is_two_digits_twice() {
+        assert_eq!(parse_minute("00:00"), Ok(0));
+        assert_eq!(parse_minute("24:00"), Ok(1440));
+        assert_eq!(format_minute(485), "08:05");
+        for text in ["24:01", "12:60", "8:00", "08:0", "0800", "08:00:00", "-1:00", "25:00", "٠٨:٠٠"] {
+            assert_eq!(parse_minute(text), Err(TimeError), "{text:?}");
+        }
     }
 
     #[test]

@@ -196,7 +196,7 @@ impl fmt::Display for DurationRounding {
     }
 }
 
-/// What is rounded up to the increment.
+/// The rounding to the increment.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BlockRounding {

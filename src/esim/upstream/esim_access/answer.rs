@@ -1,11 +1,15 @@
-//! What the upstream's answers are made of, and what they say.
+//! The answers of the API, parsed.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::upstream::{Country, Listed, MAX_TEXT, Network, UpstreamError, is_volume};
 use super::wire::{Code, Truth, Whole};
+use crate::esim::upstream::{Country, ListedPackage, Network, ProfileState, UpstreamError};
 
+/// The longest text that is kept.
+const MAX_TEXT: usize = 200;
+/// The largest data volume of a package: a petabyte.
+const MAX_VOLUME: i64 = 1 << 50;
 /// The most a package can cost: a million of the currency.
 const MAX_PRICE_E4: i64 = 1_000_000 * 10_000;
 /// The longest duration of a package, in its unit.
@@ -49,7 +53,28 @@ pub(crate) struct PackageRow {
     #[serde(default)]
     pub(crate) description: Option<String>,
     #[serde(default)]
-    pub(crate) location_network_list: Option<Vec<Country>>,
+    pub(crate) location_network_list: Option<Vec<CountryRow>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CountryRow {
+    #[serde(default)]
+    location_name: String,
+    /// ISO 3166; older entries have none.
+    #[serde(default)]
+    location_code: Option<String>,
+    #[serde(default)]
+    operator_list: Vec<NetworkRow>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct NetworkRow {
+    #[serde(default)]
+    operator_name: String,
+    #[serde(default)]
+    network_type: String,
 }
 
 #[derive(Deserialize)]
@@ -96,7 +121,7 @@ pub(crate) struct EsimRow {
     pub(crate) expired_time: Option<String>,
 }
 
-/// The usage stands in `esimUsageList`, or is the list itself: both were recorded.
+/// The usage is in `esimUsageList`, or is the list itself: both were recorded.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(crate) enum UsageList {
@@ -120,8 +145,8 @@ pub(crate) struct BalanceRow {
     pub(crate) balance: Whole,
 }
 
-/// What an envelope holds, or why nothing.
-pub(crate) fn understood<T: DeserializeOwned>(body: &[u8]) -> Result<T, UpstreamError> {
+/// Parses an answer: the object of its envelope, or the error.
+pub(crate) fn parse_answer<T: DeserializeOwned>(body: &[u8]) -> Result<T, UpstreamError> {
     let unknown = |reason: String| UpstreamError::Unknown(reason);
     let envelope: Envelope<Box<serde_json::value::RawValue>> =
         serde_json::from_slice(body).map_err(|error| unknown(format!("an answer that is none: {error}")))?;
@@ -136,34 +161,61 @@ pub(crate) fn understood<T: DeserializeOwned>(body: &[u8]) -> Result<T, Upstream
     Err(match code.as_str() {
         "200010" => UpstreamError::NotYet,
         "200005" | "200006" | "200007" | "200008" | "200011" => UpstreamError::Refused { code, message },
-        other if is_refusal(other) => UpstreamError::Refused { code, message },
+        other if has_group(other, ["0001", "1010"]) => UpstreamError::Rejected { code, message },
+        other if has_group(other, ["3102", "3104"]) => UpstreamError::Refused { code, message },
         _ => unknown(format!("{code} {message}")),
     })
 }
 
-/// Whether a code says no for good: about the request itself, or about a thing that does not exist.
-fn is_refusal(code: &str) -> bool {
-    code.len() == 6 && ["0001", "1010", "3102", "3104"].iter().any(|kind| code.starts_with(kind))
+/// Reports whether a code belongs to one of these groups: its first four digits.
+fn has_group(code: &str, groups: [&str; 2]) -> bool {
+    code.len() == 6 && groups.iter().any(|group| code.starts_with(group))
 }
 
-/// A text of the upstream's as it can be kept and shown.
+/// The state of an eSIM.
+pub(super) fn profile_state(state: String) -> ProfileState {
+    match state.as_str() {
+        "GOT_RESOURCE" | "CREATE" => ProfileState::Allocated,
+        "IN_USE" | "SUSPENDED" => ProfileState::InUse,
+        "USED_UP" => ProfileState::UsedUp,
+        "USED_EXPIRED" | "UNUSED_EXPIRED" => ProfileState::Expired,
+        "CANCEL" => ProfileState::Cancelled,
+        "REVOKED" | "REVOKE" => ProfileState::Revoked,
+        _ => ProfileState::Other(state),
+    }
+}
+
+/// Reports whether a number can be a data volume.
+pub(super) fn is_volume(bytes: i64) -> bool {
+    (0..=MAX_VOLUME).contains(&bytes)
+}
+
+/// Reports whether a text can be kept and shown as it is.
+pub(super) fn is_short(text: &str) -> bool {
+    text.len() <= MAX_TEXT && !text.contains(char::is_control)
+}
+
+/// A text, made fit to be kept and shown.
 fn plain(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect()
 }
 
-fn plain_country(country: Country) -> Country {
-    let networks = country.networks.into_iter().take(MAX_NETWORKS);
+fn plain_country(row: CountryRow) -> Country {
+    let networks = row.operator_list.into_iter().take(MAX_NETWORKS);
     Country {
-        name: plain(&country.name),
-        code: country.code.as_deref().map(plain),
+        name: plain(&row.location_name),
+        code: row.location_code.as_deref().map(plain),
         networks: networks
-            .map(|network| Network { operator: plain(&network.operator), kind: plain(&network.kind) })
+            .map(|network| Network {
+                operator: plain(&network.operator_name),
+                kind: plain(&network.network_type),
+            })
             .collect(),
     }
 }
 
-/// A package of the list, if it is one that can be sold.
-pub(crate) fn listed(row: &str) -> Result<Listed, String> {
+/// Parses a package of the list, if it can be sold.
+pub(crate) fn parse_package(row: &str) -> Result<ListedPackage, String> {
     let row: PackageRow = serde_json::from_str(row).map_err(|error| error.to_string())?;
     let PackageRow { package_code: code, name, price, volume, duration, .. } = row;
     let is_code = |text: &str| {
@@ -184,7 +236,7 @@ pub(crate) fn listed(row: &str) -> Result<Listed, String> {
     if !is_currency {
         return Err(format!("{code}: its currency is none"));
     }
-    Ok(Listed {
+    Ok(ListedPackage {
         slug: plain(&row.slug.unwrap_or_default()),
         name: plain(&name),
         description: plain(&row.description.unwrap_or_default()),

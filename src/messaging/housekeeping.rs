@@ -1,5 +1,5 @@
-//! What nobody would come back to: campaigns that were called back when a process ended, campaigns whose writing was
-//! interrupted, and messages for a provider that is not set up any more.
+//! Periodic housekeeping: finishes cancelled campaigns of an earlier process, discards campaigns whose writing was
+//! interrupted, and rejects messages for a provider that is not configured any more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,31 +7,31 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
-use super::Messaging;
 use super::connector::Submitted;
-use super::outcomes::Outcome;
+use super::outcome::Outcome;
+use super::service::Messaging;
 use crate::accounts::spending;
 use crate::secrets::random_below;
 use crate::store::StoreError;
 
-/// How often it is looked after them.
+/// Interval of housekeeping.
 const EVERY: Duration = Duration::from_secs(10);
-/// How long messages wait for a provider that is not set up: somebody may have taken it out by mistake.
+/// Time for which messages wait for a provider that is not configured: it may have been removed by mistake.
 const PROVIDER_AWAITED: SignedDuration = SignedDuration::from_hours(24);
-/// Messages of such a provider that are given back at once.
+/// Messages of such a provider that are rejected in one transaction.
 const AT_ONCE: i64 = 100;
 
-/// Looks after all of them until `stop`.
-pub(super) async fn look_after(messaging: Arc<Messaging>, stop: CancellationToken) {
+/// Runs until `stop`.
+pub(super) async fn run(messaging: Arc<Messaging>, stop: CancellationToken) {
     while !stop.is_cancelled() {
         if let Err(error) = messaging.discard_interrupted().await {
-            tracing::warn!(%error, "interrupted campaigns are not discarded yet");
+            tracing::warn!(%error, "interrupted campaigns not discarded yet");
         }
         if let Err(error) = messaging.finish_cancelling().await {
-            tracing::warn!(%error, "campaigns that were called back are not finished");
+            tracing::warn!(%error, "cancelled campaigns not finished");
         }
-        if let Err(error) = messaging.give_back_for_missing_providers(&stop).await {
-            tracing::warn!(%error, "messages for providers that are not set up were not given back");
+        if let Err(error) = messaging.reject_for_missing_providers(&stop).await {
+            tracing::warn!(%error, "messages of removed providers not rejected");
         }
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
@@ -41,18 +41,18 @@ pub(super) async fn look_after(messaging: Arc<Messaging>, stop: CancellationToke
 }
 
 impl Messaging {
-    /// Calls back what is left of campaigns that were called back. One that cannot be does not keep the others.
+    /// Finishes the cancellation of campaigns. A failure of one does not stop the others.
     async fn finish_cancelling(&self) -> Result<(), StoreError> {
         for campaign in self.services.store.campaigns_to_cancel().await? {
             if let Err(error) = self.cancel_rest(&campaign).await {
-                tracing::warn!(campaign.id = campaign.id, %error, "a campaign that was called back is not finished");
+                tracing::warn!(campaign.id = campaign.id, %error, "cancelled campaign not finished");
             }
         }
         Ok(())
     }
 
-    /// Refuses messages that have been due for a day for a provider that is not set up: their credit is given back.
-    async fn give_back_for_missing_providers(&self, stop: &CancellationToken) -> Result<(), StoreError> {
+    /// Rejects messages that have been due for a day for a provider that is not configured, and releases their holds.
+    async fn reject_for_missing_providers(&self, stop: &CancellationToken) -> Result<(), StoreError> {
         let late = self.services.clock.now() - PROVIDER_AWAITED;
         for queue in self.services.store.waiting_messages().await? {
             if self.lane(&queue.provider).is_some() || queue.first_due > late {
@@ -68,14 +68,14 @@ impl Messaging {
                     break;
                 }
                 if let Err(error) = tx.commit().await {
-                    tracing::warn!(%error, "it is asked whether messages were taken to be given back");
+                    tracing::warn!(%error, "claim in doubt");
                 }
-                // None may stay behind as being sent: the next process would take it for one that perhaps was.
-                for message in self.taken_under(claim).await? {
+                // None may stay in state SENDING: for the next process its outcome would be unknown.
+                for message in self.read_claimed(claim).await? {
                     let reason = "its provider is not set up any more".to_owned();
                     let currency = self.services.currency().to_owned();
                     let submitted = Submitted::Refused { reason };
-                    self.record(Outcome {
+                    self.enqueue(Outcome {
                         message,
                         submitted,
                         currency,

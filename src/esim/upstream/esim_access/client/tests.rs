@@ -1,23 +1,18 @@
-//! What the upstream's answers are read as.
+//! Parsing of answers, and the pace of requests.
 
 use super::*;
 use crate::esim::simulator::{DOCUMENTED, Settings, Simulator};
 
 #[test]
 fn the_references_own_signature_comes_out() {
-    let made = signature(
-        "1111",
-        "1628670421",
-        "4ce9d9cdac9e4e17b3a2c66c358c1ce2",
-        "11111",
-        r#"{"imsi":"326543826"}"#,
-    );
+    let made =
+        sign("1111", "1628670421", "4ce9d9cdac9e4e17b3a2c66c358c1ce2", "11111", r#"{"imsi":"326543826"}"#);
     assert_eq!(made, "7eb765e27df5373dea2dbc8c41a7d9557743e46c8054750f3d851b3fd01d0835");
 }
 
 #[test]
 fn a_success_holds_its_object_and_a_refusal_its_code() {
-    let read = |text: &str| understood::<Ordered>(text.as_bytes()).map(|ordered| ordered.order_no);
+    let read = |text: &str| parse_answer::<Ordered>(text.as_bytes()).map(|ordered| ordered.order_no);
     for success in ["true", "\"true\""] {
         let text = format!(
             r#"{{"success":{success},"errorCode":"0","errorMsg":null,"obj":{{"orderNo":"B23121220718406","transactionId":"x"}}}}"#
@@ -28,14 +23,15 @@ fn a_success_holds_its_object_and_a_refusal_its_code() {
         read(&format!(r#"{{"success":false,"errorCode":"{code}","errorMsg":"no","obj":null}}"#)).unwrap_err()
     };
     assert_eq!(refused("200010"), UpstreamError::NotYet);
-    for code in ["200005", "200007", "200011", "310241", "000103", "101003"] {
+    for code in ["200005", "200007", "200011", "310241", "310404"] {
         assert!(matches!(refused(code), UpstreamError::Refused { .. }), "{code}");
+    }
+    for code in ["000103", "000105", "101003"] {
+        assert!(matches!(refused(code), UpstreamError::Rejected { .. }), "{code}");
     }
     for code in ["000001", "900001", "200009", "123456", "", "null"] {
         assert!(matches!(refused(code), UpstreamError::Unknown(_)), "{code}");
     }
-    assert!(refused("101003").is_about_the_request() && refused("000105").is_about_the_request());
-    assert!(!refused("200007").is_about_the_request());
 }
 
 #[test]
@@ -50,7 +46,7 @@ fn what_is_no_envelope_is_unknown() {
         r#"{"success":true,"obj":{}}"#,
         r#"{"success":true,"obj":{"orderNo":5}}"#,
     ] {
-        assert!(matches!(understood::<Ordered>(text.as_bytes()), Err(UpstreamError::Unknown(_))), "{text}");
+        assert!(matches!(parse_answer::<Ordered>(text.as_bytes()), Err(UpstreamError::Unknown(_))), "{text}");
     }
 }
 
@@ -63,7 +59,7 @@ fn a_package_is_read_exactly_or_left_out() {
         "locationNetworkList": [{ "locationName": "Slovenia", "locationLogo": "x.png",
             "operatorList": [{ "operatorName": "Telekom", "networkType": "5G" }] }],
     });
-    let package = listed(&row.to_string()).unwrap();
+    let package = parse_package(&row.to_string()).unwrap();
     assert_eq!((package.price_e4, package.volume_bytes), (112_500, 5_368_709_120));
     assert_eq!(package.locations, ["SI", "AT"]);
     assert_eq!(package.coverage[0].networks[0].kind, "5G");
@@ -76,7 +72,7 @@ fn a_package_is_read_exactly_or_left_out() {
     ] {
         let mut row = row.clone();
         row[field] = bad;
-        assert!(listed(&row.to_string()).is_err(), "{field}");
+        assert!(parse_package(&row.to_string()).is_err(), "{field}");
     }
 }
 
@@ -88,19 +84,19 @@ async fn many_who_want_to_know_keep_nobody_from_buying_and_do_not_wait_for_ever(
     let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let simulator = Simulator::start(listen, settings, stop).await.unwrap();
     let clock = Arc::new(crate::clock::SystemClock::new());
-    let upstream = Arc::new(Upstream::new(&simulator.url(), "x", None, clock).unwrap());
+    let upstream = Arc::new(EsimAccess::new(&simulator.url(), "x", None, clock).unwrap());
     let began = tokio::time::Instant::now();
     let asking: Vec<_> = (0..40)
         .map(|_| {
             let upstream = Arc::clone(&upstream);
-            tokio::spawn(async move { upstream.balance().await })
+            tokio::spawn(async move { upstream.fetch_balance().await })
         })
         .collect();
     tokio::task::yield_now().await;
     let (_, code, price_e4) = DOCUMENTED;
     let order = Order { transaction_id: "one", package_code: code, price_e4 };
-    let number = upstream.order(&order).await.unwrap();
-    let profile = upstream.profile(Lane::Pending, &number, "one").await.unwrap();
+    let number = upstream.place_order(order).await.unwrap();
+    let profile = upstream.fetch_profile(Priority::Pending, &number, "one").await.unwrap();
     assert!(profile.iccid.starts_with("89") && began.elapsed() < Duration::from_secs(1));
     let mut told = 0;
     for asked in asking {
@@ -111,9 +107,9 @@ async fn many_who_want_to_know_keep_nobody_from_buying_and_do_not_wait_for_ever(
     }
     assert!((3..=8).contains(&told), "{told} of forty within two seconds");
     assert!(began.elapsed() < Duration::from_secs(6));
-    // What is about another order is no answer.
+    // An answer about another order is an error.
     assert!(matches!(
-        upstream.profile(Lane::Pending, &number, "two").await,
+        upstream.fetch_profile(Priority::Pending, &number, "two").await,
         Err(UpstreamError::Unknown(reason)) if reason.contains("another order")
     ));
 }

@@ -1,5 +1,5 @@
-//! The upstream's values as they come: numbers that are sometimes text, truth that is sometimes text, times without a
-//! colon in their offset. Numbers are whole and read from their digits.
+//! Values on the wire: numbers and booleans that are sometimes text, times without a colon in their offset. Numbers are whole
+//! and are parsed from their digits.
 
 use jiff::Timestamp;
 use jiff::fmt::strtime;
@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 /// A whole number, written as a number or as text. Exact: no float is between the digits and the value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Whole(pub i64);
+pub(crate) struct Whole(pub i64);
 
 impl<'de> Deserialize<'de> for Whole {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -30,7 +30,7 @@ impl<'de> Deserialize<'de> for Whole {
 
 /// `true`, `"true"`; anything else is not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Truth(pub bool);
+pub(crate) struct Truth(pub bool);
 
 impl<'de> Deserialize<'de> for Truth {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -39,9 +39,9 @@ impl<'de> Deserialize<'de> for Truth {
     }
 }
 
-/// A code: text, or a number where somebody forgot that codes may begin with zeros.
+/// A code: text, or a number, which loses the zeros at its beginning.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Code(pub String);
+pub(crate) struct Code(pub String);
 
 impl<'de> Deserialize<'de> for Code {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -56,8 +56,8 @@ impl<'de> Deserialize<'de> for Code {
     }
 }
 
-/// A time as the upstream writes it: `2024-05-29T18:34:17+0000`, or RFC 3339.
-pub fn time(text: &str) -> Option<Timestamp> {
+/// Parses a time: `2024-05-29T18:34:17+0000`, or RFC 3339.
+pub(crate) fn time(text: &str) -> Option<Timestamp> {
     if let Ok(at) = text.parse() {
         return Some(at);
     }

@@ -10,14 +10,14 @@ use sha2::{Digest as _, Sha256};
 
 use crate::secrets::hex;
 
-/// One order: one eSIM.
+/// An order of one eSIM.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ordered {
     /// The simulator's number.
     pub order_no: String,
     /// The buyer's name for it.
     pub transaction_id: String,
-    /// What was bought.
+    /// Code of the package.
     pub package_code: String,
     /// For how much, in 1/10,000 dollars.
     pub price_e4: i64,
@@ -27,7 +27,7 @@ pub struct Ordered {
     pub asked: u64,
 }
 
-/// What became of an eSIM after it was allocated.
+/// The state of an eSIM after it was allocated.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Life {
     pub(super) state: Option<String>,
@@ -112,7 +112,7 @@ pub(super) fn iccid_of(order: &Ordered) -> String {
     "89".chars().chain(digits).collect()
 }
 
-/// What a phone would install it by. The host is nobody's.
+/// Its activation code, with a host that does not exist.
 pub(super) fn activation_code_of(order: &Ordered) -> String {
     let digest = hex(&Sha256::digest(order.transaction_id.as_bytes()));
     format!("LPA:1$simulator.invalid${}", digest[..32].to_ascii_uppercase())

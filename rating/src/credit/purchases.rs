@@ -1,8 +1,8 @@
-//! Credit that is set aside for something that is no call: a message, a campaign, a purchase.
+//! Holds for purchases that are no calls: a message, a campaign, an eSIM.
 //!
 //! It comes from the same wallets as calls do, under the same locks, and counts against the day's spending limit as a
-//! call's hold does. What binds calls alone (calls at once, calls a second) does not look at it. Who set it aside keeps
-//! the amounts, in the book: a wallet knows only the sum of all that is held.
+//! call's hold does. The limits of calls (concurrent calls, calls a second) do not apply. The caller keeps
+//! the amounts, in the ledger: a wallet knows only the sum of its holds.
 
 use super::{
     chain::{Chain, Locked, MAX_PAYERS, Refusal, RefusalReason, SettleError, Settled},
@@ -12,9 +12,9 @@ use super::{
 use crate::money::Money;
 
 impl Chain<'_> {
-    /// Sets an amount aside on every wallet, or on none. `amounts` has one for each payer, none of them negative; `days`
-    /// says for each which day's spending it counts to. An amount of zero is always there.
-    pub fn set_aside(&self, amounts: &[Money], days: &[Day; MAX_PAYERS]) -> Result<(), Refusal> {
+    /// Holds an amount on every wallet, or on none. `amounts` has one for each payer, none of them negative; `days` says for
+    /// each which day's spending it counts to. An amount of zero is always available.
+    pub fn hold_amounts(&self, amounts: &[Money], days: &[Day; MAX_PAYERS]) -> Result<(), Refusal> {
         if amounts.len() != self.wallets().len() {
             return Err(Refusal { payer_index: amounts.len(), reason: RefusalReason::NoCredit });
         }
@@ -40,9 +40,8 @@ impl Chain<'_> {
         Ok(())
     }
 
-    /// Replaces what was set aside by what is charged, on all wallets at once. What is charged may be less (nothing gives
-    /// it back) or more: it is a fact.
-    pub fn take_aside(
+    /// Replaces holds by charges, on all wallets at once. A charge may be less than its hold or more: it is a fact.
+    pub fn replace_holds(
         &self,
         held: &[Money],
         charges: &[Money],
@@ -76,9 +75,9 @@ impl Chain<'_> {
 }
 
 impl Wallet {
-    /// Sets aside again what was set aside before the wallet was opened, whatever is available. `None` where the amount is
+    /// Restores a hold of before the wallet was opened, whatever is available. `None` if the amount is
     /// negative or the sum does not fit.
-    pub fn set_aside_again(&self, amount: Money) -> Option<()> {
+    pub fn restore_hold(&self, amount: Money) -> Option<()> {
         if amount.is_negative() {
             return None;
         }
@@ -101,16 +100,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_aside_is_there_for_nobody_else_and_no_call() {
+    fn a_hold_is_available_to_no_call_and_no_other_purchase() {
         let (client, reseller) = (Wallet::new(money(100)), Wallet::new(money(50)));
         let chain = Chain::new(&[&client, &reseller]).unwrap();
-        chain.set_aside(&[money(70), money(30)], &TODAY).unwrap();
+        chain.hold_amounts(&[money(70), money(30)], &TODAY).unwrap();
         assert_eq!((client.snapshot().available, client.snapshot().calls), (money(30), 0));
-        let refused = chain.set_aside(&[money(30), money(21)], &TODAY).unwrap_err();
+        let refused = chain.hold_amounts(&[money(30), money(21)], &TODAY).unwrap_err();
         assert_eq!(refused, Refusal { payer_index: 1, reason: RefusalReason::NoCredit });
         assert_eq!(client.snapshot().held, money(70), "none is held where one is short");
         assert!(client.adjust(money(-31), Guarded::Yes).is_err());
-        chain.take_aside(&[money(70), money(30)], &[money(60), money(0)], &TODAY).unwrap();
+        chain.replace_holds(&[money(70), money(30)], &[money(60), money(0)], &TODAY).unwrap();
         let after = client.snapshot();
         assert_eq!((after.balance, after.held, after.spent), (money(40), Money::ZERO, money(60)));
         assert_eq!(reseller.snapshot().balance, money(50));
@@ -121,25 +120,25 @@ mod tests {
         let client = Wallet::new(money(100));
         client.set_limits(Limits { daily_spend: Some(money(10)), ..Limits::default() });
         let chain = Chain::new(&[&client]).unwrap();
-        chain.set_aside(&[money(6)], &TODAY).unwrap();
-        let refused = chain.set_aside(&[money(5)], &TODAY).unwrap_err();
+        chain.hold_amounts(&[money(6)], &TODAY).unwrap();
+        let refused = chain.hold_amounts(&[money(5)], &TODAY).unwrap_err();
         assert_eq!(refused.reason, RefusalReason::DailyLimit);
-        chain.take_aside(&[money(6)], &[money(6)], &TODAY).unwrap();
-        assert!(chain.set_aside(&[money(5)], &TODAY).is_err());
-        chain.set_aside(&[money(4)], &TODAY).unwrap();
+        chain.replace_holds(&[money(6)], &[money(6)], &TODAY).unwrap();
+        assert!(chain.hold_amounts(&[money(5)], &TODAY).is_err());
+        chain.hold_amounts(&[money(4)], &TODAY).unwrap();
     }
 
     #[test]
-    fn more_than_is_set_aside_is_not_taken_back() {
+    fn more_than_is_held_is_not_released() {
         let client = Wallet::new(money(100));
         let chain = Chain::new(&[&client]).unwrap();
-        chain.set_aside(&[money(10)], &TODAY).unwrap();
-        assert!(chain.take_aside(&[money(11)], &[Money::ZERO], &TODAY).is_err());
-        assert!(chain.set_aside(&[money(-1)], &TODAY).is_err());
+        chain.hold_amounts(&[money(10)], &TODAY).unwrap();
+        assert!(chain.replace_holds(&[money(11)], &[Money::ZERO], &TODAY).is_err());
+        assert!(chain.hold_amounts(&[money(-1)], &TODAY).is_err());
         assert_eq!(client.snapshot().held, money(10));
-        client.set_aside_again(money(500)).unwrap();
+        client.restore_hold(money(500)).unwrap();
         assert_eq!(client.snapshot().available, money(-410), "a hold of before is a fact");
         // Nothing costs nothing, whatever there is.
-        chain.set_aside(&[Money::ZERO], &TODAY).unwrap();
+        chain.hold_amounts(&[Money::ZERO], &TODAY).unwrap();
     }
 }

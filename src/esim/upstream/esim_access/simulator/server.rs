@@ -14,11 +14,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Settings;
 use super::catalogue::{Offered, packages};
 use super::orders::{Ordered, Orders, activation_code_of, iccid_of, tran_no_of};
+use super::settings::Settings;
 use crate::clock::{Clock as _, SystemClock};
-use crate::esim::upstream::signature;
+use crate::esim::upstream::esim_access::signature::sign;
 
 /// How a request fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -57,7 +57,7 @@ struct Inner {
     asked: BTreeMap<String, u64>,
 }
 
-/// What a simulator knows.
+/// The state of a simulator.
 #[derive(Debug)]
 pub(super) struct State {
     inner: Mutex<Inner>,
@@ -109,7 +109,7 @@ impl State {
         self.now().as_millisecond()
     }
 
-    /// Whether the headers open it.
+    /// Reports whether the headers open it.
     fn admits(&self, headers: &HeaderMap, body: &str) -> Result<(), Refusal> {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let Some(code) = text("rt-accesscode") else {
@@ -124,7 +124,7 @@ impl State {
         else {
             return Err(Refusal("000101", "Request header (mandatory) is null"));
         };
-        if signature(secret, timestamp, request_id, code, body) == shown {
+        if sign(secret, timestamp, request_id, code, body) == shown {
             Ok(())
         } else {
             Err(Refusal("101003", "Request signature mismatch."))
@@ -267,7 +267,7 @@ impl State {
         Ok(json!({ "esimList": [row], "pager": { "pageSize": size, "pageNum": 1, "total": 1 } }))
     }
 
-    /// An eSIM as it is told.
+    /// An eSIM as it is shown.
     fn row(&self, inner: &Inner, order: &Ordered) -> Value {
         let package = inner.packages.iter().find(|package| package.code == order.package_code);
         let (volume, days, name) =

@@ -1,40 +1,25 @@
-//! What the upstream tells by itself: `{"notifyType":…,"content":{"orderNo":…,"esimTranNo":…,"iccid":…}}`.
+//! Notices (webhooks): `{"notifyType":…,"content":{"orderNo":…,"esimTranNo":…,"iccid":…}}`.
 //!
 //! Documented types are `ORDER_STATUS`, `ESIM_STATUS`, `SMDP_EVENT`, `DATA_USAGE`, `VALIDITY_USAGE` and `CHECK_HEALTH`;
-//! new ones have been added more than once. None is believed: each only names an order to ask about.
+//! new ones have been added more than once. A notice is not believed: it only names an order to ask about.
 
 use serde_json::Value;
 
-use super::worker;
-use crate::services::Services;
-use crate::store::StoreError;
-
-/// The longest name of the upstream's.
+/// The longest name.
 const MAX_NAME: usize = 64;
 
-/// The names that a notice has for an order, whatever its shape.
+/// The names of orders and eSIMs in a notice, whatever its shape.
 pub(crate) fn names(body: &[u8]) -> Vec<String> {
     let Ok(notice) = serde_json::from_slice::<Value>(body) else { return Vec::new() };
     let fields = ["orderNo", "esimTranNo", "iccid"];
-    let told = fields.into_iter().flat_map(|field| [&notice["content"][field], &notice[field]]);
-    told.filter_map(Value::as_str)
+    let names = fields.into_iter().flat_map(|field| [&notice["content"][field], &notice[field]]);
+    names
+        .filter_map(Value::as_str)
         .filter(|name| {
             (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric())
         })
         .map(str::to_owned)
         .collect()
-}
-
-/// Lets the worker ask about the order that a notice names. One that names none of ours is nothing; a thousand of one
-/// order are one question.
-pub async fn take(services: &Services, body: &[u8]) -> Result<(), StoreError> {
-    for name in names(body) {
-        if let Some(id) = services.store.esim_order_named(&name).await? {
-            services.esim.due.told(id, worker::AFTER_NOTICE);
-            return Ok(());
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

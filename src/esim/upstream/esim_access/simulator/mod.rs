@@ -1,10 +1,10 @@
-//! A simulator of the eSIM Access API: an HTTP server that answers as the upstream is documented to, and that can be
-//! told to fail as upstreams do. It sells nothing and its activation codes install nothing; the demo and the tests use it.
+//! A simulator of the eSIM Access API: an HTTP server that answers as the API is documented, and that can be made to fail as
+//! upstreams do. It sells nothing and its activation codes install nothing; the demo and the tests use it.
 //!
 //! Its orders are its record, the judge of what was bought: in memory, and with a file in a file of one JSON line each,
 //! which it reads again when it starts.
 //!
-//! Beside the upstream's own paths it has its own, for whoever runs it:
+//! Beside the paths of the API it has its own, to control it:
 //!
 //! | path | body | |
 //! |---|---|---|
@@ -16,49 +16,19 @@
 mod catalogue;
 mod orders;
 mod server;
+mod settings;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use self::catalogue::DOCUMENTED;
 pub use self::orders::Ordered;
 use self::server::State;
+pub use self::settings::Settings;
 use crate::listen::{self, Caps, Listener, Patience};
-
-/// How a simulator begins.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Where its orders are kept; in memory alone when not said.
-    pub record: Option<PathBuf>,
-    /// How long an order takes to be allocated.
-    pub allocate_ms: u64,
-    /// What the buyer has there, in 1/10,000 dollars.
-    pub balance_e4: i64,
-    /// The access code that it takes; any where none.
-    pub access_code: Option<String>,
-    /// What time it is there when it starts; the machine's where not said.
-    pub starts_at: Option<Timestamp>,
-    /// The secret that requests must be signed with; unsigned ones are taken where there is none.
-    pub secret: Option<String>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            record: None,
-            allocate_ms: 2_000,
-            balance_e4: 1_000_000_000,
-            access_code: None,
-            starts_at: None,
-            secret: None,
-        }
-    }
-}
 
 /// Connections that a simulator keeps at once.
 pub const MAX_CONNECTIONS: usize = 64;
