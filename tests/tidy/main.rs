@@ -1,10 +1,12 @@
-//! What prose cannot check: that the house is as its documents say.
+//! Checks of the repository: structure, lengths, documents.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+mod imports;
 
 use serde_json::Value;
 use tollgate::config::Config;
@@ -50,7 +52,7 @@ fn places(words: &[&str], wanted: impl Fn(&Path) -> bool) -> Vec<String> {
     let mut found = Vec::new();
     for path in tracked() {
         // This file names what it forbids.
-        if path == Path::new("tests/tidy.rs") || !wanted(&path) {
+        if path.starts_with("tests/tidy") || !wanted(&path) {
             continue;
         }
         let Some(text) = text(&path) else { continue };
@@ -166,15 +168,11 @@ fn both_databases_have_the_same_migrations() {
 }
 
 #[test]
-fn arrows_between_the_parts_run_one_way() {
-    // What a part may not know of: everything above it.
+fn the_crates_below_the_service_know_nothing_of_it() {
     for (part, above) in [
-        ("src/store", &["crate::app", "crate::cli", "crate::calls", "crate::catalog", "crate::internal"][..]),
-        ("src/ledger", &["crate::app", "crate::cli", "crate::calls", "crate::catalog", "crate::internal"]),
-        ("src/catalog", &["crate::app", "crate::cli", "crate::calls", "crate::ledger"]),
         (
             "rating/src",
-            &["tokio::", "std::net", "std::fs", "std::io", "std::time::Instant", "SystemTime", "async fn"],
+            &["tokio::", "std::net", "std::fs", "std::io", "std::time::Instant", "SystemTime", "async fn"][..],
         ),
         ("agi/src", &["tollgate_rating", "tollgate::"]),
     ] {
@@ -183,17 +181,27 @@ fn arrows_between_the_parts_run_one_way() {
     }
 }
 
-/// Keys of `[[sms.provider]]` that have a default.
-const OPTIONAL_OF_PROVIDERS: [&str; 8] = [
-    "rate_per_second",
-    "system_type",
-    "tls",
-    "window",
-    "long_messages",
-    "enquire_link_seconds",
-    "response_timeout_seconds",
-    "latency_ms",
-];
+/// Paths in back-ticks that a document names: with a slash, and with a folder of the repository at their beginning.
+#[test]
+fn every_path_that_a_document_names_exists() {
+    let folders: BTreeSet<String> = tracked()
+        .iter()
+        .filter(|path| path.components().count() > 1)
+        .filter_map(|path| Some(path.iter().next()?.to_string_lossy().into_owned()))
+        .collect();
+    let mut missing = Vec::new();
+    for path in tracked().iter().filter(|path| path.extension().is_some_and(|it| it == "md")) {
+        let Some(text) = text(path) else { continue };
+        for named in text.split('`').skip(1).step_by(2) {
+            let is_path = !named.contains(|c: char| c.is_whitespace() || "<>*{}$…()[]=&?\"".contains(c));
+            let begins = named.split('/').next().is_some_and(|first| folders.contains(first));
+            if is_path && named.contains('/') && begins && !root().join(named).exists() {
+                missing.push(format!("{}: {named}", path.display()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
 
 /// Every key with its default, `section.key`; null where there is none.
 fn keys() -> Vec<(String, Value)> {
