@@ -392,10 +392,19 @@ impl Config {
                 "fastagi.proof_secret must be 24 to 128 letters and digits: it stands in Asterisk's files",
             );
         }
-        api::check(self).map_err(ConfigError::Invalid)?;
-        self.limits.check().map_err(ConfigError::Invalid)?;
-        self.esim.check().map_err(ConfigError::Invalid)?;
-        self.sms.check().map_err(ConfigError::Invalid)?;
+        let sections = [
+            self.http.check(),
+            self.callerid.check(),
+            self.webphone.check(),
+            self.limits.check(),
+            self.esim.check(),
+            self.sms.check(),
+            self.internal.check(),
+            self.peers.check(),
+        ];
+        for checked in sections {
+            checked.map_err(ConfigError::Invalid)?;
+        }
         let mut names: Vec<&str> = self.asterisk.iter().map(|server| server.name.as_str()).collect();
         names.sort_unstable();
         if let Some((name, _)) = names.iter().zip(names.iter().skip(1)).find(|(one, next)| one == next) {
@@ -424,8 +433,7 @@ impl Config {
                 "realtime.token must be letters and digits, at least one: it stands in Asterisk's files",
             );
         }
-        self.internal.check().map_err(ConfigError::Invalid)?;
-        self.peers.check().map_err(ConfigError::Invalid)
+        Ok(())
     }
 
     /// Where the key file is: as configured, else beside the SQLite database, else in the working directory.

@@ -8,10 +8,10 @@ use tokio::time::{Instant, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{Connection, Ended};
-use super::link::{Command, Shared};
 use super::login::{Login, LoginError};
 use super::metrics::LinkMetrics;
 use super::settings::{Settings, Timing};
+use super::shared::{Command, Shared};
 use super::stream::{self, Reader, Writer};
 use super::{AmiError, Session};
 use crate::clock::Clock;

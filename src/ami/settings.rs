@@ -1,31 +1,9 @@
 //! Where a server is, who we are there, and how long it is waited for.
 
-use std::fmt;
 use std::time::Duration;
 
-use crate::config;
+use crate::config::{self, Secret};
 pub use crate::dial::Tls;
-
-/// A text that is never shown.
-#[derive(Clone)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Of this text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    pub(super) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret")
-    }
-}
 
 /// One server.
 #[derive(Debug, Clone)]

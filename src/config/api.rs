@@ -6,8 +6,6 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::Config;
-
 /// `[http]`: read by the public HTTP APIs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -129,36 +127,55 @@ impl Default for Webphone {
     }
 }
 
-/// Why what the APIs are set up with is refused.
-pub(super) fn check(config: &Config) -> Result<(), String> {
-    let wrong = |text: &str| Err(text.to_owned());
-    let (http, callerid, phone) = (&config.http, &config.callerid, &config.webphone);
-    if http.tls_cert.is_some() != http.tls_key.is_some() {
-        return wrong("http.tls_cert and http.tls_key go together");
+impl Http {
+    /// Checks the section.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let wrong = |text: &str| Err(text.to_owned());
+        if self.tls_cert.is_some() != self.tls_key.is_some() {
+            return wrong("http.tls_cert and http.tls_key go together");
+        }
+        if self.key_requests_per_minute == 0 || self.address_requests_per_minute == 0 {
+            return wrong(
+                "http.key_requests_per_minute and http.address_requests_per_minute must be at least 1",
+            );
+        }
+        if self.burst_seconds == 0 || self.burst_seconds > 60 {
+            return wrong("http.burst_seconds must be 1 to 60");
+        }
+        Ok(())
     }
-    if http.key_requests_per_minute == 0 || http.address_requests_per_minute == 0 {
-        return wrong("http.key_requests_per_minute and http.address_requests_per_minute must be at least 1");
+}
+
+impl Callerid {
+    /// Checks the section.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.policy == CalleridPolicy::Pattern && self.prefixes.is_empty() {
+            let reason = "callerid.prefixes must name at least one prefix with policy = \"pattern\"";
+            return Err(reason.to_owned());
+        }
+        let is_prefix =
+            |text: &String| (1..=15).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+        match self.prefixes.iter().find(|prefix| !is_prefix(prefix)) {
+            Some(bad) => Err(format!("callerid.prefixes: {bad:?} is not 1 to 15 digits")),
+            None => Ok(()),
+        }
     }
-    if http.burst_seconds == 0 || http.burst_seconds > 60 {
-        return wrong("http.burst_seconds must be 1 to 60");
+}
+
+impl Webphone {
+    /// Checks the section.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let wrong = |text: &str| Err(text.to_owned());
+        if !(30..=86_400).contains(&self.token_seconds) || !(30..=86_400).contains(&self.register_seconds) {
+            return wrong("webphone.token_seconds and webphone.register_seconds must be 30 to 86400");
+        }
+        let with_url = self.janus_url.is_some();
+        if with_url != self.janus_secret.is_some() || with_url != self.sip_proxy.is_some() {
+            return wrong("webphone.janus_url, webphone.janus_secret and webphone.sip_proxy go together");
+        }
+        if self.janus_secret.as_deref() == Some("") {
+            return wrong("webphone.janus_secret must not be empty");
+        }
+        Ok(())
     }
-    if callerid.policy == CalleridPolicy::Pattern && callerid.prefixes.is_empty() {
-        return wrong("callerid.prefixes must name at least one prefix with policy = \"pattern\"");
-    }
-    let is_prefix =
-        |text: &String| (1..=15).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-    if let Some(bad) = callerid.prefixes.iter().find(|prefix| !is_prefix(prefix)) {
-        return Err(format!("callerid.prefixes: {bad:?} is not 1 to 15 digits"));
-    }
-    if !(30..=86_400).contains(&phone.token_seconds) || !(30..=86_400).contains(&phone.register_seconds) {
-        return wrong("webphone.token_seconds and webphone.register_seconds must be 30 to 86400");
-    }
-    let with_url = phone.janus_url.is_some();
-    if with_url != phone.janus_secret.is_some() || with_url != phone.sip_proxy.is_some() {
-        return wrong("webphone.janus_url, webphone.janus_secret and webphone.sip_proxy go together");
-    }
-    if phone.janus_secret.as_deref() == Some("") {
-        return wrong("webphone.janus_secret must not be empty");
-    }
-    Ok(())
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tollgate::ami::{AmiError, Event, Link, LinkEvent, LinkState, Links, Secret, Settings, Timing, Tls};
+use tollgate::ami::{AmiError, Event, Link, LinkEvent, LinkState, Links, Settings, Timing, Tls};
 use tollgate::clock::{Clock, SystemClock};
+use tollgate::config::Secret;
 use tollgate::config::{Asterisk, Config};
 
 use crate::app::asterisk::{Behaviour, FakeAsterisk, SECRET, SYSTEM_NAME, USER};
