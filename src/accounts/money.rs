@@ -121,7 +121,7 @@ impl<R> From<StoreError> for MoveError<R> {
 /// have). A movement of the same reference that was made before changes nothing: its transaction is the answer's, and
 /// `duplicate` says so. The posting's fence is set here.
 ///
-/// The caller keeps two movements of one reference apart in time (see [`Services::turn_of`]); the book refuses the second in
+/// The caller keeps two movements of one reference apart in time (see [`Services::lock_account`]); the book refuses the second in
 /// any case.
 pub async fn move_money<A: Alongside>(
     services: &Services,

@@ -85,7 +85,7 @@ async fn attend(
 ) -> Result<(), ServiceError> {
     let Some(client) = account.parent() else { return Ok(()) };
     let purses = directory.wallet_watch();
-    let _turn = services.turn_of(client.id).await;
+    let _lock = services.lock_account(client.id).await;
     if purses.is_deleted(account.id) {
         return give_back_rest(services, account, client).await;
     }
