@@ -322,7 +322,7 @@ mod tests {
     async fn wallets_follow_a_movement_whose_commit_was_not_heard_of() {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
-        config.database.url = format!("sqlite://{}", folder.path().join("tollgate.db").display());
+        config.database.url = format!("sqlite://{}", folder.path().join("tollgate.db").display()).into();
         let services = Services::open(Arc::new(config)).await.unwrap();
         services.ledger().await.unwrap();
         let alice = a_client(&services).await;

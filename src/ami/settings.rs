@@ -31,7 +31,7 @@ impl From<&config::Asterisk> for Settings {
             host: server.host.clone(),
             port: server.port,
             username: server.username.clone(),
-            secret: Secret::new(server.secret.clone()),
+            secret: server.secret.clone().unwrap_or_default(),
             tls: server.tls.then(|| Tls {
                 authorities: server.tls_ca.clone(),
                 name: server.tls_name.clone().unwrap_or_else(|| server.host.clone()),
@@ -94,7 +94,8 @@ mod tests {
             host: "192.0.2.20".to_owned(),
             port: 5038,
             username: "tollgate".to_owned(),
-            secret: "hunter2".to_owned(),
+            secret: Some(Secret::new("hunter2")),
+            secret_file: None,
             tls: true,
             tls_ca: None,
             tls_name: None,

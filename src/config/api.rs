@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::secret::Secret;
+use super::secret_file;
+
 /// `[http]`: read by the public HTTP APIs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -103,7 +106,9 @@ pub struct Webphone {
     /// The Janus gateway's address as browsers reach it (`wss://…`); web phones are off without it.
     pub janus_url: Option<String>,
     /// Janus' `token_auth_secret`.
-    pub janus_secret: Option<String>,
+    pub janus_secret: Option<Secret>,
+    /// File that holds `janus_secret`.
+    pub janus_secret_file: Option<PathBuf>,
     /// How long a token is good.
     pub token_seconds: u32,
     /// Where Janus registers (`sip:host:port`).
@@ -119,6 +124,7 @@ impl Default for Webphone {
         Self {
             janus_url: None,
             janus_secret: None,
+            janus_secret_file: None,
             token_seconds: 600,
             sip_proxy: None,
             register_seconds: 300,
@@ -163,6 +169,12 @@ impl Callerid {
 }
 
 impl Webphone {
+    /// Reads the secrets that are kept in files.
+    pub(super) fn load_secrets(&mut self) -> Result<(), String> {
+        let file = self.janus_secret_file.as_deref();
+        secret_file::load("webphone.janus_secret", &mut self.janus_secret, file)
+    }
+
     /// Checks the section.
     pub(super) fn check(&self) -> Result<(), String> {
         let wrong = |text: &str| Err(text.to_owned());
@@ -173,7 +185,7 @@ impl Webphone {
         if with_url != self.janus_secret.is_some() || with_url != self.sip_proxy.is_some() {
             return wrong("webphone.janus_url, webphone.janus_secret and webphone.sip_proxy go together");
         }
-        if self.janus_secret.as_deref() == Some("") {
+        if self.janus_secret.as_ref().is_some_and(Secret::is_empty) {
             return wrong("webphone.janus_secret must not be empty");
         }
         Ok(())

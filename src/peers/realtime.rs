@@ -53,7 +53,7 @@ pub struct Counters {
 pub struct Realtime {
     directory: Arc<Directory>,
     secrets: Arc<ArcSwap<Secrets>>,
-    token: Option<String>,
+    token: Option<Secret>,
     allow: Vec<IpNet>,
     realm: String,
     endpoint: BTreeMap<String, String>,
@@ -85,18 +85,20 @@ impl Realtime {
             .with_state(self)
     }
 
-    /// Prometheus' text.
-    pub fn metrics(&self) -> String {
-        let name = "tollgate_realtime_reads_total";
-        let mut out = format!("# HELP {name} Asterisk's reads of peers\n# TYPE {name} counter\n");
-        for (outcome, count) in [
-            ("found", &self.counters.found),
-            ("unknown", &self.counters.unknown),
-            ("refused", &self.counters.refused),
-        ] {
-            out.push_str(&format!("{name}{{outcome=\"{outcome}\"}} {}\n", count.load(Ordering::Relaxed)));
-        }
-        out
+    /// Registers the metrics of the reads of peers.
+    pub fn register_metrics(self: &Arc<Self>, registry: &mut Registry) {
+        let realtime = Arc::clone(self);
+        registry.counters(
+            "tollgate_realtime_reads_total",
+            "Asterisk's reads of peers",
+            ["outcome"],
+            move || {
+                let Counters { found, unknown, refused } = &realtime.counters;
+                [("found", found), ("unknown", unknown), ("refused", refused)]
+                    .map(|(outcome, count)| ([outcome.to_owned()], count.load(Ordering::Relaxed)))
+                    .into()
+            },
+        );
     }
 
     /// How many readings there were, and where the last one came from if it was refused.

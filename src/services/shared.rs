@@ -74,7 +74,7 @@ impl Services {
 
     /// As [`Services::open`], with the clock given.
     pub async fn open_with(config: Arc<Config>, clock: Arc<dyn Clock>) -> Result<Self, ServiceError> {
-        let store = Store::open(&config.database.url).await?;
+        let store = Store::open(config.database.url.reveal()).await?;
         store.migrate(clock.now()).await?;
         let secrets = open_secrets(&config, &store).await?;
         pin_currency(&config, &store).await?;
@@ -116,13 +116,14 @@ impl Services {
     /// What Asterisk reads peers with: the configured token, else the current key's.
     pub fn realtime_token(&self) -> String {
         let derived = || self.secrets.load().realtime_tokens().pop().unwrap_or_default();
-        self.config.realtime.token.clone().unwrap_or_else(derived)
+        let token = self.config.realtime.token.as_ref();
+        token.map_or_else(derived, |token| token.reveal().to_owned())
     }
 
     /// The tokens that metrics may be read with: the configured one, else one of each key, the current key's last.
     pub fn metrics_tokens(&self) -> Vec<String> {
         match &self.config.internal.metrics_token {
-            Some(token) => vec![token.clone()],
+            Some(token) => vec![token.reveal().to_owned()],
             None => self.secrets.load().metrics_tokens(),
         }
     }
