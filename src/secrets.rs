@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-pub use hex::encode as hex;
 use hkdf::Hkdf;
 use hmac::digest::CtOutput;
 use rand::RngExt as _;
@@ -317,6 +316,11 @@ fn derive(master: &[u8; 32], purpose: Purpose) -> [u8; 32] {
     // 32 bytes are far below HKDF's limit, so this cannot fail.
     let _ = Hkdf::<Sha256>::new(None, master).expand(purpose.label(), &mut key);
     key
+}
+
+/// Lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    hex::encode(bytes)
 }
 
 /// Compares a token that was presented with the expected one in constant time: digests are compared, so that the time

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::metrics::{self, LinkMetrics, Shown};
+use super::metrics::{COUNTERS, LinkMetrics};
 use super::pending::Waiting;
 use super::settings::{Settings, Timing};
 use super::shared::{Command, Shared};
@@ -17,6 +17,7 @@ use super::subscribers::LinkEvent;
 use super::{Action, AmiError, Event, Message, keeper};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::metrics::Registry;
 
 /// Actions that wait to be sent, beyond those that wait for an answer: a burst of changed peers fits, and one that does
 /// not is turned away at once.
@@ -172,13 +173,25 @@ impl Links {
         self.0.iter()
     }
 
-    /// What they count, in Prometheus' text form; empty without servers.
-    pub fn metrics_text(&self) -> String {
-        let shown: Vec<_> = self
-            .iter()
-            .map(|link| Shown { server: link.server(), up: link.is_up(), metrics: link.metrics() })
-            .collect();
-        metrics::render(&shown)
+    /// Registers the metrics of the links, one sample for each server.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        let label = |link: &Link| [link.server().to_owned()];
+        let links = self.clone();
+        registry.gauges(
+            "tollgate_ami_up",
+            "1 if the manager link is logged in, else 0",
+            ["server"],
+            move || links.iter().map(|link| (label(link), u64::from(link.is_up()))).collect(),
+        );
+        for (name, help, counter) in COUNTERS {
+            let links = self.clone();
+            registry.counters(name, help, ["server"], move || {
+                links
+                    .iter()
+                    .map(|link| (label(link), counter(link.metrics()).load(Ordering::Relaxed)))
+                    .collect()
+            });
+        }
     }
 }
 

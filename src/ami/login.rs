@@ -191,7 +191,7 @@ impl<'a> Login<'a> {
 
 /// What proves that we know the secret: MD5 of the challenge and it, in hexadecimal digits.
 fn login_key(challenge: &str, secret: &str) -> String {
-    hex(Md5::new().chain_update(challenge).chain_update(secret).finalize())
+    hex(&Md5::new().chain_update(challenge).chain_update(secret).finalize())
 }
 
 #[cfg(test)]

@@ -15,9 +15,8 @@ pub(super) fn redact(url: &str) -> String {
         return url.to_owned();
     }
     let scheme = url.split(':').next().unwrap_or_default();
-    let unreadable = || match url.contains("://") {
-        true => format!("{scheme}://(unreadable)"),
-        false => "(unreadable)".to_owned(),
+    let unreadable = || {
+        if url.contains("://") { format!("{scheme}://(unreadable)") } else { "(unreadable)".to_owned() }
     };
     let Some(mut parsed) = parse(url) else { return unreadable() };
     if !parsed_has_password(&parsed) {
