@@ -4,6 +4,8 @@
 //! ignored costs money. Every key has a default that lets `tollgate serve` start on a fresh machine.
 
 mod api;
+mod asterisk;
+mod database;
 mod esim;
 pub mod exposure;
 mod internal;
@@ -11,19 +13,21 @@ mod kind;
 mod limits;
 mod peers;
 mod secret;
+mod secret_file;
 mod sms;
+mod url;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub use self::api::{Api, Callerid, CalleridPolicy, Http, UnknownFields, Webphone};
+pub use self::asterisk::{Asterisk, FastAgi, Realtime, Sip};
+pub use self::database::{Database, DatabaseUrl};
 pub use self::esim::{Esim, EsimAccess, EsimKind};
 pub use self::internal::Internal;
 pub use self::limits::Limits;
 pub use self::peers::{IpApproval, Peers};
 pub use self::secret::Secret;
 pub use self::sms::{LongMessages, Sms, SmsHttp, SmsKind, SmsProvider, SmsSimulator, SmsSmpp};
-use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
 /// Everything an operator can set.
@@ -72,20 +76,6 @@ pub struct Config {
     pub asterisk: Vec<Asterisk>,
 }
 
-/// `[database]`
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Database {
-    /// `sqlite://FILE` or `postgres://…`.
-    pub url: String,
-}
-
-impl Default for Database {
-    fn default() -> Self {
-        Self { url: "sqlite://tollgate.db".to_owned() }
-    }
-}
-
 /// `[money]`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -97,67 +87,6 @@ pub struct Money {
 impl Default for Money {
     fn default() -> Self {
         Self { currency: "EUR".to_owned() }
-    }
-}
-
-/// `[fastagi]`
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct FastAgi {
-    /// Address and port to listen on.
-    pub listen: SocketAddr,
-    /// Networks whose Asterisk servers may ask.
-    pub allow: Vec<IpNet>,
-    /// Connections served at once; one more is closed at once, and its call refused.
-    pub max_connections: usize,
-    /// What each answer is proved with towards the dialplan (`TG_PROOF_SECRET` there); none: no proof.
-    pub proof_secret: Option<Secret>,
-    /// Connections of one Asterisk at once; as many as it leaves free when not set.
-    pub connections_per_address: Option<usize>,
-}
-
-impl Default for FastAgi {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 4573)),
-            allow: vec![IpNet::V4(Ipv4Net::new_assert(std::net::Ipv4Addr::new(127, 0, 0, 0), 8))],
-            max_connections: 4096,
-            proof_secret: None,
-            connections_per_address: None,
-        }
-    }
-}
-
-/// `[sip]`
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Sip {
-    /// The digest realm; fixed at the first start because digests hold it.
-    pub realm: String,
-}
-
-impl Default for Sip {
-    fn default() -> Self {
-        Self { realm: "asterisk".to_owned() }
-    }
-}
-
-/// `[realtime]`
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Realtime {
-    /// What Asterisk shows as password; derived from the key file when not set.
-    pub token: Option<String>,
-    /// Networks whose Asterisk servers may read peers.
-    pub allow: Vec<IpNet>,
-}
-
-impl Default for Realtime {
-    fn default() -> Self {
-        Self {
-            token: None,
-            allow: vec![IpNet::V4(Ipv4Net::new_assert(std::net::Ipv4Addr::new(127, 0, 0, 0), 8))],
-        }
     }
 }
 
@@ -268,34 +197,6 @@ impl Default for Log {
     }
 }
 
-/// `[[asterisk]]`
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Asterisk {
-    /// Its `systemname`.
-    pub name: String,
-    /// Where its manager interface listens.
-    pub host: String,
-    /// The manager interface's port.
-    #[serde(default = "default_ami_port")]
-    pub port: u16,
-    /// The manager user.
-    pub username: String,
-    /// The manager user's secret.
-    pub secret: String,
-    /// Whether TLS is spoken with it.
-    #[serde(default)]
-    pub tls: bool,
-    /// PEM file of the authorities that its certificate may be from; the system's own when not set.
-    pub tls_ca: Option<PathBuf>,
-    /// The name that its certificate bears; the host when not set.
-    pub tls_name: Option<String>,
-}
-
-const fn default_ami_port() -> u16 {
-    5038
-}
-
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -352,9 +253,24 @@ impl Config {
             };
             entry.insert(key, value);
         }
-        let config: Self = table.try_into().map_err(|e| ConfigError::Invalid(format!("{e}")))?;
+        let mut config: Self = table.try_into().map_err(|e| ConfigError::Invalid(format!("{e}")))?;
+        config.load_secrets().map_err(ConfigError::Invalid)?;
         config.check()?;
         Ok(config)
+    }
+
+    /// Reads the secrets that are kept in files.
+    fn load_secrets(&mut self) -> Result<(), String> {
+        self.fastagi.load_secrets()?;
+        self.realtime.load_secrets()?;
+        for server in &mut self.asterisk {
+            server.load_secrets()?;
+        }
+        self.database.load_secrets()?;
+        self.internal.load_secrets()?;
+        self.webphone.load_secrets()?;
+        self.esim.load_secrets()?;
+        self.sms.load_secrets()
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -385,47 +301,29 @@ impl Config {
         if let Some((key, _)) = caps.iter().find(|(_, cap)| *cap == 0) {
             return wrong(&format!("{key} must be at least 1"));
         }
-        if let Some(secret) = &self.fastagi.proof_secret
-            && !is_proof_secret(secret.reveal())
-        {
-            return wrong(
-                "fastagi.proof_secret must be 24 to 128 letters and digits: it stands in Asterisk's files",
-            );
+        let sections = [
+            self.fastagi.check(),
+            self.sip.check(),
+            self.realtime.check(),
+            self.http.check(),
+            self.callerid.check(),
+            self.webphone.check(),
+            self.limits.check(),
+            self.esim.check(),
+            self.sms.check(),
+            self.internal.check(),
+            self.peers.check(),
+        ];
+        for checked in sections.into_iter().chain(self.asterisk.iter().map(Asterisk::check)) {
+            checked.map_err(ConfigError::Invalid)?;
         }
-        api::check(self).map_err(ConfigError::Invalid)?;
-        self.limits.check().map_err(ConfigError::Invalid)?;
-        self.esim.check().map_err(ConfigError::Invalid)?;
-        self.sms.check().map_err(ConfigError::Invalid)?;
         let mut names: Vec<&str> = self.asterisk.iter().map(|server| server.name.as_str()).collect();
         names.sort_unstable();
         if let Some((name, _)) = names.iter().zip(names.iter().skip(1)).find(|(one, next)| one == next) {
             // Each would end the calls that only the other knows.
             return wrong(&format!("asterisk.name: two [[asterisk]] sections are named {name}"));
         }
-        let asks_for_no_tls =
-            |server: &&Asterisk| !server.tls && (server.tls_ca.is_some() || server.tls_name.is_some());
-        if let Some(server) = self.asterisk.iter().find(asks_for_no_tls) {
-            return wrong(&format!(
-                "[[asterisk]] {}: tls_ca and tls_name have no effect without tls = true",
-                server.name
-            ));
-        }
-        let realm = &self.sip.realm;
-        let fits = |b: u8| b.is_ascii_graphic() && !matches!(b, b':' | b'"' | b'\\' | b';' | b',');
-        if realm.is_empty() || realm.len() > 64 || !realm.bytes().all(fits) {
-            return wrong(
-                "sip.realm must be 1 to 64 printable characters without spaces and none of : \" \\ ; ,",
-            );
-        }
-        if let Some(token) = &self.realtime.token
-            && (token.is_empty() || !token.bytes().all(|b| b.is_ascii_alphanumeric()))
-        {
-            return wrong(
-                "realtime.token must be letters and digits, at least one: it stands in Asterisk's files",
-            );
-        }
-        self.internal.check().map_err(ConfigError::Invalid)?;
-        self.peers.check().map_err(ConfigError::Invalid)
+        Ok(())
     }
 
     /// Where the key file is: as configured, else beside the SQLite database, else in the working directory.
@@ -449,16 +347,13 @@ impl Config {
 
     /// Where a simulator inside of this process keeps its orders: beside an SQLite database, else in memory alone.
     pub fn simulator_record(&self) -> Option<PathBuf> {
-        self.database.url.starts_with("sqlite://").then(|| self.beside_the_database("esim-simulator"))
+        self.database.url.sqlite_file().is_some().then(|| self.beside_the_database("esim-simulator"))
     }
 
     /// `tollgate.EXTENSION`, named for and beside an SQLite database.
     fn beside_the_database(&self, extension: &str) -> PathBuf {
-        match self.database.url.strip_prefix("sqlite://") {
-            Some(path) => {
-                let path = path.split('?').next().unwrap_or(path);
-                PathBuf::from(format!("{}.{extension}", path.strip_suffix(".db").unwrap_or(path)))
-            }
+        match self.database.url.sqlite_file() {
+            Some(path) => PathBuf::from(format!("{}.{extension}", path.strip_suffix(".db").unwrap_or(path))),
             None => PathBuf::from(format!("tollgate.{extension}")),
         }
     }
@@ -476,11 +371,6 @@ fn environment_value(known: Option<&toml::Value>, text: String) -> Result<toml::
     }
 }
 
-/// Whether a secret can stand in a dialplan and is none that can be guessed.
-fn is_proof_secret(text: &str) -> bool {
-    (24..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -492,7 +382,7 @@ mod tests {
     #[test]
     fn the_defaults_start_on_a_fresh_machine() {
         let config = Config::from_text("", []).unwrap();
-        assert_eq!(config.database.url, "sqlite://tollgate.db");
+        assert_eq!(config.database.url.reveal(), "sqlite://tollgate.db");
         assert_eq!(config.fastagi.listen.to_string(), "127.0.0.1:4573");
         assert_eq!(config.internal.listen.to_string(), "127.0.0.1:8081");
         assert_eq!(config.credit.max_call_seconds, 14_400);
@@ -524,7 +414,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(config.credit.max_call_seconds, 120);
-        assert_eq!(config.internal.metrics_token.as_deref(), Some("b"));
+        assert_eq!(config.internal.metrics_token.as_ref().map(Secret::reveal), Some("b"));
         assert_eq!(config.fastagi.allow.len(), 1);
         assert_eq!(config.key_file(), PathBuf::from("other.key"));
         assert_eq!(config.spool_dir(), PathBuf::from("other.spool"));
@@ -540,6 +430,85 @@ mod tests {
         assert_eq!(of(&["pbx1", "pbx2"]).unwrap().asterisk.len(), 2);
         let error = of(&["pbx1", "pbx2", "pbx1"]).unwrap_err().to_string();
         assert!(error.contains("asterisk.name") && error.contains("pbx1"), "{error}");
+    }
+
+    /// Every key that holds a secret, as the lines before it and its name.
+    const SECRETS: [(&str, &str); 10] = [
+        ("[fastagi]", "proof_secret"),
+        ("[realtime]", "token"),
+        ("[internal]", "metrics_token"),
+        ("[webphone]\njanus_url = 'wss://h'\nsip_proxy = 'sip:h'", "janus_secret"),
+        ("[esim]\nkind = 'esimaccess'", "access_code"),
+        ("[esim]\nkind = 'esimaccess'\naccess_code = 'c'", "secret"),
+        ("[esim]", "webhook_token"),
+        ("[[asterisk]]\nname = 'n'\nhost = 'h'\nusername = 'u'", "secret"),
+        ("[[sms.provider]]\nname = 'n'\nkind = 'http'\nurl = 'https://h'", "api_key"),
+        ("[[sms.provider]]\nname = 'n'\nkind = 'smpp'\nhost = 'h'\nport = 1\nsystem_id = 'u'", "password"),
+    ];
+
+    fn secret_file(folder: &Path, secret: &str) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt as _;
+        let file = folder.join("secret");
+        std::fs::write(&file, format!("{secret}\n")).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        file
+    }
+
+    #[test]
+    fn every_secret_can_be_kept_in_a_file_and_is_shown_nowhere() {
+        let folder = tempfile::tempdir().unwrap();
+        for (section, key) in SECRETS {
+            // SMPP has room for 8 characters.
+            let secret = if key == "password" { "hunter22" } else { "hunter2hunter2hunter2hunter2" };
+            let file = secret_file(folder.path(), secret).display().to_string();
+            let direct = Config::from_text(&format!("{section}\n{key} = '{secret}'\n"), []).unwrap();
+            let by_file = Config::from_text(&format!("{section}\n{key}_file = '{file}'\n"), []).unwrap();
+            for config in [direct, by_file] {
+                let shown = [
+                    format!("{config:?}"),
+                    serde_json::to_string(&config).unwrap(),
+                    toml::to_string_pretty(&config).unwrap(),
+                ];
+                assert!(shown[2].contains(&format!("{key} = \"(set)\"")), "{section} {key}: {}", shown[2]);
+                assert!(shown.iter().all(|text| !text.contains("hunter2")), "{section} {key}");
+            }
+            let both = format!("{section}\n{key} = '{secret}'\n{key}_file = '{file}'\n");
+            let error = Config::from_text(&both, []).unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("{key} and ")) && error.contains(&format!("{key}_file")),
+                "{error}"
+            );
+            assert!(!error.contains("hunter2"), "{error}");
+            let missing = format!("{section}\n{key}_file = '{file}.none'\n");
+            let error = Config::from_text(&missing, []).unwrap_err().to_string();
+            assert!(error.contains(&format!("{key}_file: ")) && error.contains(".none"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_database_password_can_be_kept_in_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = secret_file(folder.path(), "hun@ter/2%41").display().to_string();
+        let with = |url: &str| {
+            Config::from_text(&format!("[database]\nurl = '{url}'\npassword_file = '{file}'\n"), [])
+                .map_err(|error| error.to_string())
+        };
+        let config = with("postgres://u@h/db").unwrap();
+        assert_eq!(config.database.url.reveal(), "postgres://u@h/db?password=hun%40ter%2F2%2541");
+        for shown in [format!("{config:?}"), toml::to_string_pretty(&config).unwrap()] {
+            assert!(shown.contains("postgres://u@h/db?password=(set)") && !shown.contains("hun"), "{shown}");
+        }
+        let error = with("postgres://u:hunter2@h/db").unwrap_err();
+        assert!(error.contains("database.url") && error.contains("database.password_file"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+        assert!(with("sqlite://a.db").unwrap_err().contains("database.password_file"));
+    }
+
+    #[test]
+    fn an_asterisk_without_a_secret_is_refused() {
+        let text = "[[asterisk]]\nname = 'n'\nhost = 'h'\nusername = 'u'\n";
+        let error = Config::from_text(text, []).unwrap_err().to_string();
+        assert!(error.contains("secret_file is required"), "{error}");
     }
 
     #[test]

@@ -130,8 +130,63 @@ fn client_config(authorities: Option<&Path>) -> Result<ClientConfig, DialError> 
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
+/// The waits between attempts to connect again.
+#[derive(Debug, Clone, Copy)]
+pub struct Backoff {
+    first: Duration,
+    longest: Duration,
+    refused: Duration,
+    next: Duration,
+}
+
+impl Backoff {
+    /// Waits from `first`, doubled after each failure, up to `longest`; `refused` after a refusal that lasts until
+    /// somebody changes something.
+    pub const fn new(first: Duration, longest: Duration, refused: Duration) -> Self {
+        Self { first, longest, refused, next: first }
+    }
+
+    /// The wait after a failure that may pass by itself.
+    pub fn after_failure(&mut self) -> Duration {
+        let wait = jittered(self.next);
+        self.next = (self.next * 2).min(self.longest);
+        wait
+    }
+
+    /// The wait after a refusal that lasts; the wait after the next failure is the first one again.
+    pub fn after_refusal(&mut self) -> Duration {
+        self.next = self.first;
+        jittered(self.refused)
+    }
+
+    /// Begins anew with the first wait, after a connection that held.
+    pub const fn reset(&mut self) {
+        self.next = self.first;
+    }
+}
+
 /// From half of this time to all of it, so that many who lost the same machine do not come back at once.
-pub fn jittered(time: Duration) -> Duration {
+fn jittered(time: Duration) -> Duration {
     let half_ms = u64::try_from(time.as_millis() / 2).unwrap_or(u64::MAX);
     Duration::from_millis(half_ms + random_below(half_ms + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_doubles_up_to_the_longest_and_is_never_less_than_half_of_it() {
+        let [first, longest, refused] = [250, 5_000, 30_000].map(Duration::from_millis);
+        let mut backoff = Backoff::new(first, longest, refused);
+        for wanted_ms in [250, 500, 1_000, 2_000, 4_000, 5_000, 5_000] {
+            let wait = backoff.after_failure();
+            let wanted = Duration::from_millis(wanted_ms);
+            assert!(wait >= wanted / 2 && wait <= wanted, "{wait:?}, not up to {wanted:?}");
+        }
+        assert!(backoff.after_refusal() >= refused / 2);
+        assert!(backoff.after_failure() <= first);
+        backoff.reset();
+        assert!(backoff.after_failure() <= first);
+    }
 }

@@ -17,6 +17,7 @@ pub mod esim;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 pub mod internal;
+pub mod keyed_lock;
 pub mod ledger;
 pub mod listen;
 pub mod messaging;

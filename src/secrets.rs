@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hkdf::Hkdf;
+use hmac::digest::CtOutput;
 use rand::RngExt as _;
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 
 /// Keys kept in the file; a rotation beyond this drops the oldest.
 const MAX_KEYS: usize = 16;
@@ -306,12 +307,7 @@ impl Secrets {
 fn parse_line(line: &str) -> Option<MasterKey> {
     let (id, digits) = line.trim().split_once(' ')?;
     let mut bytes = [0_u8; 32];
-    if digits.len() != 64 || !digits.is_ascii() {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
+    hex::decode_to_slice(digits, &mut bytes).ok()?;
     Some(MasterKey::new(id.parse().ok()?, bytes))
 }
 
@@ -322,11 +318,16 @@ fn derive(master: &[u8; 32], purpose: Purpose) -> [u8; 32] {
     key
 }
 
-/// Lower-case hexadecimal.
+/// Lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0x0f)]).collect()
+    hex::encode(bytes)
+}
+
+/// Compares a token that was presented with the expected one in constant time: digests are compared, so that the time
+/// reveals neither the length nor the content of the expected one.
+pub fn tokens_match(presented: &str, expected: &str) -> bool {
+    let digest = |text: &str| CtOutput::<Sha256>::new(Sha256::digest(text.as_bytes()));
+    digest(presented) == digest(expected)
 }
 
 fn io_error(file: &Path, source: std::io::Error) -> SecretsError {
@@ -348,6 +349,14 @@ pub fn random_below(bound: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_same_token_matches() {
+        assert!(tokens_match("token", "token"));
+        for other in ["", "toke", "tokens", "Token", "\0token"] {
+            assert!(!tokens_match(other, "token") && !tokens_match("token", other), "{other:?}");
+        }
+    }
 
     #[test]
     fn a_key_file_is_made_once_and_read_again() {

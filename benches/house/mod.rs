@@ -59,7 +59,7 @@ impl House {
     pub(crate) async fn open_with(numbers: usize, clock: Arc<dyn Clock>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut config = Config::default();
-        config.database.url = format!("sqlite://{}", dir.path().join("bench.db").display());
+        config.database.url = format!("sqlite://{}", dir.path().join("bench.db").display()).into();
         // Benchmarks ask more often than anybody may.
         config.http.key_requests_per_minute = u32::MAX;
         config.limits.changes_per_minute = u32::MAX;

@@ -65,7 +65,7 @@ pub async fn give(services: &Services, order: &CreditOrder<'_>) -> Result<Credit
         .ok_or_else(|| bad("AMOUNT", "is out of range"))?;
     posting.note = Some(order.reference.to_owned());
     posting.reference = Some(Reference { scope: 0, text: name(services, order) });
-    let _turn = services.turn_of(account.id).await;
+    let _lock = services.lock_account(account.id).await;
     let before = match order.key {
         Some(_) => services.store.posted_before(&posting).await?,
         None => None,

@@ -121,7 +121,7 @@ impl<R> From<StoreError> for MoveError<R> {
 /// have). A movement of the same reference that was made before changes nothing: its transaction is the answer's, and
 /// `duplicate` says so. The posting's fence is set here.
 ///
-/// The caller keeps two movements of one reference apart in time (see [`Services::turn_of`]); the book refuses the second in
+/// The caller keeps two movements of one reference apart in time (see [`Services::lock_account`]); the book refuses the second in
 /// any case.
 pub async fn move_money<A: Alongside>(
     services: &Services,
@@ -322,7 +322,7 @@ mod tests {
     async fn wallets_follow_a_movement_whose_commit_was_not_heard_of() {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
-        config.database.url = format!("sqlite://{}", folder.path().join("tollgate.db").display());
+        config.database.url = format!("sqlite://{}", folder.path().join("tollgate.db").display()).into();
         let services = Services::open(Arc::new(config)).await.unwrap();
         services.ledger().await.unwrap();
         let alice = a_client(&services).await;

@@ -158,7 +158,7 @@ pub async fn register(
     if told.currency != services.currency() {
         return Err(PaymentRefusal::WrongCurrency.into());
     }
-    let _turn = services.turn_of(client.id).await;
+    let _lock = services.lock_account(client.id).await;
     for _ in 0..LOOKS {
         let before = services.store.payment_of(told.reseller_id, &told.external_id).await?;
         check_names(before.as_ref(), told)?;

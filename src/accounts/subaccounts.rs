@@ -166,7 +166,7 @@ pub async fn create(
 /// Deletes a subaccount: it calls no more, its live calls end, its keys are revoked, and what it has goes back to its
 /// client, as does what its last calls leave.
 pub async fn delete(services: &Services, client: &Arc<Account>, id: &str) -> Result<(), SubaccountError> {
-    let _turn = services.turn_of(client.id).await;
+    let _lock = services.lock_account(client.id).await;
     let mut tx = create::begin(services).await?;
     let mut account = own(&mut tx, client, id).await?;
     let now = services.clock.now();
@@ -213,7 +213,7 @@ pub async fn transfer(
         return Err(SubaccountError::Amount);
     }
     let account = find(services, client, id).await?;
-    let _turn = services.turn_of(client.id).await;
+    let _lock = services.lock_account(client.id).await;
     let reference = match key {
         Some(key) => Reference { scope: client.id, text: format!("key/{key}") },
         None => fresh_reference(client, "sub"),
@@ -260,7 +260,7 @@ pub async fn set_top_up(
         return Err(SubaccountError::Amount);
     }
     // No top-up is under way meanwhile: one that was decided by the old setting has disarmed it, or comes after.
-    let _turn = services.turn_of(client.id).await;
+    let _lock = services.lock_account(client.id).await;
     let mut tx = create::begin(services).await?;
     let account = own(&mut tx, client, id).await?;
     tx.set_top_up(account.id, setting).await?;

@@ -48,26 +48,26 @@ pub(super) fn moved(
     })
 }
 
-/// Attends to subaccounts' purses until `stop`.
+/// Attends to subaccounts' wallets until `stop`.
 pub async fn carry_out(services: Arc<Services>, directory: Arc<Directory>, stop: CancellationToken) {
-    let purses = directory.wallet_watch();
+    let watch = directory.wallet_watch();
     // A process before this one may have ended between a charge and what it asked for.
     for account in directory.all() {
-        purses.look_at(&account);
+        watch.look_at(&account);
     }
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = purses.woken() => {}
+            () = watch.woken() => {}
         }
-        while let Some(id) = purses.next_due() {
+        while let Some(id) = watch.next_due() {
             if stop.is_cancelled() {
                 return;
             }
             let Some(account) = directory.account(id) else { continue };
             if let Err(error) = attend(&services, &directory, &account).await {
                 tracing::warn!(account.login = %account.login, %error, "a subaccount's money waits for the database");
-                purses.put_off(id);
+                watch.put_off(id);
                 tokio::select! {
                     () = stop.cancelled() => return,
                     () = tokio::time::sleep(AGAIN) => {}
@@ -84,12 +84,12 @@ async fn attend(
     account: &Arc<Account>,
 ) -> Result<(), ServiceError> {
     let Some(client) = account.parent() else { return Ok(()) };
-    let purses = directory.wallet_watch();
-    let _turn = services.turn_of(client.id).await;
-    if purses.is_deleted(account.id) {
+    let watch = directory.wallet_watch();
+    let _lock = services.lock_account(client.id).await;
+    if watch.is_deleted(account.id) {
         return give_back_rest(services, account, client).await;
     }
-    let Some(top_up) = purses.top_up(account.id).filter(|top_up| top_up.armed) else { return Ok(()) };
+    let Some(top_up) = watch.top_up(account.id).filter(|top_up| top_up.armed) else { return Ok(()) };
     let is_under = own_money(account) < top_up.threshold;
     // One that is switched off spends nothing that it would need.
     let can_pay = account.may_call() && own_money(client) >= top_up.amount;
@@ -101,7 +101,7 @@ async fn attend(
     }
     if !top_up.stored_armed {
         services.store.arm_top_up(account.id).await?;
-        purses.note(account.id, |top_up| top_up.stored_armed = true);
+        watch.note(account.id, |top_up| top_up.stored_armed = true);
     }
     Ok(())
 }
@@ -146,24 +146,24 @@ async fn fill(
     client: &Arc<Account>,
     top_up: TopUp,
 ) -> Result<(), ServiceError> {
-    let purses = directory.wallet_watch();
+    let watch = directory.wallet_watch();
     let text = top_up.unsure.clone().unwrap_or_else(|| fresh_reference(client, "topup").text);
     let reference = Reference { scope: client.id, text: text.clone() };
     let note = format!("automatic top-up of subaccount {}", account.login);
     let Some(posting) = moved(services, "topup", (client, account), top_up.amount, reference, note) else {
         return Ok(());
     };
-    purses.note(account.id, |noted| noted.unsure = Some(text));
+    watch.note(account.id, |noted| noted.unsure = Some(text));
     let crossed = Crossed { account, top_up: &top_up, rearmed: AtomicBool::new(false) };
     let outcome = move_money(services, posting, &crossed).await;
     let done = |armed: bool| {
-        purses.note(account.id, |noted| {
+        watch.note(account.id, |noted| {
             noted.unsure = None;
             noted.armed = armed;
             noted.stored_armed = armed;
         });
         // It may have been spent meanwhile.
-        purses.look_at(account);
+        watch.look_at(account);
     };
     match outcome {
         Ok(posted) => {
@@ -178,7 +178,7 @@ async fn fill(
         }
         // Spent by a call a moment ago: tried at the next charge.
         Err(MoveError::NotEnough { .. }) => {
-            purses.note(account.id, |noted| noted.unsure.clone_from(&top_up.unsure));
+            watch.note(account.id, |noted| noted.unsure.clone_from(&top_up.unsure));
             Ok(())
         }
         Err(MoveError::TooLarge) => {

@@ -93,7 +93,7 @@ pub async fn transfer(
     // After the search: what was given under an odd name before is found by it.
     reference_text::check(&order.external_id).map_err(TransferRefusal::ExternalId)?;
     let client = client.ok_or(TransferRefusal::UnknownClient)?;
-    let _turn = services.turn_of(client.id).await;
+    let _lock = services.lock_account(client.id).await;
     let before = client.wallet.snapshot().balance;
     let client_balance = before.checked_add(order.amount).ok_or(TransferRefusal::TooLarge)?;
     let posting = retail_credit::posting(

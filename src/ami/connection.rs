@@ -8,10 +8,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::codec::Frame;
-use super::link::{Command, Shared};
 use super::metrics::LinkMetrics;
 use super::pending::{Pending, Taken, Waiting};
 use super::settings::Settings;
+use super::shared::{Command, Shared};
 use super::stream::{Reader, Writer};
 use super::{Action, AmiError, Event, Message};
 

@@ -8,14 +8,14 @@ use tokio::time::{Instant, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{Connection, Ended};
-use super::link::{Command, Shared};
 use super::login::{Login, LoginError};
 use super::metrics::LinkMetrics;
-use super::settings::{Settings, Timing};
+use super::settings::Settings;
+use super::shared::{Command, Shared};
 use super::stream::{self, Reader, Writer};
 use super::{AmiError, Session};
 use crate::clock::Clock;
-use crate::dial::{DialError, jittered};
+use crate::dial::{Backoff, DialError};
 
 /// What is owed to a slow subscriber is offered to it this often.
 const SETTLE_EVERY: Duration = Duration::from_millis(50);
@@ -53,7 +53,8 @@ async fn connect_again_and_again(
     stop: &CancellationToken,
 ) {
     let mut sessions = 0;
-    let mut retry = Retry::new(settings.timing);
+    let timing = settings.timing;
+    let mut retry = Backoff::new(timing.retry_first, timing.retry_longest, timing.retry_refused);
     loop {
         let coming = come_in(settings, shared, clock, sessions + 1);
         let Some(came) = meanwhile(coming, settings, commands, stop).await else { return };
@@ -67,7 +68,7 @@ async fn connect_again_and_again(
                     Ended::Lost(reason) => shared.away(&reason),
                 }
                 if began.elapsed() >= STEADY {
-                    retry = Retry::new(settings.timing);
+                    retry.reset();
                 }
                 retry.after_failure()
             }
@@ -131,46 +132,4 @@ async fn come_in(
     shared.note_last_life();
     reader.is_the_right_one();
     Ok((session, (reader, writer)))
-}
-
-/// How long to wait before the next attempt.
-struct Retry {
-    timing: Timing,
-    next: Duration,
-}
-
-impl Retry {
-    const fn new(timing: Timing) -> Self {
-        Self { timing, next: timing.retry_first }
-    }
-
-    /// Twice as long each time, up to the longest; from half of it to all, so that many who lost the same server do not
-    /// come back at once.
-    fn after_failure(&mut self) -> Duration {
-        let wait = jittered(self.next);
-        self.next = (self.next * 2).min(self.timing.retry_longest);
-        wait
-    }
-
-    fn after_refusal(&mut self) -> Duration {
-        self.next = self.timing.retry_first;
-        jittered(self.timing.retry_refused)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_wait_doubles_up_to_the_longest_and_is_never_less_than_half_of_it() {
-        let mut retry = Retry::new(Timing::default());
-        for wanted_ms in [250, 500, 1_000, 2_000, 4_000, 5_000, 5_000] {
-            let wait = retry.after_failure();
-            let wanted = Duration::from_millis(wanted_ms);
-            assert!(wait >= wanted / 2 && wait <= wanted, "{wait:?}, not up to {wanted:?}");
-        }
-        assert!(retry.after_refusal() >= Timing::default().retry_refused / 2);
-        assert!(retry.after_failure() <= Duration::from_millis(250));
-    }
 }

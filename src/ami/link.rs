@@ -1,129 +1,27 @@
-//! The handle to a server's connection, and what it shares with the task behind it.
+//! The handle to the connection with an Asterisk server.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::metrics::{self, LinkMetrics, Shown};
+use super::metrics::{COUNTERS, LinkMetrics};
 use super::pending::Waiting;
 use super::settings::{Settings, Timing};
-use super::subscribers::{LinkEvent, Subscribers};
+use super::shared::{Command, Shared};
+use super::state::LinkState;
+use super::subscribers::LinkEvent;
 use super::{Action, AmiError, Event, Message, keeper};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::metrics::Registry;
 
 /// Actions that wait to be sent, beyond those that wait for an answer: a burst of changed peers fits, and one that does
 /// not is turned away at once.
 const MAX_WAITING: usize = 256;
-
-/// The run of an Asterisk, as it tells it: another start has another one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Session {
-    /// Counts the logins of this link, from 1.
-    pub number: u64,
-    /// Asterisk's start as `CoreStatus` shows it (date and time), its identity: text, never read as a time.
-    pub started: String,
-    /// Seconds it has been up, by its own clock, when the session began.
-    pub uptime_seconds: u64,
-    /// `AsteriskVersion` of `CoreSettings`.
-    pub version: String,
-}
-
-/// How a link is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LinkState {
-    /// Not connected, or not logged in.
-    Away {
-        /// Why, in words.
-        reason: String,
-    },
-    /// Logged in, filters set, events arrive.
-    Up(Arc<Session>),
-}
-
-/// One thing the connection is asked to do.
-#[derive(Debug)]
-pub(super) struct Command {
-    pub(super) action: Action,
-    pub(super) deadline: Instant,
-    pub(super) waiting: Waiting,
-}
-
-/// What the handles and the task behind them share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) server: String,
-    state: watch::Sender<LinkState>,
-    /// Monotonic milliseconds of the last byte that came from the server; 0 before the first.
-    pub(super) heard_ms: Arc<AtomicU64>,
-    /// The same, of the session before this one.
-    heard_before_ms: AtomicU64,
-    subscribers: Mutex<Subscribers>,
-    pub(super) metrics: LinkMetrics,
-}
-
-impl Shared {
-    /// Runs `tell` on the subscribers; a state that is set in it is in force for whoever subscribes behind it.
-    fn with_subscribers<T>(&self, tell: impl FnOnce(&mut Subscribers) -> T) -> T {
-        tell(&mut self.subscribers.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// A session is about to begin: what was heard last belongs to the one before.
-    pub(super) fn note_last_life(&self) {
-        self.heard_before_ms.store(self.heard_ms.load(Ordering::Relaxed), Ordering::Relaxed);
-    }
-
-    /// The link is up.
-    pub(super) fn up(&self, session: Session) {
-        LinkMetrics::count(&self.metrics.logins);
-        tracing::info!(
-            server = %self.server,
-            session.number,
-            asterisk.version = %session.version,
-            asterisk.started = %session.started,
-            "the manager link is up"
-        );
-        let session = Arc::new(session);
-        self.with_subscribers(|subscribers| {
-            self.state.send_replace(LinkState::Up(Arc::clone(&session)));
-            subscribers.tell_state(&LinkEvent::Up(session), &self.metrics);
-        });
-    }
-
-    /// The link is away, for this reason; said once.
-    pub(super) fn away(&self, reason: &str) {
-        if self.set_away(reason) {
-            tracing::warn!(server = %self.server, "the manager link is away: {reason}");
-        }
-    }
-
-    /// As [`Shared::away`], where that is no news to anybody but the subscribers; whether it was not so already.
-    pub(super) fn set_away(&self, reason: &str) -> bool {
-        let state = LinkState::Away { reason: reason.to_owned() };
-        self.with_subscribers(|subscribers| {
-            let is_news = *self.state.borrow() != state;
-            let before = self.state.send_replace(state);
-            if matches!(before, LinkState::Up(_)) {
-                subscribers.tell_state(&LinkEvent::Down, &self.metrics);
-            }
-            is_news
-        })
-    }
-
-    /// An event came.
-    pub(super) fn tell(&self, event: Event) {
-        self.with_subscribers(|subscribers| subscribers.tell(event, &self.metrics));
-    }
-
-    /// Tells what is owed where there is room by now.
-    pub(super) fn settle(&self) {
-        self.with_subscribers(Subscribers::settle);
-    }
-}
 
 /// A handle to one server's connection. Cloning is cheap; the connection is kept until the last handle is dropped, or the
 /// service stops.
@@ -143,15 +41,8 @@ impl Link {
         stop: CancellationToken,
     ) -> (Self, JoinHandle<()>) {
         let (commands, asked) = mpsc::channel(MAX_WAITING);
-        let (sender, state) = watch::channel(LinkState::Away { reason: "it was not tried yet".to_owned() });
-        let shared = Arc::new(Shared {
-            server: settings.server.clone(),
-            state: sender,
-            heard_ms: Arc::default(),
-            heard_before_ms: AtomicU64::new(0),
-            subscribers: Mutex::default(),
-            metrics: LinkMetrics::default(),
-        });
+        let shared = Arc::new(Shared::new(settings.server.clone()));
+        let state = shared.watch();
         let timing = settings.timing;
         let task = tokio::spawn(keeper::keep(settings, Arc::clone(&shared), asked, clock, stop));
         (Self { shared, commands, state, timing }, task)
@@ -186,7 +77,7 @@ impl Link {
     /// The last proof of life of the session before the latest one, in the same milliseconds. Whoever is told `Up` asks for it: by then [`Link::heard_ms`] is of the new session, and that
     /// may be another run of Asterisk. 0 if there was none.
     pub fn heard_before_ms(&self) -> u64 {
-        self.shared.heard_before_ms.load(Ordering::Relaxed)
+        self.shared.heard_before_ms()
     }
 
     /// What the link counts.
@@ -282,13 +173,25 @@ impl Links {
         self.0.iter()
     }
 
-    /// What they count, in Prometheus' text form; empty without servers.
-    pub fn metrics_text(&self) -> String {
-        let shown: Vec<_> = self
-            .iter()
-            .map(|link| Shown { server: link.server(), up: link.is_up(), metrics: link.metrics() })
-            .collect();
-        metrics::render(&shown)
+    /// Registers the metrics of the links, one sample for each server.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        let label = |link: &Link| [link.server().to_owned()];
+        let links = self.clone();
+        registry.gauges(
+            "tollgate_ami_up",
+            "1 if the manager link is logged in, else 0",
+            ["server"],
+            move || links.iter().map(|link| (label(link), u64::from(link.is_up()))).collect(),
+        );
+        for (name, help, counter) in COUNTERS {
+            let links = self.clone();
+            registry.counters(name, help, ["server"], move || {
+                links
+                    .iter()
+                    .map(|link| (label(link), counter(link.metrics()).load(Ordering::Relaxed)))
+                    .collect()
+            });
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::pending::action_id;
 use super::settings::Settings;
 use super::stream::{Reader, Writer};
 use super::{Action, ActionError, Message, Session};
+use crate::secrets::hex;
 
 /// Why a login did not come about.
 #[derive(Debug, thiserror::Error)]
@@ -190,11 +191,7 @@ impl<'a> Login<'a> {
 
 /// What proves that we know the secret: MD5 of the challenge and it, in hexadecimal digits.
 fn login_key(challenge: &str, secret: &str) -> String {
-    let digest = Md5::new().chain_update(challenge).chain_update(secret).finalize();
-    digest.iter().fold(String::with_capacity(32), |mut text, byte| {
-        text.push_str(&format!("{byte:02x}"));
-        text
-    })
+    hex(&Md5::new().chain_update(challenge).chain_update(secret).finalize())
 }
 
 #[cfg(test)]

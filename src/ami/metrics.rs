@@ -1,6 +1,5 @@
-//! What a link counts, in Prometheus' text form.
+//! Counters of the links.
 
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Counters of one server's link.
@@ -32,70 +31,19 @@ impl LinkMetrics {
     }
 }
 
-/// A counter's name, what it counts, and where it is.
-type Counter = (&'static str, &'static str, fn(&LinkMetrics) -> &AtomicU64);
+/// A counter's name, its help, and its number.
+pub(super) type Counter = (&'static str, &'static str, fn(&LinkMetrics) -> &AtomicU64);
 
-const COUNTERS: [Counter; 9] = [
-    ("logins", "Logins that succeeded", |of| &of.logins),
-    ("failures", "Attempts to connect or log in that failed", |of| &of.failures),
-    ("events", "Events that came", |of| &of.events),
-    ("events_missed", "Events that a part of the service was too slow for", |of| &of.missed),
-    ("malformed", "Blocks that cannot be read", |of| &of.malformed),
-    ("actions", "Actions sent", |of| &of.actions),
-    ("unanswered", "Actions sent and not answered in time", |of| &of.unanswered),
-    ("busy", "Actions turned away because too many waited", |of| &of.busy),
-    ("strays", "Answers that nobody waits for", |of| &of.strays),
+pub(super) const COUNTERS: [Counter; 9] = [
+    ("tollgate_ami_logins_total", "Logins that succeeded", |of| &of.logins),
+    ("tollgate_ami_failures_total", "Attempts to connect or log in that failed", |of| &of.failures),
+    ("tollgate_ami_events_total", "Events received", |of| &of.events),
+    ("tollgate_ami_events_missed_total", "Events that a part of the service was too slow for", |of| {
+        &of.missed
+    }),
+    ("tollgate_ami_malformed_total", "Blocks that cannot be read", |of| &of.malformed),
+    ("tollgate_ami_actions_total", "Actions sent", |of| &of.actions),
+    ("tollgate_ami_unanswered_total", "Actions sent and not answered in time", |of| &of.unanswered),
+    ("tollgate_ami_busy_total", "Actions refused because too many waited", |of| &of.busy),
+    ("tollgate_ami_strays_total", "Answers without a waiting action", |of| &of.strays),
 ];
-
-/// One server as it is shown.
-pub(super) struct Shown<'a> {
-    pub(super) server: &'a str,
-    pub(super) up: bool,
-    pub(super) metrics: &'a LinkMetrics,
-}
-
-/// The text that Prometheus reads; empty without servers.
-pub(super) fn render(servers: &[Shown<'_>]) -> String {
-    let mut out = String::new();
-    if servers.is_empty() {
-        return out;
-    }
-    let name = "tollgate_ami_up";
-    let _ = writeln!(out, "# HELP {name} Whether the manager link is logged in\n# TYPE {name} gauge");
-    for shown in servers {
-        let _ = writeln!(out, "{name}{{server=\"{}\"}} {}", label(shown.server), u8::from(shown.up));
-    }
-    for (name, help, counter) in COUNTERS {
-        let name = format!("tollgate_ami_{name}_total");
-        let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} counter");
-        for shown in servers {
-            let value = counter(shown.metrics).load(Relaxed);
-            let _ = writeln!(out, "{name}{{server=\"{}\"}} {value}", label(shown.server));
-        }
-    }
-    out
-}
-
-fn label(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_server_is_shown_by_its_name() {
-        let metrics = LinkMetrics::default();
-        LinkMetrics::count(&metrics.missed);
-        let text = render(&[
-            Shown { server: "pbx1", up: true, metrics: &metrics },
-            Shown { server: "p\"2", up: false, metrics: &LinkMetrics::default() },
-        ]);
-        assert!(text.contains("tollgate_ami_up{server=\"pbx1\"} 1\n"), "{text}");
-        assert!(text.contains("tollgate_ami_up{server=\"p\\\"2\"} 0\n"), "{text}");
-        assert!(text.contains("tollgate_ami_events_missed_total{server=\"pbx1\"} 1\n"), "{text}");
-        assert_eq!(text.matches("# TYPE").count(), COUNTERS.len() + 1);
-        assert_eq!(render(&[]), "");
-    }
-}

@@ -28,6 +28,8 @@ mod pending;
 #[cfg(test)]
 mod recorded;
 mod settings;
+mod shared;
+mod state;
 mod stream;
 mod subscribers;
 
@@ -35,7 +37,8 @@ pub use action::{Action, ActionError};
 pub use ask::ChannelRow;
 pub use error::AmiError;
 pub use event::Event;
-pub use link::{Link, LinkState, LinkTasks, Links, Session};
+pub use link::{Link, LinkTasks, Links};
 pub use message::Message;
-pub use settings::{Secret, Settings, Timing, Tls};
+pub use settings::{Settings, Timing, Tls};
+pub use state::{LinkState, Session};
 pub use subscribers::LinkEvent;

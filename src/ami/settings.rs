@@ -1,31 +1,9 @@
 //! Where a server is, who we are there, and how long it is waited for.
 
-use std::fmt;
 use std::time::Duration;
 
-use crate::config;
+use crate::config::{self, Secret};
 pub use crate::dial::Tls;
-
-/// A text that is never shown.
-#[derive(Clone)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Of this text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    pub(super) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret")
-    }
-}
 
 /// One server.
 #[derive(Debug, Clone)]
@@ -53,7 +31,7 @@ impl From<&config::Asterisk> for Settings {
             host: server.host.clone(),
             port: server.port,
             username: server.username.clone(),
-            secret: Secret::new(server.secret.clone()),
+            secret: server.secret.clone().unwrap_or_default(),
             tls: server.tls.then(|| Tls {
                 authorities: server.tls_ca.clone(),
                 name: server.tls_name.clone().unwrap_or_else(|| server.host.clone()),
@@ -116,7 +94,8 @@ mod tests {
             host: "192.0.2.20".to_owned(),
             port: 5038,
             username: "tollgate".to_owned(),
-            secret: "hunter2".to_owned(),
+            secret: Some(Secret::new("hunter2")),
+            secret_file: None,
             tls: true,
             tls_ca: None,
             tls_name: None,

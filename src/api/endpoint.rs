@@ -226,7 +226,7 @@ fn run<E: Endpoint>(
         if E::IDEMPOTENT
             && let Some(key) = call.idempotency_key.clone()
         {
-            let _turn = call.api.repeats.turn(call.account.id, &key).await;
+            let _lock = call.api.repeats.lock((call.account.id, key.clone())).await;
             if let Some(answer) = idempotency::first_answer(&call, &key).await? {
                 return Ok(answer);
             }

@@ -1,31 +1,13 @@
 //! Requests that move money and come again: an `Idempotency-Key` makes what they ask for happen once.
 
-use std::sync::Arc;
-
-use dashmap::DashMap;
-use tokio::sync::{Mutex, OwnedMutexGuard};
-
 use super::endpoint::Call;
 use super::error::ApiError;
+use crate::keyed_lock::KeyedLock;
 use crate::secrets::Purpose;
 use crate::store::idempotency::RememberedAnswer;
 
-/// Requests under way that may come again, a caller at a time for each key.
-#[derive(Debug, Default)]
-pub(super) struct Repeats {
-    turns: DashMap<(i64, String), Arc<Mutex<()>>>,
-}
-
-impl Repeats {
-    /// Waits until no other request of this key is under way.
-    pub(super) async fn turn(&self, account_id: i64, key: &str) -> OwnedMutexGuard<()> {
-        let turn = Arc::clone(&self.turns.entry((account_id, key.to_owned())).or_default());
-        let guard = turn.lock_owned().await;
-        // Whoever waits holds the mutex too: an entry that only the map and this guard know is dropped later.
-        self.turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-        guard
-    }
-}
+/// Locks of an account's `Idempotency-Key`s: requests with the same key are handled one after another.
+pub(super) type Repeats = KeyedLock<(i64, String)>;
 
 fn subject(call: &Call, key: &str) -> String {
     format!("{}/{key}", call.account.id)

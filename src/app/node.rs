@@ -12,11 +12,11 @@ use tokio_util::sync::CancellationToken;
 use tollgate_agi::{AllowList, Limits, Server};
 
 pub use super::error::NodeError;
+use super::metrics;
 use super::notify;
 use super::requests::Requests;
 use super::sockets::{self, Sockets};
 use super::tasks::{keep_moving, spawn_until};
-use crate::accounts::hashing::HASHER;
 use crate::ami::{Link, LinkState, Links};
 use crate::api::{self, Api};
 use crate::calls::follow::follow;
@@ -33,9 +33,10 @@ use crate::internal;
 use crate::internal::server::{Backend, BoxFuture};
 use crate::listen;
 use crate::messaging::Messaging;
-use crate::metrics::render_spool;
+use crate::metrics::Registry;
 use crate::peers::invalidate::{HangUpChannels, Invalidation};
 use crate::peers::realtime::Realtime;
+use crate::secrets::tokens_match;
 use crate::services::ownership;
 use crate::services::{ServiceError, Services};
 
@@ -140,17 +141,9 @@ impl Node {
         let sockets = Arc::new(Sockets::new(fit, server.counters(), meters));
         serve_fastagi(server, fastagi, &calls, &stop, &mut tasks);
         {
-            let (directory, secrets) = (Arc::clone(&calls.directory), Arc::clone(&services.secrets));
-            let realtime = Arc::new(Realtime::new(&config, directory, secrets));
-            let backend = Arc::new(Listener {
-                services: Arc::clone(&services),
-                calls: Arc::clone(&calls),
-                messaging: Arc::clone(&messaging),
-                realtime: Arc::clone(&realtime),
-                links: links.clone(),
-                requests: requests.handle().clone(),
-                sockets,
-            });
+            let parts = (&services, &calls, &messaging);
+            let backend = Arc::new(Listener::new(parts, links.clone(), sockets, requests.handle()).await?);
+            let realtime = Arc::clone(&backend.realtime);
             serve_commands(commands.listening(), &backend, &stop, &mut tasks);
             let stop = stop.clone();
             tasks.spawn(async move {
@@ -368,12 +361,35 @@ fn invalidate_peers(
 struct Listener {
     services: Arc<Services>,
     calls: Arc<Calls>,
-    messaging: Arc<Messaging>,
+    registry: Registry,
     realtime: Arc<Realtime>,
     links: Links,
     /// Where commands are carried out: a long list that somebody asks for must not keep a call waiting.
     requests: Handle,
     sockets: Arc<Sockets>,
+}
+
+impl Listener {
+    async fn new(
+        (services, calls, messaging): (&Arc<Services>, &Arc<Calls>, &Arc<Messaging>),
+        links: Links,
+        sockets: Arc<Sockets>,
+        requests: &Handle,
+    ) -> Result<Self, NodeError> {
+        let (directory, secrets) = (Arc::clone(&calls.directory), Arc::clone(&services.secrets));
+        let realtime = Arc::new(Realtime::new(&services.config, directory, secrets));
+        let registry = metrics::registry(&metrics::Sources {
+            metrics: &services.metrics,
+            ledger: services.ledger().await?,
+            calls,
+            messaging,
+            realtime: &realtime,
+            links: &links,
+            sockets: &sockets,
+        });
+        let (services, calls, requests) = (Arc::clone(services), Arc::clone(calls), requests.clone());
+        Ok(Self { services, calls, registry, realtime, links, requests, sockets })
+    }
 }
 
 impl Backend for Listener {
@@ -386,14 +402,10 @@ impl Backend for Listener {
     }
 
     fn metrics(&self) -> String {
-        let mut text = self.services.metrics.render(self.calls.open_calls());
-        text.push_str(&render_spool(self.calls.spool.counters()));
-        text.push_str(&self.realtime.metrics());
-        text.push_str(&self.links.metrics_text());
-        text.push_str(&self.messaging.metrics_text());
-        text.push_str(&HASHER.metrics_text());
-        text.push_str(&self.sockets.metrics_text());
-        text
+        self.registry.encode().unwrap_or_else(|error| {
+            tracing::error!(%error, "metrics could not be written");
+            String::new()
+        })
     }
 
     fn servers(&self) -> ServersView {
@@ -410,12 +422,7 @@ impl Backend for Listener {
     }
 
     fn metrics_token_is_right(&self, token: &str) -> bool {
-        use hmac::digest::CtOutput;
-        use sha2::{Digest as _, Sha256};
-        // Digests are compared, in constant time: neither length nor content of the token shows in the time taken.
-        let digest = |text: &str| CtOutput::<Sha256>::new(Sha256::digest(text.as_bytes()));
-        let shown = digest(token);
-        self.services.metrics_tokens().iter().any(|token| shown == digest(token))
+        self.services.metrics_tokens().iter().any(|expected| tokens_match(token, expected))
     }
 
     fn command(self: Arc<Self>, request: CommandRequest) -> BoxFuture<CommandAnswer> {

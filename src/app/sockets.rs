@@ -13,6 +13,7 @@ use crate::config::{Config, EsimKind};
 use crate::control::{ListenerView, SocketsView};
 use crate::esim::simulator;
 use crate::listen::{self, CLOSING, Caps, Counted, Meter};
+use crate::metrics::Registry;
 
 /// Descriptors of the process itself: database, spool, log, runtime, listeners.
 const RESERVE: usize = 160;
@@ -174,9 +175,18 @@ impl Sockets {
         std::iter::once(fastagi).chain(self.http.iter().map(|meter| meter.counted())).collect()
     }
 
-    /// Prometheus' text.
-    pub fn metrics_text(&self) -> String {
-        listen::metrics_text(&self.counted())
+    /// Registers the metrics of the listeners.
+    pub fn register_metrics(self: &Arc<Self>, registry: &mut Registry) {
+        let sockets = Arc::clone(self);
+        listen::register_metrics(registry, move || sockets.counted());
+        let fastagi = Arc::clone(&self.fastagi);
+        let help = "FastAGI connections accepted from allowed addresses";
+        registry.counter("tollgate_fastagi_connections_total", help, move || fastagi.accepted());
+        let fastagi = Arc::clone(&self.fastagi);
+        let help = "FastAGI connections closed because their environment was refused or late";
+        registry.counter("tollgate_fastagi_environment_refused_total", help, move || {
+            fastagi.refused_environment()
+        });
     }
 
     /// For `doctor`.

@@ -5,18 +5,13 @@
 //! ended call, only on the proof of its own channel. SHA-1 is the strongest digest that a dialplan can compute; what
 //! has to hold here is that nobody finds the digest of an unknown secret with a chosen suffix.
 
-use std::fmt::Write as _;
-
 use sha1::{Digest as _, Sha1};
+
+use crate::secrets::hex;
 
 /// The proof of an answer to a script's request on a channel: `${SHA1(secret:script:unique id)}` in the dialplan.
 pub(super) fn proof(secret: &str, script: &str, unique_id: &str) -> String {
-    let digest = Sha1::digest(format!("{secret}:{script}:{unique_id}"));
-    digest.iter().fold(String::with_capacity(40), |mut text, byte| {
-        // Writing to a text cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex(&Sha1::digest(format!("{secret}:{script}:{unique_id}")))
 }
 
 #[cfg(test)]

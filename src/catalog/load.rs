@@ -25,6 +25,7 @@ use super::price_list::Lists;
 use super::snapshot::{CurrentTariff, MessagePrices, Plan, Snapshot};
 use super::trunks::{LiveCalls, Trunk};
 use super::unusable::Unusable;
+use crate::keyed_lock::KeyedLock;
 use crate::store::{PlanVersion, Store, StoreError, TariffVersion, TrunkRow};
 
 /// Tariffs that nothing current stands on and that are kept all the same: calls that began before a change settle by
@@ -43,7 +44,6 @@ const KEPT_OVERRIDES: usize = 500_000;
 #[derive(Debug, Default)]
 struct Versions {
     tariffs: HashMap<i64, Weak<Tariff>>,
-    compiling: HashMap<i64, Weak<tokio::sync::Mutex<()>>>,
     recent: VecDeque<Arc<Tariff>>,
     derivations: HashMap<i64, Arc<Derivation>>,
     /// How many prices `derivations` hold.
@@ -62,6 +62,8 @@ pub struct Catalog {
     refreshing: tokio::sync::Mutex<()>,
     /// Limits concurrent compiling: for publishing, and for calls that settle by an old version.
     compiling: Semaphore,
+    /// Each version is compiled by one task, and the others wait for it.
+    version_locks: KeyedLock<i64>,
     lists: Lists,
     /// The latest known instant in microseconds: price lists are made as of it.
     listed_at: AtomicI64,
@@ -79,6 +81,7 @@ impl Catalog {
             versions: Mutex::default(),
             refreshing: tokio::sync::Mutex::default(),
             compiling: Semaphore::new(COMPILED_AT_ONCE),
+            version_locks: KeyedLock::default(),
             lists: Lists::default(),
             listed_at: AtomicI64::new(now.as_microsecond()),
         };
@@ -190,8 +193,7 @@ impl Catalog {
             return Ok(Ok(tariff));
         }
         // A thousand calls that settle by one old version need it compiled once.
-        let lock = self.compile_lock(version.version_id);
-        let _compiling = lock.lock().await;
+        let _compiling = self.version_locks.lock(version.version_id).await;
         if let Some(tariff) = known() {
             return Ok(Ok(tariff));
         }
@@ -233,14 +235,6 @@ impl Catalog {
         }
         versions.recent.push_back(Arc::clone(&tariff));
         Ok(Ok(tariff))
-    }
-
-    fn compile_lock(&self, version_id: i64) -> Arc<tokio::sync::Mutex<()>> {
-        let mut versions = self.versions();
-        versions.compiling.retain(|_, lock| lock.strong_count() > 0);
-        let lock = versions.compiling.get(&version_id).and_then(Weak::upgrade).unwrap_or_default();
-        versions.compiling.insert(version_id, Arc::downgrade(&lock));
-        lock
     }
 
     fn versions(&self) -> MutexGuard<'_, Versions> {

@@ -23,7 +23,7 @@ pub struct BackupArgs {
 ///
 /// The copy has the name `FILE.partial` until it is whole, so that a backup that was interrupted is never taken for one.
 pub async fn run(config: &Config, args: &BackupArgs) -> Outcome {
-    if !config.database.url.starts_with("sqlite:") {
+    if !config.database.url.reveal().starts_with("sqlite:") {
         let reason = "database.url is not SQLite: back up PostgreSQL with pg_dump (docs/operations.md)";
         return Err(Failure::new("not_sqlite", reason));
     }
@@ -71,7 +71,7 @@ pub async fn run(config: &Config, args: &BackupArgs) -> Outcome {
 }
 
 async fn write_copy(config: &Config, partial: &Path, file: &Path) -> Result<u64, Failure> {
-    copy_sqlite(&config.database.url, partial)
+    copy_sqlite(config.database.url.reveal(), partial)
         .await
         .map_err(|error| Failure::new("database", format!("the database cannot be copied: {error}")))?;
     if let Some(fault) =

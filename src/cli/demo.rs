@@ -74,7 +74,7 @@ pub async fn run(config: &Config, args: DemoArgs, json: bool) -> Outcome {
 async fn play(mut config: Config, folder: &Path, once: bool, json: bool) -> Outcome {
     std::fs::create_dir_all(folder)
         .map_err(|e| Failure::new("data", format!("{} cannot be made: {e}", folder.display())))?;
-    config.database.url = format!("sqlite://{}", folder.join("tollgate.db").display());
+    config.database.url = format!("sqlite://{}", folder.join("tollgate.db").display()).into();
     "warn".clone_into(&mut config.log.filter);
     super::system::log(&config);
     if once {

@@ -11,7 +11,6 @@ use std::time::Duration;
 use serde_json::json;
 use tollgate_agi::client::Call;
 
-use super::system::without_password;
 use crate::ami::Settings;
 use crate::ami::examine::{Examined, Rights, examine};
 use crate::catalog::Catalog;
@@ -71,7 +70,7 @@ pub async fn run(config: &Arc<Config>, file: Option<&Path>) -> Outcome {
     files::files(config, file, &mut findings);
     match Services::open(Arc::clone(config)).await {
         Ok(services) => {
-            findings.good(format!("the database {} is usable", without_password(&config.database.url)));
+            findings.good(format!("the database {} is usable", config.database.url));
             owner(&services, &mut findings).await;
             catalogue(&services, &mut findings).await;
             spool(config, &mut findings);
@@ -123,7 +122,7 @@ fn configuration(config: &Config, findings: &mut Findings) {
             config.internal.listen
         ));
     }
-    if config.internal.metrics_token.as_deref().is_some_and(|token| token.len() < 24) {
+    if config.internal.metrics_token.as_ref().is_some_and(|token| token.reveal().len() < 24) {
         findings
             .wrong("internal.metrics_token is shorter than 24 characters; leave it out to have one derived");
     }
@@ -285,7 +284,7 @@ async fn catalogue(services: &Services, findings: &mut Findings) {
 /// Peers as Asterisk reads them, and what their number and their names cost.
 async fn peers(services: &Services, findings: &mut Findings) {
     let config = &services.config;
-    if config.realtime.token.as_deref().is_some_and(|token| token.len() < 24) {
+    if config.realtime.token.as_ref().is_some_and(|token| token.reveal().len() < 24) {
         findings.wrong("realtime.token is shorter than 24 characters; leave it out to have one derived");
     }
     for net in config.realtime.allow.iter().filter(|net| net.prefix_len() < 8) {

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::Config;
+use super::secret::Secret;
+use super::secret_file;
 
 /// `[http]`: read by the public HTTP APIs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -105,7 +106,9 @@ pub struct Webphone {
     /// The Janus gateway's address as browsers reach it (`wss://…`); web phones are off without it.
     pub janus_url: Option<String>,
     /// Janus' `token_auth_secret`.
-    pub janus_secret: Option<String>,
+    pub janus_secret: Option<Secret>,
+    /// File that holds `janus_secret`.
+    pub janus_secret_file: Option<PathBuf>,
     /// How long a token is good.
     pub token_seconds: u32,
     /// Where Janus registers (`sip:host:port`).
@@ -121,6 +124,7 @@ impl Default for Webphone {
         Self {
             janus_url: None,
             janus_secret: None,
+            janus_secret_file: None,
             token_seconds: 600,
             sip_proxy: None,
             register_seconds: 300,
@@ -129,36 +133,61 @@ impl Default for Webphone {
     }
 }
 
-/// Why what the APIs are set up with is refused.
-pub(super) fn check(config: &Config) -> Result<(), String> {
-    let wrong = |text: &str| Err(text.to_owned());
-    let (http, callerid, phone) = (&config.http, &config.callerid, &config.webphone);
-    if http.tls_cert.is_some() != http.tls_key.is_some() {
-        return wrong("http.tls_cert and http.tls_key go together");
+impl Http {
+    /// Checks the section.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let wrong = |text: &str| Err(text.to_owned());
+        if self.tls_cert.is_some() != self.tls_key.is_some() {
+            return wrong("http.tls_cert and http.tls_key go together");
+        }
+        if self.key_requests_per_minute == 0 || self.address_requests_per_minute == 0 {
+            return wrong(
+                "http.key_requests_per_minute and http.address_requests_per_minute must be at least 1",
+            );
+        }
+        if self.burst_seconds == 0 || self.burst_seconds > 60 {
+            return wrong("http.burst_seconds must be 1 to 60");
+        }
+        Ok(())
     }
-    if http.key_requests_per_minute == 0 || http.address_requests_per_minute == 0 {
-        return wrong("http.key_requests_per_minute and http.address_requests_per_minute must be at least 1");
+}
+
+impl Callerid {
+    /// Checks the section.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.policy == CalleridPolicy::Pattern && self.prefixes.is_empty() {
+            let reason = "callerid.prefixes must name at least one prefix with policy = \"pattern\"";
+            return Err(reason.to_owned());
+        }
+        let is_prefix =
+            |text: &String| (1..=15).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+        match self.prefixes.iter().find(|prefix| !is_prefix(prefix)) {
+            Some(bad) => Err(format!("callerid.prefixes: {bad:?} is not 1 to 15 digits")),
+            None => Ok(()),
+        }
     }
-    if http.burst_seconds == 0 || http.burst_seconds > 60 {
-        return wrong("http.burst_seconds must be 1 to 60");
+}
+
+impl Webphone {
+    /// Reads the secrets that are kept in files.
+    pub(super) fn load_secrets(&mut self) -> Result<(), String> {
+        let file = self.janus_secret_file.as_deref();
+        secret_file::load("webphone.janus_secret", &mut self.janus_secret, file)
     }
-    if callerid.policy == CalleridPolicy::Pattern && callerid.prefixes.is_empty() {
-        return wrong("callerid.prefixes must name at least one prefix with policy = \"pattern\"");
+
+    /// Checks the section.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let wrong = |text: &str| Err(text.to_owned());
+        if !(30..=86_400).contains(&self.token_seconds) || !(30..=86_400).contains(&self.register_seconds) {
+            return wrong("webphone.token_seconds and webphone.register_seconds must be 30 to 86400");
+        }
+        let with_url = self.janus_url.is_some();
+        if with_url != self.janus_secret.is_some() || with_url != self.sip_proxy.is_some() {
+            return wrong("webphone.janus_url, webphone.janus_secret and webphone.sip_proxy go together");
+        }
+        if self.janus_secret.as_ref().is_some_and(Secret::is_empty) {
+            return wrong("webphone.janus_secret must not be empty");
+        }
+        Ok(())
     }
-    let is_prefix =
-        |text: &String| (1..=15).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-    if let Some(bad) = callerid.prefixes.iter().find(|prefix| !is_prefix(prefix)) {
-        return Err(format!("callerid.prefixes: {bad:?} is not 1 to 15 digits"));
-    }
-    if !(30..=86_400).contains(&phone.token_seconds) || !(30..=86_400).contains(&phone.register_seconds) {
-        return wrong("webphone.token_seconds and webphone.register_seconds must be 30 to 86400");
-    }
-    let with_url = phone.janus_url.is_some();
-    if with_url != phone.janus_secret.is_some() || with_url != phone.sip_proxy.is_some() {
-        return wrong("webphone.janus_url, webphone.janus_secret and webphone.sip_proxy go together");
-    }
-    if phone.janus_secret.as_deref() == Some("") {
-        return wrong("webphone.janus_secret must not be empty");
-    }
-    Ok(())
 }

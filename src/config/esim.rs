@@ -1,11 +1,14 @@
 //! `[esim]`: the upstream that eSIMs are bought from, and the prices that they are sold at.
 
+use std::path::PathBuf;
+
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use tollgate_rating::plan::Markup;
 
 use super::kind::Section;
 use super::secret::Secret;
+use super::secret_file;
 
 /// The keys of every kind.
 const COMMON_KEYS: &[&str] = &[
@@ -13,6 +16,7 @@ const COMMON_KEYS: &[&str] = &[
     "reseller_markup_percent",
     "client_markup_percent",
     "webhook_token",
+    "webhook_token_file",
     "stuck_minutes",
     "usage_minutes",
 ];
@@ -37,26 +41,50 @@ pub struct EsimAccess {
     pub url: String,
     /// Access code (`RT-AccessCode`).
     pub access_code: Option<Secret>,
+    /// File that holds `access_code`.
+    pub access_code_file: Option<PathBuf>,
     /// Secret that requests are signed with; they are unsigned without it.
     pub secret: Option<Secret>,
+    /// File that holds `secret`.
+    pub secret_file: Option<PathBuf>,
 }
 
 impl Default for EsimAccess {
     fn default() -> Self {
-        Self { url: "https://api.esimaccess.com".to_owned(), access_code: None, secret: None }
+        Self {
+            url: "https://api.esimaccess.com".to_owned(),
+            access_code: None,
+            access_code_file: None,
+            secret: None,
+            secret_file: None,
+        }
     }
 }
 
 impl EsimAccess {
+    fn load_secrets(&mut self) -> Result<(), String> {
+        secret_file::load("esim.access_code", &mut self.access_code, self.access_code_file.as_deref())?;
+        secret_file::load("esim.secret", &mut self.secret, self.secret_file.as_deref())
+    }
+
     fn check(&self) -> Result<(), String> {
         let is_url = self.url.starts_with("https://") || self.url.starts_with("http://");
-        if !is_url || self.url.parse::<axum::http::Uri>().is_err() {
+        let Ok(url) = self.url.parse::<axum::http::Uri>() else {
             return Err("esim.url must be an address such as https://api.esimaccess.com".to_owned());
+        };
+        // The address is shown by `check-config` and by logs.
+        if !is_url || url.authority().is_none_or(|authority| authority.as_str().contains('@')) {
+            return Err(
+                "esim.url must be an address such as https://api.esimaccess.com, without a user".to_owned()
+            );
         }
-        if self.access_code.as_ref().is_none_or(|code| code.reveal().is_empty()) {
-            return Err("esim.access_code is missing: the upstream gives it in its console".to_owned());
+        if self.access_code.as_ref().is_none_or(Secret::is_empty) {
+            return Err(
+                "esim.access_code or esim.access_code_file is required: the upstream gives it in its console"
+                    .to_owned(),
+            );
         }
-        if self.secret.as_ref().is_some_and(|secret| secret.reveal().is_empty()) {
+        if self.secret.as_ref().is_some_and(Secret::is_empty) {
             return Err("esim.secret must not be empty: leave it out to send requests unsigned".to_owned());
         }
         Ok(())
@@ -77,6 +105,8 @@ pub struct Esim {
     pub client_markup_percent: String,
     /// The secret part of the address that the upstream's webhooks come to; they are refused without it.
     pub webhook_token: Option<Secret>,
+    /// File that holds `webhook_token`.
+    pub webhook_token_file: Option<PathBuf>,
     /// Minutes after which an order without an eSIM is shown as stuck.
     pub stuck_minutes: u32,
     /// Minutes between two questions about the usage of one eSIM.
@@ -97,6 +127,7 @@ struct Common {
     reseller_markup_percent: String,
     client_markup_percent: String,
     webhook_token: Option<Secret>,
+    webhook_token_file: Option<PathBuf>,
     stuck_minutes: u32,
     usage_minutes: u32,
 }
@@ -108,6 +139,7 @@ impl Default for Common {
             reseller_markup_percent: "10".to_owned(),
             client_markup_percent: "30".to_owned(),
             webhook_token: None,
+            webhook_token_file: None,
             stuck_minutes: 10,
             usage_minutes: 180,
         }
@@ -133,6 +165,7 @@ impl Esim {
             reseller_markup_percent: common.reseller_markup_percent,
             client_markup_percent: common.client_markup_percent,
             webhook_token: common.webhook_token,
+            webhook_token_file: common.webhook_token_file,
             stuck_minutes: common.stuck_minutes,
             usage_minutes: common.usage_minutes,
         }
@@ -160,6 +193,14 @@ impl Esim {
             text.parse::<Markup>().map_err(|error| format!("esim.{key}_markup_percent: {error}"))
         };
         Ok((read("reseller", &self.reseller_markup_percent)?, read("client", &self.client_markup_percent)?))
+    }
+
+    /// Reads the secrets that are kept in files.
+    pub(super) fn load_secrets(&mut self) -> Result<(), String> {
+        if let EsimKind::Esimaccess(settings) = &mut self.kind {
+            settings.load_secrets()?;
+        }
+        secret_file::load("esim.webhook_token", &mut self.webhook_token, self.webhook_token_file.as_deref())
     }
 
     /// Checks the section.
@@ -220,7 +261,10 @@ mod tests {
         for (section, named) in [
             ("kind = 'simulator'\nurl = 'http://h'\n", "`url`"),
             ("access_code = 'code'\n", "`access_code`"),
-            ("kind = 'esimaccess'\n", "esim.access_code"),
+            ("kind = 'simulator'\naccess_code_file = 'f'\n", "`access_code_file`"),
+            ("kind = 'off'\nsecret_file = 'f'\n", "`secret_file`"),
+            ("kind = 'esimaccess'\n", "esim.access_code_file"),
+            ("kind = 'esimaccess'\naccess_code = 'code'\nurl = 'https://u:p@h'\n", "without a user"),
             ("kind = 'esimaccess'\naccess_code = 'code'\nsecrets = 'x'\n", "`secrets`"),
             ("kind = 'esimaccess'\naccess_code = 5\n", "access_code: it must be text"),
             ("kind = 'off'\nsync_hours = 'x'\n", "sync_hours: "),

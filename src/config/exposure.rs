@@ -3,6 +3,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use super::url::has_password;
+
 /// Endings of the names of keys that hold secrets.
 const SECRET_NAMES: [&str; 5] = ["secret", "token", "password", "api_key", "access_code"];
 
@@ -30,8 +32,18 @@ pub enum Exposure {
         /// Its permission bits.
         mode: u32,
     },
+    /// Every user can read or change a file that holds a secret.
+    #[error("every user can {access} {file}, which holds a secret (mode {mode:o}): run `chmod 640 {file}`")]
+    SecretFile {
+        /// The file.
+        file: String,
+        /// `read` or `change`.
+        access: &'static str,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// It cannot be looked at.
-    #[error("the configuration file {file} cannot be read: {reason}")]
+    #[error("{} cannot be read: {reason}", file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,
@@ -64,6 +76,21 @@ pub fn check(file: &Path) -> Result<(), Exposure> {
     Err(Exposure::Readable { file: name(), mode, keys: keys.join(", ") })
 }
 
+/// Refuses a file with a secret that every user can read or change. Members of its group may read it.
+pub(super) fn check_secret_file(file: &Path) -> Result<(), Exposure> {
+    let unreadable =
+        |e: std::io::Error| Exposure::Unreadable { file: file.to_owned(), reason: e.to_string() };
+    let metadata = std::fs::metadata(file).map_err(unreadable)?;
+    let mode = metadata.permissions().mode() & 0o777;
+    let exposed = |access| Err(Exposure::SecretFile { file: file.display().to_string(), access, mode });
+    match mode {
+        _ if !metadata.is_file() => Ok(()),
+        mode if mode & 0o002 != 0 => exposed("change"),
+        mode if mode & 0o004 != 0 => exposed("read"),
+        _ => Ok(()),
+    }
+}
+
 /// The keys of a configuration that hold a secret, `section.key`, each once.
 fn secret_keys(text: &str) -> Vec<String> {
     let Ok(table) = text.parse::<toml::Table>() else { return Vec::new() };
@@ -88,14 +115,6 @@ fn collect(name: &str, value: &toml::Value, found: &mut Vec<String>) {
         _ if SECRET_NAMES.iter().any(|ending| name.ends_with(ending)) => found.push(name.to_owned()),
         _ => {}
     }
-}
-
-/// Whether the part of a URL before its host holds a password, or a parameter does.
-fn has_password(url: &str) -> bool {
-    let Some((_, rest)) = url.split_once("://") else { return false };
-    let authority = rest.split(['/', '?']).next().unwrap_or(rest);
-    let user = authority.rsplit_once('@').map(|(user, _)| user);
-    user.is_some_and(|user| user.contains(':')) || rest.contains("password=")
 }
 
 #[cfg(test)]
@@ -125,18 +144,6 @@ mod tests {
                 "webphone.janus_secret",
             ]
         );
-    }
-
-    #[test]
-    fn a_url_without_a_password_holds_no_secret() {
-        for (url, secret) in [
-            ("sqlite://tollgate.db", false),
-            ("postgres://user@host:5432/name", false),
-            ("postgres://user:pass@host/name", true),
-            ("postgres://host/name?user=u&password=p", true),
-        ] {
-            assert_eq!(has_password(url), secret, "{url}");
-        }
     }
 
     #[test]

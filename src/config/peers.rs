@@ -5,7 +5,33 @@ use std::collections::BTreeMap;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use crate::sip::rows;
+/// Options that `peers.endpoint` cannot set: they identify or challenge the caller, route its call, or would allow a call
+/// without authorization.
+const GUARDED: [&str; 21] = [
+    "id",
+    "type",
+    "aors",
+    "auth",
+    "outbound_auth",
+    "identify_by",
+    "context",
+    "message_context",
+    "subscribe_context",
+    "refer_blind_progress",
+    "allow_transfer",
+    "allow_subscribe",
+    "allow_overlap",
+    "redirect_method",
+    "trust_id_inbound",
+    "one_touch_recording",
+    "record_on_feature",
+    "record_off_feature",
+    "set_var",
+    "accountcode",
+    "acl",
+];
+/// The longest option and the longest value of `peers.endpoint`.
+const MAX_OPTION_CHARS: usize = 200;
 
 /// The approval that a client's claim of an address needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +86,42 @@ impl Default for Peers {
 impl Peers {
     /// Checks the section.
     pub(super) fn check(&self) -> Result<(), String> {
-        rows::check_extra(&self.endpoint)
+        check_extra(&self.endpoint)
+    }
+}
+
+/// Checks `peers.endpoint`: names and values are printable, and no guarded option is set.
+fn check_extra(extra: &BTreeMap<String, String>) -> Result<(), String> {
+    for (option, value) in extra {
+        if GUARDED.contains(&option.as_str()) {
+            return Err(format!("peers.endpoint: {option} guards calls and cannot be set"));
+        }
+        let name = option.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        if !name || option.is_empty() || option.len() > MAX_OPTION_CHARS {
+            return Err(format!("peers.endpoint: {option:?} is not the name of an option"));
+        }
+        if value.len() > MAX_OPTION_CHARS || !value.bytes().all(|b| b.is_ascii_graphic() || b == b' ') {
+            return Err(format!("peers.endpoint: the value of {option} is not printable or too long"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guarded_endpoint_options_cannot_be_set() {
+        let extra = |key: &str, value: &str| [(key.to_owned(), value.to_owned())].into();
+        for guarded in ["identify_by", "auth", "context", "allow_transfer", "id", "aors"] {
+            assert!(check_extra(&extra(guarded, "x")).is_err(), "{guarded}");
+        }
+        for (key, value) in
+            [("Identify_By", "ip"), ("", "x"), ("a b", "x"), ("allow", "a\nb"), ("allow", "ä")]
+        {
+            assert!(check_extra(&extra(key, value)).is_err(), "{key}");
+        }
+        assert!(check_extra(&extra("media_encryption", "sdes")).is_ok());
     }
 }

@@ -6,13 +6,18 @@ use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A text that is never shown: not by `Debug`, and not where the configuration is written out.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
     /// Of this text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
+    }
+
+    /// Reports whether it is the empty text.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The text, for whom it is meant.

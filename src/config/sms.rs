@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::kind::Section;
 use super::secret::Secret;
+use super::secret_file;
 
 /// The keys of a provider of every kind.
 const COMMON_KEYS: &[&str] = &["name", "title", "rate_per_second", "currency"];
@@ -83,7 +84,9 @@ pub struct SmsHttp {
     /// Address before `/sms`, `/status` and `/journal/outbound`.
     pub url: String,
     /// API key.
-    pub api_key: Secret,
+    pub api_key: Option<Secret>,
+    /// File that holds `api_key`.
+    pub api_key_file: Option<PathBuf>,
     /// IANA name of the time zone of the times in receipts.
     pub time_zone: Option<String>,
     /// PEM file of the certificate authorities; the system's when not set.
@@ -101,7 +104,9 @@ pub struct SmsSmpp {
     /// System id.
     pub system_id: String,
     /// Password, at most 8 characters.
-    pub password: Secret,
+    pub password: Option<Secret>,
+    /// File that holds `password`.
+    pub password_file: Option<PathBuf>,
     /// System type; most SMSCs want none.
     #[serde(default)]
     pub system_type: String,
@@ -222,6 +227,19 @@ impl SmsProvider {
         }
     }
 
+    fn load_secrets(&mut self) -> Result<(), String> {
+        match &mut self.kind {
+            SmsKind::Http(http) => {
+                secret_file::load("api_key", &mut http.api_key, http.api_key_file.as_deref())
+            }
+            SmsKind::Smpp(smpp) => {
+                secret_file::load("password", &mut smpp.password, smpp.password_file.as_deref())
+            }
+            SmsKind::Simulator(_) => Ok(()),
+        }
+        .map_err(|reason| format!("[[sms.provider]] {}: {reason}", self.name))
+    }
+
     fn check(&self) -> Result<(), String> {
         let wrong = |reason: &str| Err(format!("[[sms.provider]] {}: {reason}", self.name));
         let fits = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
@@ -267,7 +285,9 @@ impl SmsHttp {
         if self.tls_ca.is_some() && parsed.scheme_str() != Some("https") {
             return Some("tls_ca has no effect without https");
         }
-        let key = self.api_key.reveal();
+        let Some(key) = self.api_key.as_ref().map(Secret::reveal) else {
+            return Some("with kind = \"http\": `api_key` or `api_key_file` is required");
+        };
         if !(1..=256).contains(&key.len()) || !key.bytes().all(|b| b.is_ascii_graphic()) {
             return Some("api_key must be 1 to 256 printable characters without spaces");
         }
@@ -286,7 +306,10 @@ impl SmsSmpp {
         if self.system_id.is_empty() || !fits(&self.system_id, 15) {
             return Some("system_id must be 1 to 15 printable characters");
         }
-        if !fits(self.password.reveal(), 8) {
+        let Some(password) = self.password.as_ref().map(Secret::reveal) else {
+            return Some("with kind = \"smpp\": `password` or `password_file` is required");
+        };
+        if !fits(password, 8) {
             return Some("password must be at most 8 printable characters: SMPP has room for no more");
         }
         if !fits(&self.system_type, 12) {
@@ -316,6 +339,11 @@ impl SmsSimulator {
 }
 
 impl Sms {
+    /// Reads the secrets that are kept in files.
+    pub(super) fn load_secrets(&mut self) -> Result<(), String> {
+        self.provider.iter_mut().try_for_each(SmsProvider::load_secrets)
+    }
+
     /// Checks the section and its providers.
     pub(super) fn check(&self) -> Result<(), String> {
         if TimeZone::get(&self.time_zone).is_err() {
@@ -365,6 +393,8 @@ mod tests {
         for (provider, named) in [
             ("kind = 'simulator'\nurl = 'http://h'\n", "url"),
             ("kind = 'simulator'\npassword = 'x'\n", "password"),
+            ("kind = 'simulator'\npassword_file = 'f'\n", "password_file"),
+            ("kind = 'smpp'\nhost = 'h'\nport = 1\nsystem_id = 'us'\napi_key_file = 'f'\n", "api_key_file"),
             ("kind = 'http'\nurl = 'http://h'\n", "api_key"),
             ("kind = 'http'\nurl = 'http://h'\napi_key = 'k'\nwindow = 3\n", "window"),
             ("kind = 'smpp'\nhost = 'h'\nport = 1\nsystem_id = 'us'\n", "password"),
@@ -418,6 +448,6 @@ mod tests {
             assert!(!text.contains("hunter2") && !text.contains("12345678"), "{text}");
         }
         let SmsKind::Smpp(smpp) = &config.sms.provider[0].kind else { panic!("not SMPP") };
-        assert_eq!(smpp.password.reveal(), "hunter2");
+        assert_eq!(smpp.password.as_ref().map(Secret::reveal), Some("hunter2"));
     }
 }

@@ -1,4 +1,4 @@
-//! The purses of subaccounts that somebody has to look after: those with an automatic top-up, and those whose account
+//! The wallets of subaccounts that somebody has to look after: those with an automatic top-up, and those whose account
 //! was deleted, from which what comes back late goes to the client.
 //!
 //! Whatever changes a wallet says so by [`WalletWatch::look_at`], in memory and without waiting; [`super::topups`] carries out
@@ -36,7 +36,7 @@ pub struct TopUp {
     pub unsure: Option<String>,
 }
 
-/// The purses that are looked after.
+/// The wallets that are looked after.
 #[derive(Debug, Default)]
 pub struct WalletWatch {
     top_ups: DashMap<i64, TopUp>,

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::control::{CommandAnswer, CommandRequest, ServersView};
 use crate::listen::{Caps, Listener, Patience, Settings};
+use crate::metrics::CONTENT_TYPE;
 
 /// A future that can be stored.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -23,7 +24,7 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub trait Backend: Send + Sync + 'static {
     /// Whether calls are being authorised now; the text says why not.
     fn health(&self) -> Result<(), String>;
-    /// Prometheus' text.
+    /// The metrics as `OpenMetrics` text.
     fn metrics(&self) -> String;
     /// How the link to each Asterisk server is, in the configuration's order.
     fn servers(&self) -> ServersView;
@@ -91,7 +92,7 @@ pub(super) async fn health<B: Backend>(State(backend): State<Arc<B>>) -> Respons
 }
 
 async fn metrics<B: Backend>(State(backend): State<Arc<B>>) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], backend.metrics()).into_response()
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], backend.metrics()).into_response()
 }
 
 /// Commands were here once, and a token that could give credit with them.

@@ -5,7 +5,7 @@ use std::{
     mem,
 };
 
-use super::LedgerLimits;
+use super::limits::LedgerLimits;
 use crate::store::{attempts::RefusalCount, cdr::RefusedAttempt};
 
 /// Who is counted when too many are calling to be told apart.

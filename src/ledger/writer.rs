@@ -13,7 +13,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Command, Inbox, LedgerCounters, LedgerError, LedgerLimits, attempts::TakenAttempts, lock};
+use super::{
+    attempts::TakenAttempts,
+    counters::LedgerCounters,
+    error::LedgerError,
+    inbox::{Command, Inbox, lock},
+    limits::LedgerLimits,
+};
 use crate::{
     clock::Clock,
     store::{

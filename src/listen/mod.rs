@@ -9,7 +9,6 @@ mod seats;
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,6 +35,7 @@ use self::paced::Paced;
 pub(crate) use self::seats::CLOSING;
 pub use self::seats::Caps;
 use self::seats::{NoSeat, Seat, Seats};
+use crate::metrics::Registry;
 
 /// The largest head of a request.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
@@ -165,43 +165,38 @@ impl Meter {
     }
 }
 
-/// Prometheus' text of all listeners.
-pub fn metrics_text(listeners: &[Counted]) -> String {
-    let mut out = String::new();
-    let mut family = |name: &str, kind: &str, help: &str, lines: &[(String, String)]| {
-        let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
-        for (labels, value) in lines {
-            let _ = writeln!(out, "{name}{{{labels}}} {value}");
-        }
+/// Registers the metrics of all listeners, whose counts `counted` reads.
+pub fn register_metrics(
+    registry: &mut Registry,
+    counted: impl Fn() -> Vec<Counted> + Clone + Send + Sync + 'static,
+) {
+    let each = |value: fn(&Counted) -> u64| {
+        let counted = counted.clone();
+        move || counted().iter().map(|of| ([of.listener.to_owned()], value(of))).collect::<Vec<_>>()
     };
-    let each = |value: fn(&Counted) -> String| -> Vec<(String, String)> {
-        listeners.iter().map(|of| (format!("listener=\"{}\"", of.listener), value(of))).collect()
-    };
-    let open = each(|of| of.open.to_string());
-    family("tollgate_connections", "gauge", "Open connections", &open);
-    let caps = each(|of| of.cap.to_string());
-    family("tollgate_connections_limit", "gauge", "Connections at once, at most", &caps);
-    let evicted = each(|of| of.evicted.to_string());
+    let labels = ["listener"];
+    registry.gauges("tollgate_connections", "Open connections", labels, each(|of| of.open as u64));
+    let help = "Maximum number of open connections";
+    registry.gauges("tollgate_connections_limit", help, labels, each(|of| of.cap as u64));
     let help = "Waiting connections closed in favour of new ones";
-    family("tollgate_connections_evicted_total", "counter", help, &evicted);
-    let refused: Vec<(String, String)> = listeners
-        .iter()
-        .flat_map(|of| {
-            let reasons = [
+    registry.counters("tollgate_connections_evicted_total", help, labels, each(|of| of.evicted));
+    registry.counters("tollgate_accept_errors_total", "Failed accepts", labels, each(|of| of.accept_errors));
+    let help = "Connections closed at accept, nothing read";
+    registry.counters("tollgate_connections_refused_total", help, ["listener", "reason"], move || {
+        let reasons = |of: &Counted| {
+            [
                 ("address", of.refused_address),
                 ("share", of.refused_share),
                 ("full", of.refused_full),
                 ("descriptors", of.refused_descriptors),
-            ];
-            let labels = |reason| format!("listener=\"{}\",reason=\"{reason}\"", of.listener);
-            reasons.map(|(reason, count)| (labels(reason), count.to_string()))
-        })
-        .collect();
-    let help = "Connections closed at accept, nothing read";
-    family("tollgate_connections_refused_total", "counter", help, &refused);
-    let errors = each(|of| of.accept_errors.to_string());
-    family("tollgate_accept_errors_total", "counter", "Failed accepts", &errors);
-    out
+            ]
+        };
+        let samples = |of: &Counted| {
+            let listener = of.listener;
+            reasons(of).map(|(reason, count)| ([listener.to_owned(), reason.to_owned()], count))
+        };
+        counted().iter().flat_map(samples).collect()
+    });
 }
 
 impl Listener {

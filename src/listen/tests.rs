@@ -178,7 +178,9 @@ async fn what_is_beyond_the_caps_is_closed_at_once_where_all_are_busy() {
     assert_eq!(until_closed(&mut other).await, b"");
     let counted = running.meter.counted();
     assert_eq!((counted.refused_share, counted.refused_full, counted.evicted), (1, 1, 0), "{counted:?}");
-    let text = metrics_text(&[counted]);
+    let mut registry = Registry::default();
+    register_metrics(&mut registry, move || vec![counted]);
+    let text = registry.encode().unwrap();
     assert!(text.contains("tollgate_connections{listener=\"test\"} 3\n"), "{text}");
     assert!(text.contains("refused_total{listener=\"test\",reason=\"share\"} 1\n"), "{text}");
 }

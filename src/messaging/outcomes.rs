@@ -126,7 +126,7 @@ impl Messaging {
             let mut tx = match spending::begin(&self.services).await {
                 Ok(tx) => tx,
                 Err(error) => {
-                    wait_until_available(&error, stop).await?;
+                    wait_until_available(error, stop).await?;
                     continue;
                 }
             };
@@ -134,7 +134,7 @@ impl Messaging {
                 Ok(endings) => endings,
                 Err(error) => {
                     drop(tx);
-                    wait_until_available(&error, stop).await?;
+                    wait_until_available(error, stop).await?;
                     continue;
                 }
             };
@@ -354,14 +354,10 @@ fn log_unwritten(batch: &[Outcome], error: &StoreError) {
     }
 }
 
-/// Waits if the database is unavailable and the process goes on; any other error is returned.
-async fn wait_until_available(error: &StoreError, stop: &CancellationToken) -> Result<(), StoreError> {
+/// Waits if the database is unavailable and the process goes on; any other error is returned as it is.
+async fn wait_until_available(error: StoreError, stop: &CancellationToken) -> Result<(), StoreError> {
     if !error.is_unavailable() || stop.is_cancelled() {
-        let reason = error.to_string();
-        return Err(match error {
-            StoreError::StaleEpoch { epoch } => StoreError::StaleEpoch { epoch: *epoch },
-            _ => StoreError::Inconsistent { table: "sms_messages", reason },
-        });
+        return Err(error);
     }
     tracing::debug!(%error, "message outcomes wait for the database");
     tokio::time::sleep(RETRY).await;
@@ -375,8 +371,30 @@ async fn retry_while_unavailable<T, F: Future<Output = Result<T, StoreError>>>(
 ) -> Result<T, StoreError> {
     loop {
         match ask().await {
-            Err(error) => wait_until_available(&error, stop).await?,
+            Err(error) => wait_until_available(error, stop).await?,
             answered => return answered,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_error_that_is_not_waited_for_keeps_its_class() {
+        let (running, stopped) = (CancellationToken::new(), CancellationToken::new());
+        stopped.cancel();
+        let refused = || StoreError::from(sqlx::Error::RowNotFound);
+        let away = || StoreError::from(sqlx::Error::PoolTimedOut);
+        assert!(matches!(
+            wait_until_available(refused(), &running).await,
+            Err(StoreError::Sql(sqlx::Error::RowNotFound))
+        ));
+        let stale = wait_until_available(StoreError::StaleEpoch { epoch: 7 }, &running).await;
+        assert!(matches!(stale, Err(StoreError::StaleEpoch { epoch: 7 })));
+        wait_until_available(away(), &running).await.unwrap();
+        // An outage at the stop is no refusal: the batch is not written row by row because of it.
+        assert!(wait_until_available(away(), &stopped).await.unwrap_err().is_unavailable());
     }
 }

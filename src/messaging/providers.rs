@@ -106,7 +106,7 @@ fn connect(
         SmsKind::Http(http) => Arc::new(Http::new(http::Settings {
             name,
             url: http.url.clone(),
-            api_key: http.api_key.clone(),
+            api_key: http.api_key.clone().unwrap_or_default(),
             authorities: http.tls_ca.clone(),
             zone: zone(&http.time_zone, HTTP_ZONE)?,
             limits: http::Limits::default(),
@@ -121,7 +121,7 @@ fn connect(
                 host: smpp.host.clone(),
                 port: smpp.port,
                 system_id: smpp.system_id.clone(),
-                password: smpp.password.clone(),
+                password: smpp.password.clone().unwrap_or_default(),
                 system_type: smpp.system_type.clone(),
                 tls,
                 window: smpp.window,

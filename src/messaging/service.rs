@@ -17,6 +17,7 @@ use super::pace::Pace;
 use super::providers::{Provider, Providers};
 use super::under_way::Staging;
 use super::unsent::Unsent;
+use crate::metrics::Registry;
 use crate::services::{Memory, Services};
 use crate::store::StoreError;
 
@@ -95,20 +96,15 @@ impl Messaging {
         &self.providers
     }
 
-    /// The metrics of the providers, in the text format of Prometheus.
-    pub fn metrics_text(&self) -> String {
-        use std::fmt::Write as _;
-        let mut out = String::new();
-        if self.lanes.is_empty() {
-            return out;
-        }
-        let name = "tollgate_sms_provider_up";
-        // Writing to a String cannot fail.
-        let _ = writeln!(out, "# HELP {name} Whether a provider accepts messages\n# TYPE {name} gauge");
-        for Provider { name: provider, connector, .. } in self.providers.iter() {
-            let _ = writeln!(out, "{name}{{provider=\"{provider}\"}} {}", u8::from(connector.is_up()));
-        }
-        out
+    /// Registers the state of each provider.
+    pub fn register_metrics(self: &Arc<Self>, registry: &mut Registry) {
+        let messaging = Arc::clone(self);
+        let help = "1 if the provider accepts messages, else 0";
+        registry.gauges("tollgate_sms_provider_up", help, ["provider"], move || {
+            let sample =
+                |provider: &Provider| ([provider.name.clone()], u64::from(provider.connector.is_up()));
+            messaging.providers.iter().map(sample).collect()
+        });
     }
 
     /// Time zone of scheduled times.

@@ -1,11 +1,14 @@
-//! What the service counts, in Prometheus' text form.
+//! Counters and gauges of the service, and the registry that exports every metric of the process.
+
+mod ledger;
+mod registry;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::ledger::spool::SpoolCounters;
+pub use self::ledger::{register_ledger, register_spool};
+pub use self::registry::{CONTENT_TYPE, Histogram, Registry, Sample};
 
 /// Upper bounds of the authorise latency histogram, in microseconds.
 const LATENCY_BOUNDS_US: [u64; 10] = [10, 25, 50, 100, 250, 500, 1_000, 10_000, 100_000, 1_000_000];
@@ -112,158 +115,111 @@ impl Metrics {
         self.latency_sum_us.fetch_add(us, Ordering::Relaxed);
     }
 
-    /// The text that Prometheus reads.
-    pub fn render(&self, calls_open: usize) -> String {
-        let mut out = String::new();
-        let counters = [
-            ("tollgate_calls_allowed_total", "Calls granted", &self.calls_allowed),
-            ("tollgate_calls_settled_total", "Calls settled", &self.calls_settled),
-            (
-                "tollgate_settles_duplicate_total",
-                "Settle requests for settled calls",
-                &self.settles_duplicate,
-            ),
-            (
-                "tollgate_calls_corrected_total",
-                "Records without a ticket replaced by the settlement with it",
-                &self.calls_corrected,
-            ),
-            (
-                "tollgate_tickets_refused_total",
-                "Settle requests with a refused ticket",
-                &self.tickets_refused,
-            ),
-            ("tollgate_settles_failed_total", "Settle requests not durable in time", &self.settles_failed),
-            ("tollgate_overdraws_total", "Settlements beyond what was available", &self.overdraws),
-            ("tollgate_holds_expired_total", "Holds ended without a settlement", &self.holds_expired),
-            ("tollgate_hold_renewals_total", "Holds of live calls extended", &self.renewals),
-            ("tollgate_call_ends_pushed_total", "Ends of live calls that Asterisk took", &self.pushes),
-            (
-                "tollgate_call_ends_failed_total",
-                "Ends of live calls that did not reach Asterisk and were tried again",
-                &self.pushes_failed,
-            ),
-            ("tollgate_link_losses_total", "Losses of a control link", &self.link_losses),
-            (
-                "tollgate_link_loss_calls_total",
-                "Calls that were live when their control link was lost",
-                &self.link_loss_calls,
-            ),
-            (
-                "tollgate_link_loss_exposure_nanos_total",
-                "What such calls could have cost beyond what was held, nano-units",
-                &self.link_loss_exposed_nanos,
-            ),
-        ];
-        for (name, help, value) in counters {
-            let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} counter");
-            let _ = writeln!(out, "{name} {}", value.load(Ordering::Relaxed));
+    /// Registers everything that is counted here.
+    pub fn register(self: &Arc<Self>, registry: &mut Registry) {
+        for (name, help, counter) in COUNTERS {
+            let metrics = Arc::clone(self);
+            registry.counter(name, help, move || counter(&metrics).load(Ordering::Relaxed));
         }
-        let name = "tollgate_calls_denied_total";
-        let _ = writeln!(out, "# HELP {name} Calls refused\n# TYPE {name} counter");
-        for (reason, count) in REASONS.iter().zip(&self.calls_denied) {
-            let _ = writeln!(out, "{name}{{reason=\"{reason}\"}} {}", count.load(Ordering::Relaxed));
+        for (name, help, gauge) in GAUGES {
+            let metrics = Arc::clone(self);
+            registry.gauge(name, help, move || gauge(&metrics).load(Ordering::Relaxed));
         }
-        let name = "tollgate_calls_open";
-        let _ = writeln!(out, "# HELP {name} Calls open now\n# TYPE {name} gauge");
-        let _ = writeln!(out, "{name} {calls_open}");
-        let name = "tollgate_calls_short";
-        let _ = writeln!(out, "# HELP {name} Live calls that end unless credit arrives\n# TYPE {name} gauge");
-        let _ = writeln!(out, "{name} {}", self.calls_short.load(Ordering::Relaxed));
-        let name = "tollgate_http_requests_total";
-        let _ = writeln!(out, "# HELP {name} Answers of the public HTTP APIs\n# TYPE {name} counter");
-        for ((api, status), count) in &*self.http.lock().unwrap_or_else(PoisonError::into_inner) {
-            let _ = writeln!(out, "{name}{{api=\"{api}\",status=\"{status}\"}} {count}");
+        for (name, help, label, counts) in COUNTED_BY_WORD {
+            let metrics = Arc::clone(self);
+            registry.counters(name, help, [label], move || {
+                let counts = counts(&metrics).lock().unwrap_or_else(PoisonError::into_inner);
+                counts.iter().map(|(word, count)| ([(*word).to_owned()], *count)).collect()
+            });
         }
-        let name = "tollgate_messages_total";
-        let _ = writeln!(
-            out,
-            "# HELP {name} Tries to send a message, by where it was then\n# TYPE {name} counter"
-        );
-        for (state, count) in &*self.messages.lock().unwrap_or_else(PoisonError::into_inner) {
-            let _ = writeln!(out, "{name}{{state=\"{state}\"}} {count}");
-        }
-        self.render_esim(&mut out);
-        let name = "tollgate_authorize_us";
-        let _ = writeln!(out, "# HELP {name} Time to decide, microseconds\n# TYPE {name} histogram");
-        let mut seen = 0;
-        for (index, bucket) in self.latency.iter().enumerate() {
-            seen += bucket.load(Ordering::Relaxed);
-            let bound = LATENCY_BOUNDS_US.get(index).map_or_else(|| "+Inf".to_owned(), ToString::to_string);
-            let _ = writeln!(out, "{name}_bucket{{le=\"{bound}\"}} {seen}");
-        }
-        let _ =
-            writeln!(out, "{name}_sum {}\n{name}_count {seen}", self.latency_sum_us.load(Ordering::Relaxed));
-        out
+        let metrics = Arc::clone(self);
+        registry.counters("tollgate_calls_denied_total", "Calls refused", ["reason"], move || {
+            let counts = metrics.calls_denied.iter().map(|count| count.load(Ordering::Relaxed));
+            REASONS.iter().zip(counts).map(|(reason, count)| ([(*reason).to_owned()], count)).collect()
+        });
+        let metrics = Arc::clone(self);
+        let help = "Answers of the public HTTP APIs";
+        registry.counters("tollgate_http_requests_total", help, ["api", "status"], move || {
+            let http = metrics.http.lock().unwrap_or_else(PoisonError::into_inner);
+            http.iter()
+                .map(|((api, status), count)| ([(*api).to_owned(), status.to_string()], *count))
+                .collect()
+        });
+        let metrics = Arc::clone(self);
+        let help = "Time to authorise a call, microseconds";
+        registry.histogram("tollgate_authorize_us", help, move || metrics.authorise_times());
     }
 
-    fn render_esim(&self, out: &mut String) {
-        let counters = [
-            (
-                "tollgate_esim_orders_total",
-                "Orders of data packages, by status come to",
-                "status",
-                &self.esim_orders,
-            ),
-            (
-                "tollgate_esim_upstream_failures_total",
-                "Questions that the eSIM upstream did not answer as hoped",
-                "kind",
-                &self.esim_failures,
-            ),
-        ];
-        for (name, help, label, counts) in counters {
-            let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} counter");
-            for (value, count) in &*counts.lock().unwrap_or_else(PoisonError::into_inner) {
-                let _ = writeln!(out, "{name}{{{label}=\"{value}\"}} {count}");
-            }
+    #[expect(clippy::cast_precision_loss, reason = "2^53 microseconds are 285 years")]
+    fn authorise_times(&self) -> Histogram {
+        let bounds = LATENCY_BOUNDS_US.iter().map(|bound| *bound as f64).chain([f64::INFINITY]);
+        let counts = self.latency.iter().map(|bucket| bucket.load(Ordering::Relaxed));
+        Histogram {
+            sum: self.latency_sum_us.load(Ordering::Relaxed) as f64,
+            buckets: bounds.zip(counts).collect(),
         }
-        let name = "tollgate_esim_orders_pending";
-        let _ = writeln!(out, "# HELP {name} Orders of data packages that wait\n# TYPE {name} gauge");
-        let _ = writeln!(out, "{name} {}", self.esim_pending.load(Ordering::Relaxed));
     }
 }
 
-/// What the spool of settlements holds and has counted, as Prometheus reads it.
-pub fn render_spool(spool: &SpoolCounters) -> String {
-    let mut out = String::new();
-    let values = [
-        ("tollgate_spool_records", "gauge", "Ended calls that wait for the database", &spool.records),
-        ("tollgate_spool_bytes", "gauge", "Bytes of the spool's file", &spool.bytes),
-        ("tollgate_spool_kept_total", "counter", "Ended calls put into the spool", &spool.kept),
-        (
-            "tollgate_spool_drained_total",
-            "counter",
-            "Ended calls of the spool that are in the book",
-            &spool.drained,
-        ),
-        (
-            "tollgate_spool_refused_total",
-            "counter",
-            "Ended calls of the spool that the book refused",
-            &spool.refused,
-        ),
-        (
-            "tollgate_spool_failed_total",
-            "counter",
-            "Ended calls that the spool could not keep",
-            &spool.failed,
-        ),
-    ];
-    for (name, kind, help, value) in values {
-        let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
-        let _ = writeln!(out, "{name} {}", value.load(Ordering::Relaxed));
-    }
-    out
-}
+/// A metric's name, its help, and its number.
+type Number = (&'static str, &'static str, fn(&Metrics) -> &AtomicU64);
+
+const COUNTERS: [Number; 14] = [
+    ("tollgate_calls_allowed_total", "Calls granted", |of| &of.calls_allowed),
+    ("tollgate_calls_settled_total", "Calls settled", |of| &of.calls_settled),
+    ("tollgate_settles_duplicate_total", "Settle requests for settled calls", |of| &of.settles_duplicate),
+    ("tollgate_calls_corrected_total", "Records without a ticket replaced by the settlement with it", |of| {
+        &of.calls_corrected
+    }),
+    ("tollgate_tickets_refused_total", "Settle requests with a refused ticket", |of| &of.tickets_refused),
+    ("tollgate_settles_failed_total", "Settle requests not durable in time", |of| &of.settles_failed),
+    ("tollgate_overdraws_total", "Settlements beyond the available credit", |of| &of.overdraws),
+    ("tollgate_holds_expired_total", "Holds ended without a settlement", |of| &of.holds_expired),
+    ("tollgate_hold_renewals_total", "Holds of live calls extended", |of| &of.renewals),
+    ("tollgate_call_ends_pushed_total", "Ends of live calls set in Asterisk", |of| &of.pushes),
+    (
+        "tollgate_call_ends_failed_total",
+        "Ends of live calls that did not reach Asterisk and were tried again",
+        |of| &of.pushes_failed,
+    ),
+    ("tollgate_link_losses_total", "Losses of a manager link", |of| &of.link_losses),
+    ("tollgate_link_loss_calls_total", "Calls that were live when their manager link was lost", |of| {
+        &of.link_loss_calls
+    }),
+    (
+        "tollgate_link_loss_exposure_nanos_total",
+        "Possible cost of such calls beyond their holds, nano-units",
+        |of| &of.link_loss_exposed_nanos,
+    ),
+];
+
+const GAUGES: [Number; 2] = [
+    ("tollgate_calls_short", "Live calls that end early unless credit arrives", |of| &of.calls_short),
+    ("tollgate_esim_orders_pending", "eSIM orders that are pending", |of| &of.esim_pending),
+];
+
+/// A metric's name, its help, its label, and the counts by the label's values.
+type Counted =
+    (&'static str, &'static str, &'static str, fn(&Metrics) -> &Mutex<BTreeMap<&'static str, u64>>);
+
+const COUNTED_BY_WORD: [Counted; 3] = [
+    ("tollgate_messages_total", "Submissions of messages by resulting state", "state", |of| &of.messages),
+    ("tollgate_esim_orders_total", "eSIM orders by status reached", "status", |of| &of.esim_orders),
+    (
+        "tollgate_esim_upstream_failures_total",
+        "Requests that the eSIM upstream did not answer as expected",
+        "kind",
+        |of| &of.esim_failures,
+    ),
+];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_was_counted_is_shown() {
-        let metrics = Metrics::default();
+    fn counted_events_are_exported() {
+        let metrics = Arc::new(Metrics::default());
         metrics.denied("no_credit");
         metrics.denied("no_credit");
         metrics.authorised_in_us(30);
@@ -274,10 +230,12 @@ mod tests {
         metrics.esim_failed("unknown");
         metrics.esim_pending.store(2, Ordering::Relaxed);
         metrics.authorised_in_us(5_000_000);
-        let text = metrics.render(3);
+        let mut registry = Registry::default();
+        metrics.register(&mut registry);
+        let text = registry.encode().unwrap();
         assert!(text.contains("tollgate_calls_denied_total{reason=\"no_credit\"} 2"), "{text}");
-        assert!(text.contains("tollgate_authorize_us_bucket{le=\"25\"} 0"), "{text}");
-        assert!(text.contains("tollgate_authorize_us_bucket{le=\"50\"} 1"), "{text}");
+        assert!(text.contains("tollgate_authorize_us_bucket{le=\"25.0\"} 0"), "{text}");
+        assert!(text.contains("tollgate_authorize_us_bucket{le=\"50.0\"} 1"), "{text}");
         assert!(text.contains("tollgate_authorize_us_bucket{le=\"+Inf\"} 2"), "{text}");
         assert!(text.contains("tollgate_authorize_us_count 2"), "{text}");
         let http = "tollgate_http_requests_total{api=\"client-api\",status=\"200\"} 2";

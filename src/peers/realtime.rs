@@ -25,14 +25,13 @@ use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, header};
 use axum::routing::post;
 use base64::Engine as _;
-use hmac::digest::CtOutput;
 use ipnet::IpNet;
-use sha2::{Digest as _, Sha256};
 
-use crate::config::Config;
+use crate::config::{Config, Secret};
 use crate::directory::Directory;
 use crate::directory::phones::Peer;
-use crate::secrets::Secrets;
+use crate::metrics::Registry;
+use crate::secrets::{Secrets, tokens_match};
 use crate::sip::rows::{self, Family, Row};
 use crate::store::peers::PeerKind;
 
@@ -54,7 +53,7 @@ pub struct Counters {
 pub struct Realtime {
     directory: Arc<Directory>,
     secrets: Arc<ArcSwap<Secrets>>,
-    token: Option<String>,
+    token: Option<Secret>,
     allow: Vec<IpNet>,
     realm: String,
     endpoint: BTreeMap<String, String>,
@@ -86,18 +85,20 @@ impl Realtime {
             .with_state(self)
     }
 
-    /// Prometheus' text.
-    pub fn metrics(&self) -> String {
-        let name = "tollgate_realtime_reads_total";
-        let mut out = format!("# HELP {name} Asterisk's reads of peers\n# TYPE {name} counter\n");
-        for (outcome, count) in [
-            ("found", &self.counters.found),
-            ("unknown", &self.counters.unknown),
-            ("refused", &self.counters.refused),
-        ] {
-            out.push_str(&format!("{name}{{outcome=\"{outcome}\"}} {}\n", count.load(Ordering::Relaxed)));
-        }
-        out
+    /// Registers the metrics of the reads of peers.
+    pub fn register_metrics(self: &Arc<Self>, registry: &mut Registry) {
+        let realtime = Arc::clone(self);
+        registry.counters(
+            "tollgate_realtime_reads_total",
+            "Asterisk's reads of peers",
+            ["outcome"],
+            move || {
+                let Counters { found, unknown, refused } = &realtime.counters;
+                [("found", found), ("unknown", unknown), ("refused", refused)]
+                    .map(|(outcome, count)| ([outcome.to_owned()], count.load(Ordering::Relaxed)))
+                    .into()
+            },
+        );
     }
 
     /// How many readings there were, and where the last one came from if it was refused.
@@ -120,12 +121,9 @@ impl Realtime {
     }
 
     fn token_is_right(&self, shown: &str) -> bool {
-        // Digests are compared, in constant time: neither length nor content of the token shows in the time taken.
-        let digest = |text: &str| CtOutput::<Sha256>::new(Sha256::digest(text.as_bytes()));
-        let shown = digest(shown);
         match &self.token {
-            Some(token) => shown == digest(token),
-            None => self.secrets.load().realtime_tokens().iter().any(|token| shown == digest(token)),
+            Some(token) => tokens_match(shown, token.reveal()),
+            None => self.secrets.load().realtime_tokens().iter().any(|token| tokens_match(shown, token)),
         }
     }
 

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use dashmap::DashMap;
-use tokio::sync::{Mutex, OnceCell, OwnedMutexGuard};
+use tokio::sync::{Mutex, OnceCell};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +19,7 @@ use crate::clock::{Clock, Moment, SystemClock};
 use crate::config::Config;
 use crate::directory::phones::Passwords;
 use crate::esim::Esim;
+use crate::keyed_lock::{KeyedGuard, KeyedLock};
 use crate::ledger::{Ledger, LedgerLimits, Spool};
 use crate::metrics::Metrics;
 use crate::secrets::{Secrets, random_below};
@@ -56,8 +56,8 @@ pub struct Services {
     pub in_doubt: InDoubtTransfers,
     /// The sale of data packages.
     pub esim: Esim,
-    /// Accounts whose money is being moved, a caller at a time.
-    turns: DashMap<i64, Arc<Mutex<()>>>,
+    /// Serialises the movements of money of each account.
+    money_locks: KeyedLock<i64>,
 }
 
 impl std::fmt::Debug for Services {
@@ -74,7 +74,7 @@ impl Services {
 
     /// As [`Services::open`], with the clock given.
     pub async fn open_with(config: Arc<Config>, clock: Arc<dyn Clock>) -> Result<Self, ServiceError> {
-        let store = Store::open(&config.database.url).await?;
+        let store = Store::open(config.database.url.reveal()).await?;
         store.migrate(clock.now()).await?;
         let secrets = open_secrets(&config, &store).await?;
         pin_currency(&config, &store).await?;
@@ -93,15 +93,14 @@ impl Services {
             links: std::sync::OnceLock::new(),
             in_doubt: InDoubtTransfers::default(),
             esim: Esim::default(),
-            turns: DashMap::new(),
+            money_locks: KeyedLock::default(),
         })
     }
 
-    /// Waits until nobody else moves an account's money by hand (a transfer, a voucher, a payment; calls do not wait):
-    /// what is read of its balance then holds until the answer is dropped.
-    pub async fn turn_of(&self, account_id: i64) -> OwnedMutexGuard<()> {
-        let turn = Arc::clone(&self.turns.entry(account_id).or_default());
-        turn.lock_owned().await
+    /// Waits until no other transfer, voucher or payment of this account is under way. Until the guard is dropped, its
+    /// balance changes by calls alone, which do not wait for the lock.
+    pub async fn lock_account(&self, account_id: i64) -> KeyedGuard<i64> {
+        self.money_locks.lock(account_id).await
     }
 
     /// The currency of the wallets.
@@ -117,13 +116,14 @@ impl Services {
     /// What Asterisk reads peers with: the configured token, else the current key's.
     pub fn realtime_token(&self) -> String {
         let derived = || self.secrets.load().realtime_tokens().pop().unwrap_or_default();
-        self.config.realtime.token.clone().unwrap_or_else(derived)
+        let token = self.config.realtime.token.as_ref();
+        token.map_or_else(derived, |token| token.reveal().to_owned())
     }
 
     /// The tokens that metrics may be read with: the configured one, else one of each key, the current key's last.
     pub fn metrics_tokens(&self) -> Vec<String> {
         match &self.config.internal.metrics_token {
-            Some(token) => vec![token.clone()],
+            Some(token) => vec![token.reveal().to_owned()],
             None => self.secrets.load().metrics_tokens(),
         }
     }

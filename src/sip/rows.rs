@@ -45,33 +45,6 @@ const ENDPOINT: [(&str, &str); 20] = [
     ("max_audio_streams", "1"),
     ("max_video_streams", "0"),
 ];
-/// Options that `peers.endpoint` cannot set: who a request is from, what it is challenged with, where its call goes,
-/// and what would make calls that nobody authorised.
-const GUARDED: [&str; 21] = [
-    "id",
-    "type",
-    "aors",
-    "auth",
-    "outbound_auth",
-    "identify_by",
-    "context",
-    "message_context",
-    "subscribe_context",
-    "refer_blind_progress",
-    "allow_transfer",
-    "allow_subscribe",
-    "allow_overlap",
-    "redirect_method",
-    "trust_id_inbound",
-    "one_touch_recording",
-    "record_on_feature",
-    "record_off_feature",
-    "set_var",
-    "accountcode",
-    "acl",
-];
-/// The longest option and the longest value of `peers.endpoint`.
-const MAX_OPTION_CHARS: usize = 200;
 
 /// A family that Asterisk reads, as `extconfig.conf` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,23 +186,6 @@ pub fn identify(name: &str, source: Ipv4Addr) -> Row {
     Row::of(name, [("endpoint", name.to_owned()), ("match", format!("{source}/32"))])
 }
 
-/// What is wrong with `peers.endpoint`, if anything.
-pub fn check_extra(extra: &BTreeMap<String, String>) -> Result<(), String> {
-    for (option, value) in extra {
-        if GUARDED.contains(&option.as_str()) {
-            return Err(format!("peers.endpoint: {option} guards calls and cannot be set"));
-        }
-        let name = option.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-        if !name || option.is_empty() || option.len() > MAX_OPTION_CHARS {
-            return Err(format!("peers.endpoint: {option:?} is not the name of an option"));
-        }
-        if value.len() > MAX_OPTION_CHARS || !value.bytes().all(|b| b.is_ascii_graphic() || b == b' ') {
-            return Err(format!("peers.endpoint: the value of {option} is not printable or too long"));
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -281,19 +237,5 @@ mod tests {
         for bad in [&[("identify_by", "ip"), ("auth", "1001")][..], &[("identify_by", "ip,username")], &[]] {
             assert!(!sip(bad).is_safe(PeerKind::Ipa), "{bad:?}");
         }
-    }
-
-    #[test]
-    fn what_guards_calls_cannot_be_set_by_the_operator() {
-        let extra = |key: &str, value: &str| [(key.to_owned(), value.to_owned())].into();
-        for guarded in ["identify_by", "auth", "context", "allow_transfer", "id", "aors"] {
-            assert!(check_extra(&extra(guarded, "x")).is_err(), "{guarded}");
-        }
-        for (key, value) in
-            [("Identify_By", "ip"), ("", "x"), ("a b", "x"), ("allow", "a\nb"), ("allow", "ä")]
-        {
-            assert!(check_extra(&extra(key, value)).is_err(), "{key}");
-        }
-        assert!(check_extra(&extra("media_encryption", "sdes")).is_ok());
     }
 }

@@ -1,8 +1,10 @@
 //! Call detail records: what happened to a call, who paid what for it, and what it cost.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, fmt::serde::timestamp::microsecond};
 use serde::{Deserialize, Serialize};
 use tollgate_rating::Money;
+
+use super::to_micros;
 
 /// What names a call: unique ids repeat across servers, and a channel may dial more than once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -139,13 +141,13 @@ pub struct CdrDraft {
     /// The destination's name in the retail deck.
     pub destination: Option<String>,
     /// When it was authorised, or refused.
-    #[serde(with = "micros")]
+    #[serde(with = "microsecond::required")]
     pub setup_at: Timestamp,
     /// When it was answered.
-    #[serde(with = "micros::option")]
+    #[serde(with = "microsecond::optional")]
     pub answered_at: Option<Timestamp>,
     /// When it ended.
-    #[serde(with = "micros")]
+    #[serde(with = "microsecond::required")]
     pub ended_at: Timestamp,
     /// The real answered duration: what the carrier is paid for.
     pub answered_ms: u64,
@@ -238,7 +240,7 @@ pub struct Settlement {
 impl Settlement {
     /// The same call under a key with the time of its grant, for a call whose unique id another one had before.
     pub(crate) fn key_apart(&self) -> CallKey {
-        let granted_at = super::to_micros(self.cdr.setup_at);
+        let granted_at = to_micros(self.cdr.setup_at);
         CallKey { unique_id: format!("{}~{granted_at:x}", self.key.unique_id), ..self.key.clone() }
     }
 }
@@ -252,43 +254,6 @@ pub struct RefusedAttempt {
     pub cdr: CdrDraft,
     /// The chain that would have paid, as far as it was known: the client first.
     pub account_ids: Vec<i64>,
-}
-
-/// Stamps as whole microseconds, as the tables have them.
-mod micros {
-    use jiff::Timestamp;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub(super) fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_i64(at.as_microsecond())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-        Timestamp::from_microsecond(i64::deserialize(deserializer)?).map_err(D::Error::custom)
-    }
-
-    pub(super) mod option {
-        use super::{Deserialize, Deserializer, Error, Serializer, Timestamp};
-
-        #[expect(clippy::ref_option, reason = "serde asks for a reference")]
-        pub(in super::super) fn serialize<S: Serializer>(
-            at: &Option<Timestamp>,
-            serializer: S,
-        ) -> Result<S::Ok, S::Error> {
-            match at {
-                Some(at) => serializer.serialize_some(&at.as_microsecond()),
-                None => serializer.serialize_none(),
-            }
-        }
-
-        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
-            deserializer: D,
-        ) -> Result<Option<Timestamp>, D::Error> {
-            Option::<i64>::deserialize(deserializer)?
-                .map(|micros| Timestamp::from_microsecond(micros).map_err(D::Error::custom))
-                .transpose()
-        }
-    }
 }
 
 #[cfg(test)]

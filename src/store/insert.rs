@@ -163,22 +163,6 @@ fn values(marks: &[&str], rows: usize, mark: impl Fn(usize) -> String) -> String
     groups.join(",")
 }
 
-/// Names and texts of the queries that are not files: those over many rows. For the test that prepares them all.
-pub fn generated_queries() -> Vec<(String, String)> {
-    let all = [
-        &super::batch::TRANSACTIONS,
-        &super::batch::ENTRIES,
-        &super::batch::CALL_KEYS,
-        &super::cdr_rows::CDRS,
-        &super::cdr_rows::PAYERS,
-        &super::open_calls::OPENED,
-        &super::open_calls::CLOSED,
-        &super::attempts::REFUSALS,
-        &super::messages::MESSAGES,
-    ];
-    all.into_iter().flat_map(|many| many.texts()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

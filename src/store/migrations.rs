@@ -1,10 +1,9 @@
 //! The schema's history: each step once, in order, in a transaction of its own, and never changed afterwards.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest as _, Sha256};
 
 use super::{Session as _, Side, Store, StoreError, Tx, on, to_micros};
+use crate::secrets::hex;
 
 /// One step, in both dialects.
 struct Migration {
@@ -97,13 +96,4 @@ impl Store {
             .bind(version).bind(migration.name).bind(&checksum).bind(to_micros(now)).execute(c).await.map(drop))?;
         tx.commit().await
     }
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

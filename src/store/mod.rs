@@ -34,6 +34,7 @@ pub mod esim;
 pub mod esim_orders;
 pub mod expired;
 mod feed;
+mod generated;
 mod head;
 pub mod held;
 pub mod history;
@@ -58,6 +59,7 @@ mod references;
 mod session;
 pub mod spending_days;
 pub mod subaccounts;
+mod time;
 pub mod transfers;
 pub mod unsent;
 pub mod vouchers;
@@ -66,11 +68,12 @@ pub(crate) use catalog::plan_by_id;
 pub use catalog::{FxRate, NewTariffVersion, OverridePrice, PlanVersion, StaleDeck, TariffVersion, TrunkRow};
 pub use error::{Failure, StoreError};
 pub use feed::Change;
+pub use generated::generated_queries;
 pub use head::{Head, Reserved};
-pub use insert::generated_queries;
 pub use open::{Db, Store};
 pub use session::{Reader, Session, Side, Tx};
 pub(crate) use session::{on, row};
+pub use time::{from_micros, to_micros};
 
 /// Waits for the database at most so long; a server that vanished without a word never answers.
 pub async fn within<T>(
@@ -78,18 +81,4 @@ pub async fn within<T>(
     answer: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
     tokio::time::timeout(patience, answer).await.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into()))
-}
-
-/// A stamp as the tables hold it: microseconds since the epoch, UTC.
-pub fn to_micros(at: jiff::Timestamp) -> i64 {
-    at.as_microsecond()
-}
-
-/// A stamp as the tables hold it, read back. Out of jiff's range it is the nearest one inside.
-pub fn from_micros(micros: i64) -> jiff::Timestamp {
-    jiff::Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 {
-        jiff::Timestamp::MIN
-    } else {
-        jiff::Timestamp::MAX
-    })
 }

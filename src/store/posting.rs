@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tollgate_rating::Money;
 
-use super::migrations::hex;
+use crate::secrets::hex;
 
 /// The operator's own money: what credit that is given to a top-level account is taken from.
 pub const OPERATOR_FUNDS: i64 = 1;

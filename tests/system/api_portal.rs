@@ -19,7 +19,7 @@ const JANUS_SECRET: &str = "janus-secret-of-the-test";
 
 fn with_web_phone(config: &mut Config) {
     config.webphone.janus_url = Some("wss://phone.example/janus".to_owned());
-    config.webphone.janus_secret = Some(JANUS_SECRET.to_owned());
+    config.webphone.janus_secret = Some(tollgate::config::Secret::new(JANUS_SECRET));
     config.webphone.sip_proxy = Some("sip:pbx.example:5060".to_owned());
     config.webphone.ice_servers = vec!["stun:stun.example:3478".to_owned()];
 }

@@ -474,12 +474,11 @@ fn signature(
     path: &str,
     body: &str,
 ) -> String {
-    let hex = tollgate::secrets::hex;
-    let body = hex(&Md5::digest(body));
+    let body = tollgate::secrets::hex(&Md5::digest(body));
     let text = format!("{at}\n{nonce}\n{method}\nhttp://{}{path}\n{body}", script.at);
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(text.as_bytes());
-    hex(&mac.finalize().into_bytes())
+    tollgate::secrets::hex(&mac.finalize().into_bytes())
 }
 
 #[tokio::test]

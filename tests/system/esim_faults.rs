@@ -116,7 +116,9 @@ async fn an_order_that_gets_no_answer_stays_pending_until_the_operator_ends_it()
     assert_eq!(app.services.store.esim_orders_stuck(stuck).await.unwrap(), 1);
     orders::give_up(&app.services, id).await.unwrap();
     assert_eq!(shown(&alice, &order).await["status"], "FAILED");
-    let counted = app.services.metrics.render(0);
+    let mut registry = tollgate::metrics::Registry::default();
+    app.services.metrics.register(&mut registry);
+    let counted = registry.encode().unwrap();
     for status in ["PENDING", "FAILED"] {
         assert!(
             counted.contains(&format!("tollgate_esim_orders_total{{status=\"{status}\"}} 1\n")),

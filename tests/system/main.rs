@@ -55,6 +55,7 @@ mod esim_kill;
 mod esim_prices;
 mod hostile;
 mod metering;
+mod metrics;
 mod peers_invalidation;
 mod peers_realtime;
 mod recovery_calls;

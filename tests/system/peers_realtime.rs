@@ -25,7 +25,7 @@ const PASSWORD: &str = "a-password-of-mine";
 
 /// A node whose peers can be read with [`TOKEN`].
 fn readable(config: &mut Config) {
-    config.realtime.token = Some(TOKEN.to_owned());
+    config.realtime.token = Some(tollgate::config::Secret::new(TOKEN));
 }
 
 /// One POST to the internal listener, with this name and token; the status and the body.
@@ -335,7 +335,7 @@ async fn another_realm_is_refused_because_digests_hold_it() {
     let app = TestApp::start().await;
     let database = app.stop().await;
     let mut config = Config::default();
-    config.database.url.clone_from(&database.url);
+    config.database.url = database.url.as_str().into();
     config.secrets.key_file = Some(database.files.path().join("tollgate.key"));
     config.sip.realm = "another".to_owned();
     let error = tollgate::services::Services::open(std::sync::Arc::new(config)).await.unwrap_err();

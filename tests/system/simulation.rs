@@ -298,7 +298,7 @@ async fn simulate(seed: u64, notices: u64, each: u64) -> Charges {
     }
     let database = app.stop().await;
     let mut config = Config::default();
-    config.database.url.clone_from(&database.url);
+    config.database.url = database.url.as_str().into();
     config.secrets.key_file = Some(database.files.path().join("tollgate.key"));
     config.credit.slice_seconds = 30;
     let clock = Arc::new(ManualClock::at(noon()));

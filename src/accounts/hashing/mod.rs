@@ -8,7 +8,6 @@
 pub(super) mod params;
 mod queue;
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -20,6 +19,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use self::queue::{Bounds, FairQueue, Flow, Pushed};
+use crate::metrics::Registry;
 
 /// Waiting hashes of one account.
 const MAX_QUEUED_PER_ACCOUNT: usize = 32;
@@ -221,31 +221,24 @@ impl Hasher {
         *started
     }
 
-    /// Prometheus' text.
-    pub fn metrics_text(&self) -> String {
-        let Counters { hashed, refused, abandoned, slots } = &self.shared.counters;
-        let mut out = String::new();
-        let name = "tollgate_password_hashes_total";
-        let _ = writeln!(out, "# HELP {name} Password hashes by outcome\n# TYPE {name} counter");
-        for (outcome, count) in [("hashed", hashed), ("refused", refused), ("abandoned", abandoned)] {
-            let _ = writeln!(out, "{name}{{outcome=\"{outcome}\"}} {}", count.load(Ordering::Relaxed));
-        }
-        let gauges = [
-            (
-                "tollgate_password_hash_slots",
-                "Hashing slots with memory, 19 MiB each",
-                slots.load(Ordering::Relaxed),
-            ),
-            (
-                "tollgate_password_hashes_queued",
-                "Password hashes that wait for a slot",
-                self.shared.lock().len(),
-            ),
-        ];
-        for (name, help, value) in gauges {
-            let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
-        }
-        out
+    /// Registers the metrics of the hasher.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        let shared = Arc::clone(&self.shared);
+        let help = "Password hashes by outcome";
+        registry.counters("tollgate_password_hashes_total", help, ["outcome"], move || {
+            let Counters { hashed, refused, abandoned, .. } = &shared.counters;
+            [("hashed", hashed), ("refused", refused), ("abandoned", abandoned)]
+                .map(|(outcome, count)| ([outcome.to_owned()], count.load(Ordering::Relaxed)))
+                .into()
+        });
+        let shared = Arc::clone(&self.shared);
+        let help = "Hashing slots with memory, 19 MiB each";
+        registry.gauge("tollgate_password_hash_slots", help, move || {
+            shared.counters.slots.load(Ordering::Relaxed) as u64
+        });
+        let shared = Arc::clone(&self.shared);
+        let help = "Password hashes that wait for a slot";
+        registry.gauge("tollgate_password_hashes_queued", help, move || shared.lock().len() as u64);
     }
 }
 
@@ -348,7 +341,9 @@ mod tests {
             task.await.unwrap().unwrap();
         }
         assert_eq!(*hasher.started.lock().unwrap(), 2);
-        let text = hasher.metrics_text();
+        let mut registry = Registry::default();
+        hasher.register_metrics(&mut registry);
+        let text = registry.encode().unwrap();
         assert!(text.contains("tollgate_password_hash_slots 2\n"), "{text}");
         assert!(text.contains("{outcome=\"hashed\"} 200\n"), "{text}");
     }

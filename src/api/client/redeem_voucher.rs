@@ -46,7 +46,7 @@ impl Endpoint for RedeemVoucher {
         let (services, account) = (call.services(), &call.account);
         let now_ms = services.clock.monotonic_ms();
         let mut guess = call.api.attempts.turn(Guess::Voucher, account.id, now_ms).await?;
-        let _turn = services.turn_of(account.id).await;
+        let _lock = services.lock_account(account.id).await;
         let found = vouchers::find(services, account, &voucher).await;
         let voucher = found.inspect_err(|error| {
             if matches!(error, RedeemError::Unknown) {

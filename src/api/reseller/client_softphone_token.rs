@@ -87,7 +87,7 @@ impl Endpoint for ClientSoftphoneToken {
             expires_in: settings.token_seconds,
             janus: SoftphoneJanus {
                 server: server.clone(),
-                token: webphone::janus_token(secret, until),
+                token: webphone::janus_token(secret.reveal(), until),
                 plugin: webphone::SIP_PLUGIN,
                 ice_servers: settings.ice_servers.iter().map(urls).collect(),
             },

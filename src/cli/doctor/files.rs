@@ -63,7 +63,6 @@ fn mode(path: &Path) -> Option<u32> {
 
 /// The files of an embedded database.
 fn database_files(config: &Config) -> Vec<PathBuf> {
-    let Some(path) = config.database.url.strip_prefix("sqlite://") else { return Vec::new() };
-    let path = path.split('?').next().unwrap_or(path);
+    let Some(path) = config.database.url.sqlite_file() else { return Vec::new() };
     ["", "-wal", "-shm"].iter().map(|ending| PathBuf::from(format!("{path}{ending}"))).collect()
 }

@@ -39,6 +39,16 @@ pub enum Kept {
     Voided(CallKey),
 }
 
+impl Kept {
+    /// The key of its call.
+    pub fn key(&self) -> &CallKey {
+        match self {
+            Self::Settled(settlement) => &settlement.key,
+            Self::Voided(key) => key,
+        }
+    }
+}
+
 /// The first line of a spool of a book.
 pub(crate) fn header(book: &str) -> Vec<u8> {
     format!("{HEADER}{book}\n").into_bytes()

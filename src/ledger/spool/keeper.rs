@@ -13,9 +13,13 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{SpoolCounters, SpoolError, frames, frames::Kept};
+use super::{
+    counters::SpoolCounters,
+    error::SpoolError,
+    frames::{self, Kept},
+};
 use crate::{
-    ledger::lock,
+    ledger::inbox::lock,
     store::cdr::{CallKey, Settlement},
 };
 

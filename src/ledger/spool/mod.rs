@@ -14,32 +14,40 @@
 //! | the process or the power ends in a write | that end of the file was acknowledged to nobody and is cut at the next start |
 //! | the book refuses a record | it goes to a file beside, is counted and logged, and the rest goes on |
 
+mod counters;
+mod error;
 pub(crate) mod frames;
+mod inspect;
 mod keeper;
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use futures::future::{BoxFuture, join_all};
+use futures::future::join_all;
 use tokio::{
     sync::{Notify, mpsc, oneshot},
     time::timeout,
 };
 
-use self::keeper::{Command, DAMAGED, Keeper, KeptEnd, Keys, MAX_BYTES, REFUSED, WAITING};
-use super::{Ledger, LedgerError, SettlementSink, Taken, lock, text};
+use self::keeper::{Command, Keeper, KeptEnd, Keys, MAX_BYTES};
+use super::{error::LedgerError, handle::Ledger, inbox::lock, text};
 use crate::store::{
     batch::Settled,
     cdr::{CallKey, Settlement},
 };
 
-pub use self::frames::Kept;
+pub use self::{
+    counters::SpoolCounters,
+    error::SpoolError,
+    frames::Kept,
+    inspect::{Look, left_in, look},
+};
 
 /// How long the book is waited for before a settlement is kept here: Asterisk, and a proxy before it, wait for three
 /// seconds.
@@ -49,72 +57,16 @@ const DRAIN: usize = 256;
 /// Records that wait to be added; more callers wait outside.
 const QUEUE: usize = 8_192;
 
-/// Why the spool did not do its part.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum SpoolError {
-    /// A file cannot be used.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: Arc<std::io::Error>,
+/// The place where a settlement is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// In the ledger.
+    Booked(Settled),
+    /// In the spool: it has no CDR yet, and whether the call had been settled before is still to be decided.
+    Spooled {
+        /// Whether the spool had this call's end already; nothing was added.
+        again: bool,
     },
-    /// Another process has it.
-    #[error("{} is in use by another process", path.display())]
-    InUse {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file is something else.
-    #[error("{} is not a spool of this program's", path.display())]
-    NoSpool {
-        /// The file.
-        path: PathBuf,
-    },
-    /// What waits in it belongs to another database.
-    #[error("{} holds settlements of another database", path.display())]
-    OtherBook {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A whole record cannot be understood: a newer program wrote it.
-    #[error("{}: the record at byte {offset} cannot be read by this program", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Where the record begins.
-        offset: usize,
-    },
-    /// Nothing more goes in.
-    #[error("it is full: {bytes} bytes wait for the book")]
-    Full {
-        /// Its bound.
-        bytes: u64,
-    },
-    /// One record is longer than any settlement.
-    #[error("the settlement is too long")]
-    TooLong,
-    /// It was closed, or its thread has ended.
-    #[error("the spool is closed")]
-    Closed,
-}
-
-/// What the spool holds and has counted since it was opened.
-#[derive(Debug, Default)]
-pub struct SpoolCounters {
-    /// Records that wait for the book.
-    pub records: AtomicU64,
-    /// Bytes of the file, records that the book has by now included.
-    pub bytes: AtomicU64,
-    /// Records added.
-    pub kept: AtomicU64,
-    /// Records that the book has taken, or had.
-    pub drained: AtomicU64,
-    /// Records that the book refused.
-    pub refused: AtomicU64,
-    /// Records that could not be kept.
-    pub failed: AtomicU64,
 }
 
 /// A record that the book has taken.
@@ -383,77 +335,5 @@ impl Spool {
         let open = self.open.get().ok_or(SpoolError::Closed)?;
         open.commands.send(command).await.map_err(|_| SpoolError::Closed)?;
         answered.await.map_err(|_| SpoolError::Closed)?
-    }
-}
-
-impl SettlementSink for Spool {
-    fn settle(&self, settlement: Settlement) -> BoxFuture<'_, Result<Taken, LedgerError>> {
-        Box::pin(self.settle(settlement))
-    }
-}
-
-impl Kept {
-    /// Which call.
-    pub fn key(&self) -> &CallKey {
-        match self {
-            Self::Settled(settlement) => &settlement.key,
-            Self::Voided(key) => key,
-        }
-    }
-}
-
-/// What lies in a spool's folder, for whoever only looks.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Look {
-    /// What waits for the book, oldest first; the book may have some of it.
-    pub waiting: Vec<Kept>,
-    /// What the book refused.
-    pub refused: Vec<Kept>,
-    /// Whether the disk has lost something: a copy of that file lies there.
-    pub damaged: bool,
-}
-
-/// Looks into a spool's folder without disturbing whoever has it open. A folder that is not there holds nothing.
-pub fn look(dir: &Path) -> Result<Look, SpoolError> {
-    let records = |name: &str, has_header: bool| -> Result<Vec<Kept>, SpoolError> {
-        let path = dir.join(name);
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(source) => return Err(SpoolError::Io { path, source: Arc::new(source) }),
-        };
-        let begin = if has_header && !bytes.is_empty() {
-            frames::read_header(&bytes).ok_or_else(|| SpoolError::NoSpool { path: path.clone() })?.1
-        } else {
-            0
-        };
-        let read = |at: std::ops::Range<usize>| {
-            let unreadable = || SpoolError::Unreadable { path: path.clone(), offset: at.start };
-            frames::record(&bytes[at.clone()]).ok_or_else(unreadable)
-        };
-        frames::scan(&bytes, begin).frames.into_iter().map(read).collect()
-    };
-    Ok(Look {
-        waiting: records(WAITING, true)?,
-        refused: records(REFUSED, false)?,
-        damaged: dir.join(DAMAGED).exists(),
-    })
-}
-
-/// How many records of a book lie in a spool's folder, those that the book refused among them; `None` where the folder
-/// cannot be read from here.
-pub fn left_in(dir: &Path, book: &str) -> Result<Option<usize>, SpoolError> {
-    if std::fs::read_dir(dir).is_err() {
-        return Ok(None);
-    }
-    let is_anothers = std::fs::read(dir.join(WAITING))
-        .is_ok_and(|bytes| frames::read_header(&bytes).is_some_and(|(of, _)| of != book));
-    if is_anothers {
-        return Ok(Some(0));
-    }
-    match look(dir) {
-        Ok(found) => Ok(Some(found.waiting.len() + found.refused.len())),
-        Err(SpoolError::Io { .. }) => Ok(None),
-        Err(error) => Err(error),
     }
 }

@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::session::{Ended, Session};
 use super::settings::Settings;
 use super::submission::{Outcome, Submission};
-use crate::dial::{dial, jittered};
+use crate::dial::{Backoff, dial};
 use crate::messaging::connector::Receipts;
 
 /// The task behind a connector.
@@ -26,7 +26,7 @@ impl Keeper {
     /// The task: until the connector is closed.
     pub(super) async fn keep(self, mut queue: mpsc::Receiver<Submission>) {
         let timing = self.settings.timing;
-        let mut next = timing.retry_first;
+        let mut retry = Backoff::new(timing.retry_first, timing.retry_longest, timing.retry_refused);
         let mut said = None;
         while !self.stop.is_cancelled() {
             let coming = self.meanwhile(self.connect(), &mut queue).await;
@@ -41,20 +41,14 @@ impl Keeper {
                         // A session that was good is begun anew soon; one that was not is not begun again and again.
                         Ended::Lost { reason, was_steady } => {
                             if was_steady {
-                                next = timing.retry_first;
+                                retry.reset();
                             }
-                            let wait = jittered(next);
-                            next = (next * 2).min(timing.retry_longest);
-                            (reason, wait)
+                            (reason, retry.after_failure())
                         }
                     }
                 }
-                Err(failure) if failure.is_lasting() => (failure.to_string(), jittered(timing.retry_refused)),
-                Err(failure) => {
-                    let wait = jittered(next);
-                    next = (next * 2).min(timing.retry_longest);
-                    (failure.to_string(), wait)
-                }
+                Err(failure) if failure.is_lasting() => (failure.to_string(), retry.after_refusal()),
+                Err(failure) => (failure.to_string(), retry.after_failure()),
             };
             self.note_away(reason, &mut said);
             if self.meanwhile(sleep(wait), &mut queue).await.is_none() {

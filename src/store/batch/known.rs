@@ -7,14 +7,20 @@
 //! | without the ticket | without the ticket | a repetition: nothing is written |
 //! | without the ticket | with the ticket | the record's charges are cancelled and the settlement is written, once |
 
-use super::{
-    BatchName, Book, CALL_KEYS, CALL_REVENUE, CallKey, RESOLD_CALLS, Replaced, Reserved, Settled, Settlement,
-    Store, StoreError, TaxBase, Tx, Value, cdr_rows, count, on, to_micros,
-};
 use tollgate_rating::Money;
 use tollgate_rating::credit::MAX_PAYERS;
 
-use crate::store::{cdr_rows::NewCdr, row};
+use super::content::{BatchName, Replaced, Settled};
+use super::rows::{BatchRows, CALL_KEYS, count};
+use crate::store::{
+    Reserved, Store, StoreError, Tx,
+    cdr::{CallKey, Settlement},
+    cdr_rows::{self, NewCdr},
+    insert::Value,
+    on,
+    posting::{CALL_REVENUE, RESOLD_CALLS, TaxBase},
+    row, to_micros,
+};
 
 const FIND_CALL: &str = include_str!("../../../sql/queries/call_key_find.sql");
 const ADD_CORRECTION: &str = include_str!("../../../sql/queries/call_correction_add.sql");
@@ -80,7 +86,7 @@ impl Store {
     }
 }
 
-impl<'a> Book<'a> {
+impl<'a> BatchRows<'a> {
     /// Writes what is new in a settlement whose key is taken; `id` is its record's, should it get one. `earlier`: what
     /// became of those before it in the batch.
     pub(super) async fn settle_known_call(

@@ -112,7 +112,7 @@ class Engine:
                 lines = answer.read().decode().splitlines()
         except OSError:
             return {}
-        return {name: int(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
+        return {name: int(float(value)) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
 
     def linked(self, server="rig1"):
         """Whether the control link to a server is up."""

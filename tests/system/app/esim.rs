@@ -95,6 +95,7 @@ impl Upstream {
             url,
             access_code: Some(Secret::new("our-access-code")),
             secret: Some(Secret::new("our-secret")),
+            ..EsimAccess::default()
         });
         config.esim.webhook_token = Some(Secret::new("a-webhook-token-of-ours"));
     }

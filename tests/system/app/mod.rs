@@ -69,7 +69,7 @@ impl TestApp {
     /// On this database.
     pub(crate) async fn on(database: Database, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::default();
-        config.database.url.clone_from(&database.url);
+        config.database.url = database.url.as_str().into();
         config.secrets.key_file = Some(database.files.path().join("tollgate.key"));
         config.ledger.spool_dir = Some(database.files.path().join("tollgate.spool"));
         config.fastagi.listen = SocketAddr::from(([127, 0, 0, 1], 0));
