@@ -49,6 +49,7 @@ use crate::calls::Calls;
 use crate::directory::Account;
 use crate::directory::keys as key_digests;
 use crate::directory::keys::KeyHolder;
+use crate::esim::Esim;
 use crate::messaging::Messaging;
 use crate::services::Services;
 
@@ -56,6 +57,8 @@ use crate::services::Services;
 pub struct Api {
     /// Everything operations need.
     pub services: Arc<Services>,
+    /// The sale of eSIMs.
+    pub esim: Arc<Esim>,
     /// The calls, with accounts, peers and prices in memory.
     pub calls: Arc<Calls>,
     /// The messages.
@@ -82,11 +85,17 @@ impl std::fmt::Debug for Api {
 
 impl Api {
     /// The APIs of a running service.
-    pub fn new(services: Arc<Services>, calls: Arc<Calls>, messaging: Arc<Messaging>) -> Arc<Self> {
+    pub fn new(
+        services: Arc<Services>,
+        calls: Arc<Calls>,
+        messaging: Arc<Messaging>,
+        esim: Arc<Esim>,
+    ) -> Arc<Self> {
         let limits = Limits::new(&services.config.http);
         let budgets = Budgets::new(&services.config.limits);
         Arc::new(Self {
             services,
+            esim,
             calls,
             messaging,
             limits,

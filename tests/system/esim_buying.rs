@@ -149,7 +149,7 @@ async fn what_is_listed_can_be_bought_and_what_is_not_listed_cannot() {
         tx.catalog_ids(0).await.unwrap();
         tx.put_esim_price(&price, tollgate::clock::Clock::now(&*app.clock)).await.unwrap();
         tx.commit().await.unwrap();
-        app.services.esim.reload(&app.services.store).await.unwrap();
+        app.esim.reload().await.unwrap();
     };
     let agree = async |login: &str, expected: Option<&str>| {
         let script = app.script(login).await;

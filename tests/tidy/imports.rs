@@ -138,6 +138,9 @@ impl<'ast> Visit<'ast> for Collector<'_> {
         visit::visit_path(self, path);
     }
 
+    /// `pub(in crate::a)` imports nothing.
+    fn visit_visibility(&mut self, _: &'ast Visibility) {}
+
     fn visit_macro(&mut self, call: &'ast Macro) {
         self.add_tokens(call.tokens.clone());
         visit::visit_macro(self, call);
@@ -176,7 +179,10 @@ fn graph() -> BTreeMap<Module, BTreeSet<Module>> {
         let mut path = path.clone();
         // A name may be handed on several times.
         for _ in 0..8 {
-            let file = (1..=path.len()).rev().map(|length| path[..length].to_vec()).find(|it| modules.contains(it))?;
+            let file = (1..=path.len())
+                .rev()
+                .map(|length| path[..length].to_vec())
+                .find(|it| modules.contains(it))?;
             let exported = path.get(file.len()).and_then(|name| imports[&file].exports.get(name));
             match exported {
                 Some(origin) => path = [&origin[..], &path[file.len() + 1..]].concat(),

@@ -35,7 +35,7 @@ impl Endpoint for Buy {
 
     async fn handle(call: Call, _: NoQuery, request: Request) -> Result<Answer, ApiError> {
         let shown = |order| Answer { order: EsimOrderRow::new(&call.api, order) };
-        let bought = orders::buy(call.services(), &call.account, &request.package_code, |order| {
+        let bought = orders::buy(&call.api.esim, &call.account, &request.package_code, |order| {
             call.remembered(&shown(order.clone())).map_err(Refused::Api)
         });
         match bought.await {

@@ -51,8 +51,7 @@ impl Endpoint for Coverage {
 
     async fn handle(call: Call, query: Query, _: NoBody) -> Result<Answer, ApiError> {
         offered(&call)?;
-        let services = call.services();
-        let snapshot = services.esim.snapshot(&services.store).await?;
+        let snapshot = call.api.esim.snapshot().await?;
         let package = snapshot.package(&query.package_code);
         let package = package.ok_or_else(|| ApiError::missing("package_code", "package"))?;
         let coverage = package.coverage.iter().map(|country| EsimCountry {

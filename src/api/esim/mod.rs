@@ -38,5 +38,5 @@ fn not_offered() -> ApiError {
 
 /// The exchange rates in force.
 async fn rates(call: &Call) -> Result<Rates, ApiError> {
-    Ok(crate::esim::rates(call.services()).await?)
+    Ok(crate::esim::rates(&call.api.esim).await?)
 }

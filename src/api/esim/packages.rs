@@ -70,7 +70,7 @@ impl Endpoint for Packages {
             return Err(ApiError::bad_field("q", format!("at most {MAX_QUERY_CHARS} characters")));
         }
         let services = call.services();
-        let snapshot = services.esim.snapshot(&services.store).await?;
+        let snapshot = call.api.esim.snapshot().await?;
         let rates = rates(&call).await?;
         let found = snapshot.search(&query.q, Buyer::of(&call.account), &rates, markups(&services.config));
         let (rows, total) = cut(found, query.limit, query.offset);

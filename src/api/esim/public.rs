@@ -89,7 +89,7 @@ async fn notice(
         Ok(body) => body,
         Err(error) => return refused(&error),
     };
-    match notice::handle_notice(&api.services, &body).await {
+    match notice::handle_notice(&api.esim, &body).await {
         Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], "{\"success\":true}")
             .into_response(),
         Err(error) => refused(&StoreError::into(error)),

@@ -41,7 +41,7 @@ impl Endpoint for SyncOrder {
             .map_err(|_| ApiError::bad_field("order_id", "a whole number is needed"))?;
         own(&call, id).await?;
         if call.services().config.esim.is_on() {
-            worker::refresh_now(&call.api.services, id).await;
+            worker::refresh_now(&call.api.esim, id).await;
         }
         let order = own(&call, id).await?;
         Ok(Answer { order: EsimOrderRow::new(&call.api, order) })
