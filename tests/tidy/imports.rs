@@ -82,6 +82,13 @@ impl Collector<'_> {
     /// Paths within a macro's call: `crate::a::b` as three names with colons between them.
     fn add_tokens(&mut self, tokens: TokenStream) {
         let mut path: Vec<String> = Vec::new();
+        let end = |collector: &mut Self, path: &mut Vec<String>| {
+            let path = std::mem::take(path);
+            // `pub(super)` names nothing.
+            if path.len() > 1 {
+                collector.add_path(&path, false);
+            }
+        };
         for token in tokens {
             match token {
                 TokenTree::Ident(name) if path.is_empty() && (name == "crate" || name == "super") => {
@@ -90,13 +97,13 @@ impl Collector<'_> {
                 TokenTree::Ident(name) if !path.is_empty() => path.push(name.to_string()),
                 TokenTree::Punct(mark) if mark.as_char() == ':' && !path.is_empty() => {}
                 TokenTree::Group(group) => {
-                    self.add_path(&std::mem::take(&mut path), false);
+                    end(self, &mut path);
                     self.add_tokens(group.stream());
                 }
-                _ => self.add_path(&std::mem::take(&mut path), false),
+                _ => end(self, &mut path),
             }
         }
-        self.add_path(&path, false);
+        end(self, &mut path);
     }
 }
 
