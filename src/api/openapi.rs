@@ -6,19 +6,18 @@
 use axum::Router;
 use axum::http::header;
 use axum::routing::get;
+use utoipa::PartialSchema as _;
 use utoipa::openapi::content::ContentBuilder;
-use utoipa::openapi::path::{
-    HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem, PathsBuilder,
-};
+use utoipa::openapi::path::{HttpMethod, OperationBuilder, PathItem, PathsBuilder};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::response::ResponseBuilder;
-use utoipa::openapi::schema::{ComponentsBuilder, ObjectBuilder, Schema, Type};
+use utoipa::openapi::schema::{ComponentsBuilder, Schema};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, RefOr, Required};
-use utoipa::{IntoParams as _, PartialSchema as _, ToSchema as _};
 
+use super::described::flagged;
 use super::docs;
-use super::endpoint::{Endpoint, Verb};
+use super::endpoint::Verb;
 use super::error::ApiErrorBody;
 use super::subaccounts;
 use super::surface::Surface;
@@ -42,71 +41,6 @@ const REFUSALS: [(u16, &str); 13] = [
     (429, "Too many requests; `Retry-After` says when to come back"),
     (503, "Away at the moment; `Retry-After` says when to come back"),
 ];
-
-/// What the document says of one endpoint.
-pub(super) struct Described {
-    summary: &'static str,
-    parameters: Vec<Parameter>,
-    body: Option<RefOr<Schema>>,
-    answer: RefOr<Schema>,
-    named: Vec<(String, RefOr<Schema>)>,
-}
-
-/// Takes an endpoint's types apart.
-pub(super) fn describe<E: Endpoint>(flag: &'static str) -> Described {
-    let mut named = Vec::new();
-    E::Answer::schemas(&mut named);
-    let body = (E::VERB == Verb::Post).then(|| {
-        E::Body::schemas(&mut named);
-        closed(E::Body::schema())
-    });
-    Described {
-        summary: E::SUMMARY,
-        parameters: parameters::<E>(),
-        body,
-        answer: flagged(E::Answer::schema(), flag, true),
-        named,
-    }
-}
-
-/// What stands in the URL, and the header that makes a repeated request happen once.
-fn parameters<E: Endpoint>() -> Vec<Parameter> {
-    let mut parameters = E::Query::into_params(|| Some(ParameterIn::Query));
-    if E::IDEMPOTENT {
-        let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(128));
-        let key = ParameterBuilder::new()
-            .name("Idempotency-Key")
-            .parameter_in(ParameterIn::Header)
-            .required(Required::False)
-            .description(Some(
-                "The same request again with the same key happens once and gets the same answer",
-            ))
-            .schema(Some(text));
-        parameters.push(key.build());
-    }
-    parameters
-}
-
-/// A body's schema: fields that it does not name are refused.
-fn closed(schema: RefOr<Schema>) -> RefOr<Schema> {
-    match schema {
-        RefOr::T(Schema::Object(mut object)) => {
-            object.additional_properties =
-                Some(Box::new(utoipa::openapi::schema::AdditionalProperties::FreeForm(false)));
-            RefOr::T(Schema::Object(object))
-        }
-        other => other,
-    }
-}
-
-/// An answer's schema with the API's own first member.
-fn flagged(schema: RefOr<Schema>, flag: &str, value: bool) -> RefOr<Schema> {
-    let RefOr::T(Schema::Object(mut object)) = schema else { return schema };
-    let member = ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([value]));
-    object.properties.insert(flag.to_owned(), member.into());
-    object.required.push(flag.to_owned());
-    RefOr::T(Schema::Object(object))
-}
 
 fn json(schema: RefOr<Schema>) -> utoipa::openapi::Content {
     ContentBuilder::new().schema(Some(schema)).build()

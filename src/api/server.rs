@@ -12,7 +12,8 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::Api;
+use super::router::router;
+use super::state::Api;
 use crate::config::Http;
 use crate::listen::{Caps, Listener, Patience, Settings};
 
@@ -87,9 +88,9 @@ pub fn settings(http: &Http, caps: Caps) -> Settings {
 /// Serves until `shutdown`; requests under way then have some seconds.
 pub async fn serve(listener: Listener, tls: Option<TlsAcceptor>, api: Arc<Api>, shutdown: CancellationToken) {
     if let Ok(address) = listener.local_addr() {
-        api.listens_at(address);
+        api.set_address(address);
     }
-    let mut router = api.router();
+    let mut router = router(&api);
     if let Some(cors) = cors(&api.services.config.http) {
         router = router.layer(cors);
     }

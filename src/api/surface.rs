@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::endpoint::Route;
+use super::route::Route;
 use super::{client, esim, reseller, sms};
 use crate::store::accounts::Kind;
 

@@ -6,7 +6,8 @@ use utoipa::ToSchema;
 use super::done::DoneAnswer;
 use crate::accounts::credentials::{self, CredentialError};
 use crate::api::attempts::Guess;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
 

@@ -5,7 +5,8 @@ use utoipa::ToSchema;
 
 use super::plans::is_offered;
 use crate::accounts::ops::{self, OpsError};
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
 

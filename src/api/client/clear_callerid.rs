@@ -2,7 +2,8 @@
 
 use super::done::DoneAnswer;
 use crate::accounts::callerids;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::{NoBody, NoQuery};
 

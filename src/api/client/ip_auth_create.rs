@@ -5,7 +5,8 @@ use utoipa::ToSchema;
 
 use super::ip_auth_list::ClientIpAuth;
 use crate::api::attempts::Guess;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
 use crate::peers::claims;

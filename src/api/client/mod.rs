@@ -24,7 +24,7 @@ mod set_callerid;
 mod sip;
 mod update_sip_password;
 
-use super::endpoint::{Route, route};
+use super::route::{Route, route};
 
 /// Its endpoints.
 pub(super) fn routes() -> Vec<Route> {

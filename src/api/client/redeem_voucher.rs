@@ -6,8 +6,9 @@ use utoipa::ToSchema;
 use crate::accounts::vouchers::{self, MAX_CODE_CHARS, RedeemError};
 use crate::api::amount::D4;
 use crate::api::attempts::Guess;
+use crate::api::call::Call;
 use crate::api::changes::Changes;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
 
@@ -57,7 +58,7 @@ impl Endpoint for RedeemVoucher {
         let balance = D4(balance.ok_or(RedeemError::TooLarge)?);
         let data = RedeemedVoucher { amount: D4(voucher.amount), balance };
         let answer = Answer { message: "Voucher redeemed", data };
-        vouchers::redeem(services, account, &voucher, call.remembered(&answer)?).await?;
+        vouchers::redeem(services, account, &voucher, call.remember_answer(&answer)?).await?;
         Ok(answer)
     }
 }

@@ -4,9 +4,10 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::not_offered;
+use super::offer::not_offered;
 use super::order_row::EsimOrderRow;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
 use crate::esim::orders::{self, BuyError};
@@ -36,7 +37,7 @@ impl Endpoint for Buy {
     async fn handle(call: Call, _: NoQuery, request: Request) -> Result<Answer, ApiError> {
         let shown = |order| Answer { order: EsimOrderRow::new(&call.api, order) };
         let bought = orders::buy(call.services(), &call.account, &request.package_code, |order| {
-            call.remembered(&shown(order.clone())).map_err(Refused::Api)
+            call.remember_answer(&shown(order.clone())).map_err(Refused::Api)
         });
         match bought.await {
             Ok(order) => Ok(shown(order)),

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::offered;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use super::offer::check_offered;
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoBody;
 
@@ -50,7 +51,7 @@ impl Endpoint for Coverage {
     type Answer = Answer;
 
     async fn handle(call: Call, query: Query, _: NoBody) -> Result<Answer, ApiError> {
-        offered(&call)?;
+        check_offered(&call)?;
         let services = call.services();
         let snapshot = services.esim.snapshot(&services.store).await?;
         let package = snapshot.package(&query.package_code);

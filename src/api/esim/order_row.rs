@@ -4,9 +4,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::public::qr_address;
-use crate::api::Api;
 use crate::api::amount::D4;
 use crate::api::rows::stamp;
+use crate::api::state::Api;
 use crate::store::esim_orders::{EsimOrder, EsimStatus};
 
 /// Where an order is.

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{offered, rates};
+use super::offer::{check_offered, rates};
 use crate::api::amount::D4;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::{Limit, NoBody, Offset, cut};
 use crate::esim::markups;
@@ -65,7 +66,7 @@ impl Endpoint for Packages {
     type Answer = Answer;
 
     async fn handle(call: Call, query: Query, _: NoBody) -> Result<Answer, ApiError> {
-        offered(&call)?;
+        check_offered(&call)?;
         if query.q.chars().count() > MAX_QUERY_CHARS {
             return Err(ApiError::bad_field("q", format!("at most {MAX_QUERY_CHARS} characters")));
         }

@@ -12,7 +12,8 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 
 use crate::api::error::ApiError;
-use crate::api::{Api, dispatch, nothing_here};
+use crate::api::state::Api;
+use crate::api::transport::{error_response, read_limited, unknown_path};
 use crate::esim::{notice, qr};
 use crate::secrets::tokens_match;
 use crate::store::StoreError;
@@ -27,7 +28,7 @@ const MAX_NOTICE_BYTES: usize = 64 * 1024;
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
 
 /// Both paths.
-pub(in crate::api) fn router(api: &Arc<Api>) -> Router {
+pub(crate) fn router(api: &Arc<Api>) -> Router {
     Router::new()
         .route("/esim-qr/{name}", get(picture).with_state(Arc::clone(api)))
         .route("/esim-webhook/{token}", post(notice).with_state(Arc::clone(api)))
@@ -48,7 +49,7 @@ pub(super) fn qr_address(api: &Api, name: &str) -> String {
 async fn picture(State(api): State<Arc<Api>>, name: Result<Path<String>, PathRejection>) -> Response {
     let name = name.map(|Path(name)| name).unwrap_or_default();
     let Some(name) = name.strip_suffix(".svg").filter(|name| is_name(name)) else {
-        return nothing_here().await;
+        return unknown_path().await;
     };
     match api.services.store.esim_activation_code(name).await {
         Ok(Some(code)) => match qr::svg(&code) {
@@ -62,10 +63,10 @@ async fn picture(State(api): State<Arc<Api>>, name: Result<Path<String>, PathRej
                 ];
                 (headers, picture).into_response()
             }
-            None => refused(&ApiError::fault(&"an activation code is too long for a picture")),
+            None => error_response(&ApiError::fault(&"an activation code is too long for a picture")),
         },
-        Ok(None) => nothing_here().await,
-        Err(error) => refused(&error.into()),
+        Ok(None) => unknown_path().await,
+        Err(error) => error_response(&error.into()),
     }
 }
 
@@ -83,20 +84,15 @@ async fn notice(
     let token = token.map(|Path(token)| token).unwrap_or_default();
     let known = api.services.config.esim.webhook_token.as_ref().filter(|_| api.services.config.esim.is_on());
     if !known.is_some_and(|known| tokens_match(&token, known.reveal())) {
-        return nothing_here().await;
+        return unknown_path().await;
     }
-    let body = match dispatch::limited(body, MAX_NOTICE_BYTES).await {
+    let body = match read_limited(body, MAX_NOTICE_BYTES).await {
         Ok(body) => body,
-        Err(error) => return refused(&error),
+        Err(error) => return error_response(&error),
     };
     match notice::handle_notice(&api.services, &body).await {
         Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], "{\"success\":true}")
             .into_response(),
-        Err(error) => refused(&StoreError::into(error)),
+        Err(error) => error_response(&StoreError::into(error)),
     }
-}
-
-fn refused(error: &ApiError) -> Response {
-    let request_id = dispatch::new_request_id();
-    dispatch::stamped(error.response("success", &request_id), &request_id)
 }

@@ -5,7 +5,8 @@ use utoipa::ToSchema;
 
 use super::set_client_status::ChangedClient;
 use crate::accounts::ops;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
 

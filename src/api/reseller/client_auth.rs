@@ -12,8 +12,9 @@ use utoipa::ToSchema;
 use super::fields;
 use crate::accounts::password::MAX_BYTES;
 use crate::accounts::portal;
+use crate::api::call::Call;
 use crate::api::changes::Changes;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
 

@@ -6,7 +6,8 @@ use utoipa::ToSchema;
 
 use super::fields::OfClient;
 use crate::api::amount::Num;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoBody;
 

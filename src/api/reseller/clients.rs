@@ -5,7 +5,8 @@ use utoipa::ToSchema;
 
 use crate::accounts::balance;
 use crate::api::amount::Num;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::{NoBody, Page};
 use crate::store::accounts::AccountRecord;

@@ -7,8 +7,9 @@ use crate::accounts::clients::{self, ClientOfReseller, NewClientOfReseller};
 use crate::accounts::ops::OpsError;
 use crate::api::amount::Num;
 use crate::api::attempts::Guess;
+use crate::api::call::Call;
 use crate::api::changes::Changes;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
 
@@ -92,7 +93,7 @@ impl Endpoint for CreateClient {
             plan_id,
             caller: call.hash_caller(),
         };
-        let keep = |made: &ClientOfReseller| call.remembered(&Answer::of(made)).map_err(Refused::from);
+        let keep = |made: &ClientOfReseller| call.remember_answer(&Answer::of(made)).map_err(Refused::from);
         // One at a time where the login is chosen: what is taken is counted before the next is looked at.
         let mut guess = match &new.login {
             Some(_) => {

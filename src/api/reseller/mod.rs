@@ -30,7 +30,7 @@ mod set_client_status;
 mod transactions;
 mod transfer;
 
-use super::endpoint::{Route, route};
+use super::route::{Route, route};
 
 /// Its endpoints.
 pub(super) fn routes() -> Vec<Route> {

@@ -6,8 +6,9 @@ use tollgate_rating::{Prefix, PricedTariff};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::amount::{Num, Percent, PercentIn};
+use crate::api::call::Call;
 use crate::api::changes::Changes;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::price_lists::search;
 use crate::api::query::{Limit, Offset};

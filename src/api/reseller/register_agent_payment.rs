@@ -8,7 +8,8 @@ use utoipa::ToSchema;
 use super::fields;
 use crate::accounts::payments::{self, PaymentError, PaymentRefusal, PaymentTold};
 use crate::api::amount::{Amount, Num};
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
 

@@ -5,8 +5,9 @@ use tollgate_rating::Prefix;
 use utoipa::ToSchema;
 
 use crate::api::amount::{Amount, Num};
+use crate::api::call::Call;
 use crate::api::changes::Changes;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
 use crate::catalog::admin::{AdminError, plans};

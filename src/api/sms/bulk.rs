@@ -9,8 +9,9 @@ use utoipa::ToSchema;
 use super::shown::SenderId;
 use super::whose::active_sender;
 use crate::api::amount::D4;
+use crate::api::call::Call;
 use crate::api::changes::Changes;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
 use crate::messaging::prepare::{Order, Rejected};
@@ -107,7 +108,7 @@ impl Endpoint for Bulk {
             segments: prepared.counted.segments,
             cost: D4(prepared.cost),
         };
-        let remembered = call.remembered(&answer)?;
+        let remembered = call.remember_answer(&answer)?;
         let queued = messaging.queue_campaign(&prepared, id, at, remembered.as_ref()).await;
         queued.map_err(|error| call.send_refused(&account, "phones", error))?;
         Ok(answer)

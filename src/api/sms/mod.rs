@@ -16,7 +16,7 @@ mod shown;
 mod status;
 mod whose;
 
-use super::endpoint::{Route, route};
+use super::route::{Route, route};
 
 /// Its endpoints.
 pub(super) fn routes() -> Vec<Route> {

@@ -7,7 +7,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::whose::whose;
 use crate::api::amount::D4;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::price_lists::search;
 use crate::api::query::{Limit, NoBody, Offset};

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use tollgate_rating::credit::RefusalReason;
 
-use crate::api::endpoint::Call;
+use crate::api::call::Call;
 use crate::api::error::ApiError;
 use crate::directory::Account;
 use crate::messaging::price::{NoPrice, NoPriceReason};

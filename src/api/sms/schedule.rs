@@ -8,8 +8,9 @@ use utoipa::ToSchema;
 use super::shown::SenderId;
 use super::whose::active_sender;
 use crate::api::amount::D4;
+use crate::api::call::Call;
 use crate::api::changes::Changes;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
 use crate::messaging::prepare::Order;
@@ -68,7 +69,7 @@ impl Endpoint for Schedule {
             .map_err(|error| call.order_refused(&account, "phone", &error))?;
         if prepared.is_free() {
             // Its row is not paid for.
-            call.takes(Changes::Something)?;
+            call.charge_change(Changes::Something)?;
         }
         let id = messaging.new_id().await?;
         let answer = Answer {
@@ -81,7 +82,7 @@ impl Endpoint for Schedule {
             segments: prepared.counted.segments,
             cost: D4(prepared.cost),
         };
-        let remembered = call.remembered(&answer)?;
+        let remembered = call.remember_answer(&answer)?;
         let written = messaging.schedule(&prepared, id, at, remembered.as_ref()).await;
         written.map_err(|error| call.send_refused(&account, "phone", error))?;
         Ok(answer)

@@ -8,8 +8,9 @@ use utoipa::ToSchema;
 use super::shown::SenderId;
 use super::whose::active_sender;
 use crate::api::amount::D4;
+use crate::api::call::Call;
 use crate::api::changes::Changes;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
 use crate::messaging::prepare::Order;
@@ -64,7 +65,7 @@ impl Endpoint for Send {
             .map_err(|error| call.order_refused(&account, "phone", &error))?;
         if prepared.is_free() {
             // Its row is not paid for.
-            call.takes(Changes::Something)?;
+            call.charge_change(Changes::Something)?;
         }
         let answer = |sms_id, status, balance| Answer {
             sms_id,
@@ -79,7 +80,7 @@ impl Endpoint for Send {
         let id = messaging.new_id().await?;
         // The answer to the same request if it comes again before this one is answered.
         let remembered =
-            call.remembered(&answer(id, MessageState::Queued.shown(), prepared.balance_after()))?;
+            call.remember_answer(&answer(id, MessageState::Queued.shown(), prepared.balance_after()))?;
         let sent = messaging.send(&prepared, id, remembered.as_ref()).await;
         let sent = sent.map_err(|error| call.send_refused(&account, "phone", error))?;
         if sent.state == MessageState::Rejected {
@@ -89,7 +90,7 @@ impl Endpoint for Send {
             return Err(ApiError::refused("provider_refused", format!("the provider refused it: {reason}")));
         }
         let answer = answer(id, sent.state.shown(), sent.balance_after);
-        call.remember_instead(&answer).await?;
+        call.replace_answer(&answer).await?;
         Ok(answer)
     }
 }

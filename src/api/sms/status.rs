@@ -5,7 +5,8 @@ use utoipa::IntoParams;
 
 use super::shown::MessageStatus;
 use super::whose::sender;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoBody;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::api::endpoint::Call;
+use crate::api::call::Call;
 use crate::api::error::ApiError;
 use crate::directory::Account;
 use crate::store::accounts::Kind;

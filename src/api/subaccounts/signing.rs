@@ -2,59 +2,21 @@
 //! body, a line each, with the client's signing secret (`tollgate key signing`). Signing is the client's choice; a
 //! signature that is there must be right.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-
 use axum::http::header;
 use axum::http::request::Parts;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use md5::{Digest as _, Md5};
 use sha2::Sha256;
 
-use super::Refusal;
+use super::nonces::MAX_AGE_S;
+use super::refusal::Refusal;
 use crate::accounts::keys;
-use crate::api::Api;
 use crate::api::error::ApiError;
+use crate::api::state::Api;
 use crate::secrets::hex;
 
-/// How old a signature may be, and how far ahead its clock.
-const MAX_AGE_S: i64 = 30;
 /// Characters of a nonce.
 const NONCE_CHARS: usize = 32;
-/// Nonces that are remembered; while there are so many, nothing signed is taken.
-const MAX_NONCES: usize = 100_000;
-
-/// Nonces that were used lately, with the second after which their signature is too old anyway.
-#[derive(Debug, Default)]
-pub(in crate::api) struct Nonces(Mutex<HashMap<(i64, String), i64>>);
-
-impl Nonces {
-    /// Uses a nonce; `false` where it was used before, or where too many are remembered.
-    fn take(&self, account_id: i64, nonce: &str, now_s: i64) -> bool {
-        // Single insertions and removals: whoever panicked left it whole.
-        let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if used.len() >= MAX_NONCES / 2 {
-            used.retain(|_, until| *until >= now_s);
-        }
-        if used.len() >= MAX_NONCES {
-            return false;
-        }
-        match used.entry((account_id, nonce.to_owned())) {
-            std::collections::hash_map::Entry::Occupied(mut known) => {
-                let is_over = *known.get() < now_s;
-                if is_over {
-                    known.insert(now_s + 2 * MAX_AGE_S);
-                }
-                is_over
-            }
-            std::collections::hash_map::Entry::Vacant(free) => {
-                free.insert(now_s + 2 * MAX_AGE_S);
-                true
-            }
-        }
-    }
-}
-
 /// Refuses a request whose signature is not right; one without any passes.
 pub(super) async fn check(api: &Api, account_id: i64, parts: &Parts, body: &[u8]) -> Result<(), Refusal> {
     let names = ["x-timestamp", "x-nonce", "x-signature"];
@@ -85,7 +47,7 @@ pub(super) async fn check(api: &Api, account_id: i64, parts: &Parts, body: &[u8]
     mac.update(signed.as_bytes());
     mac.verify_slice(&signature).map_err(|_| bad())?;
     // Last, so that nobody without the secret uses nonces up.
-    if api.nonces.take(account_id, nonce, now_s) { Ok(()) } else { Err(bad()) }
+    if api.nonces.use_once(account_id, nonce, now_s) { Ok(()) } else { Err(bad()) }
 }
 
 /// What is signed.
@@ -123,14 +85,5 @@ mod tests {
         );
         assert_eq!(from_hex(&"0f".repeat(32)).unwrap(), [15; 32]);
         assert!(from_hex("0f").is_none() && from_hex(&"é".repeat(32)).is_none());
-    }
-
-    #[test]
-    fn a_nonce_is_used_once_while_its_signature_could_be() {
-        let nonces = Nonces::default();
-        assert!(nonces.take(1, "a", 100));
-        assert!(!nonces.take(1, "a", 160));
-        assert!(nonces.take(2, "a", 160));
-        assert!(nonces.take(1, "a", 161));
     }
 }

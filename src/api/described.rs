@@ -1,0 +1,80 @@
+//! The part of the OpenAPI document about one endpoint, from its types.
+
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::{RefOr, Required};
+use utoipa::{IntoParams as _, PartialSchema as _, ToSchema as _};
+
+use super::endpoint::{Endpoint, Verb};
+use super::idempotency;
+
+/// The description of one endpoint.
+pub(super) struct Described {
+    pub(super) summary: &'static str,
+    pub(super) parameters: Vec<Parameter>,
+    /// Schema of the body, where it has one.
+    pub(super) body: Option<RefOr<Schema>>,
+    /// Schema of the answer.
+    pub(super) answer: RefOr<Schema>,
+    /// Schemas that body and answer refer to.
+    pub(super) named: Vec<(String, RefOr<Schema>)>,
+}
+
+/// Describes an endpoint; `flag` is the first member of its answers.
+pub(super) fn describe<E: Endpoint>(flag: &'static str) -> Described {
+    let mut named = Vec::new();
+    E::Answer::schemas(&mut named);
+    let body = (E::VERB == Verb::Post).then(|| {
+        E::Body::schemas(&mut named);
+        closed(E::Body::schema())
+    });
+    Described {
+        summary: E::SUMMARY,
+        parameters: parameters::<E>(),
+        body,
+        answer: flagged(E::Answer::schema(), flag, true),
+        named,
+    }
+}
+
+/// The parameters in the URL, and the `Idempotency-Key` header of an idempotent endpoint.
+fn parameters<E: Endpoint>() -> Vec<Parameter> {
+    let mut parameters = E::Query::into_params(|| Some(ParameterIn::Query));
+    if E::IDEMPOTENT {
+        let text = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(idempotency::MAX_KEY_CHARS));
+        let key = ParameterBuilder::new()
+            .name(idempotency::HEADER)
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some(
+                "The same request again with the same key happens once and gets the same answer",
+            ))
+            .schema(Some(text));
+        parameters.push(key.build());
+    }
+    parameters
+}
+
+/// The schema of a body: unknown fields are refused.
+fn closed(schema: RefOr<Schema>) -> RefOr<Schema> {
+    match schema {
+        RefOr::T(Schema::Object(mut object)) => {
+            object.additional_properties =
+                Some(Box::new(utoipa::openapi::schema::AdditionalProperties::FreeForm(false)));
+            RefOr::T(Schema::Object(object))
+        }
+        other => other,
+    }
+}
+
+/// The schema of an answer with the API's own first member.
+pub(super) fn flagged(schema: RefOr<Schema>, flag: &str, value: bool) -> RefOr<Schema> {
+    let RefOr::T(Schema::Object(mut object)) = schema else { return schema };
+    let member = ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([value]));
+    object.properties.insert(flag.to_owned(), member.into());
+    object.required.push(flag.to_owned());
+    RefOr::T(Schema::Object(object))
+}
