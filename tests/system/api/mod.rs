@@ -1,0 +1,14 @@
+//! The public HTTP APIs, a folder for each; this folder has the claims about all of them.
+
+mod canary;
+pub(crate) mod client;
+pub(crate) mod connections;
+mod documents;
+mod edges;
+mod esim;
+mod hostile;
+mod openapi;
+pub(crate) mod reseller;
+mod roles;
+pub(crate) mod sms;
+mod subaccounts;
