@@ -7,6 +7,7 @@ use utoipa::{IntoParams as _, PartialSchema as _, ToSchema as _};
 
 use super::endpoint::{Endpoint, Verb};
 use super::idempotency;
+use super::refusals::{self, Refusal};
 
 /// The description of one endpoint.
 pub(super) struct Described {
@@ -16,6 +17,8 @@ pub(super) struct Described {
     pub(super) body: Option<RefOr<Schema>>,
     /// Schema of the answer.
     pub(super) answer: RefOr<Schema>,
+    /// Statuses and machine codes of its refusals.
+    pub(super) refusals: Vec<Refusal>,
     /// Schemas that body and answer refer to.
     pub(super) named: Vec<(String, RefOr<Schema>)>,
 }
@@ -33,6 +36,7 @@ pub(super) fn describe<E: Endpoint>(flag: &'static str) -> Described {
         parameters: parameters::<E>(),
         body,
         answer: flagged(E::Answer::schema(), flag, true),
+        refusals: refusals::of::<E>(),
         named,
     }
 }
@@ -49,9 +53,7 @@ fn parameters<E: Endpoint>() -> Vec<Parameter> {
             .name(idempotency::HEADER)
             .parameter_in(ParameterIn::Header)
             .required(Required::False)
-            .description(Some(
-                "The same request again with the same key happens once and gets the same answer",
-            ))
+            .description(Some(idempotency::DESCRIPTION))
             .schema(Some(text));
         parameters.push(key.build());
     }
@@ -70,11 +72,16 @@ fn closed(schema: RefOr<Schema>) -> RefOr<Schema> {
     }
 }
 
-/// The schema of an answer with the API's own first member.
+/// The schema of an answer with the API's own first member, which says whether the request succeeded.
 pub(super) fn flagged(schema: RefOr<Schema>, flag: &str, value: bool) -> RefOr<Schema> {
     let RefOr::T(Schema::Object(mut object)) = schema else { return schema };
-    let member = ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([value]));
+    // No `enum`: generated clients refuse an enumeration of booleans.
+    let member = ObjectBuilder::new().schema_type(Type::Boolean).description(Some(if value {
+        "Always true."
+    } else {
+        "Always false."
+    }));
     object.properties.insert(flag.to_owned(), member.into());
-    object.required.push(flag.to_owned());
+    object.required.insert(0, flag.to_owned());
     RefOr::T(Schema::Object(object))
 }

@@ -1,4 +1,4 @@
-//! A request's way to its endpoint, the same for `index.php?endpoint=NAME` and `v1/NAME`.
+//! The way of a request to its endpoint, the same for `index.php?endpoint=NAME` and `v1/NAME`.
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -23,10 +23,11 @@ use super::state::Api;
 use super::surface::Surface;
 use super::transport::{client_address, new_request_id, read_limited, with_request_id};
 use crate::accounts::keys;
+use crate::config::UnknownFields;
 use crate::directory::Account;
 use crate::directory::keys::KeyHolder;
 
-/// The header that keys are in.
+/// The header with the API key.
 const KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
 /// `/SURFACE/index.php?endpoint=NAME`.
 pub(super) async fn by_parameter(
@@ -42,7 +43,7 @@ pub(super) async fn by_path(
     name: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
-    // What is no text is the name of nothing.
+    // Invalid UTF-8 is an unknown name.
     let name = name.map(|Path(name)| name).unwrap_or_default();
     answer(api, surface, Some(name), request).await
 }
@@ -67,7 +68,7 @@ async fn serve(
     let parameters = match Parameters::read(parts.uri.query()) {
         Ok(parameters) => parameters,
         Err(error) => {
-            // A request that is refused before its key was looked at costs its address all the same.
+            // A request refused before its key is checked is charged to its address.
             api.limits.of_stranger(address)?;
             return Err(error);
         }
@@ -84,8 +85,13 @@ async fn serve(
         (verb, _) => return Ok(not_allowed(surface, verb, request_id)),
     };
     if verb == Verb::Post && !account.may_call() {
-        let message = "the account is switched off: it can be looked at and not changed";
+        let message = "the account is disabled: it can be read and not changed";
         return Err(ApiError::new(StatusCode::FORBIDDEN, "inactive", message));
+    }
+    if api.services.config.api.unknown_fields == UnknownFields::Refuse {
+        let own = if name.is_none() { Some("endpoint") } else { None };
+        let known: Vec<&str> = (route.parameters)().iter().copied().chain(own).collect();
+        parameters.check_known(&known)?;
     }
     let bytes = match verb {
         Verb::Get => Vec::new(),
@@ -98,10 +104,10 @@ async fn serve(
     let request_id = Arc::clone(request_id);
     let call = Call { api, account, key, request_id, request_key, address, gone };
     let login = call.account.login.clone();
-    let turn = route.is_costly.then(|| (Arc::clone(&call.api.turns), call.account.id));
+    let queue = route.is_costly.then(|| (Arc::clone(&call.api.costly), call.account.id));
     let running = async move {
-        let _turn = match turn {
-            Some((turns, account_id)) => Some(turns.take(account_id).await?),
+        let _slot = match queue {
+            Some((queue, account_id)) => Some(queue.wait(account_id).await?),
             None => None,
         };
         (route.run)(call, parameters, bytes).await
@@ -113,11 +119,11 @@ async fn serve(
                 .catch_unwind()
                 .await
                 .unwrap_or_else(|_| Err(ApiError::fault(&"the endpoint panicked"))),
-            // Whoever asked may go away; what was begun is carried to its end.
+            // The client may disconnect: the request continues to its end.
             Verb::Post => tokio::spawn(running).await.unwrap_or_else(|error| Err(ApiError::fault(&error))),
         }
     };
-    // A database that vanished without a word never answers.
+    // A vanished database never answers.
     let text = tokio::time::timeout(route.patience, finished).await.unwrap_or_else(|_| Err(ApiError::away()));
     match &text {
         Ok(_) if verb == Verb::Get => {
@@ -143,7 +149,7 @@ async fn serve(
     Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
 }
 
-/// The endpoint that is asked for. An unknown one is told without telling which there are.
+/// The requested endpoint. The refusal of an unknown one does not list the others.
 fn find(surface: Surface, name: Option<&str>, parameters: &Parameters) -> Result<&'static Route, ApiError> {
     let name = match name {
         Some(name) => name,
@@ -157,14 +163,14 @@ fn find(surface: Surface, name: Option<&str>, parameters: &Parameters) -> Result
 }
 
 fn not_allowed(surface: Surface, verb: Verb, request_id: &str) -> Response {
-    let message = format!("this endpoint is asked by {}", verb.as_str());
+    let message = format!("this endpoint requires {}", verb.as_str());
     let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
     let mut response = error.response(surface.flag(), request_id);
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(verb.as_str()));
     response
 }
 
-/// Whose key a request shows. What shows none, or one that is nobody's, is counted for its address.
+/// The holder of the API key. A request without a valid key is charged to its address.
 fn admit(api: &Api, address: IpAddr, headers: &HeaderMap) -> Result<(KeyHolder, Arc<Account>), ApiError> {
     let mut shown = headers.get_all(KEY_HEADER).iter();
     let stranger = |message: &str| {
@@ -204,8 +210,31 @@ async fn read_body(headers: &HeaderMap, body: Body, most: usize) -> Result<Vec<u
     }
 }
 
-/// Whether a media type is JSON's.
+/// True for the media type of JSON.
 fn is_json_type(text: &str) -> bool {
     let media = text.split(';').next().unwrap_or(text).trim();
     media.eq_ignore_ascii_case("application/json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_json_body_may_carry_a_charset() {
+        for good in ["application/json", "Application/JSON; charset=utf-8"] {
+            assert!(is_json_type(good), "{good}");
+        }
+        assert!(!is_json_type("application/jsonp") && !is_json_type("text/plain"));
+    }
+
+    #[test]
+    fn an_unknown_endpoint_is_404_and_a_missing_name_400() {
+        let parameters = |text| Parameters::read(Some(text)).unwrap();
+        let found = |text| find(Surface::Client, None, &parameters(text));
+        assert_eq!(found("endpoint=me").unwrap().name, "me");
+        assert_eq!(found("endpoint=nothing").unwrap_err().code, "unknown_endpoint");
+        assert_eq!(found("").unwrap_err().status, 400);
+        assert_eq!(find(Surface::Client, Some("me"), &parameters("")).unwrap().name, "me");
+    }
 }

@@ -10,6 +10,7 @@ use super::body;
 use super::call::Call;
 use super::changes::Changes;
 use super::error::ApiError;
+use super::refusals::Refusal;
 use super::transport::ANSWER_PATIENCE;
 
 /// The HTTP method of an endpoint.
@@ -49,6 +50,8 @@ pub trait Endpoint: 'static {
         Verb::Get => Changes::Nothing,
         Verb::Post => Changes::Something,
     };
+    /// Its own refusals, beside those that follow from the other constants: status and machine code.
+    const REFUSALS: &[Refusal] = &[];
     /// Largest body, in bytes.
     const MAX_BODY_BYTES: usize = body::MAX_BYTES;
     /// Time limit of its answer.

@@ -1,10 +1,10 @@
 //! Repeated requests: an `Idempotency-Key` makes the request take effect once, and later copies get its first answer.
 
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::error::ApiError;
+use super::error::{ApiError, printable};
 use crate::accounts::reference_text;
 use crate::keyed_lock::{KeyedGuard, KeyedLock};
 use crate::secrets::Purpose;
@@ -13,6 +13,9 @@ use crate::store::idempotency::RememberedAnswer;
 
 /// The header that carries the key.
 pub(super) const HEADER: &str = "Idempotency-Key";
+/// Its description in the OpenAPI document.
+pub(super) const DESCRIPTION: &str =
+    "Makes a repeated request take effect once: the same request with the same key gets the first answer.";
 /// Longest key, in characters.
 pub(super) const MAX_KEY_CHARS: usize = 128;
 
@@ -60,14 +63,12 @@ impl RequestKey {
             return Err(ApiError::conflict("idempotency_key_taken", message));
         }
         let secrets = services.secrets.load();
-        match secrets.open_sealed(Purpose::IdempotentAnswer, &self.subject(), &first.answer) {
-            Ok(text) => Ok(Some(String::from_utf8_lossy(&text).into_owned())),
-            // The request took effect; the encryption key of its answer has been rotated away since.
-            Err(_) => {
-                let message = "this request was carried out before; its answer is gone";
-                Err(ApiError::conflict("answer_gone", message))
-            }
-        }
+        let opened = secrets.open_sealed(Purpose::IdempotentAnswer, &self.subject(), &first.answer);
+        // The request took effect; the encryption key of its answer may have been rotated away since.
+        let answer = opened.map_err(|_| {
+            ApiError::conflict("answer_gone", "this request was carried out before; its answer is gone")
+        })?;
+        Ok(Some(String::from_utf8_lossy(&answer).into_owned()))
     }
 
     /// The row that keeps an answer, encrypted.
@@ -99,6 +100,18 @@ impl RequestKey {
     pub(super) async fn forget_answer(&self, services: &Services) -> Result<(), ApiError> {
         Ok(services.store.forget_answer(self.account_id, &self.text).await?)
     }
+}
+
+/// Compares a name with the header's, however its words are joined.
+pub(super) fn is_header(name: &str) -> bool {
+    let letters = name.bytes().filter(u8::is_ascii_alphabetic).map(|b| b.to_ascii_lowercase());
+    letters.eq(*b"idempotencykey") || name.eq_ignore_ascii_case("X-Idempotency-Key")
+}
+
+/// 400: the key is in the URL or the body, where it would have no effect and the request would be repeated.
+pub(super) fn misplaced(name: &str, place: &str) -> ApiError {
+    let message = format!("{HEADER} is a header: it has no effect in the {place}");
+    ApiError::new(StatusCode::BAD_REQUEST, "misplaced_header", message).at(printable(name))
 }
 
 fn read_header(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
@@ -133,6 +146,14 @@ mod tests {
         for bad in [&["a", "a"][..], &[""], &["two  spaces"], &[&"k".repeat(MAX_KEY_CHARS + 1)]] {
             assert_eq!(read(bad, b"").unwrap_err().status, 400, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn the_header_is_recognised_however_it_is_spelled() {
+        for name in ["Idempotency-Key", "idempotency_key", "idempotencyKey", "x-idempotency-key"] {
+            assert!(is_header(name), "{name}");
+        }
+        assert!(!is_header("key") && !is_header("idempotency"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::described::{Described, describe};
 use super::endpoint::{Endpoint, Verb};
 use super::error::ApiError;
 use super::query::Parameters;
+use super::refusals::{self, Refusal};
 use crate::config::UnknownFields;
 
 /// Runs an endpoint.
@@ -28,6 +29,10 @@ pub struct Route {
     pub(super) patience: Duration,
     /// True where it waits in the queue of costly requests.
     pub(super) is_costly: bool,
+    /// The names of its parameters in the URL.
+    pub parameters: fn() -> &'static [&'static str],
+    /// Its documented refusals.
+    pub refusals: fn() -> Vec<Refusal>,
     /// Runs it: the answer's JSON, without the API's own first member.
     pub(super) run: Run,
     /// Its part of the OpenAPI document.
@@ -51,6 +56,8 @@ pub fn route<E: Endpoint>() -> Route {
         max_body_bytes: E::MAX_BODY_BYTES,
         patience: E::PATIENCE,
         is_costly: E::IS_COSTLY,
+        parameters: body::field_names::<E::Query>,
+        refusals: refusals::of::<E>,
         run: run::<E>,
         describe: describe::<E>,
         #[cfg(feature = "fuzzing")]

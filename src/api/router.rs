@@ -30,7 +30,7 @@ pub(super) fn router(api: &Arc<Api>) -> Router {
     router
         .merge(subaccounts::router(api))
         .merge(esim::router(api))
-        .merge(openapi::router(&api.services.config))
+        .merge(openapi::router(&api.services.config.http, api.address()))
         .fallback(transport::unknown_path)
         .layer(middleware::from_fn_with_state(Arc::clone(api), count_answer))
 }
@@ -44,13 +44,12 @@ async fn count_answer(State(api): State<Arc<Api>>, request: Request, next: Next)
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     });
     // A path without a key is charged to the address.
-    let allowed = match name {
-        Some(_) => Ok(()),
-        None => {
-            let http = &api.services.config.http;
-            let address = transport::client_address(http, request.extensions(), request.headers());
-            api.limits.of_stranger(address)
-        }
+    let allowed = if name.is_some() {
+        Ok(())
+    } else {
+        let http = &api.services.config.http;
+        let address = transport::client_address(http, request.extensions(), request.headers());
+        api.limits.of_stranger(address)
     };
     let response = match allowed {
         Ok(()) => next.run(request).await,

@@ -5,10 +5,10 @@ use std::sync::{Arc, OnceLock};
 
 use super::attempts::Attempts;
 use super::changes::Budgets;
+use super::costly::CostlyQueue;
 use super::idempotency::KeyLocks;
 use super::limits::Limits;
 use super::subaccounts::nonces::Nonces;
-use super::turns::Turns;
 use crate::accounts::delays::Delays;
 use crate::calls::Calls;
 use crate::directory::Account;
@@ -36,7 +36,7 @@ pub struct Api {
     /// Wrong guesses of codes, passwords, logins and addresses.
     pub(super) attempts: Attempts,
     /// The queue of costly requests.
-    pub(super) turns: Arc<Turns>,
+    pub(super) costly: Arc<CostlyQueue>,
     /// Nonces of signed requests.
     pub(super) nonces: Nonces,
     /// The listener's address once it is bound: links in answers use it where no public URL is configured.
@@ -63,7 +63,7 @@ impl Api {
             key_locks: KeyLocks::default(),
             delays: Delays::default(),
             attempts: Attempts::default(),
-            turns: Arc::default(),
+            costly: Arc::default(),
             nonces: Nonces::default(),
             address: OnceLock::new(),
         })

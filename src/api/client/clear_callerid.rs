@@ -1,4 +1,4 @@
-//! `POST ?endpoint=clear-callerid`: calls present the phone's own number again.
+//! `POST ?endpoint=clear-callerid`: no caller ID is active; calls present the number of the phone.
 
 use super::done::DoneAnswer;
 use crate::accounts::callerids;

@@ -1,4 +1,4 @@
-//! `/client-api/`: what a client's own scripts ask.
+//! `/client-api/`: the API of clients and subaccounts.
 
 mod add_callerid;
 mod balance;

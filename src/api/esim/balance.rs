@@ -1,4 +1,4 @@
-//! `GET ?endpoint=balance`: what the account has.
+//! `GET ?endpoint=balance`: the balance of the account.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -11,7 +11,9 @@ use crate::api::query::{NoBody, NoQuery};
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Answer {
+    /// Balance.
     balance: D4,
+    /// Currency, ISO 4217.
     currency: String,
 }
 

@@ -1,4 +1,4 @@
-//! `/esim-api/`, and beside it what needs no key: QR codes under names that cannot be guessed, the upstream's notices.
+//! `/esim-api/`, and the paths without a key: QR codes under names that cannot be guessed, notifications of the upstream.
 
 mod balance;
 mod buy;

@@ -1,4 +1,4 @@
-//! `/reseller-api/`: what resellers ask, and their white-label portals for them.
+//! `/reseller-api/`: the API of resellers and of their white-label portals.
 
 mod agent_markup;
 mod change_plan;

@@ -20,10 +20,11 @@ use super::refusal::{Refusal, json};
 use super::{key, signing};
 use crate::accounts::subaccounts::{self, NewSubaccount};
 use crate::api::changes::Changes;
-use crate::api::error::ApiError;
+use crate::api::error::{ApiError, printable};
 use crate::api::idempotency::{self, MAX_KEY_CHARS};
 use crate::api::state::Api;
 use crate::api::{body, transport};
+use crate::config::UnknownFields;
 use crate::directory::Account;
 use crate::directory::keys::KeyHolder;
 use crate::store::accounts::Kind;
@@ -46,12 +47,12 @@ async fn by_path(
     action: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
-    // What is no text is no action.
+    // Invalid UTF-8 is an unknown action.
     let action = action.map_or_else(|_| "?".to_owned(), |Path(action)| action);
     answer(api, Some(action), request).await
 }
 
-/// What is done.
+/// An action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
     Read,
@@ -113,10 +114,21 @@ async fn serve(api: Arc<Api>, action: Option<String>, request: Request) -> Resul
         }
     }
     signing::check(&api, client.id, &parts, &bytes).await?;
+    if let Some(name) = parameters.misplaced_key() {
+        return Err(Refusal::Because(format!(
+            "{} is a header: it has no effect as a parameter",
+            printable(name)
+        )));
+    }
+    if let Some(name) = parameters.unknown()
+        && api.services.config.api.unknown_fields == UnknownFields::Refuse
+    {
+        return Err(Refusal::Because(format!("Unknown parameter: {}", printable(name))));
+    }
     let name = parameters.get("action").or(action.as_deref()).unwrap_or_default();
     let action = Action::named(name).ok_or_else(|| Refusal::because("Invalid request"))?;
     if action != Action::Read && !client.may_call() {
-        return Err(Refusal::because("The account is switched off"));
+        return Err(Refusal::because("The account is disabled"));
     }
     if action != Action::Read {
         api.budgets.take(Changes::Something, client.id)?;
@@ -125,9 +137,9 @@ async fn serve(api: Arc<Api>, action: Option<String>, request: Request) -> Resul
     let shape = if holder.numbers { Shape::Numbers } else { Shape::Documented };
     let login = client.login.clone();
     let doing = run(api, client, action, parameters, key, shape).in_current_span();
-    // Whoever asked may go away; what was begun is carried to its end.
+    // The client may disconnect: the action continues to its end.
     let done = tokio::time::timeout(transport::ANSWER_PATIENCE, tokio::spawn(doing)).await;
-    // A database that vanished without a word never answers.
+    // A vanished database never answers.
     let done = done.unwrap_or_else(|_| Ok(Err(ApiError::away().into())));
     let done = done.unwrap_or_else(|error| Err(ApiError::fault(&error).into()));
     match &done {
@@ -139,7 +151,7 @@ async fn serve(api: Arc<Api>, action: Option<String>, request: Request) -> Resul
     done
 }
 
-/// Who asks what. What shows no good key is counted for its address.
+/// The key holder, its account, the parameters and the body. A request without a valid key is charged to its address.
 async fn admit(
     api: &Api,
     address: IpAddr,
@@ -199,7 +211,7 @@ async fn run(
         |name: &str| Money::parse(text(name).trim()).map_err(|_| Refusal::Because(format!("Invalid {name}")));
     match action {
         Action::Read => {
-            // Some clients send the text of a value that they do not have.
+            // Some clients send `undefined` or `null` as text.
             let wanted = Some(id).filter(|id| !matches!(*id, "" | "undefined" | "null"));
             let views = subaccounts::list(services, &client, wanted).await?;
             let listed: Vec<Listed> = views.iter().map(|view| Listed::of(view, shape)).collect();
@@ -227,4 +239,17 @@ async fn run(
         }
     }
     Ok(answer::text(&Done { success: true, error: None }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_names_of_an_action_are_known() {
+        assert_eq!(Action::named("list"), Some(Action::Read));
+        assert_eq!(Action::named("write"), Some(Action::Create));
+        assert_eq!(Action::named("transfer_credits"), Some(Action::TransferCredits));
+        assert_eq!(Action::named("Read"), None);
+    }
 }

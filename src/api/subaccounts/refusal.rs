@@ -80,3 +80,18 @@ impl From<SubaccountError> for Refusal {
 pub(super) fn json(status: StatusCode, text: String) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_is_refused_with_status_200_and_an_outage_with_its_own() {
+        assert_eq!(Refusal::from(SubaccountError::NotEnough).response().status(), 200);
+        assert_eq!(Refusal::Key.response().status(), 200);
+        assert_eq!(Refusal::from(ApiError::bad_request("x")).response().status(), 200);
+        let away = Refusal::from(ApiError::away()).response();
+        assert_eq!(away.status(), 503);
+        assert!(away.headers().contains_key(header::RETRY_AFTER));
+    }
+}

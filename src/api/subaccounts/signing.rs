@@ -1,6 +1,6 @@
 //! Signed requests: `X-Signature` is the HMAC-SHA256, as hexadecimal digits, of time, nonce, method, URL and the MD5 of the
-//! body, a line each, with the client's signing secret (`tollgate key signing`). Signing is the client's choice; a
-//! signature that is there must be right.
+//! body, a line each, with the client's signing secret (`tollgate key signing`). Signing is optional; a signature that is
+//! sent must be valid.
 
 use axum::http::header;
 use axum::http::request::Parts;
@@ -17,7 +17,7 @@ use crate::secrets::hex;
 
 /// Characters of a nonce.
 const NONCE_CHARS: usize = 32;
-/// Refuses a request whose signature is not right; one without any passes.
+/// Refuses a request with an invalid signature; a request without one passes.
 pub(super) async fn check(api: &Api, account_id: i64, parts: &Parts, body: &[u8]) -> Result<(), Refusal> {
     let names = ["x-timestamp", "x-nonce", "x-signature"];
     if !names.iter().any(|name| parts.headers.contains_key(*name)) {
@@ -46,11 +46,11 @@ pub(super) async fn check(api: &Api, account_id: i64, parts: &Parts, body: &[u8]
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).map_err(|_| bad())?;
     mac.update(signed.as_bytes());
     mac.verify_slice(&signature).map_err(|_| bad())?;
-    // Last, so that nobody without the secret uses nonces up.
+    // Last, so that only holders of the secret use nonces up.
     if api.nonces.use_once(account_id, nonce, now_s) { Ok(()) } else { Err(bad()) }
 }
 
-/// What is signed.
+/// The signed text.
 fn signed_text(at: &str, nonce: &str, method: &str, url: &str, body: &[u8]) -> String {
     format!("{at}\n{nonce}\n{method}\n{url}\n{}", hex(&Md5::digest(body)))
 }
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn five_lines_are_signed() {
+    fn the_signed_text_has_five_lines() {
         assert_eq!(
             signed_text("1700000000", "n", "GET", "http://h/api/subaccounts?action=read", b""),
             "1700000000\nn\nGET\nhttp://h/api/subaccounts?action=read\nd41d8cd98f00b204e9800998ecf8427e"

@@ -1,4 +1,4 @@
-//! Secrets, followed: what comes in as one, or goes out as one, is in no log line, no refusal and no metric.
+//! Secrets that enter or leave the service appear in no log line, no error and no metric.
 
 use hyper::Method;
 use serde_json::{Value, json};

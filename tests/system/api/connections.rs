@@ -1,4 +1,4 @@
-//! Connections to the public HTTP APIs: how long they may take, how many there may be, how often they may ask, TLS.
+//! Connections to the public HTTP APIs: time limits, number of connections, request budgets, CORS, TLS.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

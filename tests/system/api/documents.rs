@@ -1,5 +1,5 @@
-//! The published documents, line by line: every curl line as it is printed but for host, key, ids and codes, run by the
-//! real curl, and every key that a document shows in the answer with its type.
+//! The published documents: every curl line, with this run's host, key, ids and codes, run by the real curl; every member
+//! of a documented answer with its type.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -44,7 +44,11 @@ async fn both_addresses_of_an_endpoint_answer_alike() {
         let script = deployment.script(Deployment::owner(api));
         for route in surface.routes() {
             let name = route.name;
-            let of = format!("{NAMED}&id={sent}");
+            let named = format!("{NAMED}&id={sent}");
+            let known = (route.parameters)();
+            let is_known = |pair: &&str| pair.split_once('=').is_some_and(|(name, _)| known.contains(&name));
+            let of: Vec<&str> = named.split('&').filter(is_known).collect();
+            let of = of.join("&");
             let (at_parameter, at_path) =
                 (format!("/{api}/index.php?endpoint={name}&{of}"), format!("/{api}/v1/{name}?{of}"));
             let answers = match route.verb {

@@ -1,4 +1,4 @@
-//! What every endpoint of the four `index.php` APIs does before it is reached.
+//! Checks before an endpoint runs, on all four `index.php` APIs.
 
 use hyper::Method;
 use serde_json::json;

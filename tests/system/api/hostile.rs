@@ -1,5 +1,4 @@
-//! Requests that nobody means well with: whatever comes, the answer is JSON that says what is wrong, no money moves where
-//! it was refused, and the server neither fails nor panics.
+//! Hostile requests: each gets a JSON error, moves no money where it is refused, and causes neither a 5xx nor a panic.
 
 use std::cell::Cell;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The public HTTP APIs, a folder for each; this folder has the claims about all of them.
+//! The public HTTP APIs, a folder for each; the files here test all of them.
 
 mod canary;
 pub(crate) mod client;
@@ -6,9 +6,11 @@ pub(crate) mod connections;
 mod documents;
 mod edges;
 mod esim;
+mod examples;
 mod hostile;
 mod openapi;
 pub(crate) mod reseller;
 mod roles;
 pub(crate) mod sms;
 mod subaccounts;
+mod unknown;

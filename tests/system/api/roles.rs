@@ -1,4 +1,4 @@
-//! Who may do what: every request of the published documents, made by everybody who could try.
+//! Permissions: every request of the published documents, made by every role.
 //!
 //! The rule: without a good key 401; with a key of the other API's kind 403; whoever names somebody else's thing 404,
 //! exactly as if it did not exist; otherwise 200. Exceptions stand beside the requests (`-- role`).

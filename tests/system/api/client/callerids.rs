@@ -1,4 +1,4 @@
-//! Caller ids: whose a number is, and which of them the next call presents.
+//! Caller IDs: ownership, policies, and the active one.
 
 use serde_json::{Value, json};
 use tollgate::accounts::callerids;

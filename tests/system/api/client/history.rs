@@ -1,4 +1,4 @@
-//! What an account did and got, as its own scripts and its reseller's portal are shown it.
+//! Calls and refills of an account, in its own API and in its reseller's portal.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Data packages bought by those who may: what they pay, what they get, what others see of it.
+//! Orders of eSIM packages: prices, holds, charges, and visibility to other accounts.
 
 use serde_json::{Value, json};
 use tollgate::store::esim::EsimPrice;

@@ -1,4 +1,4 @@
-//! For how much data packages are sold, by the commands that an operator has.
+//! Prices of eSIM packages, set by the operator's commands.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! What a reseller does with its clients over HTTP: makes them, looks at them, switches them, gives them plans.
+//! Clients of a reseller over HTTP: creation, lists, status, plans.
 
 use std::collections::BTreeSet;
 
@@ -297,7 +297,7 @@ async fn plans_are_listed_in_the_documented_format() {
     let plans = acme.read(API, "plans").await.ok();
     assert_eq!(keys(&plans), ["limit", "offset", "ok", "plans", "total"].into());
     let expected = json!([
-        {"id": second, "name": "second", "signup": false, "initial_credit": 0, "tariff_limit": null, "agent_rates": 6},
+        {"id": second, "name": "second", "signup": false, "initial_credit": 0, "tariff_limit": 0, "agent_rates": 6},
         {"id": first, "name": "TEST-RESELLER-PLAN", "signup": true, "initial_credit": 0.5, "tariff_limit": 3, "agent_rates": 6},
     ]);
     assert_eq!(plans["plans"], expected);

@@ -1,4 +1,4 @@
-//! Money that was acknowledged over HTTP is in the book, however the server ends.
+//! Transfers acknowledged over HTTP survive a kill of the server.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

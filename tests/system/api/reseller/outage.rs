@@ -1,4 +1,4 @@
-//! The HTTP APIs while the database takes nothing.
+//! The HTTP APIs while the database is not available.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! `register-agent-payment`: what payment providers told a reseller's portal.
+//! `register-agent-payment`: payments that providers report to a portal.
 
 use serde_json::{Value, json};
 

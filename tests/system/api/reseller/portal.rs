@@ -1,4 +1,4 @@
-//! What a white-label portal asks for its reseller's clients.
+//! The endpoints of white-label portals for a reseller's clients.
 
 use std::collections::BTreeSet;
 

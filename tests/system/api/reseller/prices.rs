@@ -1,4 +1,4 @@
-//! What a reseller's clients pay: markups, prices of its own, previews and price lists, which are what calls are charged.
+//! Retail prices of a reseller's clients: markups, prices of its own, previews and price lists, compared with charges.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

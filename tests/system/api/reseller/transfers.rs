@@ -1,4 +1,4 @@
-//! `transfer` and `transactions`: retail credit that a reseller gives.
+//! `transfer` and `transactions`: retail credit from a reseller to its clients.
 
 use serde_json::{Value, json};
 

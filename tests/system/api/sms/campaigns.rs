@@ -1,4 +1,4 @@
-//! One text to many: what is counted, set aside and charged, up to the most that is taken at once.
+//! Campaigns: counts, holds and charges, up to the maximum number of recipients.
 
 use std::time::Duration;
 

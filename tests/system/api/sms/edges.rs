@@ -1,5 +1,5 @@
-//! Messages at the edges: many requests at once for little credit, the same one again, calling back at the very moment of
-//! sending, the day's limit, a subaccount's wallet, and lists by the page.
+//! Messages under contention: concurrent requests with little credit, repetitions, cancelling while sending, the daily
+//! limit, a subaccount's wallet, and paged lists.
 
 use futures::future::join_all;
 use serde_json::{Value, json};

@@ -1,5 +1,4 @@
-//! Messages one by one: what is refused and in which words, what is charged to whom and when, what each of the simulator's
-//! numbers makes of it, and that what comes again is sent once.
+//! Single messages: refusals and their texts, charges of every payer, the outcomes of the simulator's numbers.
 
 use serde_json::{Value, json};
 use tollgate::accounts::ops::AccountChange;

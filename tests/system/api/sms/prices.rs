@@ -1,4 +1,4 @@
-//! What messages cost: the price lists that people see, and the prices that each of the payer chain is charged by.
+//! Message prices: the price lists, and the prices charged to each payer of the chain.
 
 use serde_json::{Value, json};
 use tollgate::accounts::ops::AccountChange;

@@ -1,4 +1,4 @@
-//! The subaccounts API, asked in every form in which the gateway's clients ask.
+//! The subaccounts API, with requests in every form that the gateway's clients use.
 
 use base64::Engine as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -257,7 +257,7 @@ async fn an_invalid_key_gets_900_only() {
     }
     app.set("alice", AccountChange { active: Some(false), ..AccountChange::default() }).await;
     assert_eq!(read(&script).await.len(), 1);
-    assert_eq!(failure(&curl(&script, "delete", &format!("id={id}")).await), "The account is switched off");
+    assert_eq!(failure(&curl(&script, "delete", &format!("id={id}")).await), "The account is disabled");
     app.stop().await;
 }
 

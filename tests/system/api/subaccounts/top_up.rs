@@ -1,4 +1,4 @@
-//! Automatic top-ups of subaccounts, fired by what their calls hold and cost.
+//! Automatic top-ups of subaccounts, triggered by holds and charges of their calls.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What several endpoints show of messages.
+//! Parts of messages that several endpoints show.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -7,14 +7,17 @@ use crate::api::amount::D4;
 use crate::api::rows::stamp;
 use crate::store::message_lists::MessageRecord;
 
-/// What is said of every sender, whatever was asked for.
+/// The warning in every answer that shows a sender.
 const WARNING: &str = "Sender ID / Caller ID is not guaranteed.";
 
-/// The sender that was asked for.
+/// The requested sender.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SenderId {
+    /// Requested sender id; null where none was requested.
     requested: Option<String>,
+    /// Always false.
     guaranteed: bool,
+    /// Warning about sender ids.
     warning: &'static str,
 }
 
@@ -24,22 +27,31 @@ impl SenderId {
     }
 }
 
-/// A message and what became of it.
+/// A message and its status.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct MessageStatus {
+    /// Id of the message.
     sms_id: i64,
+    /// Number of the recipient, with `+`.
     phone: String,
+    /// Provider.
     provider: String,
+    /// `QUEUED`, `SCHEDULED`, `SENT_TO_PROVIDER`, `DELIVERED`, `FAILED`, `EXPIRED`, `REJECTED`, `UNKNOWN` or
+    /// `CANCELLED`.
     status: &'static str,
+    /// Number of segments.
     segments: i64,
-    /// What it cost; what is set aside while it waits; nothing where it was not sent.
+    /// Charge; the held amount while the message waits; 0 where it was not sent.
     cost: D4,
+    /// Time of the submission, UTC; null before it.
     sent_at: Option<String>,
-    /// When the phone got it, as the provider says.
+    /// Time of the delivery as reported by the provider, UTC; null where unknown.
     delivered_at: Option<String>,
+    /// Time of the last change, UTC.
     updated_at: String,
-    /// Why it was not sent or delivered; null where nothing went wrong.
+    /// Reason of a failure; null without one.
     failure: Option<String>,
+    /// Id of its campaign; null where it has none.
     campaign_id: Option<i64>,
 }
 

@@ -1,4 +1,4 @@
-//! Whose messages a request is about.
+//! The account whose messages a request is about.
 
 use std::sync::Arc;
 
@@ -7,10 +7,9 @@ use crate::api::error::ApiError;
 use crate::directory::Account;
 use crate::store::accounts::Kind;
 
-/// The account that a request means: of a reseller's key the client that `client_login` names, or the reseller itself where
-/// it names nobody; of any other key its own account, which `client_login` may name and nobody else's. Whoever is not meant
-/// to be found is missing, as one that does not exist is.
-pub(super) fn whose(call: &Call, client_login: Option<&str>) -> Result<Arc<Account>, ApiError> {
+/// The account a request is about: for a reseller's key the client named by `client_login`, or the reseller itself without
+/// it; for any other key its own account, which `client_login` may name. Any other login is answered as an unknown one.
+pub(super) fn named_account(call: &Call, client_login: Option<&str>) -> Result<Arc<Account>, ApiError> {
     let missing = || ApiError::missing("client_login", "client");
     match client_login {
         None => Ok(Arc::clone(&call.account)),
@@ -20,20 +19,20 @@ pub(super) fn whose(call: &Call, client_login: Option<&str>) -> Result<Arc<Accou
     }
 }
 
-/// The account that messages are of: of a reseller's key the client that `client_login` must name, of any other key its own.
+/// The account whose messages a request is about; a reseller's key must name a client.
 pub(super) fn sender(call: &Call, client_login: Option<&str>) -> Result<Arc<Account>, ApiError> {
     if call.account.kind == Kind::Reseller && client_login.is_none() {
         return Err(ApiError::bad_field("client_login", "a reseller must name its client"));
     }
-    whose(call, client_login)
+    named_account(call, client_login)
 }
 
-/// As [`sender`], of an account that may send: it and everybody above it is switched on.
+/// As [`sender`], for sending: the account and all accounts above it must be enabled.
 pub(super) fn active_sender(call: &Call, client_login: Option<&str>) -> Result<Arc<Account>, ApiError> {
     let account = sender(call, client_login)?;
     if account.may_call() {
         Ok(account)
     } else {
-        Err(ApiError::refused("inactive", "the client is switched off").at("client_login"))
+        Err(ApiError::refused("inactive", "the client is disabled").at("client_login"))
     }
 }

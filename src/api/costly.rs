@@ -1,7 +1,7 @@
-//! Turns at requests that take a processor for milliseconds: searches of price lists and whatever publishes prices.
+//! The queue of costly requests, which need a processor for milliseconds: searches of price lists, publication of prices.
 //!
-//! Few are carried out at once, however many are asked. The others wait in a short queue an account, and the accounts take
-//! turns, so that one that asks a lot waits for itself. What does not fit into the queues is refused with 429.
+//! Few run at once. The others wait in a short queue of their account, and the accounts are served in rotation, so that an
+//! account with many requests delays itself only. A request that does not fit into its queue is refused with 429.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,31 +10,31 @@ use tokio::sync::oneshot;
 
 use super::error::ApiError;
 
-/// Costly requests that are carried out at once.
+/// Maximum number of costly requests that run at once.
 const AT_ONCE: usize = 2;
-/// Costly requests of one account that wait.
+/// Maximum number of waiting requests of an account.
 const WAITING_OF_ONE: usize = 8;
-/// Costly requests of all accounts that wait.
+/// Maximum number of waiting requests of all accounts.
 const WAITING: usize = 256;
-/// Seconds after which whoever was refused may ask again.
+/// `Retry-After` of a refusal, in seconds.
 const RETRY_S: u32 = 1;
 
-/// Who waits for a turn.
+/// Running and waiting requests.
 #[derive(Debug, Default)]
 struct State {
-    /// Requests that have a turn.
+    /// Number of running requests.
     running: usize,
-    /// The most that ever had one at once.
+    /// Maximum of `running` so far.
     #[cfg(test)]
     most: usize,
-    /// Who waits, by account, in the order in which they came.
-    waiting: HashMap<i64, VecDeque<oneshot::Sender<Turn>>>,
-    /// The accounts that wait, in the order of their turns.
+    /// Waiting requests by account, in order of arrival.
+    waiting: HashMap<i64, VecDeque<oneshot::Sender<Slot>>>,
+    /// Accounts with waiting requests, in the order of service.
     order: VecDeque<i64>,
 }
 
 impl State {
-    /// Forgets those who went away.
+    /// Removes requests whose clients have disconnected.
     fn forget_gone(&mut self) {
         for queue in self.waiting.values_mut() {
             queue.retain(|waiting| !waiting.is_closed());
@@ -48,8 +48,8 @@ impl State {
         self.waiting.values().map(VecDeque::len).sum()
     }
 
-    /// Who is next: the first that waits of the account whose turn it is.
-    fn next(&mut self) -> Option<oneshot::Sender<Turn>> {
+    /// Removes the next request: the first one of the next account.
+    fn next(&mut self) -> Option<oneshot::Sender<Slot>> {
         let account_id = self.order.pop_front()?;
         let queue = self.waiting.get_mut(&account_id)?;
         let next = queue.pop_front();
@@ -62,23 +62,23 @@ impl State {
     }
 }
 
-/// Turns at costly requests.
+/// The queue of costly requests.
 #[derive(Debug, Default)]
-pub(super) struct Turns(Mutex<State>);
+pub(super) struct CostlyQueue(Mutex<State>);
 
-/// A turn: it ends when this is dropped.
+/// The permission to run a costly request, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Turn(Option<Arc<Turns>>);
+pub(super) struct Slot(Option<Arc<CostlyQueue>>);
 
-impl Turns {
+impl CostlyQueue {
     fn state(&self) -> MutexGuard<'_, State> {
         // Each change is whole, whatever panics elsewhere.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a turn of this account.
-    pub(super) async fn take(self: &Arc<Self>, account_id: i64) -> Result<Turn, ApiError> {
-        let given = {
+    /// Waits until a costly request of this account may run.
+    pub(super) async fn wait(self: &Arc<Self>, account_id: i64) -> Result<Slot, ApiError> {
+        let granted = {
             let mut state = self.state();
             if state.running < AT_ONCE {
                 state.running += 1;
@@ -86,7 +86,7 @@ impl Turns {
                 {
                     state.most = state.most.max(state.running);
                 }
-                return Ok(Turn(Some(Arc::clone(self))));
+                return Ok(Slot(Some(Arc::clone(self))));
             }
             state.forget_gone();
             let of_one = state.waiting.get(&account_id).map_or(0, VecDeque::len);
@@ -96,15 +96,15 @@ impl Turns {
             if of_one == 0 {
                 state.order.push_back(account_id);
             }
-            let (turn, given) = oneshot::channel();
-            state.waiting.entry(account_id).or_default().push_back(turn);
-            given
+            let (slot, granted) = oneshot::channel();
+            state.waiting.entry(account_id).or_default().push_back(slot);
+            granted
         };
-        // A turn that is given is never thrown away unsaid.
-        given.await.map_err(|_| ApiError::away())
+        // A sender is never dropped without a slot.
+        granted.await.map_err(|_| ApiError::away())
     }
 
-    /// The most requests that ever had a turn at once.
+    /// Maximum number of requests that ran at once.
     #[cfg(test)]
     fn most_at_once(&self) -> usize {
         self.state().most
@@ -121,12 +121,12 @@ fn too_many() -> ApiError {
     error
 }
 
-impl Drop for Turn {
+impl Drop for Slot {
     fn drop(&mut self) {
-        let Some(turns) = self.0.take() else { return };
+        let Some(queue) = self.0.take() else { return };
         loop {
             let next = {
-                let mut state = turns.state();
+                let mut state = queue.state();
                 let next = state.next();
                 if next.is_none() {
                     state.running -= 1;
@@ -134,10 +134,10 @@ impl Drop for Turn {
                 next
             };
             let Some(next) = next else { return };
-            match next.send(Self(Some(Arc::clone(&turns)))) {
+            match next.send(Self(Some(Arc::clone(&queue)))) {
                 Ok(()) => return,
-                // Whoever waited went away: the turn is the next one's.
-                Err(mut turn) => turn.0 = None,
+                // The client has disconnected: the slot goes to the next request.
+                Err(mut slot) => slot.0 = None,
             }
         }
     }
@@ -150,10 +150,10 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn accounts_take_turns_however_much_one_of_them_asks() {
-        let turns = Arc::new(Turns::default());
-        let running = [turns.take(1).await.unwrap(), turns.take(1).await.unwrap()];
-        let mut waiting = [1, 1, 1, 2, 2, 3].map(|id| Some(Box::pin(turns.take(id))));
+    async fn accounts_are_served_in_rotation() {
+        let queue = Arc::new(CostlyQueue::default());
+        let running = [queue.wait(1).await.unwrap(), queue.wait(1).await.unwrap()];
+        let mut waiting = [1, 1, 1, 2, 2, 3].map(|id| Some(Box::pin(queue.wait(id))));
         assert!(waiting.iter_mut().flatten().all(|one| one.now_or_never().is_none()));
         let mut order = Vec::new();
         let mut held = VecDeque::from(running);
@@ -163,34 +163,34 @@ mod tests {
                 .iter_mut()
                 .enumerate()
                 .find_map(|(at, one)| Some((at, one.as_mut()?.now_or_never()?)));
-            let (at, turn) = ready.expect("a turn that ends is another's");
-            held.push_back(turn.unwrap());
+            let (at, slot) = ready.expect("a dropped slot is granted to another request");
+            held.push_back(slot.unwrap());
             order.push(at);
             waiting[at] = None;
         }
         assert_eq!(order, [0, 3, 5, 1, 4, 2]);
-        assert_eq!(turns.most_at_once(), AT_ONCE);
+        assert_eq!(queue.most_at_once(), AT_ONCE);
     }
 
     #[tokio::test]
-    async fn a_queue_is_short_and_refuses_with_the_time_to_come_back() {
-        let turns = Arc::new(Turns::default());
-        let running = [turns.take(1).await.unwrap(), turns.take(2).await.unwrap()];
-        let mut waiting: Vec<_> = (0..WAITING_OF_ONE).map(|_| Box::pin(turns.take(1))).collect();
+    async fn a_full_queue_refuses_with_retry_after() {
+        let queue = Arc::new(CostlyQueue::default());
+        let running = [queue.wait(1).await.unwrap(), queue.wait(2).await.unwrap()];
+        let mut waiting: Vec<_> = (0..WAITING_OF_ONE).map(|_| Box::pin(queue.wait(1))).collect();
         assert!(waiting.iter_mut().all(|one| one.now_or_never().is_none()));
-        let refused = turns.take(1).await.unwrap_err();
+        let refused = queue.wait(1).await.unwrap_err();
         assert_eq!((refused.status.as_u16(), refused.retry_after), (429, Some(1)));
         // Another account has a queue of its own, until all are full.
         let others = i64::try_from(WAITING).unwrap();
-        let mut others: Vec<_> = (2..others).map(|id| Box::pin(turns.take(id))).collect();
+        let mut others: Vec<_> = (2..others).map(|id| Box::pin(queue.wait(id))).collect();
         let refused = others.iter_mut().filter_map(futures::FutureExt::now_or_never).count();
         assert_eq!(refused, others.len() + WAITING_OF_ONE - WAITING);
-        // Those who went away leave their places.
+        // Disconnected clients free their places.
         drop((waiting, others));
-        assert!(turns.take(1).now_or_never().is_none());
+        assert!(queue.wait(1).now_or_never().is_none());
         drop(running);
-        let again = [turns.take(1).await.unwrap(), turns.take(1).await.unwrap()];
-        assert!(turns.take(1).now_or_never().is_none(), "no turn was lost and none was made: {again:?}");
-        assert_eq!(turns.most_at_once(), AT_ONCE);
+        let again = [queue.wait(1).await.unwrap(), queue.wait(1).await.unwrap()];
+        assert!(queue.wait(1).now_or_never().is_none(), "no slot was lost and none was created: {again:?}");
+        assert_eq!(queue.most_at_once(), AT_ONCE);
     }
 }
