@@ -5,6 +5,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::{RefOr, Required};
 use utoipa::{IntoParams as _, PartialSchema as _, ToSchema as _};
 
+use super::changes::Changes;
 use super::endpoint::{Endpoint, Verb};
 use super::idempotency;
 use super::refusals::{self, Refusal};
@@ -36,9 +37,25 @@ pub(super) fn describe<E: Endpoint>(flag: &'static str) -> Described {
         parameters: parameters::<E>(),
         body,
         answer: flagged(E::Answer::schema(), flag, true),
-        refusals: refusals::of::<E>(),
+        refusals: refusals::<E>(),
         named,
     }
+}
+
+/// All refusals of an endpoint, by status and code.
+pub(super) fn refusals<E: Endpoint>() -> Vec<Refusal> {
+    let lists = [
+        (true, refusals::OF_ALL),
+        (E::VERB == Verb::Post, refusals::OF_POST),
+        (E::CHANGES != Changes::Nothing, refusals::OF_CHANGES),
+        (E::IDEMPOTENT, refusals::OF_KEYS),
+        (true, E::REFUSALS),
+    ];
+    let lists = lists.into_iter().filter(|(applies, _)| *applies);
+    let mut refusals: Vec<Refusal> = lists.flat_map(|(_, list)| list.iter().copied()).collect();
+    refusals.sort_unstable();
+    refusals.dedup();
+    refusals
 }
 
 /// The parameters in the URL, and the `Idempotency-Key` header of an idempotent endpoint.

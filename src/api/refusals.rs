@@ -1,16 +1,13 @@
 //! The refusals that the documentation promises: each operation's statuses with their machine codes.
 //!
-//! Endpoints name their own in [`Endpoint::REFUSALS`]; the others follow from the method and the constants of the
+//! Endpoints name their own in `Endpoint::REFUSALS`; the others follow from the method and the constants of the
 //! endpoint. Tests compare every refusal that they receive with this list.
-
-use super::changes::Changes;
-use super::endpoint::{Endpoint, Verb};
 
 /// A status with one of its machine codes.
 pub type Refusal = (u16, &'static str);
 
 /// Refusals of every operation.
-const OF_ALL: &[Refusal] = &[
+pub(super) const OF_ALL: &[Refusal] = &[
     (400, "bad_request"),
     (400, "misplaced_header"),
     (400, "key_in_url"),
@@ -23,7 +20,7 @@ const OF_ALL: &[Refusal] = &[
     (503, "unavailable"),
 ];
 /// Refusals of every `POST`.
-const OF_POST: &[Refusal] = &[
+pub(super) const OF_POST: &[Refusal] = &[
     (400, "unknown_field"),
     (403, "inactive"),
     (408, "too_slow"),
@@ -31,25 +28,9 @@ const OF_POST: &[Refusal] = &[
     (415, "unsupported_media_type"),
 ];
 /// Refusals of a change that is not paid for.
-const OF_CHANGES: &[Refusal] = &[(429, "too_many_changes")];
+pub(super) const OF_CHANGES: &[Refusal] = &[(429, "too_many_changes")];
 /// Refusals of an `Idempotency-Key`.
-const OF_KEYS: &[Refusal] = &[(409, "answer_gone"), (409, "idempotency_key_taken")];
-
-/// All refusals of an endpoint, by status and code.
-pub(super) fn of<E: Endpoint>() -> Vec<Refusal> {
-    let lists = [
-        (true, OF_ALL),
-        (E::VERB == Verb::Post, OF_POST),
-        (E::CHANGES != Changes::Nothing, OF_CHANGES),
-        (E::IDEMPOTENT, OF_KEYS),
-        (true, E::REFUSALS),
-    ];
-    let lists = lists.into_iter().filter(|(applies, _)| *applies);
-    let mut refusals: Vec<Refusal> = lists.flat_map(|(_, list)| list.iter().copied()).collect();
-    refusals.sort_unstable();
-    refusals.dedup();
-    refusals
-}
+pub(super) const OF_KEYS: &[Refusal] = &[(409, "answer_gone"), (409, "idempotency_key_taken")];
 
 /// The meaning of a status, for the documentation.
 pub(super) const fn meaning(status: u16) -> &'static str {

@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use super::body;
 use super::call::Call;
-use super::described::{Described, describe};
+use super::described::{self, Described};
 use super::endpoint::{Endpoint, Verb};
 use super::error::ApiError;
 use super::query::Parameters;
-use super::refusals::{self, Refusal};
+use super::refusals::Refusal;
 use crate::config::UnknownFields;
 
 /// Runs an endpoint.
@@ -57,9 +57,9 @@ pub fn route<E: Endpoint>() -> Route {
         patience: E::PATIENCE,
         is_costly: E::IS_COSTLY,
         parameters: body::field_names::<E::Query>,
-        refusals: refusals::of::<E>,
+        refusals: described::refusals::<E>,
         run: run::<E>,
-        describe: describe::<E>,
+        describe: described::describe::<E>,
         #[cfg(feature = "fuzzing")]
         read: |bytes, query| {
             Parameters::read(Some(query))?.typed::<E::Query>()?;

@@ -176,10 +176,7 @@ fn graph() -> BTreeMap<Module, BTreeSet<Module>> {
         let mut path = path.clone();
         // A name may be handed on several times.
         for _ in 0..8 {
-            let file = (1..=path.len())
-                .rev()
-                .map(|length| path[..length].to_vec())
-                .find(|it| modules.contains(it))?;
+            let file = (1..=path.len()).rev().map(|length| path[..length].to_vec()).find(|it| modules.contains(it))?;
             let exported = path.get(file.len()).and_then(|name| imports[&file].exports.get(name));
             match exported {
                 Some(origin) => path = [&origin[..], &path[file.len() + 1..]].concat(),
