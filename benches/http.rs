@@ -25,6 +25,7 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tollgate::accounts::keys;
 use tollgate::api::{Api, server};
+use tollgate::esim::Esim;
 use tollgate::listen::{Caps, Listener};
 use tollgate::messaging::Messaging;
 
@@ -101,7 +102,8 @@ async fn serve_tollgate(house: &House) -> SocketAddr {
     let (services, calls) = (Arc::clone(&house.services), Arc::clone(&house.calls));
     let (messaging, sending) = Messaging::start(Arc::clone(&services), &stop).await.unwrap();
     tokio::spawn(sending);
-    let api = Api::new(services, calls, messaging);
+    let esim = Arc::new(Esim::new(Arc::clone(&services)));
+    let api = Api::new(services, calls, messaging, esim);
     let http = &house.services.config.http;
     let caps = Caps { connections: http.max_connections, per_address: http.max_connections };
     let listener = Listener::new(listener, server::settings(http, caps));

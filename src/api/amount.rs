@@ -1,4 +1,4 @@
-//! Money on the wire: read as it is written, never through a float.
+//! Amounts in requests and answers: exact decimals, never floats.
 
 use std::borrow::Cow;
 use std::str::FromStr as _;
@@ -12,7 +12,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-/// An amount as text with at least four decimals: `"1.0000"`; more where it has more.
+/// An amount as text with at least four decimals: `"1.0000"`; more where the amount has more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct D4(pub Money);
 
@@ -24,11 +24,11 @@ pub struct Num(pub Money);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Percent(pub Markup);
 
-/// An amount as it came: a JSON number or text of digits with at most one point, at most nine decimals.
+/// An amount in a request: a JSON number or text of digits with at most one point and nine decimals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Amount(pub Money);
 
-/// A percentage as it came: a JSON number or text, at most four decimals.
+/// A percentage in a request: a JSON number or text, at most four decimals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PercentIn(pub Markup);
 
@@ -91,18 +91,13 @@ impl<'de> Deserialize<'de> for PercentIn {
     }
 }
 
-/// What the OpenAPI document says of each.
+/// The OpenAPI schema of an amount type.
 macro_rules! schema {
-    ($name:ident, $types:expr, $description:literal, $example:expr) => {
+    ($name:ident, $type:expr, $description:literal, $example:expr) => {
         impl PartialSchema for $name {
             fn schema() -> RefOr<Schema> {
-                let types: Vec<Type> = $types.into();
-                let schema_type = match types.as_slice() {
-                    [one] => utoipa::openapi::schema::SchemaType::Type(one.clone()),
-                    _ => utoipa::openapi::schema::SchemaType::Array(types),
-                };
                 ObjectBuilder::new()
-                    .schema_type(schema_type)
+                    .schema_type($type)
                     .description(Some($description))
                     .examples([serde_json::json!($example)])
                     .into()
@@ -117,21 +112,17 @@ macro_rules! schema {
     };
 }
 
-schema!(D4, [Type::String], "An amount as decimal text with at least four decimals.", "1.0000");
-schema!(Num, [Type::Number], "An amount as an exact number.", 1.5);
-schema!(Percent, [Type::Number], "Percent, at most four decimals.", 20);
+schema!(D4, Type::String, "Amount as decimal text with at least four decimals.", "1.0000");
+schema!(Num, Type::Number, "Amount as an exact number.", 1.5);
+schema!(Percent, Type::Number, "Percent, at most four decimals.", 20);
+// One type each, although the server reads both: generated clients cannot send a value of two types.
 schema!(
     Amount,
-    [Type::Number, Type::String],
-    "A decimal amount as a number or as text, digits with at most one point and nine decimals.",
+    Type::String,
+    "Decimal amount as text, digits with at most one point and nine decimals; a JSON number is accepted too.",
     "12.00"
 );
-schema!(
-    PercentIn,
-    [Type::Number, Type::String],
-    "Percent as a number or as text, at most four decimals, never negative.",
-    50
-);
+schema!(PercentIn, Type::Number, "Percent, at most four decimals, never negative; text is accepted too.", 50);
 
 #[cfg(test)]
 mod tests {
@@ -142,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn text_has_four_decimals_at_least() {
+    fn amounts_as_text_have_at_least_four_decimals() {
         for (amount, text) in [
             ("1", "1.0000"),
             ("0", "0.0000"),
@@ -155,14 +146,14 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_exact() {
+    fn amounts_as_numbers_are_exact() {
         for amount in ["1", "49.65", "0.1", "9007199254.740993", "-3"] {
             assert_eq!(serde_json::to_string(&Num(money(amount))).unwrap(), amount);
         }
     }
 
     #[test]
-    fn amounts_are_read_digit_by_digit() {
+    fn amounts_are_parsed_exactly_and_other_json_is_refused() {
         let read = |text: &str| serde_json::from_str::<Amount>(text).map(|amount| amount.0.to_string());
         assert_eq!(read("12.00").unwrap(), "12");
         assert_eq!(read("\"20.00\"").unwrap(), "20");

@@ -6,35 +6,38 @@ use std::fmt;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::error::ApiError;
+use super::error::{ApiError, printable};
+use super::idempotency;
 
-/// The largest body that is read where an endpoint says nothing else.
+/// Largest body, in bytes, unless an endpoint sets its own limit.
 pub(super) const MAX_BYTES: usize = 256 * 1024;
-/// How deep arrays and objects may nest; no endpoint needs more than two.
+/// Maximum nesting of arrays and objects; no endpoint needs more than two levels.
 const MAX_DEPTH: usize = 16;
 
-/// What a request without a body says.
+/// The body of a request without one: an empty object.
 pub(super) fn nothing<T: DeserializeOwned>() -> Result<T, ApiError> {
     serde_json::from_str("{}").map_err(|error| ApiError::fault(&error))
 }
 
-/// Reads a body: nothing at all is an empty object.
+/// Reads a body; an empty one is an empty object.
 pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8], ignore_unknown: bool) -> Result<T, ApiError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| ApiError::bad_request(format!("the body is not UTF-8: {error}")))?;
     let text = if text.trim().is_empty() { "{}" } else { text };
     check_depth(text)?;
     let names: FieldsSeen = serde_json::from_str(text).map_err(|error| not_an_object(&error))?;
+    if let Some(name) = names.0.iter().find(|name| idempotency::is_header(name)) {
+        return Err(idempotency::misplaced(name, "body"));
+    }
     let known = field_names::<T>();
     if !ignore_unknown && let Some(unknown) = names.0.iter().find(|name| !known.contains(&name.as_str())) {
-        let reason = "this endpoint has no such field";
-        return Err(ApiError { code: "unknown_field", ..ApiError::bad_field(&shortened(unknown), reason) });
+        return Err(ApiError::unknown("unknown_field", unknown));
     }
     let deserializer = &mut serde_json::Deserializer::from_str(text);
     serde_path_to_error::deserialize(deserializer).map_err(|error| {
         let path = error.path().to_string();
         let reason = wanted(&error.inner().to_string());
-        // The place in the text helps nobody who has built the body by a program.
+        // Line and column do not help: programs build the bodies.
         let reason = reason.split(" at line ").next().unwrap_or(&reason).to_owned();
         match missing(&reason) {
             Some(field) => ApiError::bad_field(field, "it is missing"),
@@ -44,10 +47,10 @@ pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8], ignore_unknown: bool) -> R
     })
 }
 
-/// What was expected, without what came: a password may have been sent where something else belongs.
+/// The expected value without the one received, which may be a password in the wrong place.
 fn wanted(reason: &str) -> String {
     match reason.rsplit_once(", expected ") {
-        // The names of types are ours, not theirs.
+        // Type names are internal.
         Some((_, expected)) => match expected.split(' ').next() {
             Some("i64" | "u64" | "i32" | "u32" | "u16" | "usize") => "expected a whole number".to_owned(),
             _ => format!("expected {expected}"),
@@ -65,15 +68,10 @@ fn not_an_object(error: &serde_json::Error) -> ApiError {
     match text.strip_prefix(TWICE) {
         Some(rest) => {
             let field = rest.split(" at line ").next().unwrap_or(rest).to_owned();
-            ApiError::bad_field(&shortened(&field), "it is given twice")
+            ApiError::bad_field(&printable(&field), "it is given twice")
         }
         None => ApiError::bad_request(format!("the body must be one JSON object: {}", wanted(&text))),
     }
-}
-
-/// A name that somebody else chose, short enough to be repeated to him.
-fn shortened(name: &str) -> String {
-    name.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
 /// Nesting is counted before anything is parsed, strings left out.
@@ -99,7 +97,7 @@ fn check_depth(text: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The beginning of the error by which a repeated name is told.
+/// Start of the error text for a repeated name.
 const TWICE: &str = "given twice: ";
 
 /// The names of an object's fields.
@@ -183,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn an_invalid_body_is_refused_by_field_without_repeating_its_value() {
         let field = |text| fault(text).0.unwrap_or_default();
         assert_eq!(field(r#"{"login":"a"}"#), "amount");
         assert_eq!(field(r#"{"login":7,"amount":1}"#), "login");
@@ -207,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_body_is_read_and_unknown_fields_can_be_let_pass() {
+    fn a_valid_body_is_read_and_unknown_fields_can_be_ignored() {
         let body = br#"{"login":"a","amount":1.5,"extra":[1,{"deep":true}]}"#;
         let transfer: Transfer = read(body, true).unwrap();
         assert_eq!((transfer.login.as_str(), transfer.amount.0.to_string().as_str()), ("a", "1.5"));

@@ -1,5 +1,5 @@
-//! How much an account may change without paying: each such request may leave rows, so it has a budget a minute and a day.
-//! What may leave rows for ever has a budget of its own beside it.
+//! Budgets of unpaid changes: each may leave rows in the database, so an account has a number of them a minute and a day.
+//! Changes that leave rows for ever have a budget of their own.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -18,15 +18,15 @@ const DAY: Duration = Duration::from_hours(24);
 /// The change that a request makes without paying for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Changes {
-    /// None: it only reads, or pays for what it writes.
+    /// None: the request only reads, or pays for the rows it writes.
     Nothing,
-    /// One without a further bound.
+    /// A change without a further budget.
     Something,
     /// The prices of a plan.
     Prices,
-    /// It creates a campaign.
+    /// Creates a campaign.
     Campaign,
-    /// It creates a client.
+    /// Creates a client.
     Client,
 }
 
@@ -39,7 +39,7 @@ struct Bucket {
 }
 
 impl Bucket {
-    /// So many in a period, and `at_once` of them without a wait between them.
+    /// `number` in a period, `at_once` of them without a wait.
     fn new(number: u32, period: Duration, at_once: u32, bound: String) -> Self {
         // The configuration is checked to be above zero.
         let number = number.max(1);
@@ -119,7 +119,7 @@ impl Budgets {
 mod tests {
     use super::*;
 
-    /// How many changes in a row an account may make.
+    /// Number of changes that an account may make without a wait, and the refusal of the next.
     fn in_a_row(budgets: &Budgets, changes: Changes, account_id: i64) -> (usize, ApiError) {
         for made in 0..10_000 {
             if let Err(error) = budgets.take(changes, account_id) {
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quarter_of_a_minutes_changes_may_come_at_once() {
+    fn a_quarter_of_a_minutes_changes_may_be_made_at_once() {
         // Slow enough that nothing is refilled meanwhile.
         let budgets = Budgets::new(&Limits { changes_per_minute: 8, ..Limits::default() });
         let (made, error) = in_a_row(&budgets, Changes::Something, 1);
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leaves_rows_for_ever_has_a_budget_of_its_own() {
+    fn changes_with_permanent_rows_have_budgets_of_their_own() {
         let limits = Limits {
             changes_per_minute: 4_000,
             changes_per_day: 9,

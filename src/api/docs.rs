@@ -1,4 +1,4 @@
-//! `/docs`: the OpenAPI document as a page to read, made here, without a script and without anything from elsewhere.
+//! `/docs`: the OpenAPI document as a page for people, without scripts and without external resources.
 
 use std::fmt::Write as _;
 
@@ -8,13 +8,18 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use serde_json::Value;
 
-/// The page's style, served beside it.
+/// The style of the page.
 const STYLE: &str = include_str!("docs.css");
-/// How deep objects in objects are shown; the deepest answer has three levels.
+/// Levels of nested objects on the page; the deepest answer has three.
 const MAX_DEPTH: usize = 6;
-/// Nothing but the style is loaded, and nobody frames the page.
+/// The page loads its style alone, and no other page may frame it.
 const POLICY: &str =
     "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+/// Introduction of the subaccounts API, whose refusals differ from those of the others.
+const SUBACCOUNTS: &str = "<p>This API keeps the contract of the gateway it comes from: <strong>a refusal has status 200 too\
+    </strong>, with <code>success</code> false and the reason in <code>error</code>; the number <code>900</code> alone means that \
+    the key is missing or invalid. Only 405, 408, 413, 429, 500 and 503 have statuses of their own.</p>";
 
 /// `/docs` and its style.
 pub(super) fn router(document: &Value) -> Router {
@@ -43,7 +48,7 @@ fn html(page: String) -> Response {
     (headers, page).into_response()
 }
 
-/// Text that stands in HTML as it is.
+/// Escapes text for HTML.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
@@ -52,7 +57,7 @@ fn text_of<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_default()
 }
 
-/// One operation with its path.
+/// An operation with its path.
 struct Operation<'a> {
     path: &'a str,
     verb: &'a str,
@@ -85,9 +90,11 @@ fn page(document: &Value) -> String {
     let _ = write!(
         out,
         "<h1>Tollgate API</h1><p>Version {}. The same for programs: <a href=\"/openapi.json\">openapi.json</a>.</p>\
-         <p>The key goes into the <code>X-API-Key</code> header and nowhere else. Each operation has two addresses that do the \
-         same. A refusal has a real HTTP status and a body with <code>error</code> (for people), <code>code</code> (for \
-         programs), <code>field</code> where one is at fault, and <code>request_id</code>.</p><nav>",
+         <p>The key belongs in the <code>X-API-Key</code> header, never in the URL. Each operation has two addresses with \
+         the same effect. A refusal has an HTTP status of its own and a body with <code>error</code> (text for people), \
+         <code>code</code> (for programs), <code>field</code> where a field or parameter is at fault, and \
+         <code>request_id</code>. Unknown fields and parameters are refused. Where an <code>Idempotency-Key</code> header is \
+         listed, repeating a request with the same key has no second effect.</p><nav>",
         escaped(text_of(&document["info"], "version"))
     );
     for tag in &tags {
@@ -101,6 +108,9 @@ fn page(document: &Value) -> String {
     out.push_str("</nav>");
     for tag in &tags {
         let _ = write!(out, "<h2>{}</h2>", escaped(tag));
+        if *tag == "Subaccounts API" {
+            out.push_str(SUBACCOUNTS);
+        }
         for operation in of_tag(&operations, tag) {
             write_operation(&mut out, document, operation);
         }
@@ -127,38 +137,99 @@ fn write_operation(out: &mut String, document: &Value, operation: &Operation<'_>
         escaped(name),
         escaped(text_of(operation.is, "summary")),
     );
-    let address = match (operation.path.split_once("/v1/"), operation.path.rsplit_once('/')) {
-        (Some((api, name)), _) => format!("{api}/index.php?endpoint={name}"),
-        (None, Some((api, action))) => format!("{api}?action={action}"),
-        (None, None) => operation.path.to_owned(),
-    };
-    let body = &operation.is["requestBody"]["content"]["application/json"]["schema"];
-    let mut curl = format!("curl -sS -X {verb} -H \"X-API-Key: YOUR_API_KEY\"");
-    if !body.is_null() {
-        curl.push_str(" -H \"Content-Type: application/json\" -d '{…}'");
-    }
-    let _ = write!(
-        out,
-        "<pre>{} \"https://HOST{}\"\n# or {}</pre>",
-        escaped(&curl),
-        escaped(&address),
-        escaped(operation.path)
-    );
+    let media = &operation.is["requestBody"]["content"]["application/json"];
+    let answer = &operation.is["responses"]["200"]["content"]["application/json"];
+    write_request(out, operation, &media["example"]);
     let parameters = operation.is["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if !parameters.is_empty() {
-        out.push_str("<table><tr><th>In the URL</th><th>Type</th><th></th></tr>");
-        for parameter in parameters {
+    for (place, title) in [("query", "In the URL"), ("header", "Header")] {
+        let mut rows = String::new();
+        for parameter in parameters.iter().filter(|parameter| parameter["in"] == place) {
             let must = parameter["required"] == true;
             let schema = resolved(document, &parameter["schema"]);
-            row(out, text_of(parameter, "name"), must, schema, text_of(parameter, "description"));
+            row(&mut rows, text_of(parameter, "name"), must, schema, text_of(parameter, "description"));
         }
-        out.push_str("</table>");
+        if !rows.is_empty() {
+            write_table(out, title, &rows);
+        }
     }
+    if !media["schema"].is_null() {
+        write_fields(out, document, "Body", &media["schema"]);
+    }
+    write_fields(out, document, "Answer", &answer["schema"]);
+    if !answer["example"].is_null() {
+        let text = serde_json::to_string_pretty(&answer["example"]).unwrap_or_default();
+        let _ = write!(out, "<pre>{}</pre>", escaped(&text));
+    }
+    write_refusals(out, operation);
+}
+
+/// The request as a command line, with its example.
+fn write_request(out: &mut String, operation: &Operation<'_>, body: &Value) {
+    let parameters = operation.is["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let query = parameters.iter().filter(|parameter| parameter["in"] == "query").filter_map(|parameter| {
+        let value = match &parameter["example"] {
+            Value::Null => return None,
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let value: String = form_urlencoded::byte_serialize(value.as_bytes()).collect();
+        Some(format!("{}={value}", text_of(parameter, "name")))
+    });
+    let query: Vec<String> = query.collect();
+    let (path, selector) = match (operation.path.split_once("/v1/"), operation.path.rsplit_once('/')) {
+        (Some((api, name)), _) => (format!("{api}/index.php"), format!("endpoint={name}")),
+        (None, Some((api, action))) => (api.to_owned(), format!("action={action}")),
+        (None, None) => (operation.path.to_owned(), String::new()),
+    };
+    let all: Vec<&str> = [selector.as_str()]
+        .into_iter()
+        .filter(|text| !text.is_empty())
+        .chain(query.iter().map(String::as_str))
+        .collect();
+    let mut curl =
+        format!("curl -sS -X {} -H \"X-API-Key: YOUR_API_KEY\" \\\n", operation.verb.to_uppercase());
     if !body.is_null() {
-        write_fields(out, document, "Body", body);
+        let _ = writeln!(curl, "  -H \"Content-Type: application/json\" -d '{body}' \\");
     }
-    let answer = &operation.is["responses"]["200"]["content"]["application/json"]["schema"];
-    write_fields(out, document, "Answer", answer);
+    let mark = if query.is_empty() { "" } else { "?" };
+    let _ = write!(
+        curl,
+        "  \"https://HOST{path}?{}\"\n# or https://HOST{}{mark}{}",
+        all.join("&"),
+        operation.path,
+        query.join("&")
+    );
+    let _ = write!(out, "<pre>{}</pre>", escaped(&curl));
+}
+
+/// The refusals with their machine codes.
+fn write_refusals(out: &mut String, operation: &Operation<'_>) {
+    let mut rows = String::new();
+    for (status, response) in operation.is["responses"].as_object().into_iter().flatten() {
+        if status != "200" {
+            let text = escaped(text_of(response, "description"));
+            let _ = write!(rows, "<tr><td>{status}</td><td colspan=\"2\">{}</td></tr>", with_code(&text));
+        }
+    }
+    let _ = write!(out, "<details><summary>Refusals</summary><table>{rows}</table></details>");
+}
+
+/// Escaped text with its back-ticked parts as code.
+fn with_code(text: &str) -> String {
+    let mut out = String::new();
+    for (at, part) in text.split('`').enumerate() {
+        match at % 2 {
+            0 => out.push_str(part),
+            _ => {
+                let _ = write!(out, "<code>{part}</code>");
+            }
+        }
+    }
+    out
+}
+
+fn write_table(out: &mut String, title: &str, rows: &str) {
+    let _ = write!(out, "<table><tr><th>{title}</th><th>Type</th><th></th></tr>{rows}</table>");
 }
 
 fn write_fields(out: &mut String, document: &Value, title: &str, schema: &Value) {
@@ -167,11 +238,11 @@ fn write_fields(out: &mut String, document: &Value, title: &str, schema: &Value)
     if rows.is_empty() {
         let _ = write!(out, "<p>{title}: an empty object.</p>");
     } else {
-        let _ = write!(out, "<table><tr><th>{title}</th><th>Type</th><th></th></tr>{rows}</table>");
+        write_table(out, title, &rows);
     }
 }
 
-/// A row for each field, those of objects in objects as `outer.inner`, of lists as `list[].inner`.
+/// A row for each field: nested fields as `outer.inner`, fields of list items as `list[].inner`.
 fn fields(rows: &mut String, document: &Value, before: &str, schema: &Value, depth: usize) {
     if depth > MAX_DEPTH {
         return;
@@ -209,7 +280,7 @@ fn row(out: &mut String, name: &str, must: bool, schema: &Value, description: &s
         "<tr><td><code>{}</code>{must}</td><td>{}</td><td>{}</td></tr>",
         escaped(name),
         escaped(&type_of(schema)),
-        escaped(description)
+        with_code(&escaped(description))
     );
 }
 
@@ -225,10 +296,15 @@ fn type_of(schema: &Value) -> String {
     }
 }
 
-/// A schema, the one it refers to where it is a reference, alone or beside null.
+/// The schema itself, or the one it refers to, alone or beside null.
 fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     let choices = schema["oneOf"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let reference = schema["$ref"].as_str().or_else(|| choices.iter().find_map(|one| one["$ref"].as_str()));
+    let mut others = choices.iter().filter(|choice| choice["type"] != "null");
+    let only = match (others.next(), others.next()) {
+        (Some(only), None) => only["$ref"].as_str(),
+        _ => None,
+    };
+    let reference = schema["$ref"].as_str().or(only);
     match reference.and_then(|path| path.strip_prefix('#')) {
         Some(pointer) => document.pointer(pointer).unwrap_or(schema),
         None => schema,
@@ -238,11 +314,12 @@ fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use crate::api::openapi;
+    use crate::config::Http;
 
     #[test]
     fn every_operation_is_on_the_page_with_its_fields() {
-        let document = super::super::openapi::document(&Config::default());
+        let document = openapi::document(&Http::default(), Http::default().listen);
         let page = page(&document);
         let operations = operations(&document);
         assert!(!operations.is_empty());
@@ -254,6 +331,27 @@ mod tests {
         assert!(page.contains("<code>[].auto_topup.threshold</code>"), "and those of lists' rows");
         assert!(page.contains("/api/subaccounts?action=read"), "both addresses are shown");
         assert!(!page.contains("<script"), "the policy would refuse it");
+    }
+
+    #[test]
+    fn a_header_is_not_listed_as_a_parameter_of_the_url() {
+        let document = openapi::document(&Http::default(), Http::default().listen);
+        let operations = operations(&document);
+        let send = operations.iter().find(|one| one.is["operationId"] == "sms-api-send").unwrap();
+        let mut page = String::new();
+        write_operation(&mut page, &document, send);
+        let header = page.split("<th>Header</th>").nth(1).unwrap();
+        assert!(header.contains("<code>Idempotency-Key</code>"), "{page}");
+        assert!(!page.contains("<th>In the URL</th>"), "{page}");
+    }
+
+    #[test]
+    fn the_page_names_the_refusals_and_those_of_subaccounts() {
+        let page = page(&openapi::document(&Http::default(), Http::default().listen));
+        assert!(
+            page.contains("<code>no_credit</code>") && page.contains("a refusal has status 200 too"),
+            "{page}"
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What goes wrong, as it is answered: a real status, a text for people, a machine code.
+//! Refusals and faults as they are answered: HTTP status, text for people, machine code.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -15,8 +15,10 @@ use crate::peers::ops::PeerError;
 use crate::services::ServiceError;
 use crate::store::StoreError;
 
-/// Seconds after which whoever was told that the service is away may ask again.
+/// `Retry-After` of 503, in seconds.
 const AWAY_RETRY_S: u32 = 5;
+/// Characters of a name that is repeated in an error.
+const MAX_NAME_CHARS: usize = 64;
 
 /// A refusal of a request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,11 +28,11 @@ pub struct ApiError {
     pub status: StatusCode,
     /// The machine code.
     pub code: &'static str,
-    /// For people. It never carries a detail of the inside.
+    /// Text for people, without internal details.
     pub message: String,
-    /// The field of the body or query that is at fault.
+    /// The field or parameter at fault.
     pub field: Option<String>,
-    /// Seconds after which asking again makes sense.
+    /// `Retry-After`, in seconds.
     pub retry_after: Option<u32>,
 }
 
@@ -52,32 +54,42 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", format!("{field}: {reason}")).at(field)
     }
 
+    /// 400: a parameter in the URL or a field in the body that the endpoint does not have.
+    pub fn unknown(code: &'static str, name: &str) -> Self {
+        let name = printable(name);
+        let reason = match code {
+            "unknown_parameter" => "this endpoint has no such parameter",
+            _ => "this endpoint has no such field",
+        };
+        Self { code, ..Self::bad_field(&name, reason) }
+    }
+
     /// 400: the request as a whole is malformed.
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
     }
 
-    /// 404: there is no such thing, or it is somebody else's.
+    /// 404: unknown, or of another account.
     pub fn missing(field: &str, what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("{what} not found")).at(field)
     }
 
-    /// 409: it cannot be done any more, or not beside what is there.
+    /// 409: conflicts with the present state.
     pub fn conflict(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, code, message)
     }
 
-    /// 422: a rule refuses it.
+    /// 422: refused by a rule.
     pub fn refused(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message)
     }
 
-    /// 402: there is not enough credit.
+    /// 402: not enough credit.
     pub fn no_credit(message: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYMENT_REQUIRED, "no_credit", message)
     }
 
-    /// 503: what is needed is away.
+    /// 503: a required part is not available.
     pub fn away() -> Self {
         let message = "the service is not available at the moment";
         let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
@@ -85,9 +97,9 @@ impl ApiError {
         error
     }
 
-    /// 500: a fault of ours. What it is goes to the log.
+    /// 500: an internal error; its text goes to the log.
     pub fn fault(error: &dyn std::fmt::Display) -> Self {
-        tracing::error!(%error, "a request failed by a fault of ours");
+        tracing::error!(%error, "request failed: internal error");
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
@@ -114,7 +126,12 @@ impl ApiError {
     }
 }
 
-/// An error as it is on the wire; `flag` stands for the API's own `success` or `ok`.
+/// A name that the client chose, short enough to be repeated to it.
+pub(super) fn printable(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(MAX_NAME_CHARS).collect()
+}
+
+/// The body of a refusal; `flag` is replaced by the API's own `success` or `ok`.
 #[derive(Debug, Serialize)]
 struct ErrorBody<'a> {
     flag: bool,
@@ -125,16 +142,16 @@ struct ErrorBody<'a> {
     request_id: &'a str,
 }
 
-/// An error, for the OpenAPI document. The API's `success` or `ok` is beside it, false.
+/// A refusal, for the OpenAPI document. The API's `success` or `ok` is beside it, false.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ApiErrorBody {
-    /// For people.
+    /// Text for people.
     pub error: String,
-    /// For programs.
+    /// Machine code.
     pub code: String,
-    /// The field at fault, where it is one.
+    /// Field or parameter at fault; absent where there is none.
     pub field: Option<String>,
-    /// What the operator finds the request by.
+    /// Id of the request in the log.
     pub request_id: String,
 }
 
@@ -143,7 +160,7 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::StaleEpoch { .. } => Self::away(),
             error if error.is_unavailable() => {
-                tracing::warn!(%error, "a request was answered 503");
+                tracing::warn!(%error, "request answered 503");
                 Self::away()
             }
             error => Self::fault(&error),
@@ -156,7 +173,7 @@ impl From<ServiceError> for ApiError {
         match error {
             ServiceError::Store(error) => error.into(),
             ServiceError::Owner(_) | ServiceError::Owned { .. } => {
-                tracing::warn!(%error, "a request was answered 503");
+                tracing::warn!(%error, "request answered 503");
                 Self::away()
             }
             error => Self::fault(&error),
@@ -173,7 +190,7 @@ impl From<HashError> for ApiError {
                 error.retry_after = Some(retry_after_s);
                 error
             }
-            // Read by nobody.
+            // The client has disconnected.
             HashError::Abandoned | HashError::Unavailable => Self::away(),
         }
     }
@@ -183,7 +200,7 @@ impl From<LedgerError> for ApiError {
     fn from(error: LedgerError) -> Self {
         match error {
             LedgerError::Unavailable(_) | LedgerError::Stopped => {
-                tracing::warn!(%error, "a request was answered 503");
+                tracing::warn!(%error, "request answered 503");
                 Self::away()
             }
             error => Self::fault(&error),
@@ -223,7 +240,7 @@ impl From<PeerError> for ApiError {
             PeerError::UnknownAddress { .. } => Self::missing("id", "IP authorization"),
             PeerError::TooMany { .. } => Self::conflict("limit_reached", text),
             PeerError::TooManyAddresses(_) => Self::conflict("limit_reached", text).at("ip"),
-            // How many others have is nobody's business.
+            // The number of other accounts' addresses stays hidden.
             PeerError::AddressLimit { .. } => {
                 let message = "ip: no more IP authorizations are given; ask the operator";
                 Self::conflict("limit_reached", message).at("ip")
@@ -233,7 +250,7 @@ impl From<PeerError> for ApiError {
             PeerError::Main(_) => Self::refused("main_sip_account", text).at("name"),
             PeerError::Password(error) => Self::bad_field("password", error),
             PeerError::Address(error) => Self::bad_field("ip", error),
-            // Which addresses are the operator's own is nobody's business.
+            // The operator's own addresses stay hidden.
             PeerError::OwnAddress { .. } | PeerError::AddressTaken(_) => {
                 let message = "ip: it is in use; if it is yours, ask the operator to give it to you";
                 Self::conflict("ip_in_use", message).at("ip")

@@ -1,4 +1,4 @@
-//! How often somebody may ask.
+//! Request budgets of keys and addresses.
 
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr};
@@ -12,18 +12,18 @@ use tollgate_agi::accept::network;
 use super::error::ApiError;
 use crate::config::Http;
 
-/// Refused transfers of one reseller that are kept.
+/// Recorded refused transfers of a reseller per minute.
 const KEPT_FAILURES_PER_MINUTE: u32 = 60;
 
-/// Addresses without a good key that have a bucket of their own.
+/// Addresses without a valid key that have a bucket of their own.
 const MAX_STRANGERS: usize = 65_536;
 
 type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, MonotonicClock>;
 
-/// Requests that may come at once however few a minute are allowed: a page of a portal asks so many.
+/// Smallest burst, in requests: a page of a portal makes that many.
 const LEAST_BURST: u32 = 20;
 
-/// Buckets, one a key and one an address, each filled evenly and as large as some seconds' requests.
+/// Buckets by key and by address, each filled evenly and as large as some seconds' requests.
 #[derive(Debug)]
 pub(super) struct Limits {
     keys: Limiter<i64>,
@@ -31,7 +31,7 @@ pub(super) struct Limits {
     kept_failures: Limiter<i64>,
 }
 
-/// So many a minute, evenly, and at once as many as come together in so many seconds.
+/// A bucket of `per_minute` requests, filled evenly, that holds those of `burst_seconds`.
 fn limiter<K: Hash + Eq + Clone>(per_minute: u32, burst_seconds: u32) -> Limiter<K> {
     let at_once = u64::from(per_minute) * u64::from(burst_seconds) / 60;
     let at_once = u32::try_from(at_once).unwrap_or(u32::MAX).max(LEAST_BURST).min(per_minute);
@@ -64,25 +64,25 @@ impl Limits {
         }
     }
 
-    /// One more request with a key.
+    /// Counts a request with a key.
     pub(super) fn of_key(&self, key_id: i64) -> Result<(), ApiError> {
         check(&self.keys, &key_id)
     }
 
-    /// One more request without a good key. Who has a whole network of version 6 has one bucket.
+    /// Counts a request without a valid key. An IPv6 network has one bucket.
     pub(super) fn of_stranger(&self, address: IpAddr) -> Result<(), ApiError> {
-        // Until idle ones are forgotten, within a minute, the rest of a botnet shares one bucket.
+        // Until idle buckets are removed, within a minute, further addresses share one.
         let has_room = self.strangers.len() < MAX_STRANGERS;
         let bucket = if has_room { network(address) } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
         check(&self.strangers, &bucket)
     }
 
-    /// Whether one more refused transfer of a reseller is kept: a script that fails in a loop does not fill the book.
+    /// True where another refused transfer of a reseller is recorded: a script that fails in a loop does not fill the table.
     pub(super) fn keeps_failure_of(&self, reseller_id: i64) -> bool {
         check(&self.kept_failures, &reseller_id).is_ok()
     }
 
-    /// Forgets those who have not asked for a while.
+    /// Removes the buckets of idle keys and addresses.
     pub(super) fn forget_idle(&self) {
         self.keys.retain_recent();
         self.strangers.retain_recent();
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_key_too_many_is_told_when_to_come_back_and_no_other_key_is() {
+    fn a_key_over_its_budget_gets_retry_after_and_other_keys_do_not() {
         let http = Http { key_requests_per_minute: 3, ..Http::default() };
         let limits = Limits::new(&http);
         for _ in 0..3 {

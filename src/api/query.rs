@@ -1,19 +1,20 @@
-//! The part of the URL behind the question mark.
+//! The query string of a URL.
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use utoipa::{IntoParams, ToSchema};
 
-use super::error::ApiError;
+use super::error::{ApiError, printable};
+use super::idempotency;
 
-/// Names by which other systems send keys in URLs. A key in a URL is in every log on its way.
+/// Names of parameters in which other systems send keys. A key in a URL appears in every log on its way.
 const KEY_NAMES: [&str; 9] =
     ["api_key", "apikey", "x-api-key", "x_api_key", "key", "p", "token", "access_token", "api-key"];
-/// Rows of a list when not said otherwise.
+/// Default number of rows of a page.
 const DEFAULT_LIMIT: i64 = 50;
-/// The most rows of a list.
+/// Maximum number of rows of a page.
 pub const MAX_LIMIT: i64 = 200;
-/// The most parameters of a URL: no endpoint has ten, and each is compared with all before it.
+/// Maximum number of parameters of a URL: no endpoint has ten, and each is compared with all before it.
 pub const MAX_PARAMETERS: usize = 64;
 
 /// The parameters of a request, each at most once.
@@ -24,7 +25,7 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Reads them; one that is given twice is refused, and so is a key.
+    /// Reads the parameters; a repeated one, an API key and an `Idempotency-Key` are refused.
     pub(crate) fn read(text: Option<&str>) -> Result<Self, ApiError> {
         let text = text.unwrap_or_default();
         let pairs = form_urlencoded::parse(text.as_bytes()).into_owned().take(MAX_PARAMETERS + 1);
@@ -39,9 +40,11 @@ impl Parameters {
                 let error = ApiError::new(axum::http::StatusCode::BAD_REQUEST, "key_in_url", message);
                 return Err(error.at(name.clone()));
             }
+            if idempotency::is_header(name) {
+                return Err(idempotency::misplaced(name, "URL"));
+            }
             if pairs[..at].iter().any(|(earlier, _)| earlier == name) {
-                let name: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
-                return Err(ApiError::bad_field(&name, "it is given twice in the URL"));
+                return Err(ApiError::bad_field(&printable(name), "it is given twice in the URL"));
             }
         }
         Ok(Self { text: text.to_owned(), pairs })
@@ -52,7 +55,15 @@ impl Parameters {
         self.pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// The parameters that an endpoint has; others do not matter.
+    /// Refuses a parameter that is not among `known`, by its name.
+    pub(crate) fn check_known(&self, known: &[&str]) -> Result<(), ApiError> {
+        match self.pairs.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+            Some((name, _)) => Err(ApiError::unknown("unknown_parameter", name)),
+            None => Ok(()),
+        }
+    }
+
+    /// The parameters of an endpoint.
     pub(crate) fn typed<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
         let deserializer = serde_urlencoded::Deserializer::new(form_urlencoded::parse(self.text.as_bytes()));
         serde_path_to_error::deserialize(deserializer).map_err(|error| {
@@ -66,26 +77,19 @@ impl Parameters {
     }
 }
 
-/// How many rows of a list: 1 and more; what is above 200 is 200.
+/// Maximum number of rows of a page, at least 1; above 200 it is 200.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit(pub i64);
 
-/// How many rows of a list are left out: 0 and more.
+/// Number of rows to skip, at least 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Offset(pub i64);
 
 impl Limit {
-    /// As many rows as there can be.
+    /// The largest page.
     pub const fn most() -> Self {
         Self(MAX_LIMIT)
     }
-}
-
-/// The rows of a whole list that are asked for, and how many it has.
-pub fn cut<T>(rows: Vec<T>, limit: Limit, offset: Offset) -> (Vec<T>, i64) {
-    let total = i64::try_from(rows.len()).unwrap_or(i64::MAX);
-    let count = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
-    (rows.into_iter().skip(count(offset.0)).take(count(limit.0)).collect(), total)
 }
 
 impl Default for Limit {
@@ -117,32 +121,50 @@ impl<'de> Deserialize<'de> for Offset {
     }
 }
 
-/// Which rows of a list.
-#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
+/// A page of a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Page {
-    /// How many rows, at most 200.
+    /// Maximum number of rows, at most 200.
     #[serde(default)]
     #[param(value_type = Option<i64>, minimum = 1)]
     pub limit: Limit,
-    /// How many of the newest are left out.
+    /// Number of rows to skip.
     #[serde(default)]
     #[param(value_type = Option<i64>, minimum = 0)]
     pub offset: Offset,
 }
 
-/// Which rows of a list that is short by nature: all of them where nothing is said.
+/// A page of a list that is short by nature: without parameters, all rows.
 #[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ShortPage {
-    /// How many rows, at most 200.
+    /// Maximum number of rows, at most 200.
     #[serde(default = "Limit::most")]
     #[param(value_type = Option<i64>, minimum = 1)]
     pub limit: Limit,
-    /// How many of the first are left out.
+    /// Number of rows to skip.
     #[serde(default)]
     #[param(value_type = Option<i64>, minimum = 0)]
     pub offset: Offset,
+}
+
+impl Page {
+    /// A page of `limit` rows after `offset`.
+    pub const fn new(limit: Limit, offset: Offset) -> Self {
+        Self { limit, offset }
+    }
+}
+
+impl From<ShortPage> for Page {
+    fn from(ShortPage { limit, offset }: ShortPage) -> Self {
+        Self { limit, offset }
+    }
+}
+
+/// Reads an id in the URL.
+pub fn parse_id(name: &str, text: &str) -> Result<i64, ApiError> {
+    text.parse().map_err(|_| ApiError::bad_field(name, "a whole number is needed"))
 }
 
 /// No parameters beside `endpoint`.
@@ -158,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_parameter_comes_once_and_is_never_a_key() {
+    fn a_repeated_parameter_and_an_api_key_are_refused() {
         let refused = |text| Parameters::read(Some(text)).unwrap_err().field.unwrap();
         assert_eq!(refused("endpoint=me&endpoint=me"), "endpoint");
         assert_eq!(refused("endpoint=me&API_KEY=x"), "API_KEY");
@@ -167,7 +189,23 @@ mod tests {
     }
 
     #[test]
-    fn a_url_has_a_bounded_number_of_parameters() {
+    fn an_unknown_parameter_is_refused_by_name() {
+        let parameters = Parameters::read(Some("endpoint=calls&limit=5&ofset=3")).unwrap();
+        let error = parameters.check_known(&["endpoint", "limit", "offset"]).unwrap_err();
+        assert_eq!((error.status.as_u16(), error.code), (400, "unknown_parameter"));
+        assert_eq!(error.field.as_deref(), Some("ofset"));
+        assert!(parameters.check_known(&["endpoint", "limit", "ofset"]).is_ok());
+    }
+
+    #[test]
+    fn an_idempotency_key_in_the_url_is_refused() {
+        let error = Parameters::read(Some("endpoint=send&Idempotency-Key=a")).unwrap_err();
+        assert_eq!((error.status.as_u16(), error.code), (400, "misplaced_header"));
+        assert_eq!(error.field.as_deref(), Some("Idempotency-Key"));
+    }
+
+    #[test]
+    fn a_url_with_too_many_parameters_is_refused() {
         let url = |count: usize| (0..count).map(|n| format!("p{n}=1")).collect::<Vec<_>>().join("&");
         assert!(Parameters::read(Some(&url(MAX_PARAMETERS))).is_ok());
         let error = Parameters::read(Some(&url(MAX_PARAMETERS + 1))).unwrap_err();
@@ -178,7 +216,15 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_bounded_and_what_is_no_number_is_refused_by_name() {
+    fn an_id_in_the_url_is_a_whole_number() {
+        assert_eq!(parse_id("id", "17"), Ok(17));
+        for bad in ["", "1.5", "x", "99999999999999999999"] {
+            assert_eq!(parse_id("id", bad).unwrap_err().field.as_deref(), Some("id"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_bad_limit_or_offset_is_refused_by_name_and_a_large_limit_is_200() {
         let page = |text| Parameters::read(Some(text)).unwrap().typed::<Page>();
         let got = page("endpoint=calls").unwrap();
         assert_eq!((got.limit.0, got.offset.0), (50, 0));

@@ -1,5 +1,5 @@
-//! Rows that a client's own scripts and its reseller's portal are both shown: what the account itself did and got, and
-//! nothing of whoever is above it.
+//! Rows of the client API and of the reseller's portal: the account's own calls, refills and caller IDs, without any
+//! figure of the accounts above it.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -14,12 +14,12 @@ use crate::store::history::{OwnCall, Refill};
 
 const MS_A_SECOND: i64 = 1_000;
 
-/// A stamp as answers show it: `2026-05-09T21:00:00Z`.
+/// A time in answers: UTC to the second, `2026-05-09T21:00:00Z`.
 pub fn stamp(at: Timestamp) -> String {
     format!("{at:.0}")
 }
 
-/// An amount as the API in question writes it.
+/// An amount in the format of an API.
 pub trait Shown: From<Money> + Serialize + ToSchema + Send {}
 
 impl From<Money> for D4 {
@@ -37,19 +37,19 @@ impl From<Money> for Num {
 impl Shown for D4 {}
 impl Shown for Num {}
 
-/// How a call ended, in a word.
+/// Outcome of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CallStatus {
-    /// Somebody answered.
+    /// Answered.
     Answered,
     /// The called side was busy.
     Busy,
-    /// Nobody answered before somebody gave up.
+    /// Not answered before it was cancelled or timed out.
     NoAnswer,
-    /// It could not be connected.
+    /// Not connected.
     Failed,
-    /// It was never dialled.
+    /// Refused before dialling.
     Refused,
 }
 
@@ -68,18 +68,29 @@ impl CallStatus {
 /// A call.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct CallRow<A: Shown> {
+    /// Id of the call record.
     id: i64,
+    /// Asterisk's id of the channel.
     uniqueid: String,
+    /// Start of the call, UTC.
     started_at: String,
+    /// Presented number.
     callerid: String,
+    /// Called number.
     called: String,
+    /// Destination of the rate; null where none was found.
     destination: Option<String>,
+    /// Prefix of the rate; null where none was found.
     prefix: Option<String>,
-    /// Seconds answered, rounded up.
+    /// Seconds from the answer to the end, rounded up.
     duration: i64,
+    /// Billed seconds.
     billed_seconds: i64,
+    /// Price per minute.
     price_per_minute: A,
+    /// Charge of the call.
     cost: A,
+    /// Outcome of the call.
     status: CallStatus,
 }
 
@@ -102,14 +113,14 @@ impl<A: Shown> From<OwnCall> for CallRow<A> {
     }
 }
 
-/// A call that nobody answered, and why.
+/// An unanswered call.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct FailedCallRow<A: Shown> {
     #[serde(flatten)]
     call: CallRow<A>,
-    /// What kept it from being answered.
+    /// Reason: a disposition or the reason of the refusal.
     cause: String,
-    /// Q.850.
+    /// Hangup cause, ITU-T Q.850; null where unknown.
     hangup_cause: Option<i64>,
 }
 
@@ -120,7 +131,7 @@ impl<A: Shown> From<OwnCall> for FailedCallRow<A> {
     }
 }
 
-/// A reason without what is between a reseller and its carriers and whoever sells to it.
+/// Hides reasons that concern the reseller, its carriers or its wholesale account.
 fn for_clients(reason: String) -> String {
     match reason.as_str() {
         "no_wholesale_credit" | "no_route" => "unavailable".to_owned(),
@@ -128,13 +139,13 @@ fn for_clients(reason: String) -> String {
     }
 }
 
-/// Where money came from.
+/// Kind of a refill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RefillType {
-    /// A voucher was redeemed.
+    /// A redeemed voucher.
     Voucher,
-    /// Retail credit, or money between a client and its subaccounts.
+    /// Retail credit, or credit between a client and its subaccounts.
     Transfer,
     /// A payment.
     Payment,
@@ -148,20 +159,25 @@ impl RefillType {
             "voucher" => Self::Voucher,
             "payment" => Self::Payment,
             "credit" => Self::Credit,
-            // An automatic top-up is a transfer that nobody had to ask for.
+            // An automatic top-up is a transfer too.
             _ => Self::Transfer,
         }
     }
 }
 
-/// Money that came in.
+/// A refill of the balance.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct RefillRow<A: Shown> {
+    /// Id of the movement.
     id: i64,
+    /// Time of the movement, UTC.
     created_at: String,
+    /// Amount.
     amount: A,
+    /// Kind of the refill.
     #[serde(rename = "type")]
     kind: RefillType,
+    /// Note; empty where there is none.
     description: String,
 }
 
@@ -177,15 +193,18 @@ impl<A: Shown> From<Refill> for RefillRow<A> {
     }
 }
 
-/// A number that may be presented.
+/// A caller ID.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct CalleridRow {
+    /// Id of the caller ID.
     id: i64,
+    /// Number, with `+` and country code.
     cid: String,
+    /// Name for people.
     name: String,
-    /// 1: the next call presents it.
+    /// 1 where calls present it, else 0.
     active: u8,
-    /// 0: it waits for the operator's word.
+    /// 0 while the operator's approval is pending, else 1.
     approved: u8,
 }
 
@@ -226,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_started_second_counts_and_a_stamp_has_whole_ones() {
+    fn a_started_second_counts_and_times_are_whole_seconds() {
         let row: CallRow<D4> = call("credit_exhausted", None).into();
         assert_eq!((row.duration, row.status), (2, CallStatus::Answered));
         assert_eq!(row.started_at, "2026-05-09T21:00:00Z");
@@ -234,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_is_not_told_of_its_resellers_purse() {
+    fn reasons_about_the_resellers_wallet_are_hidden_from_clients() {
         let cause = |reason| FailedCallRow::<Num>::from(call("refused", Some(reason))).cause;
         assert_eq!(cause("no_wholesale_credit"), "unavailable");
         assert_eq!(cause("no_credit"), "no_credit");

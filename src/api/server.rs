@@ -12,14 +12,15 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::Api;
+use super::router::router;
+use super::state::Api;
 use crate::config::Http;
 use crate::listen::{Caps, Listener, Patience, Settings};
 
-/// How often those who have not asked for a while are forgotten.
+/// Interval at which counters of idle keys and addresses are removed.
 const FORGET_EVERY: Duration = Duration::from_mins(1);
 
-/// Why TLS cannot be spoken.
+/// An unusable TLS configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read as PEM.
@@ -29,7 +30,7 @@ pub enum TlsError {
         key: &'static str,
         /// The file.
         file: String,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
     /// The certificate and the key do not fit.
@@ -37,7 +38,7 @@ pub enum TlsError {
     Pair(String),
 }
 
-/// What TLS is spoken with, where certificate paths are configured.
+/// The TLS acceptor, where certificate paths are configured.
 pub fn tls(http: &Http) -> Result<Option<TlsAcceptor>, TlsError> {
     let (Some(cert), Some(key)) = (&http.tls_cert, &http.tls_key) else { return Ok(None) };
     let wrong = |key: &'static str, file: &Path, reason: &dyn std::fmt::Display| TlsError::File {
@@ -61,7 +62,7 @@ pub fn tls(http: &Http) -> Result<Option<TlsAcceptor>, TlsError> {
     Ok(Some(TlsAcceptor::from(Arc::new(config))))
 }
 
-/// Whose pages may read answers in a browser.
+/// The origins whose pages may read answers in a browser.
 fn cors(http: &Http) -> Option<CorsLayer> {
     let origins: Vec<HeaderValue> =
         http.cors_origins.iter().filter_map(|origin| origin.parse().ok()).collect();
@@ -78,18 +79,18 @@ fn cors(http: &Http) -> Option<CorsLayer> {
     })
 }
 
-/// How the public listener treats connections.
+/// Connection limits of the public listener.
 pub fn settings(http: &Http, caps: Caps) -> Settings {
     let (proxies, patience) = (http.trusted_proxies.clone(), Patience::default());
     Settings { name: "http", caps, allow: None, proxies, patience }
 }
 
-/// Serves until `shutdown`; requests under way then have some seconds.
+/// Serves until `shutdown`; requests in progress then have some seconds.
 pub async fn serve(listener: Listener, tls: Option<TlsAcceptor>, api: Arc<Api>, shutdown: CancellationToken) {
     if let Ok(address) = listener.local_addr() {
-        api.listens_at(address);
+        api.set_address(address);
     }
-    let mut router = api.router();
+    let mut router = router(&api);
     if let Some(cors) = cors(&api.services.config.http) {
         router = router.layer(cors);
     }

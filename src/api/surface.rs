@@ -1,8 +1,8 @@
-//! The published APIs: where each is, what it puts before an answer, whose keys open it.
+//! The published APIs: path, first member of the answers, accepted keys, endpoints.
 
 use std::sync::LazyLock;
 
-use super::endpoint::Route;
+use super::route::Route;
 use super::{client, esim, reseller, sms};
 use crate::store::accounts::Kind;
 
@@ -23,7 +23,7 @@ impl Surface {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Client, Self::Reseller, Self::Sms, Self::Esim];
 
-    /// The first part of its paths.
+    /// First segment of its paths.
     pub const fn path(self) -> &'static str {
         match self {
             Self::Client => "client-api",
@@ -43,7 +43,7 @@ impl Surface {
         }
     }
 
-    /// The first member of each answer.
+    /// First member of each answer.
     pub const fn flag(self) -> &'static str {
         match self {
             Self::Client | Self::Sms | Self::Esim => "success",
@@ -51,7 +51,7 @@ impl Surface {
         }
     }
 
-    /// Whose keys open it.
+    /// True for the kinds of account whose keys it accepts.
     pub const fn admits(self, kind: Kind) -> bool {
         match self {
             Self::Client => matches!(kind, Kind::Client | Kind::Subaccount),

@@ -29,6 +29,7 @@ use crate::commands::{self, Owner};
 use crate::config::{Config, Reserve};
 use crate::control::folder::{BoundSocket, Listening};
 use crate::control::{CommandAnswer, CommandRequest, LinkView, ServersView};
+use crate::esim::Esim;
 use crate::internal;
 use crate::internal::server::{Backend, BoxFuture};
 use crate::listen;
@@ -51,6 +52,8 @@ pub struct Node {
     pub calls: Arc<Calls>,
     /// Its messages.
     pub messaging: Arc<Messaging>,
+    /// Its sale of eSIMs.
+    pub esim: Arc<Esim>,
     /// Where FastAGI listens.
     pub fastagi: SocketAddr,
     /// Where the internal listener is.
@@ -113,6 +116,7 @@ impl Node {
             return Err(NodeError::Crashed("the start", "the book changed while it was read".to_owned()));
         }
         // The last that asks the database: a start that it fails has served nobody.
+        let esim = Arc::new(Esim::new(Arc::clone(&services)));
         let messaging = start_messaging(&services, &stop, &requests, &mut tasks).await?;
         tracing::info!(
             accounts = calls.directory.len(),
@@ -141,7 +145,7 @@ impl Node {
         let sockets = Arc::new(Sockets::new(fit, server.counters(), meters));
         serve_fastagi(server, fastagi, &calls, &stop, &mut tasks);
         {
-            let parts = (&services, &calls, &messaging);
+            let parts = (&services, &calls, &messaging, &esim);
             let backend = Arc::new(Listener::new(parts, links.clone(), sockets, requests.handle()).await?);
             let realtime = Arc::clone(&backend.realtime);
             serve_commands(commands.listening(), &backend, &stop, &mut tasks);
@@ -151,7 +155,8 @@ impl Node {
                 Ok(())
             });
         }
-        let api = Api::new(Arc::clone(&services), Arc::clone(&calls), Arc::clone(&messaging));
+        let api =
+            Api::new(Arc::clone(&services), Arc::clone(&calls), Arc::clone(&messaging), Arc::clone(&esim));
         let serving = {
             let stop = stop.clone();
             requests.handle().spawn(async move {
@@ -165,11 +170,12 @@ impl Node {
             serving.await.map_err(|e| crashed(e.to_string()))?.map_err(|e| crashed(e.to_string()))
         });
         tasks.spawn(invalidate_peers(&calls, &links, stop.clone()));
-        keep_moving((&services, &calls), position, &requests, &stop, &mut tasks);
+        keep_moving((&services, &calls, &esim), position, &requests, &stop, &mut tasks);
         Ok(Self {
             services,
             calls,
             messaging,
+            esim,
             fastagi: fastagi_at,
             internal: internal_at,
             http: http_at,
@@ -360,6 +366,7 @@ fn invalidate_peers(
 /// The service behind the internal listener and the command socket.
 struct Listener {
     services: Arc<Services>,
+    esim: Arc<Esim>,
     calls: Arc<Calls>,
     registry: Registry,
     realtime: Arc<Realtime>,
@@ -371,7 +378,7 @@ struct Listener {
 
 impl Listener {
     async fn new(
-        (services, calls, messaging): (&Arc<Services>, &Arc<Calls>, &Arc<Messaging>),
+        (services, calls, messaging, esim): (&Arc<Services>, &Arc<Calls>, &Arc<Messaging>, &Arc<Esim>),
         links: Links,
         sockets: Arc<Sockets>,
         requests: &Handle,
@@ -388,7 +395,8 @@ impl Listener {
             sockets: &sockets,
         });
         let (services, calls, requests) = (Arc::clone(services), Arc::clone(calls), requests.clone());
-        Ok(Self { services, calls, registry, realtime, links, requests, sockets })
+        let esim = Arc::clone(esim);
+        Ok(Self { services, esim, calls, registry, realtime, links, requests, sockets })
     }
 }
 
@@ -429,9 +437,8 @@ impl Backend for Listener {
         // A task of its own: whoever asked may go away, what was begun is carried to its end.
         let runtime = self.requests.clone();
         let running = runtime.spawn(async move {
-            let answer =
-                commands::run_request(Owner { services: &self.services, calls: Some(&self.calls) }, &request)
-                    .await;
+            let owner = Owner { services: &self.services, esim: &self.esim, calls: Some(&self.calls) };
+            let answer = commands::run_request(owner, &request).await;
             // What the command changed is in force when its answer arrives.
             if let Err(error) = self.calls.catalog.refresh().await {
                 tracing::warn!(%error, "the catalogue could not be read again");

@@ -13,7 +13,7 @@ use super::{notify, pruning};
 use crate::accounts::{money, topups};
 use crate::calls::Calls;
 use crate::catalog::Catalog;
-use crate::esim;
+use crate::esim::{Esim, worker};
 use crate::peers::proofs;
 use crate::services::{FEED_ACCOUNT, Services};
 use crate::store::within;
@@ -35,7 +35,7 @@ const FX_EVERY: Duration = Duration::from_mins(1);
 /// systemd is told. On the runtime of requests: the feed behind `position` is followed, top-ups are made, orders of data
 /// packages completed, exchange rates looked at, expired rows deleted.
 pub(super) fn keep_moving(
-    (services, calls): (&Arc<Services>, &Arc<Calls>),
+    (services, calls, esim): (&Arc<Services>, &Arc<Calls>, &Arc<Esim>),
     position: i64,
     requests: &Requests,
     stop: &CancellationToken,
@@ -62,13 +62,7 @@ pub(super) fn keep_moving(
     spawn_until(tasks, requests, "the asking about movements of money", stop, finding_out);
     let pruning = pruning::prune(Arc::clone(services), stop.clone());
     spawn_until(tasks, requests, "the deletion of expired rows", stop, pruning);
-    spawn_until(
-        tasks,
-        requests,
-        "the eSIM worker",
-        stop,
-        esim::worker::run(Arc::clone(services), stop.clone()),
-    );
+    spawn_until(tasks, requests, "the eSIM worker", stop, worker::run(Arc::clone(esim), stop.clone()));
 }
 
 /// Runs a task on a runtime; it ends with `stop` and not before.

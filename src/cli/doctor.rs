@@ -18,6 +18,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::commands::answer::{Answer, Outcome};
 use crate::config::{Config, EsimKind};
 use crate::control::{LinkView, ServersView, SocketsView};
+use crate::esim::Esim;
 use crate::esim::price::Unsold;
 use crate::ledger::spool::{Look, look};
 use crate::peers::claims;
@@ -70,6 +71,7 @@ pub async fn run(config: &Arc<Config>, file: Option<&Path>) -> Outcome {
     files::files(config, file, &mut findings);
     match Services::open(Arc::clone(config)).await {
         Ok(services) => {
+            let services = Arc::new(services);
             findings.good(format!("the database {} is usable", config.database.url));
             owner(&services, &mut findings).await;
             catalogue(&services, &mut findings).await;
@@ -79,7 +81,7 @@ pub async fn run(config: &Arc<Config>, file: Option<&Path>) -> Outcome {
             }
             peers(&services, &mut findings).await;
             messages::messages(&services, &mut findings).await;
-            esim(&services, &mut findings).await;
+            esim(&Esim::new(Arc::clone(&services)), &mut findings).await;
             services.close().await;
         }
         Err(error) => findings.wrong(error.to_string()),
@@ -348,7 +350,8 @@ async fn addresses(services: &Services, findings: &mut Findings) {
 }
 
 /// What keeps data packages from being sold, and orders that wait.
-async fn esim(services: &Services, findings: &mut Findings) {
+async fn esim(esim: &Esim, findings: &mut Findings) {
+    let services = &esim.services;
     let config = &services.config.esim;
     let now = services.clock.now();
     let since =
@@ -369,7 +372,7 @@ async fn esim(services: &Services, findings: &mut Findings) {
                 findings
                     .warn("esim.url is spoken to without TLS: who listens on the way has the access code");
             }
-            match services.esim.upstream(&services.config, &services.clock).await {
+            match esim.upstream().await {
                 Ok(upstream) => match upstream.fetch_balance().await {
                     Ok(balance) if balance.amount_e4 > 0 => {
                         findings.good("the eSIM upstream answers, and we have credit there");
@@ -381,9 +384,7 @@ async fn esim(services: &Services, findings: &mut Findings) {
             }
         }
     }
-    let (Ok(snapshot), Ok(rates)) =
-        (services.esim.snapshot(&services.store).await, crate::esim::rates(services).await)
-    else {
+    let (Ok(snapshot), Ok(rates)) = (esim.snapshot().await, crate::esim::rates(esim).await) else {
         findings.wrong("the eSIM catalogue cannot be read");
         return;
     };

@@ -26,6 +26,7 @@ use crate::commands::answer::{Failure, Outcome, to_wire};
 use crate::commands::{self, Owner, OwnerCommand};
 use crate::config::Config;
 use crate::control::{CommandAnswer, CommandRequest};
+use crate::esim::Esim;
 use crate::services::{ServiceError, Services};
 
 /// Telephony control plane for Asterisk with a real-time rating engine.
@@ -142,8 +143,10 @@ async fn run_here(config: Arc<Config>, command: Command, file: Option<&Path>, js
             outcome
         }
         Command::Owner(command) => {
-            let services = Services::open(config).await?;
-            let outcome = commands::run(Owner { services: &services, calls: None }, command).await;
+            let services = Arc::new(Services::open(config).await?);
+            let esim = Esim::new(Arc::clone(&services));
+            let owner = Owner { services: &services, esim: &esim, calls: None };
+            let outcome = commands::run(owner, command).await;
             services.close().await;
             outcome
         }
@@ -164,13 +167,13 @@ async fn run_at_owner(config: Arc<Config>, mut command: OwnerCommand) -> Result<
     let request = CommandRequest::new(std::env::args().skip(1).collect(), password);
     let began = tokio::time::Instant::now();
     loop {
-        let services = Services::open(Arc::clone(&config)).await?;
+        let services = Arc::new(Services::open(Arc::clone(&config)).await?);
+        let esim = Esim::new(Arc::clone(&services));
+        let owner = Owner { services: &services, esim: &esim, calls: None };
         let asked = services.ask_the_owner(&request).await;
         let answer = match asked {
             Ok(Some(answer)) => Some(answer),
-            Ok(None) => {
-                Some(commands::run_request(Owner { services: &services, calls: None }, &request).await)
-            }
+            Ok(None) => Some(commands::run_request(owner, &request).await),
             // The address may be that of the process before a server that starts.
             Err(ServiceError::OwnedElsewhere { .. })
                 if began.elapsed() < ADDRESS_PATIENCE && services.has_server()? =>

@@ -10,8 +10,7 @@ use tollgate_rating::Money;
 use super::answer::{Answer, Failure, Outcome};
 use crate::esim::catalogue::Package;
 use crate::esim::price::{Prices, Unsold, upstream_amount};
-use crate::esim::{self, SyncError, orders};
-use crate::services::Services;
+use crate::esim::{self as sale, Esim, SyncError, orders};
 use crate::store::StoreError;
 use crate::store::esim::EsimPrice;
 use crate::store::esim_orders::{EsimOrder, EsimStatus};
@@ -105,22 +104,22 @@ fn database(error: StoreError) -> Failure {
 }
 
 /// Runs an eSIM command.
-pub async fn run(services: &Services, command: EsimCommand) -> Outcome {
+pub async fn run(esim: &Esim, command: EsimCommand) -> Outcome {
     match command {
-        EsimCommand::Sync => sync(services).await,
-        EsimCommand::Packages { q, unsold, limit } => packages(services, &q.join(" "), unsold, limit).await,
-        EsimCommand::Price(args) => price(services, args).await,
-        EsimCommand::Orders { stuck, status } => list(services, stuck, status).await,
-        EsimCommand::GiveUp { order } => give_up(services, order).await,
-        EsimCommand::Balance => balance(services).await,
+        EsimCommand::Sync => sync(esim).await,
+        EsimCommand::Packages { q, unsold, limit } => packages(esim, &q.join(" "), unsold, limit).await,
+        EsimCommand::Price(args) => price(esim, args).await,
+        EsimCommand::Orders { stuck, status } => list(esim, stuck, status).await,
+        EsimCommand::GiveUp { order } => give_up(esim, order).await,
+        EsimCommand::Balance => balance(esim).await,
     }
 }
 
-async fn sync(services: &Services) -> Outcome {
-    let synced = esim::sync(services).await?;
-    let snapshot = services.esim.snapshot(&services.store).await.map_err(database)?;
-    let rates = esim::rates(services).await.map_err(database)?;
-    let markups = esim::markups(&services.config);
+async fn sync(esim: &Esim) -> Outcome {
+    let synced = sale::sync(esim).await?;
+    let snapshot = esim.snapshot().await.map_err(database)?;
+    let rates = sale::rates(esim).await.map_err(database)?;
+    let markups = sale::markups(&esim.services.config);
     let without_rate = snapshot
         .packages()
         .filter(|package| snapshot.prices(package, &rates, markups) == Err(Unsold::NoRate))
@@ -133,8 +132,8 @@ async fn sync(services: &Services) -> Outcome {
         let _ = write!(
             text,
             "\n{without_rate} are not sold: there is no exchange rate into {} (tollgate fx set USD {} RATE)",
-            services.currency(),
-            services.currency()
+            esim.services.currency(),
+            esim.services.currency()
         );
     }
     let json = json!({
@@ -160,10 +159,10 @@ fn package_json(package: &Package, prices: Result<Prices, Unsold>, fixed: Option
     })
 }
 
-async fn packages(services: &Services, q: &str, unsold: bool, limit: usize) -> Outcome {
-    let snapshot = services.esim.snapshot(&services.store).await.map_err(database)?;
-    let rates = esim::rates(services).await.map_err(database)?;
-    let markups = esim::markups(&services.config);
+async fn packages(esim: &Esim, q: &str, unsold: bool, limit: usize) -> Outcome {
+    let snapshot = esim.snapshot().await.map_err(database)?;
+    let rates = sale::rates(esim).await.map_err(database)?;
+    let markups = sale::markups(&esim.services.config);
     let rows: Vec<Value> = snapshot
         .matching(q)
         .map(|package| {
@@ -190,20 +189,20 @@ async fn packages(services: &Services, q: &str, unsold: bool, limit: usize) -> O
             let _ = write!(text, " (not sold: {reason})");
         }
     }
-    let _ = write!(text, "\n{} of {total}, in {}", shown.len(), services.currency());
-    Ok(Answer::new(json!({ "packages": shown, "total": total, "currency": services.currency() }), text))
+    let _ = write!(text, "\n{} of {total}, in {}", shown.len(), esim.services.currency());
+    Ok(Answer::new(json!({ "packages": shown, "total": total, "currency": esim.services.currency() }), text))
 }
 
-async fn price(services: &Services, args: PriceArgs) -> Outcome {
-    let snapshot = services.esim.snapshot(&services.store).await.map_err(database)?;
+async fn price(esim: &Esim, args: PriceArgs) -> Outcome {
+    let snapshot = esim.snapshot().await.map_err(database)?;
     let Some(package) = snapshot.package(&args.package) else {
         return Err(Failure::new("not_found", format!("there is no package {}", args.package)));
     };
     let code = package.row.code.clone();
-    let rates = esim::rates(services).await.map_err(database)?;
-    let markups = esim::markups(&services.config);
+    let rates = sale::rates(esim).await.map_err(database)?;
+    let markups = sale::markups(&esim.services.config);
     if args.remove {
-        let mut tx = services.store.begin().await.map_err(database)?;
+        let mut tx = esim.services.store.begin().await.map_err(database)?;
         tx.catalog_ids(0).await.map_err(database)?;
         let was_fixed = tx.delete_esim_price(&code).await.map_err(database)?;
         tx.commit().await.map_err(database)?;
@@ -226,17 +225,17 @@ async fn price(services: &Services, args: PriceArgs) -> Outcome {
                 "{code} costs {} {}; a client's price must not be below a reseller's either: say --allow-loss to \
                  sell it all the same",
                 prices.cost,
-                services.currency()
+                esim.services.currency()
             );
             return Err(Failure::new("below_cost", message));
         }
-        let mut tx = services.store.begin().await.map_err(database)?;
+        let mut tx = esim.services.store.begin().await.map_err(database)?;
         tx.catalog_ids(0).await.map_err(database)?;
-        tx.put_esim_price(&rule, services.clock.now()).await.map_err(database)?;
+        tx.put_esim_price(&rule, esim.services.clock.now()).await.map_err(database)?;
         tx.commit().await.map_err(database)?;
     }
-    services.esim.reload(&services.store).await.map_err(database)?;
-    let snapshot = services.esim.snapshot(&services.store).await.map_err(database)?;
+    esim.reload().await.map_err(database)?;
+    let snapshot = esim.snapshot().await.map_err(database)?;
     let Some(package) = snapshot.package(&code) else {
         return Err(Failure::new("not_found", format!("there is no package {code}")));
     };
@@ -251,8 +250,9 @@ async fn price(services: &Services, args: PriceArgs) -> Outcome {
     Ok(Answer::new(row, text))
 }
 
-fn order_json(services: &Services, order: &EsimOrder) -> Value {
-    let login = services
+fn order_json(esim: &Esim, order: &EsimOrder) -> Value {
+    let login = esim
+        .services
         .memory_if_loaded()
         .and_then(|calls| calls.directory.account(order.new.account_id))
         .map(|account| account.login.clone());
@@ -265,16 +265,16 @@ fn order_json(services: &Services, order: &EsimOrder) -> Value {
     })
 }
 
-async fn list(services: &Services, stuck: bool, status: Option<EsimStatus>) -> Outcome {
-    let now = services.clock.now();
+async fn list(esim: &Esim, stuck: bool, status: Option<EsimStatus>) -> Outcome {
+    let now = esim.services.clock.now();
     let (status, until) = if stuck {
-        let minutes = i64::from(services.config.esim.stuck_minutes);
+        let minutes = i64::from(esim.services.config.esim.stuck_minutes);
         let until = now.checked_sub(SignedDuration::from_mins(minutes)).unwrap_or(now);
         (Some(EsimStatus::Pending), until)
     } else {
         (status, now)
     };
-    let orders = services.store.esim_orders_page(status, until, LISTED).await.map_err(database)?;
+    let orders = esim.services.store.esim_orders_page(status, until, LISTED).await.map_err(database)?;
     let mut text = format!("{:>8} {:<10} {:<12} {:>10} made", "order", "status", "package", "price");
     for order in &orders {
         let _ = write!(
@@ -287,7 +287,7 @@ async fn list(services: &Services, stuck: bool, status: Option<EsimStatus>) -> O
             order.new.created_at
         );
         // What the upstream's console finds it by.
-        let login = order_json(services, order)["login"].as_str().unwrap_or_default().to_owned();
+        let login = order_json(esim, order)["login"].as_str().unwrap_or_default().to_owned();
         let _ = write!(text, " for {login}, transaction {}", order.new.transaction_id);
         if let Some(order_no) = &order.order_no {
             let _ = write!(text, ", upstream order {order_no}");
@@ -296,25 +296,24 @@ async fn list(services: &Services, stuck: bool, status: Option<EsimStatus>) -> O
             let _ = write!(text, " ({reason})");
         }
     }
-    let rows: Vec<Value> = orders.iter().map(|order| order_json(services, order)).collect();
+    let rows: Vec<Value> = orders.iter().map(|order| order_json(esim, order)).collect();
     Ok(Answer::new(json!({ "orders": rows }), text))
 }
 
-async fn give_up(services: &Services, id: i64) -> Outcome {
-    let ended =
-        orders::give_up(services, id).await.map_err(|error| Failure::new("failed", error.to_string()))?;
+async fn give_up(esim: &Esim, id: i64) -> Outcome {
+    let ended = orders::give_up(esim, id).await.map_err(|error| Failure::new("failed", error.to_string()))?;
     match ended {
         None => Err(Failure::new("not_found", format!("there is no order {id}"))),
         Some(order) if order.status == EsimStatus::Failed => Ok(Answer::new(
-            order_json(services, &order),
+            order_json(esim, &order),
             format!("order {id} has failed; what was held is given back"),
         )),
         Some(order) => Err(Failure::new("not_pending", format!("order {id} is {}", order.status.as_str()))),
     }
 }
 
-async fn balance(services: &Services) -> Outcome {
-    let asked = match services.esim.upstream(&services.config, &services.clock).await {
+async fn balance(esim: &Esim) -> Outcome {
+    let asked = match esim.upstream().await {
         Ok(upstream) => upstream.fetch_balance().await,
         Err(error) => Err(error),
     };

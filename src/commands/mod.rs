@@ -27,6 +27,7 @@ use clap::{Parser, Subcommand};
 
 use crate::calls::Calls;
 use crate::control::{CommandAnswer, CommandRequest};
+use crate::esim::Esim;
 use crate::services::{ServiceError, Services};
 use answer::{Failure, Outcome, to_wire};
 use secret_input::PasswordInput;
@@ -36,6 +37,8 @@ use secret_input::PasswordInput;
 pub struct Owner<'a> {
     /// The shared services.
     pub services: &'a Services,
+    /// The sale of eSIMs.
+    pub esim: &'a Esim,
     /// The calls of a running server; `None` in the command line.
     pub calls: Option<&'a Arc<Calls>>,
 }
@@ -149,7 +152,7 @@ pub async fn run(owner: Owner<'_>, command: OwnerCommand) -> Outcome {
         OwnerCommand::Voucher(command) => voucher::run(services, command).await,
         OwnerCommand::Callerid(command) => callerid::run(services, command).await,
         OwnerCommand::Trunk(command) => trunk::run(services, command).await,
-        OwnerCommand::Esim(command) => esim::run(services, command).await,
+        OwnerCommand::Esim(command) => esim::run(owner.esim, command).await,
         OwnerCommand::Sms(command) => sms::run(services, command).await,
         OwnerCommand::Calls(command) => calls::run(owner.calls, &command),
         OwnerCommand::Rate(args) => rate_login::run(owner, args).await,

@@ -55,11 +55,11 @@ impl Default for Http {
     }
 }
 
-/// What becomes of body fields that an endpoint does not know.
+/// Treatment of body fields and URL parameters that an endpoint does not know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UnknownFields {
-    /// The request is refused, naming the field.
+    /// The request is refused, and the name is in the answer.
     #[default]
     Refuse,
     /// They are ignored: for moving old portals over.

@@ -3,19 +3,19 @@
 
 use std::time::Duration;
 
-use crate::services::Services;
+use crate::esim::state::Esim;
 use crate::store::StoreError;
 
 /// Time between a notice and the question about its order: a thousand notices within it are one question.
 const DELAY: Duration = Duration::from_millis(500);
 
 /// Schedules a question about the order that a notice names. A notice that names no known order is ignored.
-pub async fn handle_notice(services: &Services, body: &[u8]) -> Result<(), StoreError> {
+pub async fn handle_notice(esim: &Esim, body: &[u8]) -> Result<(), StoreError> {
     // An upstream that cannot be opened has no orders to ask about.
-    let Ok(upstream) = services.esim.upstream(&services.config, &services.clock).await else { return Ok(()) };
+    let Ok(upstream) = esim.upstream().await else { return Ok(()) };
     for name in upstream.names_in_notice(body) {
-        if let Some(id) = services.store.esim_order_named(&name).await? {
-            services.esim.due.notify(id, DELAY);
+        if let Some(id) = esim.services.store.esim_order_named(&name).await? {
+            esim.due.notify(id, DELAY);
             return Ok(());
         }
     }

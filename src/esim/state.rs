@@ -10,13 +10,14 @@ use tokio::sync::{Mutex as AsyncMutex, OnceCell, OwnedMutexGuard};
 use super::catalogue::Snapshot;
 use super::due::Due;
 use super::upstream::{self, Opened, Upstream, UpstreamError};
-use crate::clock::Clock;
-use crate::config::Config;
-use crate::store::{Store, StoreError};
+use crate::services::Services;
+use crate::store::StoreError;
 
-/// State of the sale of eSIMs.
-#[derive(Debug, Default)]
+/// The sale of eSIMs.
+#[derive(Debug)]
 pub struct Esim {
+    /// The shared services.
+    pub services: Arc<Services>,
     opened: OnceCell<Opened>,
     snapshot: OnceCell<ArcSwap<Snapshot>>,
     /// Orders that are being completed: one caller at a time for each.
@@ -34,27 +35,39 @@ pub struct Esim {
 }
 
 impl Esim {
+    /// The sale of eSIMs over these services; nothing is opened or read yet.
+    pub fn new(services: Arc<Services>) -> Self {
+        Self {
+            services,
+            opened: OnceCell::new(),
+            snapshot: OnceCell::new(),
+            locks: DashMap::new(),
+            untried: Mutex::default(),
+            in_doubt: Mutex::default(),
+            due: Due::default(),
+            refreshed: DashMap::new(),
+            syncing: AsyncMutex::default(),
+        }
+    }
+
     /// The upstream, opened when it is first needed.
-    pub async fn upstream(
-        &self,
-        config: &Config,
-        clock: &Arc<dyn Clock>,
-    ) -> Result<&dyn Upstream, UpstreamError> {
+    pub async fn upstream(&self) -> Result<&dyn Upstream, UpstreamError> {
+        let Services { config, clock, .. } = &*self.services;
         let opened = self.opened.get_or_try_init(|| upstream::open(config, clock)).await?;
         Ok(&*opened.upstream)
     }
 
     /// Packages and prices in memory; the first call loads them.
-    pub async fn snapshot(&self, store: &Store) -> Result<Arc<Snapshot>, StoreError> {
+    pub async fn snapshot(&self) -> Result<Arc<Snapshot>, StoreError> {
         let held = self.snapshot.get_or_try_init(|| async {
-            Ok::<_, StoreError>(ArcSwap::from_pointee(Snapshot::load(store).await?))
+            Ok::<_, StoreError>(ArcSwap::from_pointee(Snapshot::load(&self.services.store).await?))
         });
         Ok(held.await?.load_full())
     }
 
     /// Reads packages and prices from the store again.
-    pub async fn reload(&self, store: &Store) -> Result<(), StoreError> {
-        let snapshot = Snapshot::load(store).await?;
+    pub async fn reload(&self) -> Result<(), StoreError> {
+        let snapshot = Snapshot::load(&self.services.store).await?;
         match self.snapshot.get() {
             Some(held) => held.store(Arc::new(snapshot)),
             // The first call that needs it reads it.

@@ -2,7 +2,7 @@
 
 use super::catalogue::{self, Rates, Synced};
 use super::upstream::UpstreamError;
-use crate::services::Services;
+use crate::esim::state::Esim;
 use crate::store::StoreError;
 
 /// Errors of reading the upstream's catalogue.
@@ -24,24 +24,24 @@ pub enum SyncError {
 }
 
 /// The exchange rates in force.
-pub async fn rates(services: &Services) -> Result<Rates, StoreError> {
-    let snapshot = services.esim.snapshot(&services.store).await?;
-    Rates::read(&services.store, &snapshot, services.currency(), services.clock.now()).await
+pub async fn rates(esim: &Esim) -> Result<Rates, StoreError> {
+    let snapshot = esim.snapshot().await?;
+    Rates::read(&esim.services.store, &snapshot, esim.services.currency(), esim.services.clock.now()).await
 }
 
 /// Reads the upstream's catalogue into the store and into memory.
-pub async fn sync(services: &Services) -> Result<Synced, SyncError> {
-    if !services.config.esim.is_on() {
+pub async fn sync(esim: &Esim) -> Result<Synced, SyncError> {
+    if !esim.services.config.esim.is_on() {
         return Err(SyncError::Off);
     }
-    let _one = services.esim.syncing.lock().await;
-    let listed = services.esim.upstream(&services.config, &services.clock).await?.list_packages().await?;
+    let _one = esim.syncing.lock().await;
+    let listed = esim.upstream().await?.list_packages().await?;
     if listed.is_empty() {
         return Err(SyncError::Empty);
     }
-    let known = services.esim.snapshot(&services.store).await?;
-    let synced = catalogue::write(&services.store, &known, listed, services.clock.now()).await?;
-    services.esim.reload(&services.store).await?;
+    let known = esim.snapshot().await?;
+    let synced = catalogue::write(&esim.services.store, &known, listed, esim.services.clock.now()).await?;
+    esim.reload().await?;
     tracing::info!(
         packages.listed = synced.listed,
         packages.changed = synced.changed,

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::due::Next;
 use super::orders;
 use super::sync::{SyncError, sync};
-use crate::services::Services;
+use crate::esim::state::Esim;
 use crate::store::StoreError;
 use crate::store::esim_orders::{EsimOrder, EsimStatus};
 
@@ -35,16 +35,16 @@ const REFRESH_PATIENCE: Duration = Duration::from_secs(15);
 const REMEMBERED_REFRESHES: usize = 10_000;
 
 /// Runs until `stop`.
-pub async fn run(services: Arc<Services>, stop: CancellationToken) {
-    if !services.config.esim.is_on() {
+pub async fn run(esim: Arc<Esim>, stop: CancellationToken) {
+    if !esim.services.config.esim.is_on() {
         stop.cancelled().await;
         return;
     }
     tokio::join!(
-        complete_orders(Arc::clone(&services), stop.clone()),
-        find_pending(&services, &stop),
-        follow_usage(&services, &stop),
-        sync_catalogue(&services, &stop),
+        complete_orders(Arc::clone(&esim), stop.clone()),
+        find_pending(&esim, &stop),
+        follow_usage(&esim, &stop),
+        sync_catalogue(&esim, &stop),
     );
 }
 
@@ -54,12 +54,12 @@ async fn stopped_within(stop: &CancellationToken, wait: Duration) -> bool {
 }
 
 /// Completes orders as they become due.
-async fn complete_orders(services: Arc<Services>, stop: CancellationToken) {
+async fn complete_orders(esim: Arc<Esim>, stop: CancellationToken) {
     let room = Arc::new(Semaphore::new(AT_ONCE));
     let mut under_way = JoinSet::new();
     loop {
         while under_way.try_join_next().is_some() {}
-        let due = &services.esim.due;
+        let due = &esim.due;
         let wait = due.next_at().map_or(SEARCH_EVERY, |at| at.saturating_duration_since(Instant::now()));
         tokio::select! {
             () = stop.cancelled() => break,
@@ -71,9 +71,9 @@ async fn complete_orders(services: Arc<Services>, stop: CancellationToken) {
                 () = stop.cancelled() => break,
                 place = Arc::clone(&room).acquire_owned() => place,
             };
-            let services = Arc::clone(&services);
+            let advancing = Arc::clone(&esim);
             under_way.spawn(async move {
-                advance(&services, id, looks).await;
+                advance(&advancing, id, looks).await;
                 drop(place);
             });
         }
@@ -82,11 +82,11 @@ async fn complete_orders(services: Arc<Services>, stop: CancellationToken) {
     while under_way.join_next().await.is_some() {}
 }
 
-async fn advance(services: &Services, id: i64, looks: u32) {
-    let next = match orders::advance(services, id).await {
+async fn advance(esim: &Esim, id: i64, looks: u32) {
+    let next = match orders::advance(esim, id).await {
         // A notice about an eSIM that is allocated already.
         Ok(Next::Ended) => {
-            if let Err(error) = orders::refresh(services, id).await {
+            if let Err(error) = orders::refresh(esim, id).await {
                 tracing::warn!(order.id = id, %error, "eSIM not refreshed");
             }
             Next::Ended
@@ -97,20 +97,20 @@ async fn advance(services: &Services, id: i64, looks: u32) {
             Next::Later
         }
     };
-    services.esim.due.reschedule(id, next, looks);
+    esim.due.reschedule(id, next, looks);
 }
 
 /// Schedules pending orders that are not scheduled: those of an earlier process above all.
-async fn find_pending(services: &Services, stop: &CancellationToken) {
+async fn find_pending(esim: &Esim, stop: &CancellationToken) {
     loop {
-        match services.store.esim_orders_pending().await {
+        match esim.services.store.esim_orders_pending().await {
             Ok(pending) => {
-                services.metrics.esim_pending.store(pending.len() as u64, Ordering::Relaxed);
+                esim.services.metrics.esim_pending.store(pending.len() as u64, Ordering::Relaxed);
                 for order in &pending {
-                    services.esim.due.add_missing(order.new.id);
+                    esim.due.add_missing(order.new.id);
                 }
                 if !pending.is_empty() {
-                    services.esim.due.wake();
+                    esim.due.wake();
                 }
             }
             Err(error) => tracing::debug!(%error, "pending eSIM orders not read"),
@@ -122,21 +122,21 @@ async fn find_pending(services: &Services, stop: &CancellationToken) {
 }
 
 /// Follows the usage of live eSIMs, each at the configured interval.
-async fn follow_usage(services: &Services, stop: &CancellationToken) {
+async fn follow_usage(esim: &Esim, stop: &CancellationToken) {
     while !stopped_within(stop, USAGE_EVERY).await {
-        if let Err(error) = refresh_usage(services).await {
+        if let Err(error) = refresh_usage(esim).await {
             tracing::debug!(%error, "eSIM usage not followed");
         }
     }
 }
 
 /// Asks about the usage of eSIMs whose usage is stale.
-async fn refresh_usage(services: &Services) -> Result<(), StoreError> {
-    let minutes = i64::from(services.config.esim.usage_minutes);
-    let now = services.clock.now();
+async fn refresh_usage(esim: &Esim) -> Result<(), StoreError> {
+    let minutes = i64::from(esim.services.config.esim.usage_minutes);
+    let now = esim.services.clock.now();
     let since = now.checked_sub(SignedDuration::from_mins(minutes)).unwrap_or(now);
-    let stale = services.store.esim_orders_stale(since, USAGE_ROWS).await?;
-    let Ok(upstream) = services.esim.upstream(&services.config, &services.clock).await else { return Ok(()) };
+    let stale = esim.services.store.esim_orders_stale(since, USAGE_ROWS).await?;
+    let Ok(upstream) = esim.upstream().await else { return Ok(()) };
     // eSIMs in use are asked about in batches; one that was never used needs a question of its own, for its state.
     let (used, unused): (Vec<EsimOrder>, Vec<EsimOrder>) =
         stale.into_iter().partition(|order| order.status == EsimStatus::InUse && is_good(order, now));
@@ -148,24 +148,23 @@ async fn refresh_usage(services: &Services) -> Result<(), StoreError> {
                     let usage = usages.iter().find(|usage| Some(&usage.tran_no) == order.tran_no.as_ref());
                     match usage {
                         Some(usage) if usage.used_bytes >= usage.total_bytes => {
-                            services.esim.due.notify(order.new.id, Duration::ZERO);
+                            esim.due.notify(order.new.id, Duration::ZERO);
                         }
                         Some(usage) => {
-                            orders::record_usage(services, order, usage.used_bytes, usage.total_bytes)
-                                .await?;
+                            orders::record_usage(esim, order, usage.used_bytes, usage.total_bytes).await?;
                         }
-                        None => services.store.esim_order_was_asked(order.new.id, now).await?,
+                        None => esim.services.store.esim_order_was_asked(order.new.id, now).await?,
                     }
                 }
             }
             Err(error) => {
-                services.metrics.esim_failed(error.kind());
+                esim.services.metrics.esim_failed(error.kind());
                 tracing::info!(%error, "eSIM usage not available");
             }
         }
     }
     for order in unused {
-        services.esim.due.notify(order.new.id, Duration::ZERO);
+        esim.due.notify(order.new.id, Duration::ZERO);
     }
     Ok(())
 }
@@ -175,18 +174,18 @@ fn is_good(order: &EsimOrder, now: jiff::Timestamp) -> bool {
 }
 
 /// Synchronizes the catalogue at the start and at the configured interval.
-async fn sync_catalogue(services: &Services, stop: &CancellationToken) {
-    let every = Duration::from_hours(u64::from(services.config.esim.sync_hours));
+async fn sync_catalogue(esim: &Esim, stop: &CancellationToken) {
+    let every = Duration::from_hours(u64::from(esim.services.config.esim.sync_hours));
     let mut again = SYNC_AGAIN;
     loop {
-        let wait = match sync(services).await {
+        let wait = match sync(esim).await {
             Ok(_) => {
                 again = SYNC_AGAIN;
                 every
             }
             Err(error) => {
                 if let SyncError::Upstream(error) = &error {
-                    services.metrics.esim_failed(error.kind());
+                    esim.services.metrics.esim_failed(error.kind());
                 }
                 tracing::warn!(%error, "eSIM catalogue not synchronized: the known packages are sold on");
                 let wait = again.min(every);
@@ -201,8 +200,8 @@ async fn sync_catalogue(services: &Services, stop: &CancellationToken) {
 }
 
 /// Refreshes an order on request, unless it was refreshed a moment ago.
-pub async fn refresh_now(services: &Arc<Services>, id: i64) {
-    let refreshed = &services.esim.refreshed;
+pub async fn refresh_now(esim: &Arc<Esim>, id: i64) {
+    let refreshed = &esim.refreshed;
     let now = Instant::now();
     if refreshed.len() > REMEMBERED_REFRESHES {
         refreshed.retain(|_, at| now.saturating_duration_since(*at) < REFRESH_EVERY);
@@ -225,7 +224,7 @@ pub async fn refresh_now(services: &Arc<Services>, id: i64) {
             return;
         }
     }
-    let asking = Arc::clone(services);
+    let asking = Arc::clone(esim);
     // It runs to its end even if the request is gone.
     let asked = tokio::spawn(async move {
         match orders::advance(&asking, id).await {
@@ -235,10 +234,10 @@ pub async fn refresh_now(services: &Arc<Services>, id: i64) {
                     tracing::warn!(order.id = id, %error, "eSIM not refreshed");
                 }
             }
-            Ok(Next::Soon | Next::Later) => asking.esim.due.add_missing(id),
+            Ok(Next::Soon | Next::Later) => asking.due.add_missing(id),
             Err(error) => {
                 tracing::warn!(order.id = id, %error, "eSIM order not advanced");
-                asking.esim.due.add_missing(id);
+                asking.due.add_missing(id);
             }
         }
     });

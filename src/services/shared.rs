@@ -18,7 +18,6 @@ use crate::ami::Links;
 use crate::clock::{Clock, Moment, SystemClock};
 use crate::config::Config;
 use crate::directory::phones::Passwords;
-use crate::esim::Esim;
 use crate::keyed_lock::{KeyedGuard, KeyedLock};
 use crate::ledger::{Ledger, LedgerLimits, Spool};
 use crate::metrics::Metrics;
@@ -54,8 +53,6 @@ pub struct Services {
     pub links: std::sync::OnceLock<Links>,
     /// Transfers whose commit outcome is in doubt.
     pub in_doubt: InDoubtTransfers,
-    /// The sale of data packages.
-    pub esim: Esim,
     /// Serialises the movements of money of each account.
     money_locks: KeyedLock<i64>,
 }
@@ -92,7 +89,6 @@ impl Services {
             memory: OnceCell::new(),
             links: std::sync::OnceLock::new(),
             in_doubt: InDoubtTransfers::default(),
-            esim: Esim::default(),
             money_locks: KeyedLock::default(),
         })
     }

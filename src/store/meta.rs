@@ -1,6 +1,6 @@
 //! A few facts about the deployment itself, by name.
 
-use super::{Store, StoreError, on};
+use super::{Store, StoreError, Tx, on};
 
 const GET: &str = include_str!("../../sql/queries/meta_get.sql");
 const SET: &str = include_str!("../../sql/queries/meta_set.sql");
@@ -17,7 +17,21 @@ impl Store {
     /// Writes a fact over what it was.
     pub async fn set_meta(&self, name: &str, value: &str) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        on!(&mut tx, c => sqlx::query(SET).bind(name).bind(value).execute(c).await.map(drop))?;
+        tx.set_meta(name, value).await?;
         tx.commit().await
+    }
+}
+
+impl Tx {
+    /// As [`Store::meta`], within the transaction.
+    pub async fn meta(&mut self, name: &str) -> Result<Option<String>, StoreError> {
+        let row: Option<(String,)> = on!(self, c => sqlx::query_as(GET).bind(name).fetch_optional(c).await)?;
+        Ok(row.map(|(value,)| value))
+    }
+
+    /// As [`Store::set_meta`], within the transaction.
+    pub async fn set_meta(&mut self, name: &str, value: &str) -> Result<(), StoreError> {
+        on!(self, c => sqlx::query(SET).bind(name).bind(value).execute(c).await.map(drop))?;
+        Ok(())
     }
 }

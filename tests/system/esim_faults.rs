@@ -114,7 +114,7 @@ async fn an_order_that_gets_no_answer_stays_pending_until_the_operator_ends_it()
     assert!(now.reason.unwrap().contains("900001"));
     let stuck = now.new.created_at.checked_add(jiff::SignedDuration::from_secs(1)).unwrap();
     assert_eq!(app.services.store.esim_orders_stuck(stuck).await.unwrap(), 1);
-    orders::give_up(&app.services, id).await.unwrap();
+    orders::give_up(&app.esim, id).await.unwrap();
     assert_eq!(shown(&alice, &order).await["status"], "FAILED");
     let mut registry = tollgate::metrics::Registry::default();
     app.services.metrics.register(&mut registry);
@@ -128,8 +128,8 @@ async fn an_order_that_gets_no_answer_stays_pending_until_the_operator_ends_it()
     assert!(counted.contains("tollgate_esim_upstream_failures_total{kind=\"unknown\"}"), "{counted}");
     nothing_is_paid(&app).await;
     // Ending it again, or one that does not exist, changes nothing.
-    orders::give_up(&app.services, id).await.unwrap();
-    assert!(orders::give_up(&app.services, 999_999_999).await.unwrap().is_none());
+    orders::give_up(&app.esim, id).await.unwrap();
+    assert!(orders::give_up(&app.esim, 999_999_999).await.unwrap().is_none());
     nothing_is_paid(&app).await;
     app.stop().await;
 }
@@ -179,7 +179,7 @@ async fn a_refusal_after_a_lost_try_ends_an_order_only_when_the_upstreams_list_p
     assert_eq!(shown(&alice, &first).await["status"], "PENDING");
     assert_eq!((app.balance("alice").await, app.held("alice").await), ("100".into(), CLIENT_PRICE.into()));
     app.assert_right().await;
-    orders::give_up(&app.services, first["order_id"].as_i64().unwrap()).await.unwrap();
+    orders::give_up(&app.esim, first["order_id"].as_i64().unwrap()).await.unwrap();
     nothing_is_paid(&app).await;
     app.stop().await;
 

@@ -22,7 +22,7 @@ use tollgate::messaging::connector::{
 };
 use tollgate::messaging::providers::Providers;
 
-use crate::api_connections::pem;
+use crate::api::connections::pem;
 
 /// How long anything is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);

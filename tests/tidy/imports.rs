@@ -82,6 +82,13 @@ impl Collector<'_> {
     /// Paths within a macro's call: `crate::a::b` as three names with colons between them.
     fn add_tokens(&mut self, tokens: TokenStream) {
         let mut path: Vec<String> = Vec::new();
+        let end = |collector: &mut Self, path: &mut Vec<String>| {
+            let path = std::mem::take(path);
+            // `pub(super)` names nothing.
+            if path.len() > 1 {
+                collector.add_path(&path, false);
+            }
+        };
         for token in tokens {
             match token {
                 TokenTree::Ident(name) if path.is_empty() && (name == "crate" || name == "super") => {
@@ -90,13 +97,13 @@ impl Collector<'_> {
                 TokenTree::Ident(name) if !path.is_empty() => path.push(name.to_string()),
                 TokenTree::Punct(mark) if mark.as_char() == ':' && !path.is_empty() => {}
                 TokenTree::Group(group) => {
-                    self.add_path(&std::mem::take(&mut path), false);
+                    end(self, &mut path);
                     self.add_tokens(group.stream());
                 }
-                _ => self.add_path(&std::mem::take(&mut path), false),
+                _ => end(self, &mut path),
             }
         }
-        self.add_path(&path, false);
+        end(self, &mut path);
     }
 }
 
@@ -138,6 +145,9 @@ impl<'ast> Visit<'ast> for Collector<'_> {
         visit::visit_path(self, path);
     }
 
+    /// `pub(in crate::a)` imports nothing.
+    fn visit_visibility(&mut self, _: &'ast Visibility) {}
+
     fn visit_macro(&mut self, call: &'ast Macro) {
         self.add_tokens(call.tokens.clone());
         visit::visit_macro(self, call);
@@ -176,7 +186,10 @@ fn graph() -> BTreeMap<Module, BTreeSet<Module>> {
         let mut path = path.clone();
         // A name may be handed on several times.
         for _ in 0..8 {
-            let file = (1..=path.len()).rev().map(|length| path[..length].to_vec()).find(|it| modules.contains(it))?;
+            let file = (1..=path.len())
+                .rev()
+                .map(|length| path[..length].to_vec())
+                .find(|it| modules.contains(it))?;
             let exported = path.get(file.len()).and_then(|name| imports[&file].exports.get(name));
             match exported {
                 Some(origin) => path = [&origin[..], &path[file.len() + 1..]].concat(),

@@ -203,6 +203,18 @@ fn every_path_that_a_document_names_exists() {
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
+/// Keys of `[[sms.provider]]` that have a default.
+const OPTIONAL_OF_PROVIDERS: [&str; 8] = [
+    "rate_per_second",
+    "system_type",
+    "tls",
+    "window",
+    "long_messages",
+    "enquire_link_seconds",
+    "response_timeout_seconds",
+    "latency_ms",
+];
+
 /// Every key with its default, `section.key`; null where there is none.
 fn keys() -> Vec<(String, Value)> {
     let one_of_each = "[[asterisk]]\nname = 'n'\nhost = 'h'\nusername = 'u'\nsecret = 's'\n\

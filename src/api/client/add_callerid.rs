@@ -1,27 +1,34 @@
-//! `POST ?endpoint=add-callerid`: a further number to present.
+//! `POST ?endpoint=add-callerid`: adds a caller ID.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::accounts::callerids;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
+use crate::api::refusals::Refusal;
 use crate::api::rows::CalleridRow;
 
+/// A caller ID to add.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct Request {
+    /// Number: `+` and 7 to 15 digits, country code first.
     cid: String,
+    /// Name for people, at most 64 characters.
     #[serde(default)]
     name: Option<String>,
-    /// Whether the next call presents it.
+    /// True to present it from the next call on.
     #[serde(default)]
     set_active: bool,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Answer {
+    /// Result, as text for people.
     message: &'static str,
+    /// The caller ID.
     data: CalleridRow,
 }
 
@@ -31,6 +38,8 @@ impl Endpoint for AddCallerid {
     const NAME: &'static str = "add-callerid";
     const VERB: Verb = Verb::Post;
     const SUMMARY: &'static str = "Add Caller ID";
+    const REFUSALS: &[Refusal] =
+        &[(409, "exists"), (409, "limit_reached"), (422, "not_allowed"), (422, "not_approved")];
     type Query = NoQuery;
     type Body = Request;
     type Answer = Answer;

@@ -1,22 +1,26 @@
-//! `GET ?endpoint=balance`: what the account has.
+//! `GET ?endpoint=balance`: the balance of the account.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::amount::D4;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::{NoBody, NoQuery};
 
-/// The account's money.
+/// Balance of the account.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ClientBalance {
+    /// Balance.
     balance: D4,
+    /// Currency, ISO 4217.
     currency: String,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Answer {
+    /// Balance of the account.
     data: ClientBalance,
 }
 

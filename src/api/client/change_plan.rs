@@ -1,29 +1,37 @@
-//! `POST ?endpoint=change-plan`: another plan of those that are offered.
+//! `POST ?endpoint=change-plan`: changes the plan of the account to one that it is offered.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::plans::is_offered;
 use crate::accounts::ops::{self, OpsError};
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
+use crate::api::refusals::Refusal;
 
+/// The plan to change to.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct Request {
+    /// Id of an offered plan.
     id_plan: i64,
 }
 
-/// The plan that the account has now.
+/// The plan of the account.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ChangedPlan {
+    /// Id of the plan.
     id_plan: i64,
+    /// Name of the plan.
     plan_name: String,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Answer {
+    /// Result, as text for people.
     message: &'static str,
+    /// The plan of the account.
     data: ChangedPlan,
 }
 
@@ -33,6 +41,7 @@ impl Endpoint for ChangePlan {
     const NAME: &'static str = "change-plan";
     const VERB: Verb = Verb::Post;
     const SUMMARY: &'static str = "Change plan";
+    const REFUSALS: &[Refusal] = &[(404, "not_found")];
     type Query = NoQuery;
     type Body = Request;
     type Answer = Answer;

@@ -1,8 +1,9 @@
-//! `POST ?endpoint=clear-callerid`: calls present the phone's own number again.
+//! `POST ?endpoint=clear-callerid`: no caller ID is active; calls present the number of the phone.
 
 use super::done::DoneAnswer;
 use crate::accounts::callerids;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::{NoBody, NoQuery};
 

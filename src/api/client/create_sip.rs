@@ -1,30 +1,37 @@
-//! `POST ?endpoint=create-sip`: a further SIP account.
+//! `POST ?endpoint=create-sip`: creates an additional SIP account.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
+use crate::api::refusals::Refusal;
 use crate::peers::ops;
 
+/// A SIP account to create.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Request {
-    /// One is made where none is given.
+    /// SIP password; a random one where absent.
     #[serde(default)]
     password: Option<String>,
 }
 
-/// The SIP account that was made.
+/// The created SIP account.
 #[derive(Serialize, ToSchema)]
 pub(super) struct CreatedSip {
+    /// SIP login.
     name: String,
+    /// SIP password.
     password: String,
 }
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Answer {
+    /// Result, as text for people.
     message: &'static str,
+    /// The created SIP account.
     data: CreatedSip,
 }
 
@@ -34,6 +41,7 @@ impl Endpoint for CreateSip {
     const NAME: &'static str = "create-sip";
     const VERB: Verb = Verb::Post;
     const SUMMARY: &'static str = "Create additional SIP account";
+    const REFUSALS: &[Refusal] = &[(409, "limit_reached")];
     type Query = NoQuery;
     type Body = Request;
     type Answer = Answer;

@@ -1,16 +1,20 @@
-//! `POST ?endpoint=delete-callerid`: a number is removed; if it was the active one, none is.
+//! `POST ?endpoint=delete-callerid`: deletes a caller ID; where it was active, none is active.
 
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::done::DoneAnswer;
 use crate::accounts::callerids::{self, CalleridError};
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
+use crate::api::refusals::Refusal;
 
+/// The caller ID to delete.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct Request {
+    /// Id of the caller ID.
     id: i64,
 }
 
@@ -20,6 +24,7 @@ impl Endpoint for DeleteCallerid {
     const NAME: &'static str = "delete-callerid";
     const VERB: Verb = Verb::Post;
     const SUMMARY: &'static str = "Delete Caller ID";
+    const REFUSALS: &[Refusal] = &[(404, "not_found")];
     type Query = NoQuery;
     type Body = Request;
     type Answer = DoneAnswer;

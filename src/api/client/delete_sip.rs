@@ -1,22 +1,28 @@
-//! `POST ?endpoint=delete-sip`: a further SIP account is removed, and its IP authorizations with it.
+//! `POST ?endpoint=delete-sip`: deletes an additional SIP account with its IP authorizations.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::update_sip_password::NamedSip;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
+use crate::api::refusals::Refusal;
 use crate::peers::ops;
 
+/// The SIP account to delete.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct Request {
+    /// SIP login.
     name: String,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Answer {
+    /// Result, as text for people.
     message: &'static str,
+    /// The deleted SIP account.
     data: NamedSip,
 }
 
@@ -26,6 +32,7 @@ impl Endpoint for DeleteSip {
     const NAME: &'static str = "delete-sip";
     const VERB: Verb = Verb::Post;
     const SUMMARY: &'static str = "Delete SIP account";
+    const REFUSALS: &[Refusal] = &[(404, "not_found"), (422, "main_sip_account")];
     type Query = NoQuery;
     type Body = Request;
     type Answer = Answer;

@@ -1,10 +1,11 @@
-//! The answer of what has nothing to show.
+//! The answer of a change that returns no data.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What was done, for people.
+/// Result of a change.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct DoneAnswer {
+    /// Result, as text for people.
     pub(super) message: &'static str,
 }

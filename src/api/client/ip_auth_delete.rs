@@ -1,23 +1,28 @@
-//! `POST ?endpoint=ip-auth-delete`: an authorization is removed for ever.
+//! `POST ?endpoint=ip-auth-delete`: deletes an IP authorization.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::ip_auth_disable::{Request, sip_login_of};
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
+use crate::api::refusals::Refusal;
 use crate::peers::claims;
 
-/// The authorization that is no more.
+/// The deleted authorization.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct DeletedIpAuth {
+    /// Id of the authorization.
     id: i64,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Answer {
+    /// Result, as text for people.
     message: &'static str,
+    /// The deleted authorization.
     data: DeletedIpAuth,
 }
 
@@ -27,6 +32,7 @@ impl Endpoint for IpAuthDelete {
     const NAME: &'static str = "ip-auth-delete";
     const VERB: Verb = Verb::Post;
     const SUMMARY: &'static str = "Delete IP authorization";
+    const REFUSALS: &[Refusal] = &[(404, "not_found")];
     type Query = NoQuery;
     type Body = Request;
     type Answer = Answer;

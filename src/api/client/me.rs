@@ -4,23 +4,31 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::amount::D4;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::{NoBody, NoQuery};
 
-/// The account that asks.
+/// The account of the key.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ClientMe {
+    /// Id of the account.
     id: i64,
+    /// Login.
     username: String,
+    /// Balance.
     balance: D4,
+    /// 1 where the account is enabled, else 0.
     active: u8,
+    /// Id of the plan.
     id_plan: i64,
+    /// Name of the plan.
     plan_name: String,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Answer {
+    /// The account of the key.
     data: ClientMe,
 }
 

@@ -1,4 +1,4 @@
-//! `/client-api/`: what a client's own scripts ask.
+//! `/client-api/`: the API of clients and subaccounts.
 
 mod add_callerid;
 mod balance;
@@ -24,7 +24,7 @@ mod set_callerid;
 mod sip;
 mod update_sip_password;
 
-use super::endpoint::{Route, route};
+use super::route::{Route, route};
 
 /// Its endpoints.
 pub(super) fn routes() -> Vec<Route> {

@@ -1,32 +1,35 @@
-//! `GET ?endpoint=plans`: the plans that the account may choose, and the one it has.
+//! `GET ?endpoint=plans`: the plans that the account is offered, and its present one.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
-use crate::api::query::{NoBody, ShortPage, cut};
+use crate::api::paged::{List, Paged};
+use crate::api::query::{NoBody, ShortPage};
 use crate::catalog::Plan;
 use crate::directory::Account;
 use crate::store::accounts::Kind;
 
-/// A plan that the account may have.
+/// A plan that the account is offered or has.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ClientPlan {
+    /// Id of the plan.
     id_plan: i64,
+    /// Name of the plan.
     plan_name: String,
+    /// True for the present plan.
     current: bool,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Answer {
-    data: Vec<ClientPlan>,
-    limit: i64,
-    offset: i64,
-    total: i64,
-}
-
 pub(super) struct Plans;
+
+impl List for Plans {
+    type Row = ClientPlan;
+    const KEY: &'static str = "data";
+    const DESCRIPTION: &'static str = "Offered plans and the present one, by name.";
+}
 
 impl Endpoint for Plans {
     const NAME: &'static str = "plans";
@@ -34,9 +37,9 @@ impl Endpoint for Plans {
     const SUMMARY: &'static str = "Available plans";
     type Query = ShortPage;
     type Body = NoBody;
-    type Answer = Answer;
+    type Answer = Paged<Self>;
 
-    async fn handle(call: Call, page: ShortPage, _: NoBody) -> Result<Answer, ApiError> {
+    async fn handle(call: Call, page: ShortPage, _: NoBody) -> Result<Paged<Self>, ApiError> {
         let current = call.account.settings().plan_id;
         let mut plans =
             vec![ClientPlan { id_plan: current, plan_name: call.plan_name(current), current: true }];
@@ -48,13 +51,11 @@ impl Endpoint for Plans {
             current: false,
         }));
         plans.sort_by(|one, other| one.plan_name.cmp(&other.plan_name));
-        let ShortPage { limit, offset } = page;
-        let (data, total) = cut(plans, limit, offset);
-        Ok(Answer { data, limit: limit.0, offset: offset.0, total })
+        Ok(Paged::cut(plans, page.into(), |plan| plan))
     }
 }
 
-/// Whether whoever is above a client offers it this plan. A subaccount has the plan of its client.
+/// True where the account above a client offers it this plan. A subaccount has the plan of its client.
 pub(super) fn is_offered(plan: &Plan, account: &Account) -> bool {
     let owner_id = account.parent().map(|above| above.id);
     account.kind == Kind::Client && plan.signup && plan.owner_id == owner_id

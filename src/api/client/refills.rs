@@ -1,23 +1,26 @@
-//! `GET ?endpoint=refills`: the money that came into the account, the newest first.
+//! `GET ?endpoint=refills`: the refills of the account, newest first.
 
-use serde::Serialize;
-use utoipa::ToSchema;
+use std::borrow::Cow;
 
 use crate::api::amount::D4;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
+use crate::api::paged::{List, Paged};
 use crate::api::query::{NoBody, Page};
 use crate::api::rows::RefillRow;
 
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Answer {
-    data: Vec<RefillRow<D4>>,
-    limit: i64,
-    offset: i64,
-    total: i64,
-}
-
 pub(super) struct Refills;
+
+impl List for Refills {
+    type Row = RefillRow<D4>;
+    const KEY: &'static str = "data";
+    const DESCRIPTION: &'static str = "Refills, newest first.";
+
+    fn row_name() -> Cow<'static, str> {
+        "RefillRow_D4".into()
+    }
+}
 
 impl Endpoint for Refills {
     const NAME: &'static str = "refills";
@@ -25,12 +28,11 @@ impl Endpoint for Refills {
     const SUMMARY: &'static str = "Refill history";
     type Query = Page;
     type Body = NoBody;
-    type Answer = Answer;
+    type Answer = Paged<Self>;
 
-    async fn handle(call: Call, page: Page, _: NoBody) -> Result<Answer, ApiError> {
+    async fn handle(call: Call, page: Page, _: NoBody) -> Result<Paged<Self>, ApiError> {
         let Page { limit, offset } = page;
         let (refills, total) = call.services().store.refills_of(call.account.id, limit.0, offset.0).await?;
-        let data = refills.into_iter().map(RefillRow::from).collect();
-        Ok(Answer { data, limit: limit.0, offset: offset.0, total })
+        Ok(Paged::new(refills, page, total))
     }
 }

@@ -1,16 +1,20 @@
-//! `POST ?endpoint=set-callerid`: the next call presents this number.
+//! `POST ?endpoint=set-callerid`: presents a caller ID from the next call on.
 
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::done::DoneAnswer;
 use crate::accounts::callerids;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
+use crate::api::refusals::Refusal;
 
+/// The caller ID to present.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct Request {
+    /// Number of one of the caller IDs of the account.
     cid: String,
 }
 
@@ -20,6 +24,7 @@ impl Endpoint for SetCallerid {
     const NAME: &'static str = "set-callerid";
     const VERB: Verb = Verb::Post;
     const SUMMARY: &'static str = "Set existing Caller ID as active";
+    const REFUSALS: &[Refusal] = &[(404, "not_found"), (422, "not_allowed"), (422, "not_approved")];
     type Query = NoQuery;
     type Body = Request;
     type Answer = DoneAnswer;

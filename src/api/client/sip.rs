@@ -1,11 +1,13 @@
-//! `GET ?endpoint=sip`: the account's SIP accounts with their passwords.
+//! `GET ?endpoint=sip`: the SIP accounts of the account with their passwords.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
-use crate::api::query::{NoBody, ShortPage, cut};
+use crate::api::paged::{List, Paged, cut};
+use crate::api::query::{NoBody, ShortPage};
 use crate::peers::ops::{self, PeerError};
 use crate::peers::registrations;
 use crate::sip::digest;
@@ -13,11 +15,17 @@ use crate::sip::digest;
 /// A SIP account.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ClientSipAccount {
+    /// SIP login.
     name: String,
+    /// SIP password; null where none is kept.
     password: Option<String>,
+    /// True for the main SIP account, which cannot be deleted.
     main: bool,
+    /// 1 where it is enabled, else 0.
     active: u8,
+    /// Active caller ID of the account; null where none is active.
     callerid: Option<String>,
+    /// True where a phone is registered.
     registered: bool,
 }
 
@@ -27,15 +35,13 @@ impl std::fmt::Debug for ClientSipAccount {
     }
 }
 
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Answer {
-    data: Vec<ClientSipAccount>,
-    limit: i64,
-    offset: i64,
-    total: i64,
-}
-
 pub(super) struct Sip;
+
+impl List for Sip {
+    type Row = ClientSipAccount;
+    const KEY: &'static str = "data";
+    const DESCRIPTION: &'static str = "SIP accounts, the main one first.";
+}
 
 impl Endpoint for Sip {
     const NAME: &'static str = "sip";
@@ -43,13 +49,13 @@ impl Endpoint for Sip {
     const SUMMARY: &'static str = "SIP accounts";
     type Query = ShortPage;
     type Body = NoBody;
-    type Answer = Answer;
+    type Answer = Paged<Self>;
 
-    async fn handle(call: Call, page: ShortPage, _: NoBody) -> Result<Answer, ApiError> {
+    async fn handle(call: Call, page: ShortPage, _: NoBody) -> Result<Paged<Self>, ApiError> {
         let services = call.services();
-        let ShortPage { limit, offset } = page;
         let peers = ops::list(services, &call.account.login, false).await?;
-        let (peers, total) = cut(peers, limit, offset);
+        let page = page.into();
+        let (peers, total) = cut(peers, page);
         let names: Vec<&str> = peers.iter().map(|peer| peer.name.as_str()).collect();
         let registered = registrations::known_registered(services.links.get(), &names).await;
         let callerid = call.account.settings().callerid.clone();
@@ -66,6 +72,6 @@ impl Endpoint for Sip {
                 registered: registered.contains(&peer.name),
             });
         }
-        Ok(Answer { data, limit: limit.0, offset: offset.0, total })
+        Ok(Paged::new(data, page, total))
     }
 }

@@ -1,25 +1,29 @@
-//! `GET ?endpoint=coverage`: the countries and networks of a package.
+//! `GET ?endpoint=coverage`: countries and networks of a package.
 
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::offered;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use super::offer::check_offered;
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoBody;
+use crate::api::refusals::Refusal;
 
+/// A package.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Query {
-    /// Which package.
+    /// Code of the package.
     package_code: String,
 }
 
-/// A network.
+/// A mobile network.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct EsimNetwork {
+    /// Operator.
     operator: String,
-    /// `4G`, `5G`.
+    /// Technology, such as `4G` or `5G`.
     #[serde(rename = "type")]
     kind: String,
 }
@@ -27,15 +31,19 @@ pub(super) struct EsimNetwork {
 /// A country with its networks.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct EsimCountry {
+    /// Name of the country.
     country: String,
-    /// ISO 3166, where it is known.
+    /// ISO 3166 code; null where unknown.
     country_code: Option<String>,
+    /// Its networks.
     networks: Vec<EsimNetwork>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Answer {
+    /// Code of the package.
     package_code: String,
+    /// Countries with their networks.
     coverage: Vec<EsimCountry>,
 }
 
@@ -45,14 +53,14 @@ impl Endpoint for Coverage {
     const NAME: &'static str = "coverage";
     const VERB: Verb = Verb::Get;
     const SUMMARY: &'static str = "Countries and networks of a package";
+    const REFUSALS: &[Refusal] = &[(404, "not_found"), (422, "not_offered")];
     type Query = Query;
     type Body = NoBody;
     type Answer = Answer;
 
     async fn handle(call: Call, query: Query, _: NoBody) -> Result<Answer, ApiError> {
-        offered(&call)?;
-        let services = call.services();
-        let snapshot = services.esim.snapshot(&services.store).await?;
+        check_offered(&call)?;
+        let snapshot = call.api.esim.snapshot().await?;
         let package = snapshot.package(&query.package_code);
         let package = package.ok_or_else(|| ApiError::missing("package_code", "package"))?;
         let coverage = package.coverage.iter().map(|country| EsimCountry {

@@ -1,8 +1,9 @@
-//! `/esim-api/`, and beside it what needs no key: QR codes under names that cannot be guessed, the upstream's notices.
+//! `/esim-api/`, and the paths without a key: QR codes under names that cannot be guessed, notifications of the upstream.
 
 mod balance;
 mod buy;
 mod coverage;
+mod offer;
 mod order_row;
 mod orders;
 mod packages;
@@ -11,9 +12,7 @@ mod sync_order;
 
 pub(super) use self::public::router;
 
-use super::endpoint::{Call, Route, route};
-use super::error::ApiError;
-use crate::esim::catalogue::Rates;
+use super::route::{Route, route};
 
 /// Its endpoints.
 pub(super) fn routes() -> Vec<Route> {
@@ -25,18 +24,4 @@ pub(super) fn routes() -> Vec<Route> {
         route::<orders::Orders>(),
         route::<sync_order::SyncOrder>(),
     ]
-}
-
-/// Refuses where eSIMs are not sold.
-fn offered(call: &Call) -> Result<(), ApiError> {
-    if call.services().config.esim.is_on() { Ok(()) } else { Err(not_offered()) }
-}
-
-fn not_offered() -> ApiError {
-    ApiError::refused("not_offered", "eSIMs are not offered here")
-}
-
-/// The exchange rates in force.
-async fn rates(call: &Call) -> Result<Rates, ApiError> {
-    Ok(crate::esim::rates(call.services()).await?)
 }

@@ -1,31 +1,31 @@
-//! An order as it is shown to who bought it.
+//! An order as its buyer sees it.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::public::qr_address;
-use crate::api::Api;
 use crate::api::amount::D4;
 use crate::api::rows::stamp;
+use crate::api::state::Api;
 use crate::store::esim_orders::{EsimOrder, EsimStatus};
 
-/// Where an order is.
+/// Status of an order.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(super) enum EsimOrderStatus {
-    /// Its price is held; the eSIM is not there yet.
+    /// The price is held; the eSIM is not allocated yet.
     Pending,
-    /// The eSIM is there and was not used.
+    /// The eSIM is allocated and unused.
     Allocated,
-    /// It is used.
+    /// The eSIM is in use.
     InUse,
-    /// Its data is used up.
+    /// The volume is used up.
     UsedUp,
-    /// Its time is over.
+    /// The eSIM has expired.
     Expired,
-    /// It was taken back.
+    /// The order was cancelled.
     Cancelled,
-    /// It was refused; nothing was charged.
+    /// The order was refused; nothing was charged.
     Failed,
 }
 
@@ -43,31 +43,47 @@ impl From<EsimStatus> for EsimOrderStatus {
     }
 }
 
-/// An order; what is not known yet is null.
+/// An order; unknown values are null.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct EsimOrderRow {
+    /// Id of the order.
     order_id: i64,
+    /// Code of the package.
     package_code: String,
+    /// Name of the package.
     package_name: String,
+    /// Price.
     price: D4,
+    /// Currency of the price, ISO 4217.
     currency: String,
+    /// Status of the order.
     status: EsimOrderStatus,
+    /// ICCID of the eSIM.
     iccid: Option<String>,
-    /// What a phone installs it by: `LPA:1$…`.
+    /// Activation code for phones: `LPA:1$…`.
     activation_code: Option<String>,
-    /// The same as a picture; its address needs no key and cannot be guessed.
+    /// URL of the activation code as a QR code; it needs no key and cannot be guessed.
     qr_code_url: Option<String>,
+    /// Data volume, in bytes.
     total_bytes: Option<i64>,
+    /// Used volume, in bytes.
     used_bytes: Option<i64>,
+    /// Remaining volume, in bytes.
     remaining_bytes: Option<i64>,
+    /// Expiry, UTC.
     expires_at: Option<String>,
+    /// Time of the order, UTC.
     created_at: String,
+}
+
+/// Null until both are known, and never negative: usage is reported late and may exceed the volume.
+fn remaining_bytes(total: Option<i64>, used: Option<i64>) -> Option<i64> {
+    Some(total?.saturating_sub(used?).max(0))
 }
 
 impl EsimOrderRow {
     pub(super) fn new(api: &Api, order: EsimOrder) -> Self {
         let qr_code_url = order.activation_code.as_ref().map(|_| qr_address(api, &order.new.qr_token));
-        let remaining = order.total_bytes.zip(order.used_bytes);
         Self {
             order_id: order.new.id,
             package_code: order.new.package_code,
@@ -80,9 +96,21 @@ impl EsimOrderRow {
             qr_code_url,
             total_bytes: order.total_bytes,
             used_bytes: order.used_bytes,
-            remaining_bytes: remaining.map(|(total, used)| total.saturating_sub(used).max(0)),
+            remaining_bytes: remaining_bytes(order.total_bytes, order.used_bytes),
             expires_at: order.expires_at.map(stamp),
             created_at: stamp(order.new.created_at),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_remaining_volume_is_known_with_both_figures_and_never_negative() {
+        assert_eq!(remaining_bytes(Some(100), Some(30)), Some(70));
+        assert_eq!(remaining_bytes(Some(100), Some(130)), Some(0));
+        assert_eq!(remaining_bytes(Some(100), None), None);
     }
 }

@@ -1,22 +1,19 @@
-//! `GET ?endpoint=orders`: the account's orders, the newest first.
-
-use serde::Serialize;
-use utoipa::ToSchema;
+//! `GET ?endpoint=orders`: the orders of the account, newest first.
 
 use super::order_row::EsimOrderRow;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
+use crate::api::paged::{List, Paged};
 use crate::api::query::{NoBody, Page};
 
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Answer {
-    orders: Vec<EsimOrderRow>,
-    limit: i64,
-    offset: i64,
-    total: i64,
-}
-
 pub(super) struct Orders;
+
+impl List for Orders {
+    type Row = EsimOrderRow;
+    const KEY: &'static str = "orders";
+    const DESCRIPTION: &'static str = "Orders, newest first.";
+}
 
 impl Endpoint for Orders {
     const NAME: &'static str = "orders";
@@ -24,12 +21,13 @@ impl Endpoint for Orders {
     const SUMMARY: &'static str = "eSIM orders, activation data and usage";
     type Query = Page;
     type Body = NoBody;
-    type Answer = Answer;
+    type Answer = Paged<Self>;
 
-    async fn handle(call: Call, page: Page, _: NoBody) -> Result<Answer, ApiError> {
+    async fn handle(call: Call, page: Page, _: NoBody) -> Result<Paged<Self>, ApiError> {
         let Page { limit, offset } = page;
-        let (rows, total) = call.services().store.esim_orders_of(call.account.id, limit.0, offset.0).await?;
-        let orders = rows.into_iter().map(|order| EsimOrderRow::new(&call.api, order)).collect();
-        Ok(Answer { orders, limit: limit.0, offset: offset.0, total })
+        let (orders, total) =
+            call.services().store.esim_orders_of(call.account.id, limit.0, offset.0).await?;
+        let rows = orders.into_iter().map(|order| EsimOrderRow::new(&call.api, order));
+        Ok(Paged::new(rows, page, total))
     }
 }

@@ -1,5 +1,5 @@
-//! What needs no key: `/esim-qr/NAME.svg`, whose name cannot be guessed, and `/esim-webhook/TOKEN`, to which the upstream
-//! tells that something has changed.
+//! Paths without a key: `/esim-qr/NAME.svg`, whose name cannot be guessed, and `/esim-webhook/TOKEN`, where the upstream reports
+//! changes.
 
 use std::sync::Arc;
 
@@ -12,28 +12,29 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 
 use crate::api::error::ApiError;
-use crate::api::{Api, dispatch, nothing_here};
+use crate::api::state::Api;
+use crate::api::transport::{error_response, read_limited, unknown_path};
 use crate::esim::{notice, qr};
 use crate::secrets::tokens_match;
 use crate::store::StoreError;
 
-/// Where pictures are.
+/// Path of the QR codes.
 const QR_PATH: &str = "/esim-qr/";
-/// Letters of a picture's name.
+/// Characters of the name of a QR code.
 const QR_NAME_CHARS: usize = 32;
-/// The largest notice; the upstream's are below a thousand bytes.
-const MAX_NOTICE_BYTES: usize = 64 * 1024;
-/// Pictures are drawn here and load nothing.
+/// Largest notification; the upstream's are below a thousand bytes.
+const MAX_NOTIFICATION_BYTES: usize = 64 * 1024;
+/// A QR code loads nothing.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
 
-/// Both paths.
-pub(in crate::api) fn router(api: &Arc<Api>) -> Router {
+/// The paths without a key.
+pub(crate) fn router(api: &Arc<Api>) -> Router {
     Router::new()
-        .route("/esim-qr/{name}", get(picture).with_state(Arc::clone(api)))
-        .route("/esim-webhook/{token}", post(notice).with_state(Arc::clone(api)))
+        .route("/esim-qr/{name}", get(qr_code).with_state(Arc::clone(api)))
+        .route("/esim-webhook/{token}", post(notification).with_state(Arc::clone(api)))
 }
 
-/// Where the picture of this name is, as people reach it.
+/// Public URL of a QR code.
 pub(super) fn qr_address(api: &Api, name: &str) -> String {
     let http = &api.services.config.http;
     let base = if let Some(url) = &http.public_url {
@@ -45,14 +46,14 @@ pub(super) fn qr_address(api: &Api, name: &str) -> String {
     format!("{base}{QR_PATH}{name}.svg")
 }
 
-async fn picture(State(api): State<Arc<Api>>, name: Result<Path<String>, PathRejection>) -> Response {
+async fn qr_code(State(api): State<Arc<Api>>, name: Result<Path<String>, PathRejection>) -> Response {
     let name = name.map(|Path(name)| name).unwrap_or_default();
     let Some(name) = name.strip_suffix(".svg").filter(|name| is_name(name)) else {
-        return nothing_here().await;
+        return unknown_path().await;
     };
     match api.services.store.esim_activation_code(name).await {
         Ok(Some(code)) => match qr::svg(&code) {
-            Some(picture) => {
+            Some(svg) => {
                 let headers = [
                     (header::CONTENT_TYPE, "image/svg+xml"),
                     (header::CACHE_CONTROL, "private, no-store"),
@@ -60,12 +61,12 @@ async fn picture(State(api): State<Arc<Api>>, name: Result<Path<String>, PathRej
                     (HeaderName::from_static("x-content-type-options"), "nosniff"),
                     (header::REFERRER_POLICY, "no-referrer"),
                 ];
-                (headers, picture).into_response()
+                (headers, svg).into_response()
             }
-            None => refused(&ApiError::fault(&"an activation code is too long for a picture")),
+            None => error_response(&ApiError::fault(&"an activation code is too long for a QR code")),
         },
-        Ok(None) => nothing_here().await,
-        Err(error) => refused(&error.into()),
+        Ok(None) => unknown_path().await,
+        Err(error) => error_response(&error.into()),
     }
 }
 
@@ -73,9 +74,9 @@ fn is_name(text: &str) -> bool {
     text.len() == QR_NAME_CHARS && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
-/// Answers 200 to whatever has the right token: the upstream would tell again what it is refused, and nothing of it is
-/// believed anyway.
-async fn notice(
+/// Answers 200 to every notification with the right token: the upstream would repeat a refused one, and nothing in it is
+/// trusted anyway.
+async fn notification(
     State(api): State<Arc<Api>>,
     token: Result<Path<String>, PathRejection>,
     body: Body,
@@ -83,20 +84,28 @@ async fn notice(
     let token = token.map(|Path(token)| token).unwrap_or_default();
     let known = api.services.config.esim.webhook_token.as_ref().filter(|_| api.services.config.esim.is_on());
     if !known.is_some_and(|known| tokens_match(&token, known.reveal())) {
-        return nothing_here().await;
+        return unknown_path().await;
     }
-    let body = match dispatch::limited(body, MAX_NOTICE_BYTES).await {
+    let body = match read_limited(body, MAX_NOTIFICATION_BYTES).await {
         Ok(body) => body,
-        Err(error) => return refused(&error),
+        Err(error) => return error_response(&error),
     };
-    match notice::handle_notice(&api.services, &body).await {
+    match notice::handle_notice(&api.esim, &body).await {
         Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], "{\"success\":true}")
             .into_response(),
-        Err(error) => refused(&StoreError::into(error)),
+        Err(error) => error_response(&StoreError::into(error)),
     }
 }
 
-fn refused(error: &ApiError) -> Response {
-    let request_id = dispatch::new_request_id();
-    dispatch::stamped(error.response("success", &request_id), &request_id)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_qr_code_is_32_lower_hexadecimal_digits() {
+        assert!(is_name(&"0f".repeat(16)));
+        for bad in ["", "0f", &"0F".repeat(16), &"0g".repeat(16), &"0f".repeat(17)] {
+            assert!(!is_name(bad), "{bad}");
+        }
+    }
 }

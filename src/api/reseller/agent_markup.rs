@@ -1,26 +1,32 @@
-//! `GET ?endpoint=agent-markup`: what the reseller's retail plan adds to its wholesale prices.
+//! `GET ?endpoint=agent-markup`: the retail plan of the reseller and its markup on the wholesale prices.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::own_plans::markup_of;
 use crate::api::amount::Percent;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::{NoBody, NoQuery};
+use crate::api::refusals::Refusal;
 
-/// The retail plan's markup.
+/// The retail plan and its markup.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct AgentMarkupNow {
+    /// Markup on the wholesale prices.
     markup_percent: Percent,
+    /// Id of the retail plan.
     plan_id: i64,
+    /// Name of the retail plan.
     plan_name: String,
-    /// How many rates the plan has.
+    /// Number of rates of the plan.
     rates: usize,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Answer {
+    /// The retail plan and its markup.
     markup: AgentMarkupNow,
 }
 
@@ -29,7 +35,8 @@ pub(super) struct AgentMarkup;
 impl Endpoint for AgentMarkup {
     const NAME: &'static str = "agent-markup";
     const VERB: Verb = Verb::Get;
-    const SUMMARY: &'static str = "The retail plan and its markup";
+    const SUMMARY: &'static str = "Show the retail plan and its markup";
+    const REFUSALS: &[Refusal] = &[(409, "exists"), (422, "plan_limit"), (422, "too_deep")];
     type Query = NoQuery;
     type Body = NoBody;
     type Answer = Answer;

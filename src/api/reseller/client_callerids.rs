@@ -1,55 +1,36 @@
-//! `GET ?endpoint=client-callerids`: the numbers that a client may present.
+//! `GET ?endpoint=client-callerids`: the caller IDs of a client.
 
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
-
+use super::fields::ShortClientPage;
 use crate::accounts::callerids;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
-use crate::api::query::{Limit, NoBody, Offset, cut};
+use crate::api::paged::{List, Paged};
+use crate::api::query::NoBody;
+use crate::api::refusals::Refusal;
 use crate::api::rows::CalleridRow;
 
-/// Whose, and which rows.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Query {
-    /// The client.
-    login: String,
-    /// How many rows, at most 200.
-    #[serde(default = "Limit::most")]
-    #[param(value_type = Option<i64>, minimum = 1)]
-    limit: Limit,
-    /// How many of the first are left out.
-    #[serde(default)]
-    #[param(value_type = Option<i64>, minimum = 0)]
-    offset: Offset,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Answer {
-    callerids: Vec<CalleridRow>,
-    limit: i64,
-    offset: i64,
-    total: i64,
-}
-
 pub(super) struct ClientCallerids;
+
+impl List for ClientCallerids {
+    type Row = CalleridRow;
+    const KEY: &'static str = "callerids";
+    const DESCRIPTION: &'static str = "Caller IDs of the client.";
+}
 
 impl Endpoint for ClientCallerids {
     const NAME: &'static str = "client-callerids";
     const VERB: Verb = Verb::Get;
-    const SUMMARY: &'static str = "Client's Caller IDs";
-    type Query = Query;
+    const SUMMARY: &'static str = "List a client's Caller IDs";
+    const REFUSALS: &[Refusal] = &[(404, "not_found")];
+    type Query = ShortClientPage;
     type Body = NoBody;
-    type Answer = Answer;
+    type Answer = Paged<Self>;
 
-    async fn handle(call: Call, query: Query, _: NoBody) -> Result<Answer, ApiError> {
-        let Query { login, limit, offset } = query;
-        let client = call.own_client(&login)?;
+    async fn handle(call: Call, query: ShortClientPage, _: NoBody) -> Result<Paged<Self>, ApiError> {
+        let (client, page) = (call.own_client(&query.login)?, query.page());
         let presented = client.settings().callerid.clone();
         let listed = callerids::list(call.services(), client.id, presented.as_deref()).await?;
-        let (listed, total) = cut(listed, limit, offset);
-        let callerids = listed.into_iter().map(CalleridRow::from).collect();
-        Ok(Answer { callerids, limit: limit.0, offset: offset.0, total })
+        Ok(Paged::cut(listed, page, CalleridRow::from))
     }
 }

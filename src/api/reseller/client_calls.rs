@@ -1,55 +1,43 @@
-//! `GET ?endpoint=client-calls`: a client's answered calls at its own prices, the newest first.
+//! `GET ?endpoint=client-calls`: the answered calls of a client at its retail prices, newest first.
 
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use std::borrow::Cow;
 
+use super::fields::ClientPage;
 use crate::api::amount::Num;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
-use crate::api::query::{Limit, NoBody, Offset};
+use crate::api::paged::{List, Paged};
+use crate::api::query::NoBody;
+use crate::api::refusals::Refusal;
 use crate::api::rows::CallRow;
 use crate::store::history::Which;
 
-/// Whose, and which rows.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Query {
-    /// The client.
-    login: String,
-    /// How many rows, at most 200.
-    #[serde(default)]
-    #[param(value_type = Option<i64>, minimum = 1)]
-    limit: Limit,
-    /// How many of the first are left out.
-    #[serde(default)]
-    #[param(value_type = Option<i64>, minimum = 0)]
-    offset: Offset,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Answer {
-    calls: Vec<CallRow<Num>>,
-    limit: i64,
-    offset: i64,
-    total: i64,
-}
-
 pub(super) struct ClientCalls;
+
+impl List for ClientCalls {
+    type Row = CallRow<Num>;
+    const KEY: &'static str = "calls";
+    const DESCRIPTION: &'static str = "Answered calls, newest first.";
+
+    fn row_name() -> Cow<'static, str> {
+        "CallRow_Num".into()
+    }
+}
 
 impl Endpoint for ClientCalls {
     const NAME: &'static str = "client-calls";
     const VERB: Verb = Verb::Get;
-    const SUMMARY: &'static str = "Client's answered calls";
-    type Query = Query;
+    const SUMMARY: &'static str = "List a client's answered calls";
+    const REFUSALS: &[Refusal] = &[(404, "not_found")];
+    type Query = ClientPage;
     type Body = NoBody;
-    type Answer = Answer;
+    type Answer = Paged<Self>;
 
-    async fn handle(call: Call, query: Query, _: NoBody) -> Result<Answer, ApiError> {
-        let Query { login, limit, offset } = query;
-        let client = call.own_client(&login)?;
+    async fn handle(call: Call, query: ClientPage, _: NoBody) -> Result<Paged<Self>, ApiError> {
+        let (client, page) = (call.own_client(&query.login)?, query.page());
         let store = &call.services().store;
-        let (calls, total) = store.calls_of(client.id, Which::Answered, limit.0, offset.0).await?;
-        let calls = calls.into_iter().map(CallRow::from).collect();
-        Ok(Answer { calls, limit: limit.0, offset: offset.0, total })
+        let (calls, total) = store.calls_of(client.id, Which::Answered, page.limit.0, page.offset.0).await?;
+        Ok(Paged::new(calls, page, total))
     }
 }

@@ -1,4 +1,4 @@
-//! `GET ?endpoint=client-dashboard`: a client as its portal's first page shows it to the client.
+//! `GET ?endpoint=client-dashboard`: a client as the first page of its portal shows it.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -6,29 +6,40 @@ use utoipa::ToSchema;
 
 use super::fields::OfClient;
 use crate::api::amount::Num;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoBody;
+use crate::api::refusals::Refusal;
 
-/// A client with its money and calls.
+/// A client with its balance, profile and calls.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ClientDashboardView {
+    /// Login of the client.
     login: String,
+    /// Retail balance.
     balance: Num,
+    /// Currency, ISO 4217.
     currency: String,
+    /// True where the client is enabled.
     active: bool,
+    /// Name of its plan.
     plan_name: String,
+    /// Mail address; null where unset.
     email: Option<String>,
+    /// Phone number; null where unset.
     phone: Option<String>,
+    /// Language; null where unset.
     language: Option<String>,
-    /// Calls that began today in its plan's time zone and have ended, answered or not.
+    /// Calls that began today in the time zone of its plan and have ended, answered or not.
     calls_today: i64,
-    /// Calls that it makes now.
+    /// Calls in progress.
     calls_active: usize,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Answer {
+    /// The client.
     client: ClientDashboardView,
 }
 
@@ -37,7 +48,8 @@ pub(super) struct ClientDashboard;
 impl Endpoint for ClientDashboard {
     const NAME: &'static str = "client-dashboard";
     const VERB: Verb = Verb::Get;
-    const SUMMARY: &'static str = "A client's balance, profile and calls";
+    const SUMMARY: &'static str = "Show a client's balance, profile and calls";
+    const REFUSALS: &[Refusal] = &[(404, "not_found")];
     type Query = OfClient;
     type Body = NoBody;
     type Answer = Answer;

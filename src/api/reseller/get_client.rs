@@ -1,42 +1,50 @@
-//! `GET ?endpoint=client&login=LOGIN`: one of the reseller's clients.
+//! `GET ?endpoint=client&login=LOGIN`: a client of the reseller.
 
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
+use super::fields::OfClient;
 use crate::api::amount::Num;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoBody;
+use crate::api::refusals::Refusal;
+use crate::api::rows::stamp;
 use crate::store::peers::PeerKind;
 
-/// Which client.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Wanted {
-    /// The client's login.
-    login: String,
-}
-
-/// A client with what is known of it.
+/// A client of the reseller.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ResellerClient {
+    /// Id of the client.
     id: i64,
+    /// Login of the client.
     login: String,
+    /// True where the client is enabled.
     active: bool,
+    /// Retail balance.
     balance: Num,
+    /// Credit limit.
     credit_limit: Num,
+    /// Id of its plan.
     plan_id: i64,
+    /// Name of its plan.
     plan_name: String,
+    /// Mail address; null where unset.
     email: Option<String>,
+    /// Phone number; null where unset.
     phone: Option<String>,
+    /// Language; null where unset.
     language: Option<String>,
+    /// Time of creation, UTC.
     created_at: String,
-    /// How many it has; those of the web phone and of IP authorizations do not count.
+    /// Number of SIP accounts, without web phones and IP peers.
     sip_accounts: usize,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Answer {
+    /// The client.
     client: ResellerClient,
 }
 
@@ -45,12 +53,13 @@ pub(super) struct GetClient;
 impl Endpoint for GetClient {
     const NAME: &'static str = "client";
     const VERB: Verb = Verb::Get;
-    const SUMMARY: &'static str = "One client";
-    type Query = Wanted;
+    const SUMMARY: &'static str = "Show a client";
+    const REFUSALS: &[Refusal] = &[(404, "not_found")];
+    type Query = OfClient;
     type Body = NoBody;
     type Answer = Answer;
 
-    async fn handle(call: Call, wanted: Wanted, _: NoBody) -> Result<Answer, ApiError> {
+    async fn handle(call: Call, wanted: OfClient, _: NoBody) -> Result<Answer, ApiError> {
         let known = call.own_client(&wanted.login)?;
         let store = &call.services().store;
         let account = store.account_by_id(known.id).await?;
@@ -67,7 +76,7 @@ impl Endpoint for GetClient {
             email: profile.email,
             phone: profile.phone,
             language: profile.language,
-            created_at: format!("{:.0}", account.created_at),
+            created_at: stamp(account.created_at),
             sip_accounts: peers.iter().filter(|peer| peer.kind == PeerKind::Sip).count(),
             login: account.login,
         };

@@ -4,22 +4,29 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::amount::Num;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::{NoBody, NoQuery};
 
-/// The reseller that asks.
+/// The reseller of the key.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ResellerMe {
+    /// Id of the account.
     id: i64,
+    /// Login.
     username: String,
+    /// Always `Agent`.
     group: &'static str,
+    /// Wholesale balance.
     balance: Num,
+    /// True where the account is enabled.
     active: bool,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Answer {
+    /// The reseller of the key.
     reseller: ResellerMe,
 }
 

@@ -1,4 +1,4 @@
-//! `/reseller-api/`: what resellers ask, and their white-label portals for them.
+//! `/reseller-api/`: the API of resellers and of their white-label portals.
 
 mod agent_markup;
 mod change_plan;
@@ -30,7 +30,7 @@ mod set_client_status;
 mod transactions;
 mod transfer;
 
-use super::endpoint::{Route, route};
+use super::route::{Route, route};
 
 /// Its endpoints.
 pub(super) fn routes() -> Vec<Route> {

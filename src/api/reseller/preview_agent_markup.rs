@@ -1,90 +1,89 @@
-//! `POST ?endpoint=preview-agent-markup`: what the retail plan would charge with another markup, beside what it charges
-//! now and what the reseller pays. Nothing is changed, and the prices are those that calls would be charged by.
+//! `POST ?endpoint=preview-agent-markup`: the prices of the retail plan with another markup, beside its present prices and the
+//! wholesale prices. Nothing is changed; calls would be charged exactly these prices.
 
 use serde::{Deserialize, Serialize};
 use tollgate_rating::{Prefix, PricedTariff};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
+use super::fields::RatePage;
 use crate::api::amount::{Num, Percent, PercentIn};
+use crate::api::call::Call;
 use crate::api::changes::Changes;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
+use crate::api::paged::{List, Paged, count};
 use crate::api::price_lists::search;
-use crate::api::query::{Limit, Offset};
+use crate::api::refusals::Refusal;
 use crate::catalog::price_list::sold;
 
-/// Which rates.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Wanted {
-    /// The beginning of a prefix, or a part of a destination's name.
-    #[param(max_length = 64)]
-    q: Option<String>,
-    /// How many rows, at most 200.
-    #[serde(default)]
-    #[param(value_type = Option<i64>, minimum = 1)]
-    limit: Limit,
-    /// How many are left out before.
-    #[serde(default)]
-    #[param(value_type = Option<i64>, minimum = 0)]
-    offset: Offset,
-}
-
-/// The markup to look at.
+/// The markup to preview.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct Request {
-    /// At most 1000.
+    /// Markup in percent, at most 1000.
     markup_percent: PercentIn,
 }
 
-/// Prices of a minute.
+/// Prices per minute.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct AgentMarkupPreviewRow {
+    /// Prefix, without `+`.
     prefix: String,
+    /// Destination.
     destination: String,
-    /// What the reseller pays.
+    /// Price that the reseller pays; null where it is not sold.
     wholesale: Option<Num>,
-    /// What its clients pay now.
+    /// Present retail price; null where it is not sold.
     current_price: Option<Num>,
-    /// What they would pay.
+    /// Retail price with the previewed markup; null where it is not sold.
     new_price: Option<Num>,
 }
+
+/// The prices, without type parameters: those would need a schema of their own.
+type PricesPage = Paged<PreviewAgentMarkup>;
 
 /// A page of prices.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct AgentMarkupPreview {
+    /// The previewed markup.
     markup_percent: Percent,
-    rates: Vec<AgentMarkupPreviewRow>,
-    limit: i64,
-    offset: i64,
-    total: usize,
+    #[serde(flatten)]
+    page: PricesPage,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Answer {
+    /// A page of prices.
     preview: AgentMarkupPreview,
 }
 
 pub(super) struct PreviewAgentMarkup;
 
+impl List for PreviewAgentMarkup {
+    type Row = AgentMarkupPreviewRow;
+    const KEY: &'static str = "rates";
+    const DESCRIPTION: &'static str = "Prices per minute, by prefix.";
+}
+
 impl Endpoint for PreviewAgentMarkup {
     const NAME: &'static str = "preview-agent-markup";
     const VERB: Verb = Verb::Post;
-    const SUMMARY: &'static str = "Prices with another markup";
+    const SUMMARY: &'static str = "Preview prices with another markup";
     const CHANGES: Changes = Changes::Nothing;
     const IS_COSTLY: bool = true;
-    type Query = Wanted;
+    const REFUSALS: &[Refusal] =
+        &[(409, "exists"), (422, "no_prices"), (422, "plan_limit"), (422, "too_deep")];
+    type Query = RatePage;
     type Body = Request;
     type Answer = Answer;
 
-    async fn handle(call: Call, wanted: Wanted, request: Request) -> Result<Answer, ApiError> {
+    async fn handle(call: Call, wanted: RatePage, request: Request) -> Result<Answer, ApiError> {
         let markup = request.markup_percent.0;
         let retail = call.priced_plan(call.retail_plan().await?.plan_id)?;
         let wholesale = call.priced_plan(call.account.settings().plan_id)?;
         let changed = call.api.calls.catalog.priced_with_markup(&retail, markup).await?;
         let now = call.services().clock.now();
         let list = call.api.calls.catalog.list_of(&retail, now).await;
-        let page = search(&list, wanted.q, (wanted.limit, wanted.offset))?;
+        let found = search(&list, wanted.q.as_deref(), wanted.page())?;
         let price = |priced: &PricedTariff, prefix: Prefix| {
             sold(priced, prefix, now).map(|sold| Num(sold.price_per_minute))
         };
@@ -97,10 +96,7 @@ impl Endpoint for PreviewAgentMarkup {
         };
         let preview = AgentMarkupPreview {
             markup_percent: Percent(markup),
-            rates: page.prefixes.into_iter().map(row).collect(),
-            limit: wanted.limit.0,
-            offset: wanted.offset.0,
-            total: page.total,
+            page: Paged::new(found.prefixes.into_iter().map(row), wanted.page(), count(found.total)),
         };
         Ok(Answer { preview })
     }

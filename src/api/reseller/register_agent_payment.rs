@@ -1,5 +1,5 @@
-//! `POST ?endpoint=register-agent-payment`: what a payment provider told the reseller's portal. Paid ones are credited to
-//! the client, once.
+//! `POST ?endpoint=register-agent-payment`: records a payment that a provider reported to the portal; a paid one is credited to the
+//! client, once.
 
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -8,53 +8,65 @@ use utoipa::ToSchema;
 use super::fields;
 use crate::accounts::payments::{self, PaymentError, PaymentRefusal, PaymentTold};
 use crate::api::amount::{Amount, Num};
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
+use crate::api::refusals::Refusal;
 
-/// The longest name of a provider, and the longest status.
+/// Longest provider and longest status, in characters.
 const MAX_WORD_CHARS: usize = 32;
-/// The longest name that a provider gives a payment.
+/// Longest id of a payment at its provider, in characters.
 const MAX_TXID_CHARS: usize = 128;
 
+/// A payment of a client.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct Request {
-    /// The client's login.
+    /// Login of the client.
     login: String,
-    /// How much, above zero, at most 1000000, at most 6 decimals.
+    /// Amount, above zero, at most 1000000, at most 6 decimals.
     amount: Amount,
-    /// The currency of the accounts.
+    /// Currency of the accounts, ISO 4217.
     currency: String,
-    /// Who took the payment: letters a to z, digits, `_`, `-`.
+    /// Payment provider: letters a to z, digits, `_`, `-`.
     provider: String,
-    /// The portal's own name for it, unique for ever.
+    /// Id of the payment in the portal, unique for ever.
     external_id: String,
-    /// The provider's name for it, once it is known.
+    /// Id of the payment at the provider, once known.
     #[serde(default)]
     provider_txid: Option<String>,
-    /// The provider's word: `paid`, `completed` and `paid_over` credit the client, every other is recorded.
+    /// Status at the provider: `paid`, `completed` and `paid_over` credit the client, every other status is recorded.
     status: String,
 }
 
-/// A payment as it is known now.
+/// A recorded payment.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct AgentPayment {
+    /// Id of the payment.
     id: i64,
+    /// Login of the client.
     login: String,
+    /// Amount.
     amount: Num,
+    /// Currency, ISO 4217.
     currency: String,
+    /// Payment provider.
     provider: String,
+    /// Id of the payment in the portal.
     external_id: String,
-    /// Empty where it is not known.
+    /// Id of the payment at the provider; empty while unknown.
     provider_txid: String,
+    /// Last reported status.
     status: String,
+    /// True where the amount has been credited.
     credited: bool,
-    /// What the client had after the credit, or has now where there was none.
+    /// Balance after the credit, or the present one where there was none.
     client_balance: Num,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Answer {
+    /// The recorded payment.
     payment: AgentPayment,
 }
 
@@ -88,7 +100,7 @@ impl From<PaymentError> for ApiError {
     }
 }
 
-/// Checks the shape of everything that is kept as it was written.
+/// Checks the format of every field that is stored as sent.
 fn check(body: &Request) -> Result<(), ApiError> {
     fields::check_external_id(&body.external_id)?;
     let is_word = |text: &str, more: &[u8]| {
@@ -121,6 +133,15 @@ impl Endpoint for RegisterAgentPayment {
     const NAME: &'static str = "register-agent-payment";
     const VERB: Verb = Verb::Post;
     const SUMMARY: &'static str = "Record a payment of a client, and credit it when it is paid";
+    const REFUSALS: &[Refusal] = &[
+        (404, "not_found"),
+        (409, "already_credited"),
+        (409, "external_id_taken"),
+        (409, "provider_txid_taken"),
+        (409, "too_many_open_payments"),
+        (422, "too_large"),
+        (422, "wrong_currency"),
+    ];
     type Query = NoQuery;
     type Body = Request;
     type Answer = Answer;
@@ -152,5 +173,43 @@ impl Endpoint for RegisterAgentPayment {
             client_balance: Num(known.credited.map_or_else(present, |credited| credited.client_balance)),
         };
         Ok(Answer { payment })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(change: impl FnOnce(&mut Request)) -> Option<String> {
+        let mut request = Request {
+            login: "1001".to_owned(),
+            amount: Amount("20".parse().unwrap()),
+            currency: "EUR".to_owned(),
+            provider: "plisio".to_owned(),
+            external_id: "order 1".to_owned(),
+            provider_txid: None,
+            status: "paid_over".to_owned(),
+        };
+        change(&mut request);
+        check(&request).err().and_then(|error| error.field)
+    }
+
+    #[test]
+    fn each_malformed_field_of_a_payment_is_named() {
+        assert_eq!(fault(|_| {}), None);
+        assert_eq!(fault(|it| it.currency = "eur".to_owned()).as_deref(), Some("currency"));
+        assert_eq!(fault(|it| it.provider = "Plisio".to_owned()).as_deref(), Some("provider"));
+        assert_eq!(fault(|it| it.status = "paid-1".to_owned()).as_deref(), Some("status"));
+        assert_eq!(fault(|it| it.external_id.clear()).as_deref(), Some("external_id"));
+        let txid = "x".repeat(MAX_TXID_CHARS + 1);
+        assert_eq!(fault(|it| it.provider_txid = Some(txid)).as_deref(), Some("provider_txid"));
+    }
+
+    #[test]
+    fn a_payment_in_another_currency_is_422_and_a_reused_id_409() {
+        let status = |refusal| ApiError::from(refusal).status.as_u16();
+        assert_eq!(status(PaymentRefusal::WrongCurrency), 422);
+        assert_eq!(status(PaymentRefusal::ExternalIdTaken), 409);
+        assert_eq!(status(PaymentRefusal::ProviderTxidTaken), 409);
     }
 }

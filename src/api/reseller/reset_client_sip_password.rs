@@ -1,4 +1,4 @@
-//! `POST ?endpoint=reset-client-sip-password`: a new password for a SIP account of a client, shown this once.
+//! `POST ?endpoint=reset-client-sip-password`: sets a random password for a SIP account of a client and returns it, this once.
 
 use std::sync::Arc;
 
@@ -6,9 +6,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::fields::{ClientNamed, SipWithPassword};
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
+use crate::api::refusals::Refusal;
 use crate::directory::Account;
 use crate::peers::ops;
 use crate::store::accounts::Kind;
@@ -16,11 +18,12 @@ use crate::store::peers::PeerKind;
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Answer {
+    /// The SIP account with its new password.
     sip: SipWithPassword,
 }
 
-/// The reseller's own client that has a SIP account of this name: of a login, the client itself, whose main SIP account is
-/// named like it. Service accounts are nobody's here.
+/// The reseller's client with a SIP account of this name; the main SIP account has the name of the client's login. Service
+/// accounts are not found.
 fn owner(call: &Call, name: &str) -> Result<Arc<Account>, ApiError> {
     let peer = call.api.calls.directory.peer(name).filter(|peer| peer.kind == PeerKind::Sip);
     peer.map(|peer| peer.account)
@@ -34,7 +37,8 @@ pub(super) struct ResetClientSipPassword;
 impl Endpoint for ResetClientSipPassword {
     const NAME: &'static str = "reset-client-sip-password";
     const VERB: Verb = Verb::Post;
-    const SUMMARY: &'static str = "Give a client's SIP account a new password";
+    const SUMMARY: &'static str = "Reset the password of a client's SIP account";
+    const REFUSALS: &[Refusal] = &[(404, "not_found")];
     type Query = NoQuery;
     type Body = ClientNamed;
     type Answer = Answer;

@@ -1,33 +1,38 @@
-//! `POST ?endpoint=set-agent-markup`: changes what the reseller's retail plan adds, from the next call on.
+//! `POST ?endpoint=set-agent-markup`: changes the markup of the retail plan, from the next call on.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::amount::{Percent, PercentIn};
+use crate::api::call::Call;
 use crate::api::changes::Changes;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
+use crate::api::refusals::Refusal;
 use crate::catalog::admin::plans;
 
-/// What is to be added.
+/// The markup to set.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct Request {
-    /// At most 1000.
+    /// Markup in percent, at most 1000.
     markup_percent: PercentIn,
 }
 
-/// The retail plan's markup after it was set.
+/// The markup of the retail plan.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct AgentMarkupSet {
+    /// Markup in percent.
     markup_percent: Percent,
+    /// Id of the retail plan.
     plan_id: i64,
-    /// Whether it was another one before; nothing was written where it was not.
+    /// True where the markup was different before; otherwise nothing was written.
     changed: bool,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Answer {
+    /// The markup of the retail plan.
     markup: AgentMarkupSet,
 }
 
@@ -39,6 +44,8 @@ impl Endpoint for SetAgentMarkup {
     const SUMMARY: &'static str = "Change the retail plan's markup";
     const CHANGES: Changes = Changes::Prices;
     const IS_COSTLY: bool = true;
+    const REFUSALS: &[Refusal] =
+        &[(409, "exists"), (422, "no_prices"), (422, "plan_limit"), (422, "too_deep")];
     type Query = NoQuery;
     type Body = Request;
     type Answer = Answer;

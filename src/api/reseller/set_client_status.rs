@@ -1,34 +1,41 @@
-//! `POST ?endpoint=set-client-status`: switches a client on or off, its live calls and its phones with it.
+//! `POST ?endpoint=set-client-status`: enables or disables a client; disabling ends its calls and its registrations.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::accounts::ops::{self, AccountChange};
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
+use crate::api::refusals::Refusal;
 use crate::directory::Account;
 
-/// Which client, and what it becomes.
+/// A client and its new status.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct Request {
-    /// The client's login.
+    /// Login of the client.
     login: String,
-    /// Whether it may call.
+    /// True to enable, false to disable.
     active: bool,
 }
 
 /// A client after a change.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ChangedClient {
+    /// Login of the client.
     login: String,
+    /// True where the client is enabled.
     active: bool,
+    /// Id of its plan.
     plan_id: i64,
+    /// Name of its plan.
     plan_name: String,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Answer {
+    /// The client after the change.
     client: ChangedClient,
 }
 
@@ -51,6 +58,7 @@ impl Endpoint for SetClientStatus {
     const NAME: &'static str = "set-client-status";
     const VERB: Verb = Verb::Post;
     const SUMMARY: &'static str = "Activate or deactivate a client";
+    const REFUSALS: &[Refusal] = &[(404, "not_found")];
     type Query = NoQuery;
     type Body = Request;
     type Answer = Answer;

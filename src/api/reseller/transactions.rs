@@ -1,57 +1,77 @@
-//! `GET ?endpoint=transactions`: the reseller's transfers, those that failed too, newest first.
+//! `GET ?endpoint=transactions`: the transfers of the reseller, failed ones included, newest first.
 
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::transfer::ResellerTransaction;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
-use crate::api::query::{Limit, NoBody, Offset};
+use crate::api::paged::{List, Paged};
+use crate::api::query::{Limit, NoBody, Offset, Page};
 use crate::store::transfers::TransferFilter;
 
+/// A page of the transfers, filtered.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Query {
-    /// `success` or `failed`; both unless told.
+    /// `success` or `failed`; both where absent.
     #[serde(default)]
     status: Option<String>,
-    /// How many rows, at most 200.
+    /// Maximum number of rows, at most 200.
     #[serde(default)]
     #[param(value_type = Option<i64>, minimum = 1)]
     limit: Limit,
-    /// How many of the newest are left out.
+    /// Number of rows to skip.
     #[serde(default)]
     #[param(value_type = Option<i64>, minimum = 0)]
     offset: Offset,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Answer {
-    transactions: Vec<ResellerTransaction>,
-    limit: i64,
-    offset: i64,
-    total: i64,
+pub(super) struct Transactions;
+
+/// Reads the filter by status.
+fn filter_by(status: Option<&str>) -> Result<TransferFilter, ApiError> {
+    match status {
+        None => Ok(TransferFilter::All),
+        Some("success") => Ok(TransferFilter::Success),
+        Some("failed") => Ok(TransferFilter::Failed),
+        Some(_) => Err(ApiError::bad_field("status", "it must be success or failed")),
+    }
 }
 
-pub(super) struct Transactions;
+impl List for Transactions {
+    type Row = ResellerTransaction;
+    const KEY: &'static str = "transactions";
+    const DESCRIPTION: &'static str = "Transfers, newest first.";
+}
 
 impl Endpoint for Transactions {
     const NAME: &'static str = "transactions";
     const VERB: Verb = Verb::Get;
-    const SUMMARY: &'static str = "Transfers to clients";
+    const SUMMARY: &'static str = "List transfers to clients";
     type Query = Query;
     type Body = NoBody;
-    type Answer = Answer;
+    type Answer = Paged<Self>;
 
-    async fn handle(call: Call, query: Query, _: NoBody) -> Result<Answer, ApiError> {
-        let filter = match query.status.as_deref() {
-            None => TransferFilter::All,
-            Some("success") => TransferFilter::Success,
-            Some("failed") => TransferFilter::Failed,
-            Some(_) => return Err(ApiError::bad_field("status", "it must be success or failed")),
-        };
-        let (limit, offset) = (query.limit.0, query.offset.0);
-        let (rows, total) = call.services().store.transfers(call.account.id, filter, limit, offset).await?;
-        Ok(Answer { transactions: rows.into_iter().map(Into::into).collect(), limit, offset, total })
+    async fn handle(call: Call, query: Query, _: NoBody) -> Result<Paged<Self>, ApiError> {
+        let filter = filter_by(query.status.as_deref())?;
+        let page = Page::new(query.limit, query.offset);
+        let store = &call.services().store;
+        let (rows, total) = store.transfers(call.account.id, filter, page.limit.0, page.offset.0).await?;
+        Ok(Paged::new(rows, page, total))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transfers_are_filtered_by_known_statuses_only() {
+        assert!(matches!(filter_by(None), Ok(TransferFilter::All)));
+        assert!(matches!(filter_by(Some("success")), Ok(TransferFilter::Success)));
+        assert!(matches!(filter_by(Some("failed")), Ok(TransferFilter::Failed)));
+        assert_eq!(filter_by(Some("")).unwrap_err().field.as_deref(), Some("status"));
     }
 }

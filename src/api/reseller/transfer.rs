@@ -1,4 +1,4 @@
-//! `POST ?endpoint=transfer`: retail credit for a client. The reseller's own balance is left alone; it pays for calls.
+//! `POST ?endpoint=transfer`: credits a client's retail balance. The reseller is not charged; it pays for calls.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -6,35 +6,44 @@ use utoipa::ToSchema;
 use super::fields;
 use crate::accounts::transfers::{self, TransferError, TransferOrder, TransferRefusal};
 use crate::api::amount::{Amount, Num};
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
+use crate::api::refusals::Refusal;
+use crate::api::rows::stamp;
 use crate::store::transfers::{TransferEnd, TransferRecord};
 
+/// A transfer to a client.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct Request {
-    /// The client's login.
+    /// Login of the client.
     login: String,
-    /// How much, above zero, at most 1000000, at most 6 decimals.
+    /// Amount, above zero, at most 1000000, at most 6 decimals.
     amount: Amount,
-    /// The reseller's own name for it, unique for ever: the same request again is answered as the first time.
+    /// Id of the transfer at the reseller, unique for ever: a repeated request gets the first answer.
     external_id: String,
 }
 
 /// A transfer, made or refused.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ResellerTransaction {
+    /// Id of the transfer.
     id: i64,
+    /// Login of the client.
     login: String,
+    /// Amount.
     amount: Num,
+    /// Id of the transfer at the reseller.
     external_id: String,
     /// `success` or `failed`.
     status: &'static str,
-    /// Why it failed.
+    /// Reason of a failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// What the client had after it; null where it failed.
+    /// Balance of the client after the transfer; null where it failed.
     client_balance: Option<Num>,
+    /// Time of the transfer, UTC.
     created_at: String,
 }
 
@@ -52,13 +61,14 @@ impl From<TransferRecord> for ResellerTransaction {
             status,
             reason,
             client_balance,
-            created_at: fields::time(transfer.created_at),
+            created_at: stamp(transfer.created_at),
         }
     }
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Answer {
+    /// The transfer.
     transaction: ResellerTransaction,
 }
 
@@ -82,6 +92,7 @@ impl Endpoint for Transfer {
     const NAME: &'static str = "transfer";
     const VERB: Verb = Verb::Post;
     const SUMMARY: &'static str = "Credit a client's retail balance";
+    const REFUSALS: &[Refusal] = &[(404, "not_found"), (409, "external_id_taken"), (422, "too_large")];
     type Query = NoQuery;
     type Body = Request;
     type Answer = Answer;
@@ -109,5 +120,38 @@ impl Endpoint for Transfer {
                 Err(refusal.into())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_transfer_has_a_reason_and_no_balance() {
+        let shown = |end| {
+            let row = ResellerTransaction::from(TransferRecord {
+                id: 1,
+                reseller_id: 2,
+                external_id: "a".to_owned(),
+                login: "1001".to_owned(),
+                amount: "1.25".parse().unwrap(),
+                end,
+                created_at: "2026-05-09T21:00:00.5Z".parse().unwrap(),
+            });
+            serde_json::to_value(row).unwrap()
+        };
+        let failed = shown(TransferEnd::Failed { reason: "too_large".to_owned() });
+        assert_eq!((&failed["status"], &failed["reason"]), (&"failed".into(), &"too_large".into()));
+        assert!(failed["client_balance"].is_null());
+        let made = shown(TransferEnd::Success { client_balance: "3".parse().unwrap() });
+        assert_eq!((&made["status"], &made["client_balance"]), (&"success".into(), &3.into()));
+        assert!(made.get("reason").is_none());
+    }
+
+    #[test]
+    fn a_reused_external_id_is_409_and_an_unknown_client_404() {
+        assert_eq!(ApiError::from(TransferRefusal::ExternalIdTaken).status, 409);
+        assert_eq!(ApiError::from(TransferRefusal::UnknownClient).status, 404);
     }
 }

@@ -1,67 +1,77 @@
-//! `GET ?endpoint=campaigns`: texts to many and how far they are, the newest first.
+//! `GET ?endpoint=campaigns`: campaigns and their progress, newest first.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::account::sender;
 use super::history::Wanted;
-use super::whose::sender;
 use crate::api::amount::D4;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
+use crate::api::paged::{List, Paged};
 use crate::api::query::NoBody;
+use crate::api::refusals::Refusal;
 use crate::api::rows::stamp;
 use crate::messaging::wall_time;
 
-/// A campaign and how far it is.
+/// A campaign and its progress.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct CampaignRow {
+    /// Id of the campaign.
     campaign_id: i64,
+    /// Provider.
     provider: String,
+    /// Requested sender id; null where none was requested.
     sender_id: Option<String>,
+    /// Text of the messages.
     message: String,
-    /// The server's local time; null where it was sent at once.
+    /// Local time of the server; null where it was sent at once.
     scheduled_at: Option<String>,
+    /// Offset of the server's local time from UTC.
     server_utc_offset: String,
     /// QUEUED, RUNNING, COMPLETED or CANCELLED.
     status: String,
+    /// Number of messages.
     recipients: i64,
-    /// Messages that the provider took.
+    /// Messages that the provider accepted.
     sent: i64,
-    /// Of those, how many were delivered.
+    /// Messages that were delivered, of those sent.
     delivered: i64,
-    /// Refused, given up, or not delivered.
+    /// Messages that were refused, expired or not delivered.
     failed: i64,
-    /// Perhaps sent: nobody can tell.
+    /// Messages whose submission is in doubt.
     unknown: i64,
-    /// Called back.
+    /// Cancelled messages.
     cancelled: i64,
-    /// What was charged so far.
+    /// Charge so far.
     cost: D4,
+    /// Time of creation, UTC.
     created_at: String,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Answer {
-    campaigns: Vec<CampaignRow>,
-    limit: i64,
-    offset: i64,
-    total: i64,
 }
 
 pub(super) struct Campaigns;
 
+impl List for Campaigns {
+    type Row = CampaignRow;
+    const KEY: &'static str = "campaigns";
+    const DESCRIPTION: &'static str = "Campaigns, newest first.";
+}
+
 impl Endpoint for Campaigns {
     const NAME: &'static str = "campaigns";
     const VERB: Verb = Verb::Get;
-    const SUMMARY: &'static str = "Texts to many";
+    const SUMMARY: &'static str = "Campaigns";
+    const REFUSALS: &[Refusal] = &[(404, "not_found")];
     type Query = Wanted;
     type Body = NoBody;
-    type Answer = Answer;
+    type Answer = Paged<Self>;
 
-    async fn handle(call: Call, wanted: Wanted, _: NoBody) -> Result<Answer, ApiError> {
+    async fn handle(call: Call, wanted: Wanted, _: NoBody) -> Result<Paged<Self>, ApiError> {
         let account = sender(&call, wanted.client_login.as_deref())?;
-        let (limit, offset) = (wanted.limit.0, wanted.offset.0);
-        let (rows, total) = call.services().store.campaigns(account.id, limit, offset).await?;
+        let page = wanted.page();
+        let store = &call.services().store;
+        let (rows, total) = store.campaigns(account.id, page.limit.0, page.offset.0).await?;
         let zone = call.api.messaging.zone();
         let campaigns = rows.into_iter().map(|campaign| CampaignRow {
             campaign_id: campaign.id,
@@ -83,6 +93,6 @@ impl Endpoint for Campaigns {
             cost: D4(campaign.cost),
             created_at: stamp(campaign.created_at),
         });
-        Ok(Answer { campaigns: campaigns.collect(), limit, offset, total })
+        Ok(Paged::new(campaigns, page, total))
     }
 }

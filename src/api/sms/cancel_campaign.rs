@@ -1,25 +1,32 @@
-//! `POST ?endpoint=cancel-campaign`: what is not sent of a campaign is called back, and its cost given back.
+//! `POST ?endpoint=cancel-campaign`: cancels the unsent messages of a campaign and releases their hold.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::whose::sender;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use super::account::sender;
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
+use crate::api::refusals::Refusal;
 use crate::messaging::CancelError;
 
+/// The campaign to cancel.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Request {
+    /// Id of the campaign.
     campaign_id: i64,
-    /// The login of a reseller's client.
+    /// Login of a reseller's client; required for a reseller's key.
     client_login: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Answer {
+    /// Id of the campaign.
     campaign_id: i64,
+    /// Always `CANCELLED`.
     status: &'static str,
+    /// Number of cancelled messages.
     recipients_cancelled: i64,
 }
 
@@ -28,7 +35,8 @@ pub(super) struct CancelCampaign;
 impl Endpoint for CancelCampaign {
     const NAME: &'static str = "cancel-campaign";
     const VERB: Verb = Verb::Post;
-    const SUMMARY: &'static str = "Cancel a text to many";
+    const SUMMARY: &'static str = "Cancel a campaign";
+    const REFUSALS: &[Refusal] = &[(404, "not_found"), (409, "too_late")];
     type Query = NoQuery;
     type Body = Request;
     type Answer = Answer;

@@ -1,25 +1,31 @@
-//! `POST ?endpoint=cancel-scheduled`: a message that waits for its time is called back, and its cost given back.
+//! `POST ?endpoint=cancel-scheduled`: cancels a scheduled message and releases its hold.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::whose::sender;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use super::account::sender;
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
+use crate::api::refusals::Refusal;
 use crate::messaging::CancelError;
 use crate::store::messages::MessageState;
 
+/// The message to cancel.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Request {
+    /// Id of the scheduled message.
     scheduled_sms_id: i64,
-    /// The login of a reseller's client.
+    /// Login of a reseller's client; required for a reseller's key.
     client_login: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Answer {
+    /// Id of the message.
     scheduled_sms_id: i64,
+    /// Always `CANCELLED`.
     status: &'static str,
 }
 
@@ -29,6 +35,7 @@ impl Endpoint for CancelScheduled {
     const NAME: &'static str = "cancel-scheduled";
     const VERB: Verb = Verb::Post;
     const SUMMARY: &'static str = "Cancel a scheduled message";
+    const REFUSALS: &[Refusal] = &[(404, "not_found"), (409, "too_late")];
     type Query = NoQuery;
     type Body = Request;
     type Answer = Answer;

@@ -1,28 +1,37 @@
-//! `GET ?endpoint=history`: messages that were to be sent, the newest first.
+//! `GET ?endpoint=history`: all messages of an account, newest first.
 
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::shown::MessageStatus;
-use super::whose::sender;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use super::account::sender;
+use super::message::MessageStatus;
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
-use crate::api::query::{Limit, NoBody, Offset};
+use crate::api::paged::{List, Paged};
+use crate::api::query::{Limit, NoBody, Offset, Page};
+use crate::api::refusals::Refusal;
 
-/// Whose, and which rows.
+/// A page of a list of an account.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Wanted {
-    /// The login of a reseller's client.
+    /// Login of a reseller's client; required for a reseller's key.
     pub(super) client_login: Option<String>,
-    /// How many rows, at most 200.
+    /// Maximum number of rows, at most 200.
     #[serde(default)]
     #[param(value_type = Option<i64>, minimum = 1)]
-    pub(super) limit: Limit,
-    /// How many of the newest are left out.
+    limit: Limit,
+    /// Number of rows to skip.
     #[serde(default)]
     #[param(value_type = Option<i64>, minimum = 0)]
-    pub(super) offset: Offset,
+    offset: Offset,
+}
+
+impl Wanted {
+    pub(super) const fn page(&self) -> Page {
+        Page::new(self.limit, self.offset)
+    }
 }
 
 /// A message with its text.
@@ -30,37 +39,39 @@ pub(super) struct Wanted {
 pub(super) struct SentMessage {
     #[serde(flatten)]
     status: MessageStatus,
+    /// Requested sender id; null where none was requested.
     sender_id: Option<String>,
+    /// Text of the message.
     message: String,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Answer {
-    messages: Vec<SentMessage>,
-    limit: i64,
-    offset: i64,
-    total: i64,
 }
 
 pub(super) struct History;
 
+impl List for History {
+    type Row = SentMessage;
+    const KEY: &'static str = "messages";
+    const DESCRIPTION: &'static str = "Messages, newest first.";
+}
+
 impl Endpoint for History {
     const NAME: &'static str = "history";
     const VERB: Verb = Verb::Get;
-    const SUMMARY: &'static str = "Messages of before";
+    const SUMMARY: &'static str = "Message history";
+    const REFUSALS: &[Refusal] = &[(404, "not_found")];
     type Query = Wanted;
     type Body = NoBody;
-    type Answer = Answer;
+    type Answer = Paged<Self>;
 
-    async fn handle(call: Call, wanted: Wanted, _: NoBody) -> Result<Answer, ApiError> {
+    async fn handle(call: Call, wanted: Wanted, _: NoBody) -> Result<Paged<Self>, ApiError> {
         let account = sender(&call, wanted.client_login.as_deref())?;
-        let (limit, offset) = (wanted.limit.0, wanted.offset.0);
-        let (rows, total) = call.services().store.message_history(account.id, limit, offset).await?;
+        let page = wanted.page();
+        let store = &call.services().store;
+        let (rows, total) = store.message_history(account.id, page.limit.0, page.offset.0).await?;
         let messages = rows.into_iter().map(|message| SentMessage {
             status: MessageStatus::from(&message),
             sender_id: message.sender_id,
             message: message.body,
         });
-        Ok(Answer { messages: messages.collect(), limit, offset, total })
+        Ok(Paged::new(messages, page, total))
     }
 }

@@ -1,10 +1,12 @@
-//! `/sms-api/`: messages, for clients of their own and for resellers of their clients'.
+//! `/sms-api/`: messages, for clients themselves and for resellers on behalf of their clients.
 
+mod account;
 mod bulk;
 mod campaigns;
 mod cancel_campaign;
 mod cancel_scheduled;
 mod history;
+mod message;
 mod providers;
 mod quota;
 mod rates;
@@ -12,11 +14,9 @@ mod refusals;
 mod schedule;
 mod scheduled;
 mod send;
-mod shown;
 mod status;
-mod whose;
 
-use super::endpoint::{Route, route};
+use super::route::{Route, route};
 
 /// Its endpoints.
 pub(super) fn routes() -> Vec<Route> {

@@ -1,22 +1,27 @@
-//! `GET ?endpoint=providers`: who sends messages.
+//! `GET ?endpoint=providers`: the providers of messages.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::{NoBody, NoQuery};
 
-/// A provider; a simulator's name says that it is one.
+/// A provider; the name of a simulator says that it is one.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ProviderRow {
+    /// Name for requests.
     provider: String,
+    /// Name for people.
     provider_name: String,
+    /// Always false.
     sender_id_guaranteed: bool,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Answer {
+    /// Providers, the default one first.
     providers: Vec<ProviderRow>,
 }
 

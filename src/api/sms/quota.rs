@@ -1,32 +1,36 @@
-//! `GET ?endpoint=quota`: for about how many messages the balance lasts.
+//! `GET ?endpoint=quota`: an estimate of the number of messages that the available credit pays for.
 
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::whose::sender;
+use super::account::sender;
 use crate::api::amount::D4;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoBody;
+use crate::api::refusals::Refusal;
 use crate::messaging::price::affordable_segments;
 
-/// Whose, by which provider.
+/// The provider and the account.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Wanted {
-    /// The provider; the default one where none.
+    /// Provider; the default one where absent.
     provider: Option<String>,
-    /// The login of a reseller's client.
+    /// Login of a reseller's client; required for a reseller's key.
     client_login: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Answer {
+    /// Provider.
     provider: String,
+    /// Balance.
     balance: D4,
-    /// The lowest price of a segment.
+    /// Lowest price of a segment.
     price_from: D4,
-    /// How many messages of one segment at that price the available credit pays.
+    /// Number of messages of one segment at that price that the available credit pays for.
     messages_estimate: i64,
 }
 
@@ -35,7 +39,8 @@ pub(super) struct Quota;
 impl Endpoint for Quota {
     const NAME: &'static str = "quota";
     const VERB: Verb = Verb::Get;
-    const SUMMARY: &'static str = "For how many messages the balance lasts";
+    const SUMMARY: &'static str = "Estimate the number of messages that the credit pays for";
+    const REFUSALS: &[Refusal] = &[(404, "not_found"), (422, "no_prices"), (422, "no_providers")];
     type Query = Wanted;
     type Body = NoBody;
     type Answer = Answer;

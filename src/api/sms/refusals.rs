@@ -1,20 +1,20 @@
-//! Why messages are not sent, as it is answered: who asks is told what it lacks itself, and never what those above it lack.
+//! Refusals of messages: the asking account learns its own shortages, never those of the accounts above it.
 
 use axum::http::StatusCode;
 use tollgate_rating::credit::RefusalReason;
 
-use crate::api::endpoint::Call;
+use crate::api::call::Call;
 use crate::api::error::ApiError;
 use crate::directory::Account;
 use crate::messaging::price::{NoPrice, NoPriceReason};
 use crate::messaging::wall_time::WhenError;
 use crate::messaging::{CancelError, OrderError, SendError};
 
-/// Seconds after which messages may have been sent or deleted.
+/// Seconds until unsent messages may have been sent or deleted.
 const UNSENT_RETRY_S: u32 = 60;
 
 impl Call {
-    /// The refusal of a request. `phone` is the field of the number, or of the list of numbers.
+    /// The refusal of an invalid order. `phone` is the name of the field with the number or the numbers.
     pub(super) fn order_refused(&self, sender: &Account, phone: &str, error: &OrderError) -> ApiError {
         let text = error.to_string();
         match error {
@@ -36,20 +36,20 @@ impl Call {
         if !is_own {
             return unavailable();
         }
-        let whose = if none.place == 0 { "" } else { "at your own prices: " };
+        let prices = if none.place == 0 { "" } else { "at your own prices: " };
         match &none.reason {
             NoPriceReason::NotSold | NoPriceReason::Unusable(_) => {
-                let text = format!("{whose}the plan of {} sells no messages at the moment", none.login);
+                let text = format!("{prices}the plan of {} sells no messages at the moment", none.login);
                 ApiError::refused(
                     "no_prices",
                     if sender.id == self.account.id { sold_nothing() } else { text },
                 )
             }
-            reason => ApiError::refused(reason.code(), format!("{phone}: {whose}{reason}")).at(phone),
+            reason => ApiError::refused(reason.code(), format!("{phone}: {prices}{reason}")).at(phone),
         }
     }
 
-    /// Why nothing is sent. `phone` is the name of the field that the number came in.
+    /// The refusal of a message that cannot be sent. `phone` is the name of the field with the number.
     pub(super) fn send_refused(&self, sender: &Account, phone: &str, error: SendError) -> ApiError {
         match error {
             SendError::Order(error) => self.order_refused(sender, phone, &error),
@@ -87,7 +87,7 @@ fn sold_nothing() -> String {
     "the plan sells no messages at the moment".to_owned()
 }
 
-/// Whoever asks is not told that somebody above it is the reason.
+/// Hides that an account above the asking one is the reason.
 fn unavailable() -> ApiError {
     ApiError::refused("unavailable", "messages cannot be sent there at present")
 }
@@ -107,5 +107,18 @@ impl From<CancelError> for ApiError {
             }
             CancelError::Store(error) => error.into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_was_sent_cannot_be_cancelled() {
+        let error = ApiError::from(CancelError::TooLate { state: "DELIVERED".to_owned() });
+        assert_eq!((error.status.as_u16(), error.code), (409, "too_late"));
+        assert!(error.message.contains("DELIVERED"), "{error}");
+        assert_eq!(ApiError::from(CancelError::Unknown).status, 404);
     }
 }

@@ -1,47 +1,59 @@
-//! `POST ?endpoint=schedule`: a message is sent at a time.
+//! `POST ?endpoint=schedule`: schedules a message.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::shown::SenderId;
-use super::whose::active_sender;
+use super::account::active_sender;
+use super::message::SenderId;
 use crate::api::amount::D4;
+use crate::api::call::Call;
 use crate::api::changes::Changes;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
 use crate::api::query::NoQuery;
+use crate::api::refusals::Refusal;
 use crate::messaging::prepare::Order;
 use crate::messaging::wall_time;
 use crate::store::messages::MessageState;
 
+/// A message and its time.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Request {
-    /// An international number, like `+447575396991`.
+    /// International number, like `+447575396991`.
     #[schema(example = "+447575396991")]
     phone: String,
+    /// Text of the message.
     #[schema(example = "MyBrand: Your code is 123456")]
     message: String,
+    /// Provider; the default one where absent.
     provider: Option<String>,
+    /// Requested sender id.
     sender_id: Option<String>,
-    /// The server's local time, like `2026-05-09 23:00:00`.
+    /// Local time of the server, like `2026-05-09 23:00:00`.
     scheduled_at: String,
-    /// The login of a reseller's client, who sends and pays.
+    /// Login of a reseller's client, which sends and pays; required for a reseller's key.
     client_login: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Answer {
+    /// Id of the scheduled message.
     scheduled_sms_id: i64,
+    /// Provider.
     provider: String,
+    /// Always `SCHEDULED`.
     status: &'static str,
-    /// How far the server's clock is ahead of UTC at that time.
+    /// Offset of the server's local time from UTC.
     server_utc_offset: String,
+    /// Local time of the server.
     scheduled_at: String,
+    /// The requested sender.
     sender_id: SenderId,
+    /// Number of segments.
     segments: u16,
-    /// What is set aside for it.
+    /// Held amount.
     cost: D4,
 }
 
@@ -50,9 +62,24 @@ pub(super) struct Schedule;
 impl Endpoint for Schedule {
     const NAME: &'static str = "schedule";
     const VERB: Verb = Verb::Post;
-    const SUMMARY: &'static str = "Send a message at a time";
+    const SUMMARY: &'static str = "Schedule a message";
     const CHANGES: Changes = Changes::Nothing;
     const IDEMPOTENT: bool = true;
+    const REFUSALS: &[Refusal] = &[
+        (402, "no_credit"),
+        (402, "no_wholesale_credit"),
+        (404, "not_found"),
+        (422, "blocked"),
+        (422, "daily_limit"),
+        (422, "inactive"),
+        (422, "no_prices"),
+        (422, "no_providers"),
+        (422, "no_rate"),
+        (422, "too_large"),
+        (422, "unavailable"),
+        (429, "too_many_changes"),
+        (429, "too_many_unsent"),
+    ];
     type Query = NoQuery;
     type Body = Request;
     type Answer = Answer;
@@ -68,7 +95,7 @@ impl Endpoint for Schedule {
             .map_err(|error| call.order_refused(&account, "phone", &error))?;
         if prepared.is_free() {
             // Its row is not paid for.
-            call.takes(Changes::Something)?;
+            call.charge_change(Changes::Something)?;
         }
         let id = messaging.new_id().await?;
         let answer = Answer {
@@ -81,7 +108,7 @@ impl Endpoint for Schedule {
             segments: prepared.counted.segments,
             cost: D4(prepared.cost),
         };
-        let remembered = call.remembered(&answer)?;
+        let remembered = call.remember_answer(&answer)?;
         let written = messaging.schedule(&prepared, id, at, remembered.as_ref()).await;
         written.map_err(|error| call.send_refused(&account, "phone", error))?;
         Ok(answer)

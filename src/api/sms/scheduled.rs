@@ -1,55 +1,66 @@
-//! `GET ?endpoint=scheduled`: messages that were given a time, the newest first.
+//! `GET ?endpoint=scheduled`: scheduled messages, newest first.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::account::sender;
 use super::history::Wanted;
-use super::whose::sender;
 use crate::api::amount::D4;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
+use crate::api::paged::{List, Paged};
 use crate::api::query::NoBody;
+use crate::api::refusals::Refusal;
 use crate::messaging::wall_time;
 
-/// A message that was given a time.
+/// A scheduled message.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ScheduledMessage {
+    /// Id of the scheduled message.
     scheduled_sms_id: i64,
+    /// Number of the recipient, with `+`.
     phone: String,
+    /// Provider.
     provider: String,
+    /// Requested sender id; null where none was requested.
     sender_id: Option<String>,
+    /// Text of the message.
     message: String,
+    /// Number of segments.
     segments: i64,
-    /// The server's local time.
+    /// Local time of the server.
     scheduled_at: String,
+    /// Offset of the server's local time from UTC.
     server_utc_offset: String,
+    /// Status of the message.
     status: &'static str,
-    /// What it cost; what is set aside while it waits; nothing where it was not sent.
+    /// Charge; the held amount while the message waits; 0 where it was not sent.
     cost: D4,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Answer {
-    scheduled: Vec<ScheduledMessage>,
-    limit: i64,
-    offset: i64,
-    total: i64,
-}
-
 pub(super) struct Scheduled;
+
+impl List for Scheduled {
+    type Row = ScheduledMessage;
+    const KEY: &'static str = "scheduled";
+    const DESCRIPTION: &'static str = "Scheduled messages, newest first.";
+}
 
 impl Endpoint for Scheduled {
     const NAME: &'static str = "scheduled";
     const VERB: Verb = Verb::Get;
     const SUMMARY: &'static str = "Scheduled messages";
+    const REFUSALS: &[Refusal] = &[(404, "not_found")];
     type Query = Wanted;
     type Body = NoBody;
-    type Answer = Answer;
+    type Answer = Paged<Self>;
 
-    async fn handle(call: Call, wanted: Wanted, _: NoBody) -> Result<Answer, ApiError> {
+    async fn handle(call: Call, wanted: Wanted, _: NoBody) -> Result<Paged<Self>, ApiError> {
         let account = sender(&call, wanted.client_login.as_deref())?;
-        let (limit, offset) = (wanted.limit.0, wanted.offset.0);
-        let (rows, total) = call.services().store.scheduled_messages(account.id, limit, offset).await?;
+        let page = wanted.page();
+        let store = &call.services().store;
+        let (rows, total) = store.scheduled_messages(account.id, page.limit.0, page.offset.0).await?;
         let zone = call.api.messaging.zone();
         let scheduled = rows.into_iter().filter_map(|message| {
             let at = message.scheduled_at?;
@@ -67,6 +78,6 @@ impl Endpoint for Scheduled {
                 cost,
             })
         });
-        Ok(Answer { scheduled: scheduled.collect(), limit, offset, total })
+        Ok(Paged::new(scheduled, page, total))
     }
 }

@@ -1,22 +1,24 @@
-//! `GET ?endpoint=status`: where a message is.
+//! `GET ?endpoint=status`: the status of a message.
 
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::shown::MessageStatus;
-use super::whose::sender;
-use crate::api::endpoint::{Call, Endpoint, Verb};
+use super::account::sender;
+use super::message::MessageStatus;
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Verb};
 use crate::api::error::ApiError;
-use crate::api::query::NoBody;
+use crate::api::query::{NoBody, parse_id};
+use crate::api::refusals::Refusal;
 
-/// Which message.
+/// A message.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Wanted {
-    /// Its `sms_id`.
+    /// Id of the message, `sms_id`.
     #[param(value_type = i64)]
     id: String,
-    /// The login of a reseller's client.
+    /// Login of a reseller's client; required for a reseller's key.
     client_login: Option<String>,
 }
 
@@ -25,14 +27,15 @@ pub(super) struct Status;
 impl Endpoint for Status {
     const NAME: &'static str = "status";
     const VERB: Verb = Verb::Get;
-    const SUMMARY: &'static str = "Where a message is";
+    const SUMMARY: &'static str = "Status of a message";
+    const REFUSALS: &[Refusal] = &[(404, "not_found")];
     type Query = Wanted;
     type Body = NoBody;
     type Answer = MessageStatus;
 
     async fn handle(call: Call, wanted: Wanted, _: NoBody) -> Result<MessageStatus, ApiError> {
         let account = sender(&call, wanted.client_login.as_deref())?;
-        let id = wanted.id.parse().map_err(|_| ApiError::bad_field("id", "a whole number is needed"))?;
+        let id = parse_id("id", &wanted.id)?;
         let message = call.services().store.message(id, account.id).await?;
         let message = message.ok_or_else(|| ApiError::missing("id", "message"))?;
         Ok(MessageStatus::from(&message))

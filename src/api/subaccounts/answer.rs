@@ -1,5 +1,5 @@
-//! What is answered, in the types that the gateway's document shows: text when read, numbers when just made. A key that was
-//! made with `--numbers` gets numbers in both.
+//! Answers in the types of the gateway's document: text for `read`, numbers for `create`. Keys made with `--numbers` get
+//! numbers for both.
 
 use serde::{Serialize, Serializer};
 use tollgate_rating::Money;
@@ -7,12 +7,12 @@ use tollgate_rating::Money;
 use crate::accounts::subaccounts::SubaccountView;
 use crate::api::amount::{D4, Num};
 
-/// In which types a subaccount is shown.
+/// The types of ids and amounts in answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     /// As documented.
     Documented,
-    /// Ids and amounts as numbers, and nothing as 0: for clients that decode into integers and floats.
+    /// Numbers, with 0 for null: for clients that decode into integers and floats.
     Numbers,
 }
 
@@ -76,7 +76,7 @@ struct Contact {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Listed {
     id: Scalar,
-    /// The gateway lets people choose one when they sign in first; here nobody does.
+    /// Always null: the gateway has names that people choose, this server does not.
     username: Option<String>,
     company: Option<String>,
     balance: Scalar,

@@ -1,4 +1,4 @@
-//! The ways in which the gateway's clients show their key.
+//! The headers in which the gateway's clients send their key.
 
 use axum::http::{HeaderMap, header};
 use base64::Engine as _;
@@ -6,14 +6,13 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::accounts::keys;
 
-/// Whether a text can be a key: what is longer is not even digested.
+/// True where a text can be a key; a longer one is not digested.
 pub(super) fn is_one(text: &str) -> bool {
     (1..=keys::MAX_KEY_CHARS).contains(&text.len())
 }
 
-/// What a request's headers show, of which one must be a key: `X-Api-Key: KEY`, else `Authorization: Bearer KEY` or
-/// `Basic KEY`, the key itself or, as everybody else's basic authorisation has it, the base64 of `KEY:` or `:KEY`. An
-/// error where a header is given twice or cannot be a key.
+/// The candidates for the key in the headers: `X-Api-Key: KEY`, else `Authorization: Bearer KEY` or `Basic KEY`, with the
+/// key itself or the usual base64 of `KEY:` or `:KEY`. An error where a header is repeated or cannot be a key.
 pub(super) fn shown(headers: &HeaderMap) -> Result<Vec<String>, ()> {
     let one = |name: &str| {
         let mut values = headers.get_all(name).iter();
@@ -61,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_read_as_each_client_sends_them() {
+    fn the_key_is_read_from_every_header_that_clients_use() {
         let keys = |pairs: &[(&'static str, &str)]| of(pairs).unwrap();
         assert_eq!(keys(&[("x-api-key", "KEY")]), ["KEY"]);
         assert_eq!(keys(&[("authorization", "Bearer KEY")]), ["KEY"]);
@@ -73,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_key_is_none() {
+    fn invalid_key_headers_are_refused() {
         let long = "k".repeat(129);
         for pairs in [
             [("x-api-key", "A"), ("x-api-key", "A")],

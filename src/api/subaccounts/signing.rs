@@ -1,9 +1,6 @@
 //! Signed requests: `X-Signature` is the HMAC-SHA256, as hexadecimal digits, of time, nonce, method, URL and the MD5 of the
-//! body, a line each, with the client's signing secret (`tollgate key signing`). Signing is the client's choice; a
-//! signature that is there must be right.
-
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+//! body, a line each, with the client's signing secret (`tollgate key signing`). Signing is optional; a signature that is
+//! sent must be valid.
 
 use axum::http::header;
 use axum::http::request::Parts;
@@ -11,51 +8,16 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use md5::{Digest as _, Md5};
 use sha2::Sha256;
 
-use super::Refusal;
+use super::nonces::MAX_AGE_S;
+use super::refusal::Refusal;
 use crate::accounts::keys;
-use crate::api::Api;
 use crate::api::error::ApiError;
+use crate::api::state::Api;
 use crate::secrets::hex;
 
-/// How old a signature may be, and how far ahead its clock.
-const MAX_AGE_S: i64 = 30;
 /// Characters of a nonce.
 const NONCE_CHARS: usize = 32;
-/// Nonces that are remembered; while there are so many, nothing signed is taken.
-const MAX_NONCES: usize = 100_000;
-
-/// Nonces that were used lately, with the second after which their signature is too old anyway.
-#[derive(Debug, Default)]
-pub(in crate::api) struct Nonces(Mutex<HashMap<(i64, String), i64>>);
-
-impl Nonces {
-    /// Uses a nonce; `false` where it was used before, or where too many are remembered.
-    fn take(&self, account_id: i64, nonce: &str, now_s: i64) -> bool {
-        // Single insertions and removals: whoever panicked left it whole.
-        let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if used.len() >= MAX_NONCES / 2 {
-            used.retain(|_, until| *until >= now_s);
-        }
-        if used.len() >= MAX_NONCES {
-            return false;
-        }
-        match used.entry((account_id, nonce.to_owned())) {
-            std::collections::hash_map::Entry::Occupied(mut known) => {
-                let is_over = *known.get() < now_s;
-                if is_over {
-                    known.insert(now_s + 2 * MAX_AGE_S);
-                }
-                is_over
-            }
-            std::collections::hash_map::Entry::Vacant(free) => {
-                free.insert(now_s + 2 * MAX_AGE_S);
-                true
-            }
-        }
-    }
-}
-
-/// Refuses a request whose signature is not right; one without any passes.
+/// Refuses a request with an invalid signature; a request without one passes.
 pub(super) async fn check(api: &Api, account_id: i64, parts: &Parts, body: &[u8]) -> Result<(), Refusal> {
     let names = ["x-timestamp", "x-nonce", "x-signature"];
     if !names.iter().any(|name| parts.headers.contains_key(*name)) {
@@ -84,11 +46,11 @@ pub(super) async fn check(api: &Api, account_id: i64, parts: &Parts, body: &[u8]
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).map_err(|_| bad())?;
     mac.update(signed.as_bytes());
     mac.verify_slice(&signature).map_err(|_| bad())?;
-    // Last, so that nobody without the secret uses nonces up.
-    if api.nonces.take(account_id, nonce, now_s) { Ok(()) } else { Err(bad()) }
+    // Last, so that only holders of the secret use nonces up.
+    if api.nonces.use_once(account_id, nonce, now_s) { Ok(()) } else { Err(bad()) }
 }
 
-/// What is signed.
+/// The signed text.
 fn signed_text(at: &str, nonce: &str, method: &str, url: &str, body: &[u8]) -> String {
     format!("{at}\n{nonce}\n{method}\n{url}\n{}", hex(&Md5::digest(body)))
 }
@@ -116,21 +78,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn five_lines_are_signed() {
+    fn the_signed_text_has_five_lines() {
         assert_eq!(
             signed_text("1700000000", "n", "GET", "http://h/api/subaccounts?action=read", b""),
             "1700000000\nn\nGET\nhttp://h/api/subaccounts?action=read\nd41d8cd98f00b204e9800998ecf8427e"
         );
         assert_eq!(from_hex(&"0f".repeat(32)).unwrap(), [15; 32]);
         assert!(from_hex("0f").is_none() && from_hex(&"é".repeat(32)).is_none());
-    }
-
-    #[test]
-    fn a_nonce_is_used_once_while_its_signature_could_be() {
-        let nonces = Nonces::default();
-        assert!(nonces.take(1, "a", 100));
-        assert!(!nonces.take(1, "a", 160));
-        assert!(nonces.take(2, "a", 160));
-        assert!(nonces.take(1, "a", 161));
     }
 }

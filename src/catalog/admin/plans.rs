@@ -99,6 +99,10 @@ pub async fn create(store: &Store, spec: &PlanSpec, now: Timestamp) -> Result<Pl
     if spec.max_call_seconds.is_some_and(|seconds| seconds == 0 || seconds > MAX_CALL_SECONDS) {
         return Err(invalid("max_call_seconds", format!("1 to {MAX_CALL_SECONDS}")));
     }
+    // The reseller API shows 0 for a plan without a limit.
+    if spec.tariff_limit == Some(0) {
+        return Err(invalid("tariff_limit", "at least 1; without it there is no limit"));
+    }
     if spec.initial_credit.is_negative() {
         return Err(invalid("initial_credit", "never negative"));
     }

@@ -9,9 +9,10 @@ use super::shares::shares_of;
 use crate::accounts::spending::{SpendError, Spending, set_aside};
 use crate::directory::Account;
 use crate::esim::price::{Buyer, Unsold, markups};
+use crate::esim::state::Esim;
 use crate::esim::sync::rates;
 use crate::secrets::{hex, random_bytes};
-use crate::services::{ServiceError, Services};
+use crate::services::ServiceError;
 use crate::store::StoreError;
 use crate::store::esim_orders::{EsimOrder, EsimStatus, NewEsimOrder};
 use crate::store::idempotency::RememberedAnswer;
@@ -51,20 +52,20 @@ impl From<StoreError> for BuyError {
 /// Buys a package: on return the order is durable and its price held. The worker does the rest. `remember` makes the
 /// answer that the same request gets again.
 pub async fn buy<E: From<BuyError>>(
-    services: &Services,
+    esim: &Esim,
     account: &Arc<Account>,
     package_code: &str,
     remember: impl FnOnce(&EsimOrder) -> Result<Option<RememberedAnswer>, E>,
 ) -> Result<EsimOrder, E> {
-    let order = prepare(services, account, package_code).await?;
+    let order = prepare(esim, account, package_code).await?;
     let id = order.new.id;
     let remembered = remember(&order)?;
-    let shares = shares_of(services, &order).await.map_err(BuyError::from)?;
+    let shares = shares_of(&esim.services, &order).await.map_err(BuyError::from)?;
     let record = NewOrder { order: &order.new, remembered };
-    services.esim.untried().insert(id);
-    let held = set_aside(services, Spending::Esim, &order.new.transaction_id, &shares, &record).await;
+    esim.untried().insert(id);
+    let held = set_aside(&esim.services, Spending::Esim, &order.new.transaction_id, &shares, &record).await;
     if let Err(error) = held {
-        services.esim.untried().remove(&id);
+        esim.untried().remove(&id);
         return Err(refusal(error).into());
     }
     tracing::info!(
@@ -74,8 +75,8 @@ pub async fn buy<E: From<BuyError>>(
         price_nanos = order.new.price.nanos(),
         "eSIM ordered"
     );
-    services.metrics.esim_became(EsimStatus::Pending.as_str());
-    services.esim.due.now(id);
+    esim.services.metrics.esim_became(EsimStatus::Pending.as_str());
+    esim.due.now(id);
     Ok(order)
 }
 
@@ -97,24 +98,20 @@ fn refusal(error: SpendError<std::convert::Infallible>) -> BuyError {
 }
 
 /// Checks and prices an order.
-async fn prepare(
-    services: &Services,
-    account: &Arc<Account>,
-    package_code: &str,
-) -> Result<EsimOrder, BuyError> {
-    if !services.config.esim.is_on() {
+async fn prepare(esim: &Esim, account: &Arc<Account>, package_code: &str) -> Result<EsimOrder, BuyError> {
+    if !esim.services.config.esim.is_on() {
         return Err(BuyError::Off);
     }
-    let snapshot = services.esim.snapshot(&services.store).await?;
+    let snapshot = esim.snapshot().await?;
     let package = snapshot.package(package_code).filter(|package| package.is_listed());
     let package = package.ok_or(BuyError::UnknownPackage)?;
-    let prices = snapshot.prices(package, &rates(services).await?, markups(&services.config));
+    let prices = snapshot.prices(package, &rates(esim).await?, markups(&esim.services.config));
     let prices = prices.map_err(BuyError::Unsold)?;
     let price = prices.of(Buyer::of(account)).map_err(BuyError::Unsold)?;
     // Without a price for resellers there is no reseller above who would pay it.
     let wholesale = prices.reseller.unwrap_or(price);
-    let now = services.clock.now();
-    let mut tx = services.store.begin().await?;
+    let now = esim.services.clock.now();
+    let mut tx = esim.services.store.begin().await?;
     let id = tx.catalog_ids(1).await?;
     tx.commit().await?;
     let new = NewEsimOrder {
@@ -124,7 +121,7 @@ async fn prepare(
         package_name: package.row.name.clone(),
         price,
         wholesale,
-        currency: services.currency().to_owned(),
+        currency: esim.services.currency().to_owned(),
         cost_e4: package.row.price_e4,
         cost_currency: package.row.currency.clone(),
         transaction_id: format!("tg{}", hex(&random_bytes::<16>())),

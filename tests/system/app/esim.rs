@@ -113,7 +113,7 @@ impl TestApp {
     pub(crate) async fn sells(&self) {
         self.furnish().await;
         self.dollars("0.9215").await;
-        tollgate::esim::sync(&self.services).await.unwrap();
+        tollgate::esim::sync(&self.esim).await.unwrap();
     }
 
     /// What a dollar costs from now on.

@@ -10,6 +10,8 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tollgate::accounts::keys;
+use tollgate::api::route::Route;
+use tollgate::api::surface::Surface;
 
 use super::TestApp;
 
@@ -46,6 +48,19 @@ impl Answered {
         self.json()["code"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// A refusal of an endpoint must be among those that the documentation lists for it.
+    fn assert_documented(&self, path: &str) {
+        let Some(route) = route_of(path).filter(|_| self.status >= 400) else { return };
+        let Ok(json) = serde_json::from_str::<Value>(&self.text) else { return };
+        let code = json["code"].as_str().unwrap_or_default();
+        let documented = (route.refusals)();
+        assert!(
+            documented.contains(&(self.status, code)),
+            "{path}: {} {code} is not in Endpoint::REFUSALS of {route:?}",
+            self.status
+        );
+    }
+
     /// The answer without what differs from request to request.
     pub(crate) fn without_request_id(&self) -> (u16, Value) {
         let mut json = self.json();
@@ -53,6 +68,18 @@ impl Answered {
             object.remove("request_id");
         }
         (self.status, json)
+    }
+}
+
+/// The endpoint that a path of one of the four APIs names.
+fn route_of(path: &str) -> Option<&'static Route> {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let mut parts = path.trim_start_matches('/').split('/');
+    let api = parts.next()?;
+    let surface = Surface::ALL.into_iter().find(|surface| surface.path() == api)?;
+    match (parts.next()?, parts.next()) {
+        ("v1", Some(name)) => surface.route(name),
+        _ => surface.route(query.split('&').find_map(|pair| pair.strip_prefix("endpoint="))?),
     }
 }
 
@@ -111,10 +138,12 @@ impl Script {
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         driver.abort();
-        Answered {
+        let answered = Answered {
             status: parts.status.as_u16(),
             headers: parts.headers,
             text: String::from_utf8(bytes.to_vec()).unwrap(),
-        }
+        };
+        answered.assert_documented(path);
+        answered
     }
 }

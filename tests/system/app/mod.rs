@@ -28,6 +28,7 @@ use tollgate::app::node::{Node, NodeError};
 use tollgate::calls::Calls;
 use tollgate::clock::ManualClock;
 use tollgate::config::Config;
+use tollgate::esim::Esim;
 use tollgate::ledger::audit::audit;
 use tollgate::messaging::Messaging;
 use tollgate::services::Services;
@@ -44,6 +45,7 @@ pub(crate) struct TestApp {
     pub(crate) services: Arc<Services>,
     pub(crate) calls: Arc<Calls>,
     pub(crate) messaging: Arc<Messaging>,
+    pub(crate) esim: Arc<Esim>,
     pub(crate) fastagi: SocketAddr,
     pub(crate) internal: SocketAddr,
     pub(crate) http: SocketAddr,
@@ -81,6 +83,7 @@ impl TestApp {
         let node = Node::start_with(Arc::new(config), Arc::clone(&clock) as _).await.unwrap();
         let (services, calls) = (Arc::clone(&node.services), Arc::clone(&node.calls));
         let messaging = Arc::clone(&node.messaging);
+        let esim = Arc::clone(&node.esim);
         let (fastagi, internal, http) = (node.fastagi, node.internal, node.http);
         let requests = node.requests.handle().clone();
         let (stop, told) = oneshot::channel::<()>();
@@ -91,6 +94,7 @@ impl TestApp {
             services,
             calls,
             messaging,
+            esim,
             fastagi,
             internal,
             http,

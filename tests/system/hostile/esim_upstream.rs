@@ -217,7 +217,7 @@ async fn a_hostile_catalogue_is_refused_or_bounded_and_what_was_known_is_sold_on
     let count = refused.len();
     mask.lie("/package/list", refused.to_vec());
     for _ in 0..count {
-        let synced = tollgate::esim::sync(&app.services).await;
+        let synced = tollgate::esim::sync(&app.esim).await;
         assert!(matches!(synced, Err(SyncError::Upstream(_) | SyncError::Empty)), "{synced:?}");
         assert_eq!(alice.read("esim-api", "packages&limit=1").await.ok()["total"], known);
     }
@@ -229,7 +229,7 @@ async fn a_hostile_catalogue_is_refused_or_bounded_and_what_was_known_is_sold_on
         "/package/list",
         vec![list(json!([package(json!({ "location": "DE,\u{7}X,FR", "locationNetworkList": [country] }))]))],
     );
-    tollgate::esim::sync(&app.services).await.unwrap();
+    tollgate::esim::sync(&app.esim).await.unwrap();
     let shown = alice.read("esim-api", "packages&limit=200").await.ok();
     let text = shown.to_string();
     assert!(text.contains("HOSTILE1"), "{text}");

@@ -11,7 +11,7 @@ use tollgate::config::{Config, Limits};
 use tollgate::store::Store;
 use tollgate::store::expired::Expired;
 
-use crate::api_sms::{post_with_key, purses, until_nothing_is_held};
+use crate::api::sms::messages::{post_with_key, purses, until_nothing_is_held};
 use crate::app::TestApp;
 use crate::app::book::number;
 use crate::app::database::{Database, on_both};

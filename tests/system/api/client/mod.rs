@@ -1,0 +1,6 @@
+//! The client API.
+
+mod callerids;
+mod history;
+mod phones;
+mod vouchers;

@@ -1,0 +1,4 @@
+//! The eSIM API.
+
+mod orders;
+mod prices;

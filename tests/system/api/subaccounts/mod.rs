@@ -1,0 +1,4 @@
+//! The subaccounts API.
+
+mod gateway;
+mod top_up;
