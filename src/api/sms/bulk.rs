@@ -63,7 +63,7 @@ pub(super) struct Answer {
     provider: String,
     /// The requested sender.
     sender_id: SenderId,
-    /// Local time of the server; null for now.
+    /// Local time of the server; null where the messages are sent at once.
     scheduled_at: Option<String>,
     /// Offset of the server's local time from UTC.
     server_utc_offset: String,
