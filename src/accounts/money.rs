@@ -15,11 +15,11 @@ use crate::ledger::{Fence, LAST_SYSTEM_ACCOUNT, Posted, Posting};
 use crate::services::in_doubt::InDoubtTransfer;
 use crate::services::{ServiceError, Services};
 use crate::store::batch::PostingRefusal;
-use crate::store::{Reserved, StoreError, Tx};
+use crate::store::{CommitError, Evidence, Patience, Reserved, StoreError, Tx};
 
-/// How long a movement whose outcome is unknown is asked about again.
+/// How long a commit in doubt is resolved before the caller is answered, and a transfer that was not committed is retried.
 const OUTCOME_PATIENCE: Duration = Duration::from_mins(1);
-/// The wait between two tries.
+/// The pause before a transfer is written again.
 const RETRY: Duration = Duration::from_millis(200);
 
 /// What is written in a movement's transaction beside its entries.
@@ -172,7 +172,7 @@ pub async fn move_money<A: Alongside>(
         }
         taken.push((Arc::clone(account), *amount));
     }
-    match write_until_known(services, &posting, alongside).await {
+    match write(services, &posting, alongside).await {
         Ok(posted) if posted.duplicate => {
             give_back(taken);
             Ok(posted)
@@ -188,9 +188,13 @@ pub async fn move_money<A: Alongside>(
             }
             Ok(posted)
         }
-        // Whether it is in the book is not known: what was taken stays taken until it is.
-        Err(Outcome::Unknown(error)) => {
+        // The debits stay in the wallets until the doubt is resolved.
+        Err(Outcome::InDoubt(error)) => {
             services.in_doubt.all().push(InDoubtTransfer { posting, lines });
+            Err(error.into())
+        }
+        Err(Outcome::NotCommitted(error)) => {
+            give_back(taken);
             Err(error.into())
         }
         Err(Outcome::Not(error)) => {
@@ -203,31 +207,40 @@ pub async fn move_money<A: Alongside>(
 enum Outcome<R> {
     /// It did not happen.
     Not(MoveError<R>),
-    /// It may have happened.
-    Unknown(StoreError),
+    /// Its commit failed, and it is not in the ledger: it can be written again.
+    NotCommitted(StoreError),
+    /// Its commit is in doubt.
+    InDoubt(StoreError),
 }
 
-/// Writes, and where a commit's answer is lost asks again until it is known what became of it.
-async fn write_until_known<A: Alongside>(
+impl<R> From<StoreError> for Outcome<R> {
+    fn from(error: StoreError) -> Self {
+        Self::Not(error.into())
+    }
+}
+
+/// Evidence of a posting: its reference in the ledger.
+struct IsPosted<'a>(&'a Posting);
+
+impl Evidence for IsPosted<'_> {
+    async fn is_committed(&self, tx: &mut Tx) -> Result<bool, StoreError> {
+        tx.has_posting(self.0).await
+    }
+}
+
+/// Writes a movement; where its commit failed and did not arrive, writes it again.
+async fn write<A: Alongside>(
     services: &Services,
     posting: &Posting,
     alongside: &A,
 ) -> Result<Posted, Outcome<A::Refused>> {
     let started = tokio::time::Instant::now();
-    let mut committing = false;
     loop {
-        let mut tried = write_once(services, posting, alongside, &mut committing).await;
-        // Its own commit, found by its reference.
-        if let Ok(posted) = &mut tried
-            && committing
-        {
-            posted.duplicate = false;
-        }
-        match tried {
-            Err(Outcome::Unknown(error))
+        match write_once(services, posting, alongside).await {
+            Err(Outcome::NotCommitted(error))
                 if started.elapsed() < OUTCOME_PATIENCE && error.is_unavailable() =>
             {
-                tracing::warn!(%error, "a movement of money is asked about again");
+                tracing::warn!(%error, "transfer not committed; written again");
                 tokio::time::sleep(RETRY).await;
             }
             other => return other,
@@ -239,15 +252,10 @@ async fn write_once<A: Alongside>(
     services: &Services,
     posting: &Posting,
     alongside: &A,
-    committing: &mut bool,
 ) -> Result<Posted, Outcome<A::Refused>> {
-    let again = *committing;
-    let failed = |error: StoreError| {
-        if again { Outcome::Unknown(error) } else { Outcome::Not(error.into()) }
-    };
-    let mut tx = services.store.begin().await.map_err(failed)?;
-    tx.reserve_ids(Reserved::default()).await.map_err(failed)?;
-    let posted = match tx.post(posting, services.clock.now()).await.map_err(failed)? {
+    let mut tx = services.store.begin().await?;
+    tx.reserve_ids(Reserved::default()).await?;
+    let posted = match tx.post(posting, services.clock.now()).await? {
         Ok(posted) if posted.duplicate => return Ok(posted),
         Ok(posted) => posted,
         Err(PostingRefusal::ReferenceTaken { reference }) => {
@@ -255,24 +263,20 @@ async fn write_once<A: Alongside>(
         }
         Err(PostingRefusal::StaleEpoch { epoch }) => {
             services.ownership.doubt();
-            return Err(failed(StoreError::StaleEpoch { epoch }));
+            return Err(StoreError::StaleEpoch { epoch }.into());
         }
         Err(refusal @ PostingRefusal::Unbalanced) => {
             let reason = refusal.to_string();
-            return Err(Outcome::Not(StoreError::Inconsistent { table: "entries", reason }.into()));
+            return Err(StoreError::Inconsistent { table: "entries", reason }.into());
         }
     };
-    // The first try did not arrive: this one is the movement.
-    *committing = false;
-    if let Err(refused) = alongside.write(&mut tx, posted.tx_id).await.map_err(failed)? {
+    if let Err(refused) = alongside.write(&mut tx, posted.tx_id).await? {
         return Err(Outcome::Not(MoveError::Refused(refused)));
     }
-    match tx.commit().await {
+    match services.store.commit(tx, &IsPosted(posting), Patience::AtMost(OUTCOME_PATIENCE)).await {
         Ok(()) => Ok(posted),
-        Err(error) => {
-            *committing = true;
-            Err(Outcome::Unknown(error))
-        }
+        Err(CommitError::NotCommitted(error)) => Err(Outcome::NotCommitted(error)),
+        Err(CommitError::InDoubt(error)) => Err(Outcome::InDoubt(error)),
     }
 }
 

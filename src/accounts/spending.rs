@@ -6,7 +6,6 @@
 //! neither.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use tollgate_rating::Money;
@@ -18,10 +17,7 @@ use crate::ledger::{
     Reference,
 };
 use crate::services::{ServiceError, Services};
-use crate::store::{Reserved, StoreError, Tx};
-
-/// The wait between two questions whether a commit arrived.
-const RETRY: Duration = Duration::from_millis(200);
+use crate::store::{CommitError, Evidence, Patience, Reserved, StoreError, Tx};
 
 /// What credit is spent on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,14 +55,8 @@ pub struct Share {
     pub amount: Money,
 }
 
-/// Whether something is written, asked when the answer of its commit was lost.
-pub trait Question: Sync {
-    /// Whether it is. No other writer is under way meanwhile.
-    fn is_written(&self, tx: &mut Tx) -> impl Future<Output = Result<bool, StoreError>> + Send;
-}
-
 /// What is written in the transaction that sets aside, charges or gives back.
-pub trait Record: Question {
+pub trait Record: Evidence {
     /// Why it may not be written; then nothing happens.
     type Refused: Send + std::fmt::Debug;
 
@@ -294,8 +284,8 @@ impl Change<'_> {
     }
 }
 
-/// Writes in one transaction the change and the record, under the present ownership. Where the commit's answer is lost it
-/// asks until it is known: nothing here ends with "perhaps".
+/// Writes the change and the record in one transaction, under the present ownership. A commit in doubt is resolved: the outcome
+/// is always known.
 async fn write<R: Record>(
     services: &Services,
     record: &R,
@@ -308,9 +298,8 @@ async fn write<R: Record>(
         return Err(SpendError::Refused(refused));
     }
     change.after(&mut tx).await?;
-    let Err(error) = tx.commit().await else { return Ok(()) };
-    tracing::warn!(%error, "it is asked whether a commit arrived");
-    if until_known(services, record).await { Ok(()) } else { Err(error.into()) }
+    let committed = services.store.commit(tx, record, Patience::Unlimited).await;
+    Ok(committed.map_err(CommitError::into_store_error)?)
 }
 
 /// A transaction under the present ownership, which no other writer overlaps.
@@ -322,22 +311,4 @@ pub async fn begin(services: &Services) -> Result<Tx, StoreError> {
         services.ownership.doubt();
     }
     allowed.map(|()| tx)
-}
-
-/// Asks the book whether something is written, until it answers. No other writer is under way while it is asked.
-pub async fn until_known(services: &Services, question: &impl Question) -> bool {
-    loop {
-        tokio::time::sleep(RETRY).await;
-        let asked = async {
-            let mut tx = services.store.begin().await?;
-            tx.reserve_ids(Reserved::default()).await?;
-            let is_written = question.is_written(&mut tx).await?;
-            tx.rollback().await?;
-            Ok::<bool, StoreError>(is_written)
-        };
-        match asked.await {
-            Ok(is_written) => return is_written,
-            Err(error) => tracing::debug!(%error, "it is not known yet whether a commit arrived"),
-        }
-    }
 }

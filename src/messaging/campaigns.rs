@@ -4,10 +4,10 @@ use tollgate_rating::Money;
 
 use super::error::CancelError;
 use super::service::Messaging;
-use crate::accounts::spending::{self, Question};
+use crate::accounts::spending;
 use crate::store::campaigns::{CampaignProgress, CampaignRecord};
 use crate::store::messages::{MessageState, Payers};
-use crate::store::{StoreError, Tx};
+use crate::store::{CommitError, Evidence, Patience, StoreError, Tx};
 
 /// Messages cancelled in one transaction.
 const CANCELLED_AT_ONCE: i64 = 250;
@@ -22,8 +22,8 @@ pub struct Cancelled {
 /// Asks whether a message of a campaign was cancelled.
 struct IsCancelled(i64);
 
-impl Question for IsCancelled {
-    async fn is_written(&self, tx: &mut Tx) -> Result<bool, StoreError> {
+impl Evidence for IsCancelled {
+    async fn is_committed(&self, tx: &mut Tx) -> Result<bool, StoreError> {
         // A cancelled one may have been deleted since.
         Ok(tx.message_state(self.0).await?.is_none_or(|state| state == MessageState::Cancelled))
     }
@@ -68,11 +68,8 @@ impl Messaging {
             tx.count_campaign(campaign.id, progress, now).await?;
             // Before the commit: the wallets must be able to follow the ledger.
             let shares = self.load_shares(&sums).await?;
-            if let Err(error) = tx.commit().await
-                && !spending::until_known(&self.services, &cancelled).await
-            {
-                return Err(error);
-            }
+            let committed = self.services.store.commit(tx, &cancelled, Patience::Unlimited).await;
+            committed.map_err(CommitError::into_store_error)?;
             spending::follow(&self.services, &shares, &amounts, &vec![Money::ZERO; amounts.len()]).await;
             all += count;
         }

@@ -14,11 +14,11 @@ use super::connector::{Accepted, Submitted};
 use super::outcome::{Ended, Outcome};
 use super::receipts;
 use super::service::Messaging;
-use crate::accounts::spending::{self, Question, Share, Spending};
+use crate::accounts::spending::{self, Share, Spending};
 use crate::ledger::Posting;
 use crate::store::campaigns::CampaignProgress;
 use crate::store::messages::{ClaimedMessage, MessageEnd, MessageState};
-use crate::store::{StoreError, Tx};
+use crate::store::{Evidence, Patience, StoreError, Tx};
 
 /// Outcomes in the queue; further ones wait.
 pub(super) const QUEUE: usize = 1_024;
@@ -48,8 +48,8 @@ struct HasEnded {
     claim: i64,
 }
 
-impl Question for HasEnded {
-    async fn is_written(&self, tx: &mut Tx) -> Result<bool, StoreError> {
+impl Evidence for HasEnded {
+    async fn is_committed(&self, tx: &mut Tx) -> Result<bool, StoreError> {
         Ok(!tx.is_claimed(self.id, self.claim).await?)
     }
 }
@@ -138,14 +138,11 @@ impl Messaging {
                     continue;
                 }
             };
-            if let Err(error) = tx.commit().await {
-                tracing::warn!(%error, "message outcomes in doubt");
-                // All of them were, or none.
-                let Some(Outcome { message, .. }) = batch.first() else { return Ok(endings) };
-                let ended = HasEnded { id: message.id, claim: message.claim };
-                if !spending::until_known(&self.services, &ended).await {
-                    continue;
-                }
+            // All of them are committed, or none.
+            let Some(Outcome { message, .. }) = batch.first() else { return Ok(endings) };
+            let ended = HasEnded { id: message.id, claim: message.claim };
+            if self.services.store.commit(tx, &ended, Patience::Unlimited).await.is_err() {
+                continue;
             }
             for (ending, shares) in endings.iter().zip(&shares) {
                 if ending.charged {

@@ -16,7 +16,7 @@ use super::service::{Lane, Messaging};
 use crate::accounts::spending;
 use crate::secrets::random_below;
 use crate::store::messages::ClaimedMessage;
-use crate::store::{Reserved, StoreError, Tx};
+use crate::store::{Patience, StoreError};
 
 /// Interval at which due messages are searched for without a wake-up.
 const IDLE: Duration = Duration::from_millis(500);
@@ -103,27 +103,18 @@ impl Messaging {
         self.read_claimed(claim).await
     }
 
-    /// Reads the messages of a claim, whatever the outcome of its commit. Repeated until the database answers, under the lock
-    /// that a commit still under way would hold.
+    /// Reads the messages of a claim, whatever the outcome of its commit, once a commit still under way has ended.
     pub(super) async fn read_claimed(&self, claim: i64) -> Result<Vec<ClaimedMessage>, StoreError> {
         let store = &self.services.store;
         loop {
-            let asked = async {
-                let mut tx: Tx = store.begin().await?;
-                tx.reserve_ids(Reserved::default()).await?;
-                tx.rollback().await?;
-                store.claimed_messages(Some(claim), 0).await
-            };
-            match asked.await {
-                Ok(claimed) => return Ok(claimed),
-                Err(error) => {
-                    tracing::debug!(%error, "claim still in doubt");
-                    if self.stop.is_cancelled() {
-                        // They were not submitted, but the next process cannot know that.
-                        return Err(error);
-                    }
-                    tokio::time::sleep(IDLE).await;
-                }
+            // When the process stops first, they were not submitted, but the next process cannot know that.
+            let patience = Patience::UntilStop(&self.stop);
+            let is_settled = store.wait_for_writers(patience).await;
+            match store.claimed_messages(Some(claim), 0).await {
+                Ok(claimed) if is_settled => return Ok(claimed),
+                Ok(_) => return Err(sqlx::Error::PoolTimedOut.into()),
+                Err(error) if !is_settled => return Err(error),
+                Err(error) => tracing::debug!(%error, "claim still in doubt"),
             }
         }
     }

@@ -10,12 +10,12 @@ use super::error::{CancelError, SendError};
 use super::outcome::Ended;
 use super::prepare::{Placement, Prepared};
 use super::service::{Messaging, STOP_PATIENCE};
-use crate::accounts::spending::{self, Question, Record, SpendError, Spending};
+use crate::accounts::spending::{self, Record, SpendError, Spending};
 use crate::directory::Account;
 use crate::services::ServiceError;
 use crate::store::idempotency::RememberedAnswer;
 use crate::store::messages::{MessageState, NewMessage};
-use crate::store::{StoreError, Tx};
+use crate::store::{Evidence, StoreError, Tx};
 
 /// The longest wait of a request for the provider's answer.
 const SEND_PATIENCE: Duration = Duration::from_secs(20);
@@ -50,8 +50,8 @@ impl Record for Written<'_> {
     }
 }
 
-impl Question for Written<'_> {
-    async fn is_written(&self, tx: &mut Tx) -> Result<bool, StoreError> {
+impl Evidence for Written<'_> {
+    async fn is_committed(&self, tx: &mut Tx) -> Result<bool, StoreError> {
         Ok(tx.message_state(self.message.id).await?.is_some())
     }
 }
@@ -76,8 +76,8 @@ impl Record for Cancellation {
     }
 }
 
-impl Question for Cancellation {
-    async fn is_written(&self, tx: &mut Tx) -> Result<bool, StoreError> {
+impl Evidence for Cancellation {
+    async fn is_committed(&self, tx: &mut Tx) -> Result<bool, StoreError> {
         Ok(tx.message_state(self.id).await? == Some(MessageState::Cancelled))
     }
 }

@@ -9,11 +9,11 @@ use tollgate_rating::Money;
 use super::error::SendError;
 use super::prepare::{Placement, Prepared, new_reference};
 use super::service::Messaging;
-use crate::accounts::spending::{self, Question, Record, Spending};
+use crate::accounts::spending::{self, Record, Spending};
 use crate::store::campaigns::NewCampaign;
 use crate::store::idempotency::RememberedAnswer;
 use crate::store::messages::{MessageState, NewMessage};
-use crate::store::{StoreError, Tx};
+use crate::store::{CommitError, Evidence, Patience, StoreError, Tx};
 
 /// Recipients in one transaction: on the embedded database calls wait for it.
 const AT_ONCE: usize = 500;
@@ -33,24 +33,24 @@ impl Record for Held<'_> {
     }
 }
 
-impl Question for Held<'_> {
-    async fn is_written(&self, tx: &mut Tx) -> Result<bool, StoreError> {
+impl Evidence for Held<'_> {
+    async fn is_committed(&self, tx: &mut Tx) -> Result<bool, StoreError> {
         Ok(tx.campaign_now(self.campaign.id).await?.is_some())
     }
 }
 
 struct IsPublished(i64);
 
-impl Question for IsPublished {
-    async fn is_written(&self, tx: &mut Tx) -> Result<bool, StoreError> {
+impl Evidence for IsPublished {
+    async fn is_committed(&self, tx: &mut Tx) -> Result<bool, StoreError> {
         Ok(tx.campaign_now(self.0).await?.is_some_and(|campaign| campaign.state != "STAGING"))
     }
 }
 
 struct IsDiscarded(i64);
 
-impl Question for IsDiscarded {
-    async fn is_written(&self, tx: &mut Tx) -> Result<bool, StoreError> {
+impl Evidence for IsDiscarded {
+    async fn is_committed(&self, tx: &mut Tx) -> Result<bool, StoreError> {
         Ok(tx.campaign_now(self.0).await?.is_none())
     }
 }
@@ -138,10 +138,8 @@ impl Messaging {
         if let Some(answer) = remembered {
             tx.remember_answer(answer).await?;
         }
-        match tx.commit().await {
-            Err(error) if !spending::until_known(&self.services, &IsPublished(id)).await => Err(error),
-            _ => Ok(()),
-        }
+        let committed = self.services.store.commit(tx, &IsPublished(id), Patience::Unlimited).await;
+        committed.map_err(CommitError::into_store_error)
     }
 
     /// Discards campaigns whose writing was interrupted. A failure of one does not stop the others.
@@ -165,11 +163,8 @@ impl Messaging {
         };
         // Before the commit: the wallets must be able to follow it.
         let shares = self.load_shares(&held).await?;
-        if let Err(error) = tx.commit().await
-            && !spending::until_known(&self.services, &IsDiscarded(id)).await
-        {
-            return Err(error);
-        }
+        let committed = self.services.store.commit(tx, &IsDiscarded(id), Patience::Unlimited).await;
+        committed.map_err(CommitError::into_store_error)?;
         if !shares.is_empty() {
             let amounts = spending::amounts(&shares);
             spending::follow(&self.services, &shares, &amounts, &vec![Money::ZERO; amounts.len()]).await;

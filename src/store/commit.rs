@@ -112,6 +112,25 @@ impl Store {
         Err(CommitError::InDoubt(error))
     }
 
+    /// Waits until every transaction that another connection had under way has ended; `false` where patience is over.
+    pub async fn wait_for_writers(&self, patience: Patience<'_>) -> bool {
+        let since = Instant::now();
+        loop {
+            let waited = async {
+                let mut tx = self.begin().await?;
+                tx.reserve_ids(Reserved::default()).await?;
+                tx.rollback().await
+            };
+            match waited.await {
+                Ok(()) => return true,
+                Err(error) => tracing::debug!(%error, "database still unavailable"),
+            }
+            if !patience.pause(since).await {
+                return false;
+            }
+        }
+    }
+
     async fn look_for(&self, evidence: &impl Evidence) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         tx.reserve_ids(Reserved::default()).await?;

@@ -29,6 +29,7 @@ mod catalog;
 pub mod cdr;
 mod cdr_rows;
 pub mod cdr_view;
+mod commit;
 mod error;
 pub mod esim;
 pub mod esim_orders;
@@ -66,6 +67,7 @@ pub mod vouchers;
 
 pub(crate) use catalog::plan_by_id;
 pub use catalog::{FxRate, NewTariffVersion, OverridePrice, PlanVersion, StaleDeck, TariffVersion, TrunkRow};
+pub use commit::{CommitError, Evidence, Patience};
 pub use error::{Failure, StoreError};
 pub use feed::Change;
 pub use generated::generated_queries;

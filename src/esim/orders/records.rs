@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use crate::accounts::spending::{Question, Record};
+use crate::accounts::spending::Record;
 use crate::store::esim_orders::{EsimGiven, EsimStatus, NewEsimOrder};
 use crate::store::idempotency::RememberedAnswer;
-use crate::store::{StoreError, Tx};
+use crate::store::{Evidence, StoreError, Tx};
 
 /// The order is not pending any more.
 #[derive(Debug)]
@@ -29,8 +29,8 @@ impl Record for NewOrder<'_> {
     }
 }
 
-impl Question for NewOrder<'_> {
-    async fn is_written(&self, tx: &mut Tx) -> Result<bool, StoreError> {
+impl Evidence for NewOrder<'_> {
+    async fn is_committed(&self, tx: &mut Tx) -> Result<bool, StoreError> {
         Ok(tx.esim_order_status(self.order.id).await?.is_some())
     }
 }
@@ -55,8 +55,8 @@ impl Record for Allocation {
     }
 }
 
-impl Question for Allocation {
-    async fn is_written(&self, tx: &mut Tx) -> Result<bool, StoreError> {
+impl Evidence for Allocation {
+    async fn is_committed(&self, tx: &mut Tx) -> Result<bool, StoreError> {
         Ok(tx.esim_order_status(self.id).await? == Some(self.esim.status))
     }
 }
@@ -77,8 +77,8 @@ impl Record for OrderFailure<'_> {
     }
 }
 
-impl Question for OrderFailure<'_> {
-    async fn is_written(&self, tx: &mut Tx) -> Result<bool, StoreError> {
+impl Evidence for OrderFailure<'_> {
+    async fn is_committed(&self, tx: &mut Tx) -> Result<bool, StoreError> {
         Ok(tx.esim_order_status(self.id).await? == Some(EsimStatus::Failed))
     }
 }
