@@ -1,6 +1,6 @@
 //! Messages: their prices, the providers that send them, their outcomes.
 //!
-//! [`single`] sends one message, [`campaigns`] one text to many recipients. `sender` claims due messages, each once, and submits
+//! `single` sends one message, [`campaigns`] one text to many recipients. `sender` claims due messages, each once, and submits
 //! them over a [`connector`]; `outcomes` writes the result together with the money, `receipts` the delivery state.
 
 pub(crate) mod alphabet;

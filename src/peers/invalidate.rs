@@ -6,7 +6,7 @@
 //! its [`Inbox`]; after it came back everything is looked at, because events may have been missed as well.
 //!
 //! Three races are closed. What Asterisk was reading when it changed is expired again after it has been put into the cache
-//! ([`super::changes`]). A registration that was under way when its peer was switched off is dropped by a second look,
+//! ([`crate::sip::changes`]). A registration that was under way when its peer was switched off is dropped by a second look,
 //! a moment later. A call that was being authorised then is refused by authorise itself.
 
 use std::collections::HashMap;

@@ -17,8 +17,6 @@ use crate::store::{Reserved, Store, Tx};
 
 /// SIP accounts that a client can have, the main one included.
 pub const MAX_SIP_ACCOUNTS: i64 = 100;
-/// Web phones that a client can have at once: browsers of its people.
-pub const MAX_WEB_PEERS: i64 = 100;
 /// The number of the web phone that tokens are given for.
 const FIRST_WEB_PEER: u32 = 1;
 /// Names that are tried for a further SIP account: all others of the client, and as many of somebody else's.
@@ -69,17 +67,6 @@ pub async fn create(
     let peer = with_password(services, id, name, account.id, PeerKind::Sip, &password, now);
     finish_new(services, tx, &peer).await?;
     Ok(WithPassword { peer, password })
-}
-
-/// Makes a web phone's peer of a client; it does not count towards the 100 SIP accounts.
-pub async fn make_web_peer(services: &Services, login: &str) -> Result<WithPassword, PeerError> {
-    let (mut tx, account) = begin(services, login).await?;
-    if tx.count_peers(account.id, PeerKind::Web).await? >= MAX_WEB_PEERS {
-        return Err(PeerError::TooMany { login: login.to_owned(), limit: MAX_WEB_PEERS });
-    }
-    let peers = tx.peers_of(account.id).await?;
-    let taken = peers.iter().filter(|peer| peer.kind == PeerKind::Web).filter_map(|peer| peer.number);
-    insert_web_peer(services, tx, &account, name::lowest_free(taken)).await
 }
 
 /// The first web phone's peer of a client with a new password: made where there is none yet. Of two that ask at once

@@ -83,7 +83,7 @@ on_both!(each_kind_of_peer_is_told_in_its_own_way, database => {
     app.furnish().await;
     ops::set_password(&app.services, "alice", "alice", Some(PASSWORD.to_owned())).await.unwrap();
     let address = claims::create_address(&app.services, "alice", "203.0.113.10").await.unwrap();
-    let web = ops::make_web_peer(&app.services, "alice").await.unwrap();
+    let web = ops::rotate_web_secret(&app.services, "alice").await.unwrap();
     assert_eq!((address.name.as_str(), web.peer.name.as_str()), ("alice_ipa1", "alice_web1"));
 
     for (name, password) in [("alice", PASSWORD), ("alice_web1", web.password.as_str())] {
@@ -309,7 +309,7 @@ on_both!(a_client_has_a_hundred_sip_accounts_whoever_makes_them_at_once, databas
     assert_eq!(ops::list(&app.services, "alice", false).await.unwrap().len(), 100);
     // Neither addresses nor web phones count.
     claims::create_address(&app.services, "alice", "203.0.113.10").await.unwrap();
-    ops::make_web_peer(&app.services, "alice").await.unwrap();
+    ops::rotate_web_secret(&app.services, "alice").await.unwrap();
     assert_eq!(ops::list(&app.services, "alice", true).await.unwrap().len(), 102);
     app.stop().await;
 });

@@ -5,7 +5,7 @@
 //! eSIM; when it is refused, the hold is released and the order fails. Between these the order is stored as pending with its
 //! credit held and is submitted again under the same id: it ends in one eSIM that is paid once, or in none.
 //!
-//! [`transition`] is the table of what follows from an answer; [`advance`] asks and applies it.
+//! `transition` is the table of steps that follow from an answer; `advance` asks and applies it.
 
 mod advance;
 mod buy;

@@ -10,7 +10,7 @@ use crate::store::{
     posting::{Fence, Posted, Posting},
 };
 
-/// A batch's name: the start of a ledger ([`Store::count_run`]) and a number of its own.
+/// Name of a batch: the number of the ledger run (`Store::count_run`) and a number of its own.
 ///
 /// A batch that is tried again after its commit's answer was lost finds its rows under its own name, and they are not
 /// duplicates.

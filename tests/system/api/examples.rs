@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::app::deployment::Deployment;
+use crate::app::deployment::{Deployment, LOOKED_AT};
 use crate::app::documents::{self, Documented, OnTheWire};
 
 /// Rows of a list that an example shows.
@@ -107,7 +107,8 @@ fn shortened(value: &Value, base: &str) -> Value {
     }
 }
 
-/// An example with the values of volatile members replaced.
+/// An example with the values of volatile members replaced, and every number by its type: amounts and counts follow the
+/// clocks of the run.
 fn masked(value: &Value) -> Value {
     match value {
         Value::Array(items) => items.iter().map(masked).collect(),
@@ -120,8 +121,21 @@ fn masked(value: &Value) -> Value {
             };
             members.iter().map(mask).collect()
         }
+        Value::Number(_) => "number".into(),
         other => other.clone(),
     }
+}
+
+/// Waits until both failed calls of the client that is shown are recorded: a refusal is recorded after its answer.
+async fn until_failed_calls_are_recorded(deployment: &Deployment) {
+    let query = format!("client-failed-calls&login={LOOKED_AT}");
+    for _ in 0..300 {
+        if deployment.script("reseller").read("reseller-api", &query).await.ok()["total"] == 2 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the failed calls were not recorded within 30 s");
 }
 
 /// Waits until the order that was bought is allocated, so that its example shows an eSIM.
@@ -140,6 +154,7 @@ async fn until_allocated(deployment: &Deployment) {
 async fn the_examples_of_the_document_are_what_the_server_answers() {
     let mut deployment = Deployment::start(&[]).await;
     let base = deployment.names["at"].clone();
+    until_failed_calls_are_recorded(&deployment).await;
     let mut recorded = Map::new();
     for entry in documents::all() {
         if entry.api == "esim-api" && entry.endpoint == "orders" {

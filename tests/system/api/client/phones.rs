@@ -151,7 +151,7 @@ async fn only_the_owner_lists_creates_changes_and_deletes_sip_accounts() {
         assert_eq!(refused.refused(400), "bad_request");
         assert_eq!(refused.json()["field"], "password");
     }
-    tollgate::peers::ops::make_web_peer(&app.services, "1234567801").await.unwrap();
+    tollgate::peers::ops::rotate_web_secret(&app.services, "1234567801").await.unwrap();
     write(&client, "ip-auth-create", json!({ "sip_login": "1234567801", "ip": "203.0.113.10" })).await.ok();
 
     let listed = read(&client, "sip").await;
