@@ -8,20 +8,20 @@ use crate::services::Services;
 use crate::store::accounts::AccountRecord;
 use crate::store::{Store, StoreError};
 
-/// An account's money, for showing.
+/// Balance, held credit and open calls of an account.
 #[derive(Debug, Clone, Copy)]
 pub struct AccountMoney {
-    /// The sum of its entries.
+    /// Balance: the sum of the account's ledger entries.
     pub balance: Money,
-    /// Set aside for open calls.
+    /// Credit held for open calls.
     pub held: Money,
-    /// What it can still spend.
+    /// Credit that can still be spent or held.
     pub available: Money,
-    /// Open calls that it pays for.
+    /// Number of open calls that the account pays for.
     pub calls: usize,
 }
 
-/// Balance, held credit and calls of an account: of its wallet in memory, else of the database.
+/// Reads balance, held credit and calls of an account: from its wallet in memory if loaded, else from the database.
 pub async fn account_money(services: &Services, account: &AccountRecord) -> Result<AccountMoney, OpsError> {
     if let Some(memory) = services.memory_if_loaded()
         && let Some(live) = memory.directory.account(account.id)
@@ -34,7 +34,7 @@ pub async fn account_money(services: &Services, account: &AccountRecord) -> Resu
             calls: usize::try_from(wallet.calls).unwrap_or(usize::MAX),
         });
     }
-    // The journal first: a settlement in between then counts twice, never not at all.
+    // Read the journal first: a settlement in between is then counted twice, never left out.
     let journal = services.store.open_calls().await?;
     let balance = ledger_balance(&services.store, account.id, services.currency()).await?;
     let mut held = services.store.held_of(account.id).await?;
@@ -50,7 +50,7 @@ pub async fn account_money(services: &Services, account: &AccountRecord) -> Resu
     Ok(AccountMoney { balance, held, available, calls })
 }
 
-/// An account's balance in the ledger.
+/// Reads an account's balance from the ledger.
 async fn ledger_balance(store: &Store, id: i64, currency: &str) -> Result<Money, StoreError> {
     wallet_balance(&store.balance(id, currency).await?)
 }

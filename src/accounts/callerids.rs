@@ -1,7 +1,7 @@
-//! Numbers that an account may present, and which of them its next call does.
+//! Caller numbers of an account, and the choice of the one that its next call presents.
 //!
-//! The active one is in the account itself, where authorising finds it; an operator may have put one there that is in
-//! no list. Whose number it is, is a matter of `callerid.policy`.
+//! The active number is a field of the account, where authorising reads it. An operator may have set a number there
+//! that is in no list. `callerid.policy` determines which numbers an account may present.
 
 use crate::config::{Callerid, CalleridPolicy};
 use crate::services::{FEED_ACCOUNT, Services};
@@ -9,35 +9,35 @@ use crate::store::accounts::AccountRecord;
 use crate::store::callerids::CalleridRecord;
 use crate::store::{Reserved, StoreError, Tx};
 
-/// Numbers that an account can have.
+/// Maximum caller numbers of an account.
 pub const MAX_CALLERIDS: usize = 50;
-/// The longest name of one.
+/// Maximum length of a caller number's name, in characters.
 pub const MAX_NAME_CHARS: usize = 64;
-/// Digits of a number with its country code: E.164 has at most fifteen.
+/// Digits of a number with its country code: E.164 allows at most fifteen.
 const DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
 
-/// Why an operation was refused.
+/// Reasons to refuse an operation on caller numbers.
 #[derive(Debug, thiserror::Error)]
 pub enum CalleridError {
     /// The account has no such number.
     #[error("there is no caller id {0}")]
     Unknown(String),
-    /// The text is no number.
+    /// The text is not a number.
     #[error("a caller id is + and 7 to 15 digits, the country code first")]
     Shape,
-    /// The name is refused.
+    /// The name is too long or contains a control character.
     #[error("a name has at most {MAX_NAME_CHARS} characters and no control characters")]
     Name,
-    /// The account has it already.
+    /// The account already has the number.
     #[error("{0} is there already")]
     Exists(String),
-    /// The account has as many as it can have.
+    /// The account has the maximum number of caller numbers.
     #[error("there are {MAX_CALLERIDS} caller ids already")]
     TooMany,
-    /// No prefix of `callerid.prefixes` is its beginning.
+    /// The number begins with no prefix of `callerid.prefixes`.
     #[error("{0} is not in a range that may be presented")]
     NotAllowed(String),
-    /// The operator has not approved it yet.
+    /// The operator has not approved the number yet.
     #[error("{0} has not been approved yet")]
     NotApproved(String),
     /// The store failed.
@@ -46,7 +46,7 @@ pub enum CalleridError {
 }
 
 impl CalleridError {
-    /// The machine code.
+    /// Returns the machine code of the error.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Unknown(_) => "unknown_callerid",
@@ -60,16 +60,16 @@ impl CalleridError {
     }
 }
 
-/// A number, and whether calls present it.
+/// A caller number of an account, with its active state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
     /// The number.
     pub callerid: CalleridRecord,
-    /// Whether the next call presents it.
+    /// True if the next call presents the number.
     pub active: bool,
 }
 
-/// A number as it is kept: `+` and digits.
+/// Converts a number to the stored form: `+` and digits.
 pub fn normalised(text: &str) -> Result<String, CalleridError> {
     let digits = text.strip_prefix('+').unwrap_or(text);
     let is_number = DIGITS.contains(&digits.len())
@@ -78,7 +78,7 @@ pub fn normalised(text: &str) -> Result<String, CalleridError> {
     if is_number { Ok(format!("+{digits}")) } else { Err(CalleridError::Shape) }
 }
 
-/// An account's numbers, the newest first. `presented` is what the account presents now.
+/// Lists an account's numbers, newest first. `presented` is the number that the account presents now.
 pub async fn list(
     services: &Services,
     account_id: i64,
@@ -89,7 +89,7 @@ pub async fn list(
     Ok(listed.into_iter().map(|callerid| Listed { active: active(&callerid), callerid }).collect())
 }
 
-/// Adds a number. With `activate` the next call presents it, if it needs nobody's approval.
+/// Adds a number. With `activate` the next call presents it, unless it needs an approval.
 pub async fn add(
     services: &Services,
     account_id: i64,
@@ -144,7 +144,7 @@ pub async fn activate(services: &Services, account_id: i64, cid: &str) -> Result
     present(services, tx, account, Some(cid)).await
 }
 
-/// Removes a number of the account; if calls present it, they present the phone's own from now on.
+/// Removes a number of the account. If calls presented it, they present the phone's own number from now on.
 pub async fn delete(services: &Services, account_id: i64, id: i64) -> Result<CalleridRecord, CalleridError> {
     let (mut tx, account) = begin(services, account_id).await?;
     let callerid = tx.callerid_by_id(id).await?.filter(|callerid| callerid.account_id == account_id);
@@ -162,7 +162,7 @@ pub async fn clear(services: &Services, account_id: i64) -> Result<(), CalleridE
     present(services, tx, account, None).await
 }
 
-/// The operator's word: a number may be presented.
+/// Approves a number on behalf of the operator: calls may present it.
 pub async fn approve(services: &Services, id: i64) -> Result<CalleridRecord, CalleridError> {
     let mut tx = services.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
@@ -173,7 +173,7 @@ pub async fn approve(services: &Services, id: i64) -> Result<CalleridRecord, Cal
     Ok(CalleridRecord { approved: true, ..callerid })
 }
 
-/// The operator's word: a number is not the account's, and is removed.
+/// Rejects and removes a number on behalf of the operator: it does not belong to the account.
 pub async fn reject(services: &Services, id: i64) -> Result<CalleridRecord, CalleridError> {
     let unknown = || CalleridError::Unknown(id.to_string());
     let mut tx = services.store.begin().await?;
@@ -182,7 +182,7 @@ pub async fn reject(services: &Services, id: i64) -> Result<CalleridRecord, Call
     delete(services, callerid.account_id, id).await
 }
 
-/// Whether an account presents a number; an operator may have written it without its `+`.
+/// Reports whether an account presents a number; an operator may have stored it without its `+`.
 fn is_presented(presented: Option<&str>, cid: &str) -> bool {
     let digits = |text: &'_ str| text.strip_prefix('+').unwrap_or(text).to_owned();
     presented.is_some_and(|presented| digits(presented) == digits(cid))

@@ -1,6 +1,6 @@
-//! Making clients.
+//! Creation of clients.
 //!
-//! The account, its main SIP account, its password and its plan's initial credit are there together or not at all.
+//! A single transaction writes the account, its main SIP account, its password and its plan's initial credit.
 
 use tollgate_rating::Money;
 
@@ -16,34 +16,34 @@ use crate::store::batch::PostingRefusal;
 use crate::store::idempotency::RememberedAnswer;
 use crate::store::{PlanVersion, StoreError, Tx};
 
-/// A client to make.
+/// A client to create by the operator.
 #[derive(Debug)]
 pub struct NewClient {
-    /// Its login; random when not given.
+    /// Login; generated at random if absent.
     pub login: Option<String>,
-    /// Whose client it is; the operator's when not given.
+    /// Login of the reseller that owns the client; the operator if absent.
     pub reseller: Option<String>,
-    /// Its retail plan.
+    /// Name of the retail plan.
     pub plan: String,
-    /// How far below zero it may go.
+    /// Amount by which the balance may fall below zero.
     pub credit_limit: Option<Money>,
 }
 
-/// A client that a reseller makes.
+/// A client to create by a reseller.
 pub struct NewClientOfReseller {
-    /// The reseller.
+    /// Id of the reseller.
     pub reseller_id: i64,
-    /// Its login; random when not given.
+    /// Login; generated at random if absent.
     pub login: Option<String>,
-    /// The password of its account; random when not given.
+    /// Password of the account; generated at random if absent.
     pub password: Option<String>,
-    /// Its plan, one of the reseller's own.
+    /// Id of the plan, which belongs to the reseller.
     pub plan_id: i64,
-    /// In whose turn its password is hashed.
+    /// Caller for which the password hash is queued.
     pub caller: Caller,
 }
 
-/// A client that a reseller made, with what is shown this once.
+/// A client created by a reseller, with the passwords, which are shown only once.
 pub struct ClientOfReseller {
     /// The account.
     pub account: AccountRecord,
@@ -51,25 +51,26 @@ pub struct ClientOfReseller {
     pub password: String,
     /// The password of its main SIP account.
     pub sip_password: String,
-    /// Its plan's initial credit.
+    /// Initial credit of the plan.
     pub balance: Money,
 }
 
-/// Passwords stay out of logs.
+/// Keeps the passwords out of logs.
 impl std::fmt::Debug for NewClientOfReseller {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("NewClientOfReseller").field("plan_id", &self.plan_id).finish_non_exhaustive()
     }
 }
 
-/// Passwords stay out of logs.
+/// Keeps the passwords out of logs.
 impl std::fmt::Debug for ClientOfReseller {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ClientOfReseller").field("login", &self.account.login).finish_non_exhaustive()
     }
 }
 
-/// Makes a client and its main SIP account, which is named like its login, and gives it its plan's initial credit.
+/// Creates a client and its main SIP account, which has the client's login as its name, and posts its plan's initial
+/// credit.
 pub async fn create_client(services: &Services, new: NewClient) -> Result<Created, OpsError> {
     if let Some(login) = &new.login {
         create::check_login(login)?;
@@ -92,8 +93,8 @@ pub async fn create_client(services: &Services, new: NewClient) -> Result<Create
     Ok(Created { id: account.id, login: account.login, sip_password })
 }
 
-/// Makes a client of a reseller on one of the reseller's own plans, with a password. `keep` says what is remembered of it
-/// in the same transaction; where it fails nothing is made.
+/// Creates a client of a reseller, with a password, on a plan that belongs to the reseller. `keep` writes the
+/// remembered answer in the same transaction; if it fails, nothing is created.
 pub async fn create_for_reseller<E: From<OpsError>>(
     services: &Services,
     new: NewClientOfReseller,
@@ -108,7 +109,7 @@ pub async fn create_for_reseller<E: From<OpsError>>(
     Ok(made)
 }
 
-/// Everything of a reseller's new client, not yet committed.
+/// Writes everything of a reseller's new client and returns the open transaction.
 async fn begun(services: &Services, new: NewClientOfReseller) -> Result<(Tx, ClientOfReseller), OpsError> {
     if let Some(login) = &new.login {
         create::check_login(login)?;
@@ -144,7 +145,7 @@ async fn begun(services: &Services, new: NewClientOfReseller) -> Result<(Tx, Cli
     Ok((tx, ClientOfReseller { account, password, sip_password, balance }))
 }
 
-/// A client's account that is not written yet.
+/// Builds the record of a client's account that is not written yet.
 async fn blank(
     services: &Services,
     tx: &mut Tx,
@@ -160,7 +161,7 @@ async fn blank(
     create::fresh(services, tx, login, Kind::Client, parent_id, plan_id, credit_limit).await
 }
 
-/// What a plan gives to its new clients.
+/// Initial credit that a plan grants to its new clients.
 struct InitialCredit {
     amount: Money,
     plan: String,
@@ -168,7 +169,7 @@ struct InitialCredit {
 }
 
 impl InitialCredit {
-    /// Whoever may not post it does not make the client either, so the ownership is asked for first.
+    /// Requires the ownership first: a process that may not post the credit does not create the client either.
     async fn of(services: &Services, plan: &PlanVersion) -> Result<Self, ServiceError> {
         let amount = Money::from_nanos(plan.initial_credit);
         let fence = if amount > Money::ZERO {
@@ -180,7 +181,7 @@ impl InitialCredit {
         Ok(Self { amount, plan: plan.name.clone(), fence })
     }
 
-    /// Posts it: a reseller gives it as it gives other retail credit, the operator from its funds.
+    /// Posts the credit: a reseller grants it like other retail credit, the operator from its funds.
     async fn give(&self, services: &Services, tx: &mut Tx, account: &AccountRecord) -> Result<(), OpsError> {
         let inconsistent = |reason: String| StoreError::Inconsistent { table: "entries", reason };
         if self.amount <= Money::ZERO {

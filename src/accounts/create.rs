@@ -1,4 +1,4 @@
-//! Creating accounts: the rows, logins and checks that all kinds share.
+//! Creation of accounts: the rows, logins and checks that all kinds share.
 
 use tollgate_rating::Money;
 
@@ -9,23 +9,23 @@ use crate::services::{FEED_ACCOUNT, Services};
 use crate::store::accounts::{AccountLimits, AccountRecord, Kind};
 use crate::store::{Reserved, Tx};
 
-/// The largest credit, credit limit or price: a thousand million units, far below what a wallet can hold.
+/// Maximum credit, credit limit or price: a thousand million units, far below the range of a wallet.
 pub const MAX_CREDIT: Money = Money::from_nanos(1_000_000_000 * 1_000_000_000);
-/// Random logins tried before giving up: with a billion of them, a second try is rare.
+/// Maximum tries to find a free random login. With a billion possible logins a second try is rare.
 const LOGIN_TRIES: usize = 20;
 
-/// An account that was created.
+/// A created account.
 #[derive(Debug)]
 pub struct Created {
     /// Its id.
     pub id: i64,
     /// Its login.
     pub login: String,
-    /// The password of its main SIP account, shown this once; a reseller has none.
+    /// Password of its main SIP account, shown only once; `None` for a reseller.
     pub sip_password: Option<String>,
 }
 
-/// Writes an account, and its main SIP account where it has one, whose password is returned.
+/// Writes an account and, where it has one, its main SIP account; returns that SIP account's password.
 pub(super) async fn insert_rows(
     services: &Services,
     tx: &mut Tx,
@@ -93,7 +93,7 @@ pub(super) fn check_not_negative(field: &'static str, amount: Option<Money>) -> 
     Ok(amount)
 }
 
-/// Begins a transaction that holds the counters' lock, so that two that choose a name or an id do so one by one.
+/// Begins a transaction that holds the counters' lock, so that concurrent choices of a name or an id are serialised.
 pub(super) async fn begin(services: &Services) -> Result<Tx, OpsError> {
     let mut tx = services.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;

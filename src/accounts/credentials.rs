@@ -1,4 +1,4 @@
-//! The passwords of accounts, set and changed. A portal's clients prove themselves with them.
+//! Passwords of accounts: set, changed and used by the clients of a portal to authenticate.
 
 use super::hashing::{Caller, HashError};
 use super::password::{self, PasswordError};
@@ -6,28 +6,28 @@ use crate::directory::keys::random_text;
 use crate::services::Services;
 use crate::store::{Reserved, StoreError};
 
-/// Length of a password of our own: 95 bits.
+/// Length of a generated password: 95 bits.
 const GENERATED_CHARS: usize = 16;
 
-/// Why a password is not set.
+/// Reasons not to set a password.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialError {
     /// No account has this login.
     #[error("there is no account {0}")]
     UnknownAccount(String),
-    /// The account has none yet.
+    /// The account has no password yet.
     #[error("the account has no password yet")]
     NoPassword,
-    /// It is another one.
+    /// The current password does not match.
     #[error("the current password is another one")]
     WrongPassword,
-    /// It was changed by somebody else meanwhile.
+    /// The password was changed concurrently.
     #[error("the password was changed by somebody else meanwhile")]
     Changed,
-    /// The new one is refused.
+    /// The new password is refused.
     #[error(transparent)]
     New(#[from] PasswordError),
-    /// The password was not hashed.
+    /// The password could not be hashed.
     #[error(transparent)]
     Hash(#[from] HashError),
     /// The store failed.
@@ -36,7 +36,7 @@ pub enum CredentialError {
 }
 
 impl CredentialError {
-    /// The machine code.
+    /// Returns the machine code of the error.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::UnknownAccount(_) => "unknown_account",
@@ -49,7 +49,7 @@ impl CredentialError {
     }
 }
 
-/// Changes an account's password, for whoever knows the current one.
+/// Changes an account's password for a caller that presents the current one.
 pub async fn change(
     services: &Services,
     account_id: i64,
@@ -67,7 +67,7 @@ pub async fn change(
     let hash = password::hash(new, caller).await?;
     let mut tx = services.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
-    // A reset that came meanwhile stands: whoever changes it now knew the old one only.
+    // A concurrent reset takes precedence: this caller presented only the old password.
     if tx.password(account_id).await?.as_ref() != Some(&known) {
         return Err(CredentialError::Changed);
     }
@@ -76,7 +76,7 @@ pub async fn change(
     Ok(())
 }
 
-/// Gives an account a password: the given one, or a new one of our own. Returns it.
+/// Sets an account's password to the given one or to a generated one, and returns it.
 pub async fn set(
     services: &Services,
     login: &str,

@@ -1,4 +1,4 @@
-//! Credit that an operator gives or debits, once by its key.
+//! Credits and debits by the operator, at most once per idempotency key.
 
 use std::convert::Infallible;
 
@@ -14,9 +14,9 @@ use crate::services::Services;
 use crate::store::batch::PostingRefusal;
 use crate::store::{StoreError, Tx};
 
-/// The longest reference of a credit.
+/// Maximum length of a credit's reference, in characters.
 const MAX_REFERENCE_CHARS: usize = 200;
-/// The longest key of a credit.
+/// Maximum length of a credit's key, in characters.
 const MAX_KEY_CHARS: usize = 64;
 /// A credit to post.
 #[derive(Clone, Debug)]
@@ -27,22 +27,22 @@ pub struct CreditOrder<'a> {
     pub amount: Money,
     /// Note in the ledger.
     pub reference: &'a str,
-    /// Name under which it happens once; without one each order is another credit.
+    /// Idempotency key; without a key each order posts another credit.
     pub key: Option<&'a str>,
 }
 
-/// A credit that is in the ledger.
+/// A posted credit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Credited {
-    /// Balance of the account now.
+    /// Balance of the account after the posting.
     pub balance: Money,
-    /// Ledger transaction.
+    /// Id of the ledger transaction.
     pub tx_id: i64,
-    /// An earlier order of the same key posted it; this one posted nothing.
+    /// True if an earlier order with the same key posted the credit; this order posted nothing.
     pub repeated: bool,
 }
 
-/// The entries alone. A debit must be covered by what is available, credit limit included.
+/// The entries alone. A debit requires enough available credit, credit limit included.
 struct EntriesAlone;
 
 impl Alongside for EntriesAlone {
@@ -58,7 +58,7 @@ pub async fn give(services: &Services, order: &CreditOrder<'_>) -> Result<Credit
     check(order)?;
     let account = services.store.account_by_login(order.login).await?;
     let account = account.ok_or_else(|| OpsError::UnknownAccount(order.login.to_owned()))?;
-    // Whoever owns is the only one who posts credits: what is not in the ledger now is posted here or nowhere.
+    // Only the owner posts credits: a credit that is not in the ledger now is posted here or not at all.
     services.ledger().await?;
     let fence = Fence::Owner { epoch: services.ownership.epoch() };
     let mut posting = Posting::credit(account.id, order.amount, services.currency(), None, fence)
@@ -79,7 +79,8 @@ pub async fn give(services: &Services, order: &CreditOrder<'_>) -> Result<Credit
     Ok(Credited { balance: balance::account_money(services, &account).await?.balance, tx_id, repeated })
 }
 
-/// The name of its posting. One of its own lets a commit whose answer was lost be asked about.
+/// Returns the reference of the posting. An order without a key gets a unique reference, so that the outcome of a
+/// commit in doubt can be read.
 fn name(services: &Services, order: &CreditOrder<'_>) -> String {
     match order.key {
         Some(key) => format!("key:{key}"),

@@ -1,9 +1,9 @@
-//! How long whoever gave wrong passwords waits for the next try.
+//! Delays after wrong passwords.
 //!
-//! By login, whether anybody has it or not: who is told to wait learns nothing. The wait has a bound, and tries that
-//! come too early count for nothing. Where the portal says from which address its customer comes, each address of a login
-//! has tries of its own: who guesses from one keeps nobody else out. Where it does not, who keeps guessing takes the tries
-//! of everybody with that login.
+//! Tries are counted by login, whether or not an account has it: a delay reveals nothing about the login. The delay is
+//! bounded, and tries before its end are not counted. Where the portal passes its customer's address, each address of a
+//! login has tries of its own: an attacker at one address blocks no other. Where it does not, an attacker uses up the
+//! tries of everybody with that login.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,16 +13,16 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::clock::Clock;
 
-/// Wrong tries that cost no wait: people mistype.
+/// Wrong tries without a delay, to allow for typing errors.
 const FREE_TRIES: u32 = 5;
-/// The longest wait.
+/// Maximum delay, in seconds.
 const MAX_WAIT_S: u64 = 60;
-/// How long a wrong try is remembered after the last one.
+/// Time for which wrong tries are remembered after the last one, in milliseconds.
 const REMEMBERED_MS: u64 = 3_600_000;
-/// Logins remembered at once; beyond that the ones whose last try is longest ago are forgotten.
+/// Maximum logins remembered at once; beyond it those with the oldest last try are forgotten.
 const MAX_REMEMBERED: usize = 100_000;
 
-/// Tries of one login that wait for its current one.
+/// Maximum tries of one login that wait for its current try.
 const MAX_WAITING: usize = 32;
 
 /// Wrong tries of one login.
@@ -37,7 +37,7 @@ impl Tries {
         self.wrong == 0 || now_ms.saturating_sub(self.last_ms) >= REMEMBERED_MS
     }
 
-    /// Seconds until the next try is looked at: 1 after the fifth wrong one, then 2, 4, and so on.
+    /// Returns the seconds until the next try is checked: 1 after the fifth wrong one, then 2, 4, and so on.
     fn wait_s(self, now_ms: u64) -> u32 {
         if self.is_forgotten(now_ms) || self.wrong < FREE_TRIES {
             return 0;
@@ -48,18 +48,18 @@ impl Tries {
     }
 }
 
-/// What tries are counted by: a login, with the address that they come from where it is known. No login holds a line end.
+/// Builds the key of a count: a login, with the source address where it is known. No login contains a line end.
 fn name(login: &str, from: Option<IpAddr>) -> String {
     from.map_or_else(|| login.to_owned(), |from| format!("{login}\n{from}"))
 }
 
-/// The tries of all logins, of each reseller apart.
+/// The wrong tries of all logins, separate for each reseller.
 #[derive(Debug, Default)]
 pub struct Delays {
     tries: DashMap<(i64, Box<str>), Arc<Mutex<Tries>>>,
 }
 
-/// The right to try once. Whoever tries the same login meanwhile waits for its end, so that no more tries are looked at
+/// Permission for one try. Concurrent tries of the same login wait until it ends, so that no more tries are checked
 /// than are counted.
 #[derive(Debug)]
 pub struct Try {
@@ -67,7 +67,7 @@ pub struct Try {
 }
 
 impl Delays {
-    /// Begins a try, or says for how many seconds none is looked at.
+    /// Begins a try, or returns the seconds until the next one is allowed.
     pub async fn begin(
         &self,
         reseller_id: i64,
@@ -80,7 +80,7 @@ impl Delays {
             self.make_room(clock.monotonic_ms());
         }
         let tries = Arc::clone(&self.tries.entry(key).or_default());
-        // The map has one reference, each try another one.
+        // The map holds one reference, each try another one.
         if Arc::strong_count(&tries) > MAX_WAITING + 2 {
             return Err(1);
         }
@@ -95,7 +95,7 @@ impl Delays {
         }
     }
 
-    /// Forgets a login's wrong tries: it has another password.
+    /// Forgets a login's wrong tries, because its password has changed.
     pub fn forget(&self, reseller_id: i64, login: &str) {
         let of_address = name(login, None) + "\n";
         self.tries.retain(|(owner, name), _| {
@@ -103,9 +103,9 @@ impl Delays {
         });
     }
 
-    /// Forgets whoever has not tried for a while.
+    /// Forgets logins without a recent try.
     pub fn forget_idle(&self, now_ms: u64) {
-        // Who is trying at this moment holds the lock, and stays.
+        // A login with a try in progress holds the lock and is kept.
         self.tries.retain(|_, tries| tries.try_lock().map_or(true, |tries| !tries.is_forgotten(now_ms)));
     }
 
@@ -123,12 +123,12 @@ impl Delays {
 }
 
 impl Try {
-    /// It was the right password: earlier wrong ones are forgotten.
+    /// Ends the try with a correct password: forgets earlier wrong tries.
     pub fn right(mut self) {
         *self.tries = Tries::default();
     }
 
-    /// It was a wrong one.
+    /// Ends the try with a wrong password.
     pub fn wrong(mut self, clock: &dyn Clock) {
         self.tries.wrong = self.tries.wrong.saturating_add(1);
         self.tries.last_ms = clock.monotonic_ms();

@@ -19,33 +19,33 @@ pub enum OpsError {
     /// No plan has this name.
     #[error("there is no plan {0}")]
     UnknownPlan(String),
-    /// The account named as reseller is something else.
+    /// The account named as reseller is of another kind.
     #[error("{0} is not a reseller")]
     NotAReseller(String),
-    /// Too many resellers above each other.
+    /// The chain of resellers is too long.
     #[error("{0} has {MAX_CHAIN} payers above its clients already: no further level fits")]
     TooDeep(String),
-    /// The login is taken, as a login or as a peer's or trunk's name.
+    /// The name is in use as a login, or as the name of a peer or trunk.
     #[error("the name {0} is taken")]
     NameTaken(String),
-    /// The login is not one.
+    /// The login is malformed.
     #[error("login {login}: {source}")]
     BadLogin {
-        /// What was given.
+        /// The login as received.
         login: String,
-        /// What is wrong with it.
+        /// The reason.
         source: LoginError,
     },
-    /// The reseller has as many clients as it may have.
+    /// The reseller has the maximum number of clients.
     #[error("the reseller has {most} clients: no more are created")]
     TooManyClients {
-        /// The bound.
+        /// Maximum number of clients.
         most: u32,
     },
     /// No random login was free.
     #[error("no free login was found")]
     NoFreeLogin,
-    /// A password was not hashed.
+    /// A password could not be hashed.
     #[error(transparent)]
     Hash(#[from] HashError),
     /// An option's value is refused.
@@ -53,24 +53,24 @@ pub enum OpsError {
     BadValue {
         /// The option.
         field: &'static str,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
-    /// The balance does not cover what is taken.
+    /// The available credit does not cover the debit.
     #[error("{login} has {available} available, less than what is taken")]
     NotEnough {
         /// The account.
         login: String,
-        /// What it has.
+        /// Its available credit.
         available: Money,
     },
-    /// The key of a credit named another one before.
+    /// The key was used before for another credit.
     #[error("the key {0} named a credit of another login or amount before")]
     KeyTaken(String),
-    /// The ledger did not take it.
+    /// The ledger refused the posting or failed.
     #[error("the ledger refused: {0}")]
     Post(#[from] LedgerError),
-    /// The wallet in memory cannot take it.
+    /// The wallet in memory cannot hold the result.
     #[error("the wallet cannot take it: {0}")]
     Wallet(AdjustError),
     /// The store failed.
@@ -82,7 +82,7 @@ pub enum OpsError {
 }
 
 impl OpsError {
-    /// The machine code.
+    /// Returns the machine code of the error.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::UnknownAccount(_) => "unknown_account",

@@ -1,4 +1,4 @@
-//! API keys: made, found by their digest, revoked. A key itself is shown once and kept nowhere.
+//! API keys: created, found by their digest, revoked. The key itself is shown only once and never stored.
 
 use super::error::OpsError;
 use crate::directory::keys::{digest, random_text};
@@ -8,17 +8,17 @@ use crate::store::accounts::{AccountRecord, Kind};
 use crate::store::keys::KeyRecord;
 use crate::store::{Reserved, Store};
 
-/// Length of a key: 190 bits.
+/// Length of a key in characters: 190 bits.
 const KEY_CHARS: usize = 32;
-/// No key is longer; what is longer is refused before it is digested.
+/// Maximum length of a key, in characters; longer input is refused before it is digested.
 pub const MAX_KEY_CHARS: usize = 128;
-/// Keys that an account can have at once.
+/// Maximum keys of an account at once.
 pub const MAX_KEYS: usize = 50;
 
-/// Signing secrets that one transaction encrypts anew.
+/// Signing secrets re-encrypted per transaction.
 const SEALED_AT_ONCE: i64 = 500;
 
-/// A key that was made, shown this once.
+/// A new key, shown only once.
 #[derive(Debug)]
 pub struct NewKey {
     /// Its id.
@@ -27,7 +27,7 @@ pub struct NewKey {
     pub key: String,
 }
 
-/// Makes a key of an account.
+/// Creates a key of an account.
 pub async fn create(services: &Services, login: &str, numbers: bool) -> Result<NewKey, OpsError> {
     let mut tx = services.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
@@ -52,13 +52,13 @@ pub async fn create(services: &Services, login: &str, numbers: bool) -> Result<N
     Ok(NewKey { id, key })
 }
 
-/// An account's keys, the revoked ones too, oldest first.
+/// Lists an account's keys, oldest first, revoked ones included.
 pub async fn list(services: &Services, login: &str) -> Result<Vec<KeyRecord>, OpsError> {
     let account = known(services.store.account_by_login(login).await?, login)?;
     Ok(services.store.keys_of(account.id).await?)
 }
 
-/// Revokes a key: no request with it is taken any more. Revoking it again changes nothing.
+/// Revokes a key: requests with it are refused from now on. Revoking it again changes nothing.
 pub async fn revoke(services: &Services, id: i64) -> Result<KeyRecord, OpsError> {
     let mut tx = services.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
@@ -75,7 +75,7 @@ pub async fn revoke(services: &Services, id: i64) -> Result<KeyRecord, OpsError>
     Ok(KeyRecord { revoked_at: key.revoked_at.or(Some(now)), ..key })
 }
 
-/// The secret that an account's requests may be signed with: made when it is first asked for, or anew.
+/// Returns the secret for signing an account's requests. It is created on first use, and replaced if `anew` is set.
 pub async fn signing_secret(services: &Services, login: &str, anew: bool) -> Result<String, OpsError> {
     let mut tx = services.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
@@ -98,7 +98,7 @@ pub async fn signing_secret(services: &Services, login: &str, anew: bool) -> Res
     Ok(secret)
 }
 
-/// An account's signing secret in clear.
+/// Decrypts an account's signing secret.
 pub fn open_signing(
     services: &Services,
     account_id: i64,
@@ -109,7 +109,7 @@ pub fn open_signing(
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// Encrypts every signing secret with the current key; returns how many were under another one.
+/// Re-encrypts every signing secret with the current key; returns how many were under another one.
 pub async fn seal_anew(store: &Store, secrets: &Secrets) -> Result<usize, OpsError> {
     let mut sealed_anew = 0;
     loop {

@@ -1,7 +1,6 @@
 //! Accounts: resellers, clients and subaccounts, their place in the tree, their limits and their wallets in memory.
 //!
-//! [`ops`] changes them in the store; [`directory`] holds them in memory for authorising,
-//! [`phones`] their peers.
+//! [`ops`] changes them in the store; [`crate::directory`] holds them and their peers in memory for authorising.
 
 pub mod balance;
 pub mod callerids;

@@ -1,8 +1,8 @@
-//! Money that moves without a call, together with what it is for.
+//! Transfers of money without a call, each written together with its purpose.
 //!
-//! A transfer, a voucher, a payment, a top-up: the entries and the row that says what they are for are in one
-//! transaction, and the wallets in memory follow. What takes from a wallet takes from it first, guarded, so that no call
-//! spends it meanwhile; what gives is given when the book has it.
+//! A transfer, a voucher, a payment, a top-up: one transaction writes the entries and the row that records their
+//! purpose, and the wallets in memory follow. A debit changes the wallet first, guarded, so that no call spends the
+//! money meanwhile; a credit changes the wallet after the ledger has committed it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,23 +17,23 @@ use crate::services::{ServiceError, Services};
 use crate::store::batch::PostingRefusal;
 use crate::store::{CommitError, Evidence, Patience, Reserved, StoreError, Tx};
 
-/// How long a commit in doubt is resolved before the caller is answered, and a transfer that was not committed is retried.
+/// Maximum time to resolve a commit in doubt, and to retry an uncommitted transfer, before the caller is answered.
 const OUTCOME_PATIENCE: Duration = Duration::from_mins(1);
-/// The pause before a transfer is written again.
+/// Delay before a transfer is written again.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// What is written in a movement's transaction beside its entries.
+/// Rows written in a transfer's transaction beside its entries.
 pub trait Alongside: Sync {
-    /// Why it may not be written; the movement then does not happen.
+    /// Reason to refuse the rows; the transfer then does not happen.
     type Refused: Send + std::fmt::Debug;
 
-    /// What the wallets that are taken from must have.
+    /// Returns the guard that debited wallets must satisfy.
     fn guard(&self) -> Guarded {
         Guarded::Yes
     }
 
-    /// Writes it. `tx_id` is the movement's transaction in the book. It may be run again after a failure: what it wrote
-    /// then is gone.
+    /// Writes the rows. `tx_id` is the transfer's transaction in the ledger. It may run again after a failure, which
+    /// has rolled back the rows of the first run.
     fn write(
         &self,
         tx: &mut Tx,
@@ -41,7 +41,7 @@ pub trait Alongside: Sync {
     ) -> impl Future<Output = Result<Result<(), Self::Refused>, StoreError>> + Send;
 }
 
-/// Nothing beside the entries, and no wallet gives what it would have to borrow.
+/// No rows beside the entries. No debit may use a wallet's credit limit.
 #[derive(Debug)]
 pub struct OwnMoneyAlone;
 
@@ -57,8 +57,9 @@ impl Alongside for OwnMoneyAlone {
     }
 }
 
-/// Asks the book about movements whose outcome is not known, and lets the wallets follow: what it has is given, what it has
-/// not is given back. Returns when all is known, or at the first that the book does not answer about.
+/// Resolves the transfers whose commit is in doubt and updates the wallets: credits of committed transfers are applied,
+/// debits of uncommitted ones are refunded. Returns when all are resolved, or at the first one for which the ledger
+/// does not answer.
 pub async fn find_out(services: &Services) -> Result<(), StoreError> {
     loop {
         let Some(posting) = services.in_doubt.all().first().map(|movement| movement.posting.clone()) else {
@@ -67,7 +68,7 @@ pub async fn find_out(services: &Services) -> Result<(), StoreError> {
         let is_there = matches!(services.store.posted_before(&posting).await?, Some(Ok(_)));
         let movement = services.in_doubt.all().remove(0);
         for (account, amount) in &movement.lines {
-            // What takes was taken at once; what gives is given when it is known.
+            // A debit has changed the wallet already; a credit changes it once its outcome is known.
             let change = match (is_there, amount.is_negative()) {
                 (true, false) => Some(*amount),
                 (false, true) => amount.checked_neg(),
@@ -86,27 +87,27 @@ pub async fn find_out(services: &Services) -> Result<(), StoreError> {
     }
 }
 
-/// Why a movement did not happen.
+/// Reasons why a transfer did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum MoveError<R> {
-    /// A wallet has less than what is taken.
+    /// A wallet has less than the debit.
     #[error("account {account_id} has {available} available, less than what is taken")]
     NotEnough {
-        /// Whose wallet.
+        /// Account of the wallet.
         account_id: i64,
-        /// What it has.
+        /// Its available credit.
         available: Money,
     },
-    /// The result is no amount a wallet can hold.
+    /// The result is outside a wallet's range.
     #[error("the balance would be more than a wallet holds")]
     TooLarge,
-    /// The reference names another movement.
+    /// The reference names another transfer.
     #[error("the reference {0:?} names another movement")]
     ReferenceTaken(String),
-    /// What is written beside the entries was refused.
+    /// The rows beside the entries were refused.
     #[error("refused: {0:?}")]
     Refused(R),
-    /// The database is away, or the wallets are another process's.
+    /// The database is unreachable, or another process owns the wallets.
     #[error(transparent)]
     Services(#[from] ServiceError),
 }
@@ -117,12 +118,12 @@ impl<R> From<StoreError> for MoveError<R> {
     }
 }
 
-/// Moves money between wallets, and to and from the house's own accounts, once by the posting's reference (which it must
-/// have). A movement of the same reference that was made before changes nothing: its transaction is the answer's, and
-/// `duplicate` says so. The posting's fence is set here.
+/// Transfers money between wallets, and to and from system accounts, once per reference of the posting (which is
+/// required). A repetition of an earlier transfer with the same reference changes nothing: it returns the earlier
+/// transaction with `duplicate` set. The posting's fence is set here.
 ///
-/// The caller keeps two movements of one reference apart in time (see [`Services::lock_account`]); the book refuses the second in
-/// any case.
+/// The caller serialises transfers of one reference (see [`Services::lock_account`]); the ledger refuses the second one
+/// in any case.
 pub async fn move_money<A: Alongside>(
     services: &Services,
     mut posting: Posting,
@@ -130,7 +131,7 @@ pub async fn move_money<A: Alongside>(
 ) -> Result<Posted, MoveError<A::Refused>> {
     debug_assert!(posting.reference.is_some(), "a movement has a name to be asked about again by");
     if services.in_doubt.has(&posting) {
-        // Its first try is being asked about.
+        // The commit of the first try is in doubt.
         return Err(StoreError::from(sqlx::Error::PoolTimedOut).into());
     }
     services.ledger().await?;
@@ -205,11 +206,11 @@ pub async fn move_money<A: Alongside>(
 }
 
 enum Outcome<R> {
-    /// It did not happen.
+    /// The transfer did not happen.
     Not(MoveError<R>),
-    /// Its commit failed, and it is not in the ledger: it can be written again.
+    /// The commit failed, and the transfer is not in the ledger: it can be written again.
     NotCommitted(StoreError),
-    /// Its commit is in doubt.
+    /// The commit is in doubt.
     InDoubt(StoreError),
 }
 
@@ -228,7 +229,7 @@ impl Evidence for IsPosted<'_> {
     }
 }
 
-/// Writes a movement; where its commit failed and did not arrive, writes it again.
+/// Writes a transfer; writes it again if its commit failed and did not reach the ledger.
 async fn write<A: Alongside>(
     services: &Services,
     posting: &Posting,
@@ -330,7 +331,7 @@ mod tests {
         let services = Services::open(Arc::new(config)).await.unwrap();
         services.ledger().await.unwrap();
         let alice = a_client(&services).await;
-        // Two that the book has, one that gives and one that takes, and two that it has not.
+        // Two transfers are in the ledger, a credit and a debit, and two are not.
         for (name, amount) in [("there-gives", 5_000), ("there-takes", -700)] {
             let mut tx = services.store.begin().await.unwrap();
             tx.reserve_ids(Reserved::default()).await.unwrap();
@@ -342,7 +343,7 @@ mod tests {
         {
             let change = Money::from_nanos(amount);
             if change.is_negative() {
-                // What takes is taken before it is written.
+                // A debit changes the wallet before it is written.
                 alice.wallet.adjust(change, Guarded::No).unwrap();
             }
             let lines = vec![(Arc::clone(&alice), change)];

@@ -1,4 +1,5 @@
-//! What an operator can do to accounts. Each is one transaction in the store, seen by a running server at once.
+//! Operations of an operator on accounts. Each is one transaction in the store and takes effect at once in a running
+//! server.
 
 use tollgate_rating::Money;
 use tollgate_rating::number::DialRules;
@@ -14,73 +15,73 @@ use crate::services::{FEED_ACCOUNT, Services};
 use crate::store::Tx;
 use crate::store::accounts::{AccountRecord, Kind};
 
-/// The longest caller number, and the longest blocked prefix.
+/// Maximum length of a caller number and of a blocked prefix, in digits.
 const MAX_DIGITS: usize = 15;
-/// Blocked prefixes an account can have.
+/// Maximum blocked prefixes of an account.
 const MAX_BLOCKED_PREFIXES: usize = 200;
 
-/// A reseller to make.
+/// A reseller to create.
 #[derive(Debug)]
 pub struct NewReseller {
     /// Its login.
     pub login: String,
-    /// Its wholesale plan.
+    /// Name of its wholesale plan.
     pub plan: String,
-    /// The reseller above it.
+    /// Login of the reseller above it.
     pub parent: Option<String>,
-    /// How far below zero it may go.
+    /// Amount by which the balance may fall below zero.
     pub credit_limit: Option<Money>,
 }
 
-/// What changes of an account; `None` stays, `Some(None)` removes.
+/// Changes of an account: `None` keeps a value, `Some(None)` removes it.
 #[derive(Debug, Default)]
 pub struct AccountChange {
-    /// Whether it may call.
+    /// True to enable the account, false to disable it.
     pub active: Option<bool>,
-    /// How far below zero it may go.
+    /// Amount by which the balance may fall below zero.
     pub credit_limit: Option<Money>,
-    /// Calls at once.
+    /// Maximum concurrent calls.
     pub max_calls: Option<Option<u32>>,
-    /// Calls a second.
+    /// Maximum new calls per second.
     pub calls_per_second: Option<Option<u32>>,
-    /// Spend a day.
+    /// Maximum spending per day.
     pub daily_spend: Option<Option<Money>>,
-    /// The dearest price a minute.
+    /// Highest price per minute the account may call.
     pub max_price: Option<Option<Money>>,
-    /// The longest call.
+    /// Maximum length of a call, in seconds.
     pub max_call_seconds: Option<Option<u32>>,
-    /// Prefixes it may not call, all of them.
+    /// Complete list of prefixes the account may not call.
     pub blocked_prefixes: Option<Vec<String>>,
-    /// The caller number presented.
+    /// Caller number that calls present.
     pub callerid: Option<Option<String>>,
-    /// How its phones write numbers.
+    /// Dial rules: how the account's phones write numbers.
     pub dial_rules: Option<Option<String>>,
-    /// Whether it may be routed at a loss.
+    /// True if calls may be routed at a loss.
     pub allow_loss: Option<bool>,
 }
 
-/// An account with its money, for showing.
+/// An account with its balance, for display.
 #[derive(Debug)]
 pub struct AccountView {
     /// The account.
     pub account: AccountRecord,
-    /// Its plan's name.
+    /// Name of its plan.
     pub plan: String,
-    /// The login of the account above it.
+    /// Login of the account above it.
     pub reseller: Option<String>,
-    /// The sum of its entries.
+    /// Balance: the sum of its ledger entries.
     pub balance: Money,
-    /// Set aside for open calls.
+    /// Credit held for open calls.
     pub held: Money,
-    /// What it can still spend.
+    /// Credit that can still be spent or held.
     pub available: Money,
-    /// Open calls.
+    /// Number of open calls.
     pub calls: usize,
-    /// The currency of its wallet.
+    /// Currency of its wallet.
     pub currency: String,
 }
 
-/// Makes a reseller.
+/// Creates a reseller.
 pub async fn create_reseller(services: &Services, new: NewReseller) -> Result<Created, OpsError> {
     check_login(&new.login)?;
     let credit_limit = check_not_negative("credit-limit", new.credit_limit)?;
@@ -101,7 +102,7 @@ pub async fn create_reseller(services: &Services, new: NewReseller) -> Result<Cr
     insert(services, tx, account, false).await
 }
 
-/// Changes an account; what is refused changes nothing.
+/// Changes an account; a refused change has no effect.
 pub async fn set(services: &Services, login: &str, change: AccountChange) -> Result<AccountView, OpsError> {
     check_change(&change)?;
     let mut tx = begin(services).await?;
@@ -115,8 +116,8 @@ pub async fn set(services: &Services, login: &str, change: AccountChange) -> Res
     show(services, login).await
 }
 
-/// Gives a client another plan of whoever is above it, and with it its subaccounts. Somebody else's plan is as one that
-/// does not exist; the one it has already may be anybody's.
+/// Changes a client's plan, and with it that of its subaccounts, to a plan that belongs to the account above the
+/// client. A plan of another owner counts as unknown; the client's present plan is accepted from any owner.
 pub async fn change_plan(services: &Services, account_id: i64, plan_id: i64) -> Result<(), OpsError> {
     let mut tx = begin(services).await?;
     let client = tx.account_by_id(account_id).await?.filter(|account| account.kind == Kind::Client);
@@ -125,12 +126,12 @@ pub async fn change_plan(services: &Services, account_id: i64, plan_id: i64) -> 
         return Err(OpsError::UnknownPlan(plan_id.to_string()));
     }
     let mut changed = tx.subaccounts_of(client.id).await?;
-    // The last, because whoever reads it again gives its subaccounts their plan in memory, too.
+    // The client comes last: reloading it also gives its subaccounts their plan in memory.
     changed.push(client);
     changed.retain(|account| account.plan_id != plan_id);
     let now = services.clock.now();
     for account in &mut changed {
-        // The day of the zone that it leaves counts until it is over.
+        // The current day of the previous plan's zone counts until it is over.
         let begun = admin::plans::spending_day(&mut tx, account.plan_id, now).await?;
         tx.keep_spending_day(account.id, begun, now).await?;
         account.plan_id = plan_id;
@@ -144,7 +145,7 @@ pub async fn change_plan(services: &Services, account_id: i64, plan_id: i64) -> 
     Ok(())
 }
 
-/// Credits an account, or debits it where the amount is negative; returns the new balance.
+/// Credits an account, or debits it if the amount is negative; returns the new balance.
 pub async fn credit(
     services: &Services,
     login: &str,
@@ -155,7 +156,7 @@ pub async fn credit(
     Ok(credit::give(services, &order).await?.balance)
 }
 
-/// An account with its money.
+/// Reads an account with its balance.
 pub async fn show(services: &Services, login: &str) -> Result<AccountView, OpsError> {
     let account = services
         .store
@@ -192,7 +193,7 @@ async fn insert(
     Ok(Created { id: account.id, login: account.login, sip_password })
 }
 
-/// Payers from this account to the top.
+/// Counts the payers from this account to the top.
 async fn chain_length(services: &Services, account: &AccountRecord) -> Result<usize, OpsError> {
     let mut length = 1;
     let mut above = account.parent_id;

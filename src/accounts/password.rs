@@ -1,4 +1,4 @@
-//! Accounts' passwords: argon2id, never kept or logged in clear.
+//! Passwords of accounts: hashed with argon2id, never stored or logged in clear.
 
 use argon2::password_hash::phc::{Output, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
@@ -6,23 +6,23 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use super::hashing::params::{MEMORY_KIB, PASSES};
 use super::hashing::{Caller, HASHER, HashError};
 
-/// The shortest password that somebody may choose.
+/// Minimum length of a chosen password, in characters.
 pub const MIN_CHARS: usize = 8;
-/// The longest, in bytes: hashing is not to be made expensive by its input.
+/// Maximum length in bytes, which bounds the cost of hashing.
 pub const MAX_BYTES: usize = 128;
 
-/// Why a password is refused.
+/// Reasons to refuse a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
     /// Too short or too long.
     #[error("a password has at least {MIN_CHARS} characters and at most {MAX_BYTES} bytes")]
     Length,
-    /// A control character, which no form sends on purpose.
+    /// A control character, which no form sends intentionally.
     #[error("a password holds no control characters")]
     Control,
 }
 
-/// Checks a password that somebody chose.
+/// Checks a chosen password.
 pub fn check(password: &str) -> Result<(), PasswordError> {
     if password.chars().count() < MIN_CHARS || password.len() > MAX_BYTES {
         return Err(PasswordError::Length);
@@ -53,7 +53,7 @@ fn hash_now(password: &str, blocks: &mut [Block]) -> Option<String> {
     Some(hash.to_string())
 }
 
-/// Whether a password is the hashed one; `None` where the hash needs more memory than a slot has, or is none.
+/// Reports whether a password matches the hash; `None` if the hash is malformed or needs more memory than a slot has.
 fn verify_now(password: &str, hash: &str, blocks: &mut [Block]) -> Option<bool> {
     let kept = PasswordHash::new(hash).ok()?;
     let algorithm = Algorithm::try_from(kept.algorithm.as_str()).ok()?;
@@ -64,21 +64,21 @@ fn verify_now(password: &str, hash: &str, blocks: &mut [Block]) -> Option<bool> 
     let bytes = buffer.get_mut(..expected.len())?;
     let argon2 = Argon2::new(algorithm, version, params);
     argon2.hash_password_into_with_memory(password.as_bytes(), &salt, bytes, blocks).ok()?;
-    // Compared in constant time by the library.
+    // The library compares in constant time.
     Some(Output::new(bytes).ok()? == expected)
 }
 
-/// Hashes a password, in the caller's turn.
+/// Hashes a password in the caller's queue.
 pub async fn hash(password: String, caller: &Caller) -> Result<String, HashError> {
     let hashed = HASHER.run(caller, move |blocks| hash_now(&password, blocks)).await?;
     hashed.ok_or(HashError::Unavailable)
 }
 
-/// Whether a password is the one that was hashed. Where there is no hash it takes as long, and is not.
+/// Reports whether a password matches a hash. Without a hash it takes as long and returns false.
 pub async fn verify(password: String, hash: Option<String>, caller: &Caller) -> Result<bool, HashError> {
     let verify = move |blocks: &mut [Block]| match hash {
         Some(hash) => verify_now(&password, &hash, blocks),
-        // Made for the time it takes.
+        // Hashes only to take the same time.
         None => hash_now(&password, blocks).map(|_| false),
     };
     HASHER.run(caller, verify).await?.ok_or(HashError::Unavailable)

@@ -1,4 +1,5 @@
-//! Payments that a reseller's portal received for its clients: told as they come, credited once when they are paid.
+//! Payments that a reseller's portal received for its clients: reported as their status changes, credited once when
+//! paid.
 
 use jiff::Timestamp;
 use tollgate_rating::Money;
@@ -13,27 +14,28 @@ use crate::store::{Reserved, StoreError, Tx};
 
 /// The kind of its postings.
 const KIND: &str = "payment";
-/// What providers call money that has arrived.
+/// Provider statuses that mean the money has arrived.
 const PAID: [&str; 3] = ["paid", "completed", "paid_over"];
-/// A payment that another process credits between two looks at it is looked at again, once.
+/// Maximum attempts to register a payment; a payment that another process credits between two attempts is read once
+/// more.
 const LOOKS: usize = 3;
 
-/// What a portal tells of a payment.
+/// A payment's status as reported by a portal.
 #[derive(Clone, Debug)]
 pub struct PaymentTold {
-    /// Whose portal.
+    /// Id of the reseller that runs the portal.
     pub reseller_id: i64,
-    /// How much.
+    /// Amount paid.
     pub amount: Money,
-    /// In which currency.
+    /// Currency of the amount.
     pub currency: String,
-    /// Who took it.
+    /// Name of the payment provider.
     pub provider: String,
-    /// The portal's name for it.
+    /// The portal's id of the payment.
     pub external_id: String,
-    /// The provider's name for it; empty where it is not known yet.
+    /// The provider's id of the payment; empty while unknown.
     pub provider_txid: String,
-    /// The provider's word on it.
+    /// Status as named by the provider.
     pub status: String,
 }
 
@@ -43,55 +45,55 @@ impl PaymentTold {
     }
 }
 
-/// Whether a provider's word means that the money has arrived.
+/// Reports whether a provider's status means that the money has arrived.
 pub fn is_paid(status: &str) -> bool {
     PAID.contains(&status)
 }
 
-/// Why a payment was refused.
+/// Reasons to refuse a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PaymentRefusal {
-    /// The portal's name for it has more than one spelling.
+    /// The portal's id has more than one spelling.
     #[error("external_id: {0}")]
     ExternalId(OddText),
-    /// The provider's name for it has more than one spelling.
+    /// The provider's id has more than one spelling.
     #[error("provider_txid: {0}")]
     ProviderTxid(OddText),
-    /// The amount is none that is credited.
+    /// The amount cannot be credited.
     #[error("amount: {0}")]
     Amount(AmountError),
-    /// It is in another currency than the wallets.
+    /// The currency differs from that of the wallets.
     #[error("currency: payments are taken in the currency of the accounts alone")]
     WrongCurrency,
-    /// The portal's name was told of another payment before.
+    /// The portal's id was reported before for another payment.
     #[error("this external_id was used with another body before")]
     ExternalIdTaken,
-    /// The provider's name was told of another payment before.
+    /// The provider's id was reported before for another payment.
     #[error("this provider_txid was used with another external_id before")]
     ProviderTxidTaken,
-    /// It was credited; what is credited stays.
+    /// The payment is already credited; a credited payment does not change.
     #[error("this payment is credited: its status cannot go back")]
     AlreadyCredited,
-    /// The reseller has as many payments that were not credited as it may have.
+    /// The reseller has the maximum number of uncredited payments.
     #[error(
         "{most} payments are not credited: no more are registered until some are, or are deleted in time"
     )]
     TooManyOpen {
-        /// The bound.
+        /// Maximum number of uncredited payments.
         most: u32,
     },
-    /// The client would have more than a wallet holds.
+    /// The client's balance would exceed the range of a wallet.
     #[error("the balance would be more than an account holds")]
     TooLarge,
 }
 
-/// Why a payment was not taken.
+/// Reasons why a payment was not registered.
 #[derive(Debug, thiserror::Error)]
 pub enum PaymentError {
-    /// It was refused.
+    /// The payment was refused.
     #[error(transparent)]
     Refused(#[from] PaymentRefusal),
-    /// The database is away, or the wallets are another process's.
+    /// The database is unreachable, or another process owns the wallets.
     #[error(transparent)]
     Services(#[from] ServiceError),
 }
@@ -102,18 +104,19 @@ impl From<StoreError> for PaymentError {
     }
 }
 
-/// What is to be done with what was told.
+/// The action that a report requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
-    /// Everything of it is known.
+    /// None: everything reported is recorded already.
     Known,
-    /// It is written down.
+    /// Record the payment.
     Record,
-    /// It is credited.
+    /// Credit the payment.
     Credit,
 }
 
-/// Checks the names that are told for the first time: what was told under an odd one before is found by it.
+/// Checks ids that are reported for the first time. A payment recorded earlier under an ambiguous id is still found by
+/// it.
 fn check_names(before: Option<&PaymentRecord>, told: &PaymentTold) -> Result<(), PaymentRefusal> {
     if before.is_none() {
         reference_text::check(&told.external_id).map_err(PaymentRefusal::ExternalId)?;
@@ -124,7 +127,7 @@ fn check_names(before: Option<&PaymentRecord>, told: &PaymentTold) -> Result<(),
     Ok(())
 }
 
-/// What is to be done, given what was told before of the same name.
+/// Determines the action, given the earlier report with the same id.
 fn step(before: Option<&PaymentRecord>, account_id: i64, told: &PaymentTold) -> Result<Step, PaymentRefusal> {
     let Some(before) = before else {
         return Ok(if told.is_paid() { Step::Credit } else { Step::Record });
@@ -141,14 +144,14 @@ fn step(before: Option<&PaymentRecord>, account_id: i64, told: &PaymentTold) -> 
     match (before.credited.is_some(), told.is_paid()) {
         (true, false) => Err(PaymentRefusal::AlreadyCredited),
         (false, true) => Ok(Step::Credit),
-        // One unpaid word for another is another body.
+        // Another unpaid status is a conflicting report.
         (false, false) if before.status != told.status => Err(PaymentRefusal::ExternalIdTaken),
         _ if same_txid => Ok(Step::Known),
         _ => Ok(Step::Record),
     }
 }
 
-/// Takes what a portal tells of a payment to one of its reseller's own clients.
+/// Registers a payment that a portal reports for a client of its reseller.
 pub async fn register(
     services: &Services,
     told: &PaymentTold,
@@ -203,7 +206,7 @@ async fn credit(services: &Services, told: &PaymentTold, client: &Account) -> Re
         Ok(_) => Ok(()),
         Err(MoveError::ReferenceTaken(_)) => Err(PaymentRefusal::ExternalIdTaken.into()),
         Err(MoveError::Refused(refusal)) => Err(refusal.into()),
-        // Nothing is taken from a wallet: the house's own account gives.
+        // No wallet is debited: the credit comes from a system account.
         Err(MoveError::TooLarge | MoveError::NotEnough { .. }) => Err(PaymentRefusal::TooLarge.into()),
         Err(MoveError::Services(error)) => Err(error.into()),
     }
@@ -225,8 +228,8 @@ impl Alongside for Row<'_> {
     }
 }
 
-/// Writes what was told, with the credit if there is one. What was told before is read under the counters' lock: of two
-/// that tell of one payment at once the second sees the first.
+/// Writes the report, with the credit if there is one. The earlier report is read under the counters' lock: of two
+/// concurrent reports of one payment the second sees the first.
 async fn write(
     tx: &mut Tx,
     told: &PaymentTold,
@@ -244,7 +247,8 @@ async fn write(
     let before = tx.payment_of(told.reseller_id, &told.external_id).await?;
     match step(before.as_ref(), account_id, told) {
         Err(refusal) => return Ok(Err(refusal)),
-        // What would give credit is written with it or not at all, and what would not is never written with it.
+        // A report that requires a credit is written only with it, and a report that does not is never written with
+        // one.
         Ok(step) if (step == Step::Credit) != credited.is_some() => {
             return Ok(Err(PaymentRefusal::ExternalIdTaken));
         }
@@ -254,7 +258,7 @@ async fn write(
         Some(before) => {
             tx.change_payment(&PaymentRecord {
                 provider_txid: told.provider_txid.clone(),
-                // The word that it was credited at stays.
+                // The status that the payment was credited at is kept.
                 status: if before.credited.is_some() { before.status.clone() } else { told.status.clone() },
                 credited: before.credited.or(credited),
                 changed_at: at,

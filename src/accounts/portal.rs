@@ -1,4 +1,4 @@
-//! What a reseller's portal does for its clients: lets them in, gives them another password, keeps who they are.
+//! Operations of a reseller's portal for its clients: check a password, reset it, change the profile.
 
 use crate::services::{ServiceError, Services};
 use crate::store::profiles::Profile;
@@ -9,16 +9,16 @@ use super::password;
 use crate::directory::Account;
 use crate::directory::keys::random_text;
 
-/// Length of a temporary password: 95 bits, and still to be read out on a phone.
+/// Length of a temporary password in characters: 95 bits, and short enough to be read out on a phone.
 const TEMPORARY_CHARS: usize = 16;
-/// The longest mail address (RFC 5321's path without its brackets).
+/// Maximum length of a mail address in bytes (RFC 5321's path without its brackets).
 const MAX_EMAIL_BYTES: usize = 254;
-/// Digits of a phone number, by E.164 at most.
+/// Digits of a phone number; E.164 sets the maximum.
 const PHONE_DIGITS: std::ops::RangeInclusive<usize> = 5..=15;
-/// The longest language tag.
+/// Maximum length of a language tag, in bytes.
 const MAX_LANGUAGE_BYTES: usize = 16;
 
-/// Why an operation was refused.
+/// Reasons to refuse an operation.
 #[derive(Debug, thiserror::Error)]
 pub enum PortalError {
     /// A field is malformed.
@@ -26,10 +26,10 @@ pub enum PortalError {
     BadValue {
         /// The field.
         field: &'static str,
-        /// What is wrong with it.
+        /// The reason.
         reason: &'static str,
     },
-    /// The password was not hashed.
+    /// The password could not be hashed.
     #[error(transparent)]
     Hash(#[from] HashError),
     /// The store failed.
@@ -43,19 +43,19 @@ impl From<StoreError> for PortalError {
     }
 }
 
-/// Whether a password is the client's. It takes as long where there is no client, or one without a password.
+/// Reports whether a password is the client's. It takes as long if there is no client, or a client without a password.
 pub async fn is_password_of(
     services: &Services,
     client: Option<&Account>,
     password: String,
     caller: &Caller,
 ) -> Result<bool, PortalError> {
-    // No account has the id 0: the book is asked either way.
+    // No account has the id 0: the database is read either way.
     let hash = services.store.password(client.map_or(0, |client| client.id)).await?;
     Ok(password::verify(password, hash, caller).await?)
 }
 
-/// Gives a client a new password, told this once.
+/// Sets a new password for a client; it is returned only once.
 pub async fn reset_password(
     services: &Services,
     client_id: i64,
@@ -70,15 +70,15 @@ pub async fn reset_password(
     Ok(password)
 }
 
-/// What becomes of something that may be there or not.
+/// Change of an optional value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Change {
-    /// It stays: nothing was said of it.
+    /// Keep the value: the request does not name it.
     #[default]
     Keep,
-    /// It is removed: `null` was said.
+    /// Remove the value: the request has `null`.
     Remove,
-    /// It is this from now on.
+    /// Set the value.
     Set(String),
 }
 
@@ -98,7 +98,7 @@ impl<'de> serde::Deserialize<'de> for Change {
     }
 }
 
-/// What changes of a profile.
+/// Changes of a profile.
 #[derive(Clone, Debug, Default)]
 pub struct ProfileChange {
     /// Mail address.
@@ -109,7 +109,7 @@ pub struct ProfileChange {
     pub language: Change,
 }
 
-/// Changes who a client is; what is refused changes nothing.
+/// Changes a client's profile; a refused change has no effect.
 pub async fn change_profile(
     services: &Services,
     client_id: i64,
@@ -151,7 +151,7 @@ fn check(change: &ProfileChange) -> Result<(), PortalError> {
     Ok(())
 }
 
-/// By shape alone: something on both sides of one `@`, without spaces. Whether it is somebody's only a mail can tell.
+/// Checks the form only: text on both sides of one `@`, without spaces. Only a mail can show that the address exists.
 fn is_email(text: &str) -> bool {
     let has_no_gap = !text.chars().any(|c| c.is_whitespace() || c.is_control());
     let parts = text.rsplit_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
@@ -163,7 +163,7 @@ fn is_phone(text: &str) -> bool {
     PHONE_DIGITS.contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Two or three letters, then parts of letters and digits (BCP 47).
+/// Checks the form: two or three letters, then parts of letters and digits (BCP 47).
 fn is_language(text: &str) -> bool {
     let mut parts = text.split(['-', '_']);
     let first = parts

@@ -1,15 +1,15 @@
-//! Texts that others choose to name a movement by, once and for ever: the same name must not exist in two spellings that
-//! look or are meant alike, or what it names happens twice.
+//! References chosen by others, each naming one transfer permanently. A reference must not exist in two spellings that
+//! look alike or mean the same: the transfer would happen twice.
 //!
-//! The rule: printable ASCII, and beyond it letters and digits in their only form (NFKC); spaces only one at a time and
-//! never at an end. Case matters. What was kept under a text before the rule is found by that text as ever.
+//! Rule: printable ASCII, and beyond it letters and digits in their only form (NFKC); single spaces, none at an end.
+//! Case matters. Records stored under other texts before this rule are still found by their text.
 
 use unicode_normalization::is_nfkc;
 
-/// Letters that are shown as nothing.
+/// Letters that are displayed as blank.
 const BLANK_LETTERS: [char; 2] = ['\u{115F}', '\u{1160}'];
 
-/// The reason for which a text is refused as a name.
+/// Reasons to refuse a text as a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OddText {
     /// A space at an end.
@@ -18,15 +18,15 @@ pub enum OddText {
     /// Two spaces side by side.
     #[error("it must not have two spaces side by side")]
     DoubleSpace,
-    /// A character that is no letter or digit, or not shown.
+    /// A character that is neither letter nor digit, or not visible.
     #[error("the character U+{:04X} is not allowed: printable ASCII, letters and digits are", u32::from(*.0))]
     Character(char),
-    /// A letter that can be written in another way.
+    /// A letter with another spelling.
     #[error("it must be in the Unicode normal form NFKC")]
     NotNormal,
 }
 
-/// Checks that a text can be written in one way only. Its length is the caller's business.
+/// Checks that a text has only one spelling. The caller checks its length.
 pub fn check(text: &str) -> Result<(), OddText> {
     if text.starts_with(' ') || text.ends_with(' ') {
         return Err(OddText::SpaceAtEnd);
@@ -39,7 +39,7 @@ pub fn check(text: &str) -> Result<(), OddText> {
             || c.is_ascii_graphic()
             || (!c.is_ascii() && c.is_alphanumeric() && !BLANK_LETTERS.contains(&c))
     };
-    // Combining marks are said to be what they are: a letter in another form.
+    // Report a combining mark as another spelling of a letter, not as a wrong character.
     if !is_nfkc(text) {
         return Err(OddText::NotNormal);
     }

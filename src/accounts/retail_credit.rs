@@ -1,17 +1,17 @@
-//! Retail credit that resellers give their own clients: their promise to them, no money of the operator's.
+//! Retail credit that resellers grant their own clients: a promise of the reseller, not money of the operator.
 
 use tollgate_rating::Money;
 
 use crate::ledger::{Fence, Posting, PostingLine, RESELLER_CREDIT, Reference};
 
-/// The most that is given at once.
+/// Maximum amount of one grant.
 pub const MAX_AMOUNT: Money = Money::from_nanos(1_000_000 * 1_000_000_000);
-/// The finest amount: a millionth, as prices are rounded to.
+/// Smallest unit of an amount, in nanos: a millionth, the precision of prices.
 const FINEST_NANOS: i64 = 1_000;
-/// The longest name that a reseller gives a movement.
+/// Maximum length of a reseller's id of a transfer, in characters.
 pub const MAX_EXTERNAL_ID_CHARS: usize = 128;
 
-/// Why an amount is refused.
+/// Reasons to refuse an amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AmountError {
     /// Zero or less.
@@ -20,12 +20,12 @@ pub enum AmountError {
     /// More than [`MAX_AMOUNT`].
     #[error("it must be at most {MAX_AMOUNT}")]
     TooLarge,
-    /// More decimals than a wallet is filled with.
+    /// More decimals than the smallest unit of an amount allows.
     #[error("it must have at most 6 decimals")]
     TooPrecise,
 }
 
-/// Checks what is to be given.
+/// Checks the amount of a grant.
 pub fn check_amount(amount: Money) -> Result<(), AmountError> {
     if amount <= Money::ZERO {
         return Err(AmountError::NotPositive);
@@ -39,12 +39,12 @@ pub fn check_amount(amount: Money) -> Result<(), AmountError> {
     Ok(())
 }
 
-/// Whether a text can be a name that a reseller gives a movement.
+/// Reports whether a text can be a reseller's id of a transfer.
 pub fn is_external_id(text: &str) -> bool {
     (1..=MAX_EXTERNAL_ID_CHARS).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
 
-/// The posting that gives it, once by the reseller's own name for it. `None` where the amount has no opposite.
+/// Builds the posting that grants the credit, once per id of the reseller. `None` if the amount cannot be negated.
 pub(super) fn posting(
     kind: &str,
     reseller_id: i64,
@@ -63,7 +63,7 @@ pub(super) fn posting(
         currency: currency.to_owned(),
         reference: Some(Reference { scope: reseller_id, text: external_id.to_owned() }),
         note: Some(note),
-        // Set when it is moved.
+        // Set by the transfer.
         fence: Fence::Fact,
     })
 }

@@ -8,7 +8,7 @@ use crate::store::accounts::AccountRecord;
 use crate::store::peers::{PeerKind, PeerRecord};
 use crate::store::{StoreError, Tx};
 
-/// Inserts the main SIP account of a client that is being created, named like its login. The transaction goes on.
+/// Inserts the main SIP account, named like the login, of a client that is being created. The transaction stays open.
 pub async fn insert_main(
     services: &Services,
     tx: &mut Tx,
@@ -25,7 +25,7 @@ pub async fn insert_main(
     Ok(password)
 }
 
-/// The record of a new peer whose password is sealed with the current key.
+/// Builds the record of a new peer with its password sealed under the current key.
 pub fn with_password(
     services: &Services,
     id: i64,

@@ -1,9 +1,9 @@
-//! Credit that is spent without a call: set aside before somebody else is asked for a thing, charged when he gives it,
-//! given back when he refuses.
+//! Spending without a call: credit is held before the upstream is asked, charged when it accepts and released when it
+//! refuses.
 //!
-//! What is set aside stands in the book, in the transaction that writes what it is for; wallets in memory follow the book,
-//! and are found again from it by the next process. So a crash at any moment leaves the thing with its credit set aside, or
-//! neither.
+//! The ledger records the holds in the transaction that writes the record of the purchase. Wallets in memory follow the
+//! ledger, and the next process restores them from it. So a crash at any moment leaves the record together with its
+//! hold, or neither.
 
 use std::sync::Arc;
 
@@ -19,17 +19,17 @@ use crate::ledger::{
 use crate::services::{ServiceError, Services};
 use crate::store::{CommitError, Evidence, Patience, Reserved, StoreError, Tx};
 
-/// What credit is spent on.
+/// Purpose of spending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spending {
     /// Messages.
     Sms,
-    /// Data packages.
+    /// eSIM plans.
     Esim,
 }
 
 impl Spending {
-    /// The kind of its postings.
+    /// Returns the kind of its postings.
     pub const fn kind(self) -> &'static str {
         match self {
             Self::Sms => "sms",
@@ -37,7 +37,7 @@ impl Spending {
         }
     }
 
-    /// Who gets what the top of a chain pays, and what those below it pay.
+    /// Returns the system accounts that receive the share of the top of a chain, and the shares of the payers below it.
     const fn revenue(self) -> (i64, i64) {
         match self {
             Self::Sms => (MESSAGE_REVENUE, RESOLD_MESSAGES),
@@ -46,22 +46,23 @@ impl Spending {
     }
 }
 
-/// What one payer pays.
+/// Share of one payer.
 #[derive(Clone, Debug)]
 pub struct Share {
-    /// Who.
+    /// The payer.
     pub account: Arc<Account>,
-    /// How much; never negative.
+    /// Amount to pay; never negative.
     pub amount: Money,
 }
 
-/// What is written in the transaction that sets aside, charges or gives back.
+/// Record written in the transaction that holds, charges or releases.
 pub trait Record: Evidence {
-    /// Why it may not be written; then nothing happens.
+    /// Reason to refuse the record; then nothing happens.
     type Refused: Send + std::fmt::Debug;
 
-    /// Writes it. `tx_id` is the transaction of the book that charges; none where nothing is charged, because nothing is
-    /// due, or not yet, or not any more. It may be run again after a failure: what it wrote then is gone.
+    /// Writes the record. `tx_id` is the ledger transaction that charges; `None` if nothing is charged, because nothing
+    /// is due, not yet, or no longer. It may run again after a failure, which has rolled back the record of the first
+    /// run.
     fn write(
         &self,
         tx: &mut Tx,
@@ -69,26 +70,26 @@ pub trait Record: Evidence {
     ) -> impl Future<Output = Result<Result<(), Self::Refused>, StoreError>> + Send;
 }
 
-/// Why nothing was set aside, charged or given back.
+/// Reasons why nothing was held, charged or released.
 #[derive(Debug, thiserror::Error)]
 pub enum SpendError<R> {
-    /// A payer has less than it would have to pay.
+    /// A payer has less than its share.
     #[error("account {account_id}: {reason}")]
     Short {
-        /// Which.
+        /// The payer's account.
         account_id: i64,
-        /// Whether it is the one who asked, or one above.
+        /// Position of the payer in the chain: 0 is the buyer, higher ones are above it.
         payer_index: usize,
-        /// No credit, or the day's spending limit.
+        /// Limit that was reached: credit, or spending per day.
         reason: RefusalReason,
     },
-    /// The payers are no chain.
+    /// The payers are not a valid chain.
     #[error(transparent)]
     Chain(#[from] ChainError),
-    /// Its record was refused.
+    /// The record was refused.
     #[error("refused: {0:?}")]
     Refused(R),
-    /// The database is away, or the wallets are another process's.
+    /// The database is unreachable, or another process owns the wallets.
     #[error(transparent)]
     Services(#[from] ServiceError),
 }
@@ -99,7 +100,7 @@ impl<R> From<StoreError> for SpendError<R> {
     }
 }
 
-/// Sets credit aside of every payer, or of none, and writes what it is for. On return both are durable.
+/// Holds credit of every payer, or of none, and writes the record. On return both are durable.
 pub async fn set_aside<R: Record>(
     services: &Services,
     spending: Spending,
@@ -118,7 +119,7 @@ pub async fn set_aside<R: Record>(
     written
 }
 
-/// Charges all that is set aside under a name, and writes what has become of what it is for.
+/// Charges all credit held under a reference, and writes the outcome in the record.
 pub async fn charge<R: Record>(
     services: &Services,
     spending: Spending,
@@ -134,7 +135,7 @@ pub async fn charge<R: Record>(
     Ok(())
 }
 
-/// Gives back all that is set aside under a name, and writes what has become of what it was for.
+/// Releases all credit held under a reference, and writes the outcome in the record.
 pub async fn give_back<R: Record>(
     services: &Services,
     reference: &str,
@@ -147,7 +148,7 @@ pub async fn give_back<R: Record>(
     Ok(())
 }
 
-/// Takes what is set aside under a name; less than that is a broken book.
+/// Removes the holds under a reference; fewer holds than expected are a ledger inconsistency.
 pub async fn take(tx: &mut Tx, reference: &str, amounts: &[Money]) -> Result<(), StoreError> {
     if tx.take_held(reference, amounts).await? {
         return Ok(());
@@ -156,12 +157,12 @@ pub async fn take(tx: &mut Tx, reference: &str, amounts: &[Money]) -> Result<(),
     Err(StoreError::Inconsistent { table: "held_credit", reason })
 }
 
-/// What the shares are, in order.
+/// Returns the amounts of the shares, in order.
 pub fn amounts(shares: &[Share]) -> Vec<Money> {
     shares.iter().map(|share| share.amount).collect()
 }
 
-/// The entries of a charge: each payer's share, and who gets it. None where nothing is due.
+/// Builds the entries of a charge: each payer's share and its recipient. `None` if nothing is due.
 pub fn posting(
     services: &Services,
     spending: Spending,
@@ -190,8 +191,7 @@ pub fn posting(
     })
 }
 
-/// Takes credit aside in the wallets; the book follows. Whoever does it sees to it that it is given back where the book
-/// does not.
+/// Holds credit in the wallets; the ledger follows. The caller releases it if the ledger does not.
 pub async fn hold_in_memory<R>(services: &Services, shares: &[Share]) -> Result<(), SpendError<R>> {
     services.ledger().await?;
     let days = days(services, shares).await?;
@@ -207,8 +207,8 @@ pub async fn hold_in_memory<R>(services: &Services, shares: &[Share]) -> Result<
     }
 }
 
-/// Lets the wallets follow the book: what was set aside is charged or given back; and purses their wallets, since a threshold
-/// may be crossed, or a deleted account have something left.
+/// Applies the ledger's outcome to the wallets: held credit is charged or released. Then checks the wallets, since a
+/// top-up threshold may be crossed, or a deleted account may have a remainder.
 pub async fn follow(services: &Services, shares: &[Share], held: &[Money], charges: &[Money]) {
     let wallets: Vec<_> = shares.iter().map(|share| &share.account.wallet).collect();
     let days = days(services, shares).await.unwrap_or_default();
@@ -229,7 +229,7 @@ async fn look_at(services: &Services, shares: &[Share]) {
     }
 }
 
-/// The present spending day of each payer, in its plan's zone.
+/// Returns the present spending day of each payer, in its plan's zone.
 async fn days(services: &Services, shares: &[Share]) -> Result<[Day; MAX_PAYERS], ServiceError> {
     let catalog = services.memory().await?.catalog.snapshot();
     let now: Timestamp = services.clock.now();
@@ -242,7 +242,7 @@ async fn days(services: &Services, shares: &[Share]) -> Result<[Day; MAX_PAYERS]
     Ok(days)
 }
 
-/// What is done to credit that is, or is to be, set aside under a name.
+/// Change of credit that is held, or to be held, under a reference.
 enum Change<'a> {
     SetAside { reference: &'a str, spending: Spending, rows: &'a [(i64, Money)] },
     Charge { reference: &'a str, held: &'a [Money], posting: Option<&'a Posting> },
@@ -250,7 +250,7 @@ enum Change<'a> {
 }
 
 impl Change<'_> {
-    /// What comes before the record: the transaction that charges, if one does.
+    /// Writes the part that precedes the record; returns the transaction that charges, if one does.
     async fn before(&self, tx: &mut Tx, now: Timestamp) -> Result<Option<i64>, StoreError> {
         match self {
             Self::SetAside { reference, spending, rows } => {
@@ -275,7 +275,7 @@ impl Change<'_> {
         }
     }
 
-    /// What comes after it: the record says whether there is anything to give back.
+    /// Writes the part that follows the record: the record determines whether there is credit to release.
     async fn after(&self, tx: &mut Tx) -> Result<(), StoreError> {
         match self {
             Self::GiveBack { reference, held } => take(tx, reference, held).await,
@@ -284,8 +284,8 @@ impl Change<'_> {
     }
 }
 
-/// Writes the change and the record in one transaction, under the present ownership. A commit in doubt is resolved: the outcome
-/// is always known.
+/// Writes the change and the record in one transaction, under the present ownership. A commit in doubt is resolved: the
+/// outcome is always known.
 async fn write<R: Record>(
     services: &Services,
     record: &R,
@@ -302,7 +302,7 @@ async fn write<R: Record>(
     Ok(committed.map_err(CommitError::into_store_error)?)
 }
 
-/// A transaction under the present ownership, which no other writer overlaps.
+/// Begins a transaction under the present ownership that no other writer overlaps.
 pub async fn begin(services: &Services) -> Result<Tx, StoreError> {
     let mut tx = services.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;

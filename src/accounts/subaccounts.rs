@@ -1,4 +1,4 @@
-//! Subaccounts: accounts of a client with purses of their own, filled from the client's.
+//! Subaccounts: accounts of a client with wallets of their own, funded from the client's.
 
 use std::sync::Arc;
 
@@ -17,50 +17,50 @@ use crate::store::profiles::Profile;
 use crate::store::subaccounts::{ListedSubaccount, TopUpSetting};
 use crate::store::{StoreError, Tx};
 
-/// Subaccounts that a client can have.
+/// Maximum subaccounts of a client.
 pub const MAX_SUBACCOUNTS: i64 = 1_000;
-/// Subaccounts that a client can have had, the deleted ones among them: their entries stay in the book for ever.
+/// Maximum subaccounts that a client ever creates, deleted ones included: their entries stay in the ledger permanently.
 const MAX_EVER: i64 = 10_000;
-/// The largest amount that is moved to a subaccount at once, and the largest threshold of a top-up.
+/// Maximum amount of one transfer to a subaccount, and maximum threshold of a top-up.
 pub const MAX_AMOUNT: Money = Money::from_nanos(1_000_000 * 1_000_000_000);
-/// Amounts have at most six decimals.
+/// Smallest step of an amount, in nanos: six decimals.
 const SMALLEST_STEP_NANOS: i64 = 1_000;
-/// The longest name of a contact or company.
+/// Maximum length of the name of a contact or company, in characters.
 const MAX_NAME_CHARS: usize = 100;
-/// The longest mail address (RFC 5321, section 4.5.3.1).
+/// Maximum length of a mail address, in characters (RFC 5321, section 4.5.3.1).
 const MAX_EMAIL_CHARS: usize = 254;
 
-/// Why an operation was refused.
+/// Reasons to refuse an operation on a subaccount.
 #[derive(Debug, thiserror::Error)]
 pub enum SubaccountError {
-    /// The client has no such subaccount, or has it no more.
+    /// The client has no such subaccount, or it was deleted.
     #[error("there is no such subaccount")]
     Unknown,
-    /// The contact's mail address is none.
+    /// The contact's mail address is malformed.
     #[error("the contact's mail address is not one")]
     Email,
     /// A name is too long or not printable.
     #[error("a name has at most {MAX_NAME_CHARS} printable characters")]
     Name,
-    /// The client has as many as it can have.
+    /// The client has the maximum number of subaccounts.
     #[error("the client has {MAX_SUBACCOUNTS} subaccounts already")]
     TooMany,
     /// The amount is out of range.
     #[error("an amount has at most six decimals and is at most {MAX_AMOUNT}")]
     Amount,
-    /// The client's own money does not cover it.
+    /// The client's own money does not cover the amount.
     #[error("the client has less than that")]
     NotEnough,
-    /// The movement's name came with another one before.
+    /// The reference was used before for another transfer.
     #[error("the reference came with another movement before")]
     ReferenceTaken,
-    /// The wallet cannot take it.
+    /// The wallet cannot hold the result.
     #[error("the balance would be more than a wallet holds")]
     TooLarge,
-    /// No login was free, or the service could not do it.
+    /// No login was free, or the operation failed.
     #[error(transparent)]
     Ops(#[from] OpsError),
-    /// The service could not do it.
+    /// The service is unavailable.
     #[error(transparent)]
     Services(#[from] ServiceError),
     /// The store failed.
@@ -80,7 +80,7 @@ impl From<MoveError<std::convert::Infallible>> for SubaccountError {
     }
 }
 
-/// A subaccount to make.
+/// A subaccount to create.
 #[derive(Clone, Debug, Default)]
 pub struct NewSubaccount {
     /// Name of its contact; may be empty.
@@ -94,13 +94,13 @@ pub struct NewSubaccount {
 /// A subaccount with its money.
 #[derive(Clone, Debug)]
 pub struct SubaccountView {
-    /// What the store says of it.
+    /// The subaccount's record in the store.
     pub listed: ListedSubaccount,
-    /// The sum of its entries.
+    /// Balance: the sum of its ledger entries.
     pub balance: Money,
 }
 
-/// A client's subaccounts, oldest first; with `id` that one alone, or none.
+/// Lists a client's subaccounts, oldest first; with `id` only that one, if it exists.
 pub async fn list(
     services: &Services,
     client: &Account,
@@ -116,7 +116,7 @@ pub async fn list(
     Ok(listed.into_iter().map(view).collect())
 }
 
-/// Makes a subaccount of a client, with its plan. A key and a SIP account it gets when somebody asks for them.
+/// Creates a subaccount of a client, with the client's plan. Its API key and SIP account are created on request.
 pub async fn create(
     services: &Services,
     client: &Account,
@@ -135,8 +135,8 @@ pub async fn create(
     let fresh =
         create::fresh(services, &mut tx, login, Kind::Subaccount, Some(above.id), above.plan_id, Money::ZERO);
     let account = AccountRecord {
-        // What bounds the number of a client's calls would bound nothing if each of its subaccounts had no bound. Prices,
-        // prefixes and lengths are bounded by the client's own settings whenever a subaccount calls.
+        // The limits on concurrent calls and on calls per second bound the client only if each of its subaccounts has
+        // them too. Prices, prefixes and lengths are bounded by the client's own settings whenever a subaccount calls.
         limits: AccountLimits {
             max_calls: above.limits.max_calls,
             calls_per_second: above.limits.calls_per_second,
@@ -163,8 +163,8 @@ pub async fn create(
     Ok(SubaccountView { listed, balance: Money::ZERO })
 }
 
-/// Deletes a subaccount: it calls no more, its live calls end, its keys are revoked, and what it has goes back to its
-/// client, as does what its last calls leave.
+/// Deletes a subaccount: new calls are refused, live calls end, its keys are revoked, and its money returns to its
+/// client, including the remainder of its last calls.
 pub async fn delete(services: &Services, client: &Arc<Account>, id: &str) -> Result<(), SubaccountError> {
     let _lock = services.lock_account(client.id).await;
     let mut tx = create::begin(services).await?;
@@ -177,13 +177,13 @@ pub async fn delete(services: &Services, client: &Arc<Account>, id: &str) -> Res
         tx.revoke_key(key.id, now).await?;
     }
     let mut peers = tx.peers_of(account.id).await?;
-    // Addresses before the SIP account that they speak for.
+    // Delete IP peers before the SIP account that they belong to.
     peers.sort_by_key(|peer| peer.sip_account.is_none());
     for peer in &peers {
         tx.delete_peer(&peer.name).await?;
     }
     if peers.iter().any(|peer| peer.name == account.login) {
-        // The login stays its own.
+        // The login stays reserved.
         tx.insert_name(&account.login, account.id).await?;
     }
     tx.append_feed(FEED_ACCOUNT, account.id, now).await?;
@@ -193,15 +193,15 @@ pub async fn delete(services: &Services, client: &Arc<Account>, id: &str) -> Res
     if let Some(live) = live
         && let Err(error) = give_back_rest(services, &live, client).await
     {
-        // It is deleted, and what it has is moved when the database is back.
+        // The account is deleted; its money is moved once the database is reachable.
         tracing::warn!(account.login = %account.login, %error, "a deleted subaccount's money is moved later");
         services.memory().await?.directory.wallet_watch().look_at(&live);
     }
     Ok(())
 }
 
-/// Moves money from a client to its subaccount, never what the client would have to borrow. With a key of the caller's own
-/// the same request again moves nothing more.
+/// Transfers money from a client to its subaccount, from the client's own money without its credit limit. A repetition
+/// with the same key of the caller transfers nothing more.
 pub async fn transfer(
     services: &Services,
     client: &Arc<Account>,
@@ -222,7 +222,7 @@ pub async fn transfer(
     let posting = moved(services, "transfer", (client, &account), amount, reference, note);
     let posting = posting.ok_or(SubaccountError::Amount)?;
     if key.is_some() {
-        // The balance may have been spent since the first time.
+        // The balance may have been spent since the first transfer.
         match services.store.posted_before(&posting).await? {
             None => {}
             Some(Ok(_)) => return Ok(()),
@@ -231,7 +231,7 @@ pub async fn transfer(
             }
         }
     }
-    // It may have been deleted while this waited for its turn.
+    // The account may have been deleted while this request waited for the lock.
     if services.memory().await?.directory.wallet_watch().is_deleted(account.id) {
         return Err(SubaccountError::Unknown);
     }
@@ -239,7 +239,7 @@ pub async fn transfer(
     Ok(())
 }
 
-/// Whether a subaccount is one of this client's.
+/// Finds a subaccount of this client; fails with `Unknown` if the client has none of this id.
 pub async fn find(services: &Services, client: &Account, id: &str) -> Result<Arc<Account>, SubaccountError> {
     let directory = &services.memory().await?.directory;
     let account = directory.account_named(id);
@@ -249,7 +249,7 @@ pub async fn find(services: &Services, client: &Account, id: &str) -> Result<Arc
         .ok_or(SubaccountError::Unknown)
 }
 
-/// Sets a subaccount's automatic top-up, and arms it; an amount of nothing switches it off.
+/// Sets a subaccount's automatic top-up and arms it; an amount of zero disables it.
 pub async fn set_top_up(
     services: &Services,
     client: &Arc<Account>,
@@ -259,7 +259,7 @@ pub async fn set_top_up(
     if !fits(setting.threshold) || !fits(setting.amount) {
         return Err(SubaccountError::Amount);
     }
-    // No top-up is under way meanwhile: one that was decided by the old setting has disarmed it, or comes after.
+    // The lock excludes concurrent top-ups: one under the old setting has disarmed the top-up already, or runs later.
     let _lock = services.lock_account(client.id).await;
     let mut tx = create::begin(services).await?;
     let account = own(&mut tx, client, id).await?;
@@ -274,12 +274,12 @@ pub async fn set_top_up(
     Ok(())
 }
 
-/// Whether an amount can be moved, or be a threshold.
+/// Reports whether an amount can be transferred or be a threshold.
 fn fits(amount: Money) -> bool {
     !amount.is_negative() && amount <= MAX_AMOUNT && amount.nanos() % SMALLEST_STEP_NANOS == 0
 }
 
-/// One of a client's subaccounts that was not deleted.
+/// Reads a client's subaccount that is not deleted.
 async fn own(tx: &mut Tx, client: &Account, id: &str) -> Result<AccountRecord, SubaccountError> {
     let account = tx.account_by_login(id).await?;
     let account = account.filter(|a| a.kind == Kind::Subaccount && a.parent_id == Some(client.id));
@@ -290,7 +290,7 @@ async fn own(tx: &mut Tx, client: &Account, id: &str) -> Result<AccountRecord, S
     }
 }
 
-/// A random login that is no trunk's name either: it will be a peer's.
+/// Generates a random login that is not a trunk's name either, because it becomes a peer's name.
 async fn free_login(tx: &mut Tx) -> Result<String, SubaccountError> {
     loop {
         let login = create::free_login(tx).await?;
@@ -313,8 +313,8 @@ fn profile(new: NewSubaccount) -> Result<Profile, SubaccountError> {
     Ok(Profile { email: Some(email.to_owned()), contact_name: Some(new.name), company, ..Profile::default() })
 }
 
-/// Whether a text has the form of a mail address: something, one `@`, a domain with a point. What is behind it nobody can
-/// tell from here.
+/// Reports whether a text has the form of a mail address: text, one `@`, a domain with a dot. It does not check that
+/// the address exists.
 fn is_email(text: &str) -> bool {
     let is_plain = |c: char| !c.is_control() && !c.is_whitespace() && !"<>()[],;:\\\"".contains(c);
     let Some((local, domain)) = text.split_once('@') else { return false };

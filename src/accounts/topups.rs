@@ -1,5 +1,5 @@
-//! Money that moves between a client and its subaccounts by itself: automatic top-ups, and what comes back late from a
-//! subaccount that was deleted.
+//! Automatic transfers between a client and its subaccounts: top-ups, and the return of money that a deleted subaccount
+//! receives late.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,17 +18,17 @@ use crate::ledger::{Fence, Posted, Posting, PostingLine, Reference};
 use crate::services::{ServiceError, Services};
 use crate::store::{StoreError, Tx};
 
-/// The wait after a try that the database did not answer.
+/// Delay before the next try after the database did not answer.
 const AGAIN: Duration = Duration::from_secs(1);
-/// Random letters of a reference of our own.
+/// Random characters of a generated reference.
 const REFERENCE_CHARS: usize = 24;
 
-/// A name for a movement between a client and its subaccount that nobody else has named.
+/// Generates a unique reference for a transfer between a client and its subaccount.
 pub(super) fn fresh_reference(client: &Account, what: &str) -> Reference {
     Reference { scope: client.id, text: format!("{what}/{}", key_digests::random_text(REFERENCE_CHARS)) }
 }
 
-/// Money from one account to another.
+/// Builds the posting of a transfer from one account to another.
 pub(super) fn moved(
     services: &Services,
     kind: &str,
@@ -43,15 +43,15 @@ pub(super) fn moved(
         currency: services.currency().to_owned(),
         reference: Some(reference),
         note: Some(note),
-        // Set by whoever moves it.
+        // Set by the transfer.
         fence: Fence::Fact,
     })
 }
 
-/// Attends to subaccounts' wallets until `stop`.
+/// Processes due subaccounts' wallets until `stop`.
 pub async fn carry_out(services: Arc<Services>, directory: Arc<Directory>, stop: CancellationToken) {
     let watch = directory.wallet_watch();
-    // A process before this one may have ended between a charge and what it asked for.
+    // An earlier process may have ended between a charge and the top-up it made due.
     for account in directory.all() {
         watch.look_at(&account);
     }
@@ -77,7 +77,7 @@ pub async fn carry_out(services: Arc<Services>, directory: Arc<Directory>, stop:
     }
 }
 
-/// Does what is due at one subaccount.
+/// Processes one subaccount that is due.
 async fn attend(
     services: &Services,
     directory: &Directory,
@@ -91,7 +91,7 @@ async fn attend(
     }
     let Some(top_up) = watch.top_up(account.id).filter(|top_up| top_up.armed) else { return Ok(()) };
     let is_under = own_money(account) < top_up.threshold;
-    // One that is switched off spends nothing that it would need.
+    // A disabled subaccount makes no calls that need a top-up.
     let can_pay = account.may_call() && own_money(client) >= top_up.amount;
     if is_under && (can_pay || top_up.unsure.is_some()) {
         return fill(services, directory, account, client, top_up).await;
@@ -106,16 +106,16 @@ async fn attend(
     Ok(())
 }
 
-/// What is written with a top-up: whether the next fall under the threshold is a new one.
+/// Row written with a top-up: whether the next fall below the threshold starts a new top-up.
 struct Crossed<'a> {
     account: &'a Account,
     top_up: &'a TopUp,
-    /// What was written last.
+    /// The value written last.
     rearmed: AtomicBool,
 }
 
 impl Crossed<'_> {
-    /// Whether it lifts the balance to the threshold.
+    /// Reports whether the top-up lifts the balance to the threshold.
     fn rearms(&self) -> bool {
         own_money(self.account)
             .checked_add(self.top_up.amount)
@@ -138,7 +138,7 @@ impl Alongside for Crossed<'_> {
     }
 }
 
-/// Tops a subaccount up, once for this fall under its threshold.
+/// Tops a subaccount up, once per fall below its threshold.
 async fn fill(
     services: &Services,
     directory: &Directory,
@@ -162,7 +162,7 @@ async fn fill(
             noted.armed = armed;
             noted.stored_armed = armed;
         });
-        // It may have been spent meanwhile.
+        // The credit may have been spent meanwhile.
         watch.look_at(account);
     };
     match outcome {
@@ -171,12 +171,12 @@ async fn fill(
             done(!posted.duplicate && crossed.rearmed.load(Ordering::Relaxed));
             Ok(())
         }
-        // It was written under another amount, and its answer was lost.
+        // An earlier try under another amount was committed, and its answer did not arrive.
         Err(MoveError::ReferenceTaken(_)) => {
             done(false);
             Ok(())
         }
-        // Spent by a call a moment ago: tried at the next charge.
+        // A call spent the money a moment ago: retried at the next charge.
         Err(MoveError::NotEnough { .. }) => {
             watch.note(account.id, |noted| noted.unsure.clone_from(&top_up.unsure));
             Ok(())
@@ -190,7 +190,7 @@ async fn fill(
     }
 }
 
-/// Moves what a deleted subaccount has back to its client. The caller has the client's turn.
+/// Moves a deleted subaccount's remaining money to its client. The caller holds the client's lock.
 pub(super) async fn give_back_rest(
     services: &Services,
     account: &Arc<Account>,

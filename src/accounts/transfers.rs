@@ -1,4 +1,4 @@
-//! Transfers: retail credit that a reseller gives one of its clients, once by the reseller's name for it.
+//! Transfers: retail credit that a reseller grants one of its clients, once per external id.
 
 use std::convert::Infallible;
 
@@ -15,41 +15,41 @@ use crate::store::{Reserved, StoreError, Tx};
 /// The kind of its postings.
 const KIND: &str = "transfer";
 
-/// What a reseller asks for.
+/// A transfer that a reseller orders.
 #[derive(Clone, Debug)]
 pub struct TransferOrder {
-    /// Who gives.
+    /// Id of the reseller.
     pub reseller_id: i64,
-    /// Who gets, as it was written.
+    /// Login of the receiving client, as written in the request.
     pub login: String,
-    /// How much.
+    /// Amount to transfer.
     pub amount: Money,
-    /// The reseller's name for it.
+    /// The reseller's id of the transfer.
     pub external_id: String,
 }
 
-/// Why a transfer was refused.
+/// Reasons to refuse a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TransferRefusal {
     /// The reseller has no such client.
     #[error("the reseller has no such client")]
     UnknownClient,
-    /// The reseller's name for it has more than one spelling.
+    /// The external id has more than one spelling.
     #[error("external_id: {0}")]
     ExternalId(OddText),
-    /// The amount is none that is given.
+    /// The amount cannot be granted.
     #[error("amount: {0}")]
     Amount(AmountError),
-    /// The name was given to another transfer before.
+    /// The external id was used before for another transfer.
     #[error("this external_id was used with another body before")]
     ExternalIdTaken,
-    /// The client would have more than a wallet holds.
+    /// The client's balance would exceed the range of a wallet.
     #[error("the balance would be more than an account holds")]
     TooLarge,
 }
 
 impl TransferRefusal {
-    /// The machine code that a kept failure shows.
+    /// Returns the machine code that a recorded failure shows.
     pub const fn reason(self) -> &'static str {
         match self {
             Self::UnknownClient => "unknown_client",
@@ -61,13 +61,13 @@ impl TransferRefusal {
     }
 }
 
-/// Why a transfer did not happen.
+/// Reasons why a transfer did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
-    /// It was refused.
+    /// The transfer was refused.
     #[error(transparent)]
     Refused(#[from] TransferRefusal),
-    /// The database is away, or the wallets are another process's.
+    /// The database is unreachable, or another process owns the wallets.
     #[error(transparent)]
     Services(#[from] ServiceError),
 }
@@ -78,9 +78,9 @@ impl From<StoreError> for TransferError {
     }
 }
 
-/// Gives the credit, or finds that it was given before: the record is the first one's then.
+/// Grants the credit, or returns the record of the earlier transfer with the same external id.
 ///
-/// `client` is the reseller's own client of the order's login, if there is one.
+/// `client` is the reseller's client with the order's login, if there is one.
 pub async fn transfer(
     services: &Services,
     order: &TransferOrder,
@@ -90,7 +90,7 @@ pub async fn transfer(
     if let Some(first) = services.store.transfer_of(order.reseller_id, &order.external_id).await? {
         return the_same(first, order);
     }
-    // After the search: what was given under an odd name before is found by it.
+    // After the lookup: transfers recorded under an ambiguous id before the rule existed are found by it.
     reference_text::check(&order.external_id).map_err(TransferRefusal::ExternalId)?;
     let client = client.ok_or(TransferRefusal::UnknownClient)?;
     let _lock = services.lock_account(client.id).await;
@@ -122,15 +122,15 @@ pub async fn transfer(
         }
         Ok(posted) => Ok(TransferRecord { id: posted.tx_id, ..record }),
         Err(MoveError::ReferenceTaken(_)) => Err(TransferRefusal::ExternalIdTaken.into()),
-        // Nothing is taken from a wallet: the house's own account gives.
+        // No wallet is debited: the credit comes from a system account.
         Err(MoveError::TooLarge | MoveError::NotEnough { .. }) => Err(TransferRefusal::TooLarge.into()),
         Err(MoveError::Services(error)) => Err(error.into()),
         Err(MoveError::Refused(never)) => match never {},
     }
 }
 
-/// Keeps a refused order, so that its reseller finds it among its transactions, unless as many are kept already. Its name
-/// stays free.
+/// Records a refused order, so that the reseller finds it among its transactions, unless the maximum is recorded
+/// already. Its external id stays free.
 pub async fn keep_refused(
     services: &Services,
     order: &TransferOrder,
@@ -155,7 +155,7 @@ pub async fn keep_refused(
     tx.commit().await
 }
 
-/// A transfer of this name that was made before, if it is what is asked for again.
+/// Returns the earlier transfer with this external id if it matches the order.
 fn the_same(first: TransferRecord, order: &TransferOrder) -> Result<TransferRecord, TransferError> {
     if first.login == order.login && first.amount == order.amount {
         Ok(first)

@@ -1,4 +1,5 @@
-//! Vouchers: made in advance, redeemed once. A code is shown when it is made and kept nowhere; what is kept finds it.
+//! Vouchers: issued in advance, redeemed once. A code is shown when it is issued and never stored; a stored digest
+//! finds the voucher.
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -14,20 +15,20 @@ use crate::store::idempotency::RememberedAnswer;
 use crate::store::vouchers::{NewVoucher, VoucherRecord};
 use crate::store::{StoreError, Tx};
 
-/// 32 letters and digits that nobody takes for each other: no 0, O, 1, I.
+/// 32 letters and digits that cannot be confused: no 0, O, 1, I.
 const ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
-/// Length of a code: 80 bits.
+/// Length of a code in characters: 80 bits.
 const CODE_CHARS: usize = 16;
-/// The longest text that is taken for a code, with the dashes and spaces that people put into it.
+/// Maximum length of a text accepted as a code, in characters, including dashes and spaces that people insert.
 pub const MAX_CODE_CHARS: usize = 64;
-/// The most that one voucher is worth.
+/// Maximum value of one voucher.
 pub const MAX_AMOUNT: Money = Money::from_nanos(10_000 * 1_000_000_000);
-/// The most vouchers that are made at once.
+/// Maximum vouchers issued at once.
 pub const MAX_COUNT: u32 = 10_000;
-/// Vouchers in one transaction: on the embedded database calls wait for it.
+/// Vouchers per transaction: on the embedded database calls wait for it.
 const AT_ONCE: usize = 500;
 
-/// Why vouchers are not made.
+/// Reasons not to issue vouchers.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {
     /// The amount or the count is out of range.
@@ -35,7 +36,7 @@ pub enum IssueError {
     BadValue {
         /// The option.
         field: &'static str,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
     /// No reseller has this login.
@@ -46,19 +47,19 @@ pub enum IssueError {
     Store(#[from] StoreError),
 }
 
-/// Why a voucher is not redeemed.
+/// Reasons not to redeem a voucher.
 #[derive(Debug, thiserror::Error)]
 pub enum RedeemError {
-    /// No voucher has this code, or it is for somebody else's clients.
+    /// No voucher has this code, or it belongs to another issuer's clients.
     #[error("voucher not found")]
     Unknown,
-    /// It was redeemed.
+    /// The voucher was redeemed already.
     #[error("the voucher has been redeemed already")]
     AlreadyRedeemed,
-    /// The wallet cannot hold it.
+    /// The wallet cannot hold the result.
     #[error("the balance would be more than an account holds")]
     TooLarge,
-    /// The database is away, or the wallets are another process's.
+    /// The database is unreachable, or another process owns the wallets.
     #[error(transparent)]
     Services(#[from] ServiceError),
 }
@@ -72,7 +73,7 @@ impl From<StoreError> for RedeemError {
 impl From<MoveError<AlreadyRedeemed>> for RedeemError {
     fn from(error: MoveError<AlreadyRedeemed>) -> Self {
         match error {
-            // Another account's redemption of the same voucher has its reference.
+            // A redemption of the same voucher by another account has its reference.
             MoveError::ReferenceTaken(_) | MoveError::Refused(AlreadyRedeemed) => Self::AlreadyRedeemed,
             MoveError::NotEnough { .. } | MoveError::TooLarge => Self::TooLarge,
             MoveError::Services(error) => error.into(),
@@ -80,7 +81,7 @@ impl From<MoveError<AlreadyRedeemed>> for RedeemError {
     }
 }
 
-/// Makes vouchers and returns their codes, this once.
+/// Issues vouchers and returns their codes, which are shown only once.
 pub async fn issue(
     services: &Services,
     amount: Money,
@@ -115,7 +116,7 @@ pub async fn issue(
     Ok(codes)
 }
 
-/// The voucher of a code that an account may redeem. What is somebody else's is as what does not exist.
+/// Finds the voucher of a code that an account may redeem. A voucher of another issuer counts as unknown.
 pub async fn find(services: &Services, account: &Account, code: &str) -> Result<VoucherRecord, RedeemError> {
     let voucher = services.store.voucher(&digest(&normalised(code))).await?;
     let voucher = voucher.filter(|voucher| voucher.issuer_id == reseller_of(account));
@@ -126,7 +127,7 @@ pub async fn find(services: &Services, account: &Account, code: &str) -> Result<
     }
 }
 
-/// Gives an account what a voucher is worth, once. `remembered` is written with it.
+/// Credits an account with a voucher's value, once. `remembered` is written in the same transaction.
 pub async fn redeem(
     services: &Services,
     account: &Account,
@@ -148,15 +149,15 @@ pub async fn redeem(
     };
     let mark = Mark { voucher_id: voucher.id, account_id: account.id, at: services.clock.now(), remembered };
     let posted = move_money(services, posting, &mark).await?;
-    // The same account was here before.
+    // The same account has redeemed it already.
     if posted.duplicate { Err(RedeemError::AlreadyRedeemed) } else { Ok(()) }
 }
 
-/// Another redemption was first.
+/// Another redemption came first.
 #[derive(Debug)]
 struct AlreadyRedeemed;
 
-/// What is written with the money.
+/// Rows written with the credit.
 struct Mark {
     voucher_id: i64,
     account_id: i64,
@@ -178,7 +179,7 @@ impl Alongside for Mark {
     }
 }
 
-/// The reseller whose client an account is, or whose client's subaccount; none of an operator's own.
+/// Returns the reseller above a client or a subaccount's client; `None` for clients of the operator.
 fn reseller_of(account: &Account) -> Option<i64> {
     let client = match account.kind {
         Kind::Subaccount => account.parent()?,
@@ -195,7 +196,7 @@ fn new_code() -> String {
     (0..CODE_CHARS).map(letter).collect()
 }
 
-/// A code as it was made, whatever case it is typed in and however it is grouped.
+/// Normalises a code: case and grouping do not matter.
 fn normalised(text: &str) -> String {
     let letters = text.chars().filter(|c| !c.is_whitespace() && *c != '-');
     letters.map(|c| c.to_ascii_uppercase()).collect()

@@ -1,4 +1,5 @@
-//! Calls that a server has and this process does not know, or not as answered: found again through their channels.
+//! Recovery of calls that a server has and this process does not know, or does not know as answered, through their
+//! channels.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use super::ticket::Ticket;
 use crate::ami::Link;
 use crate::ledger::CallKey;
 
-/// Reads a variable of a channel; `None` where it is empty, or the channel is gone.
+/// Reads a variable of a channel; `None` if it is empty or the channel is gone.
 async fn variable(link: &Link, channel: &str, name: &str) -> Option<String> {
     match link.getvar(channel, name).await {
         Ok(value) => value.filter(|value| !value.is_empty()),
@@ -26,7 +27,7 @@ async fn variable(link: &Link, channel: &str, name: &str) -> Option<String> {
     }
 }
 
-/// Asks the calling channel when it was answered; the dialplan has noted it in Asterisk's wall clock.
+/// Reads the answer time from the calling channel; the dialplan has recorded it in Asterisk's wall clock.
 pub(super) async fn ask_answer(calls: &Calls, link: &Link, caller: &Channel, called_by_it: &Channel) {
     let Some(value) = variable(link, &caller.name, "SHARED(TG_ANSWER_US)").await else { return };
     let Ok(answered_us) = value.parse::<i64>() else {
@@ -35,14 +36,14 @@ pub(super) async fn ask_answer(calls: &Calls, link: &Link, caller: &Channel, cal
     };
     let now_ms = signed(calls.clock.monotonic_ms());
     let ago_ms = (calls.clock.now().as_microsecond() - answered_us) / 1_000;
-    // Clocks differ; the future is now.
+    // Clocks differ: a time in the future counts as now.
     let at_ms = now_ms.saturating_sub(ago_ms.max(0));
     calls.was_answered(link.server(), &caller.unique_id, &called_by_it.name, at_ms);
 }
 
-/// Takes a call in whose opening was lost with an earlier process: its ticket rides on the channel.
+/// Adopts a call whose grant was lost with an earlier process: the channel carries its ticket.
 pub(super) async fn adopt(calls: &Calls, link: &Link, caller: &Channel) {
-    // Asked for by name: a channel without a ticket was not authorised yet, or was refused.
+    // A channel without a ticket was not authorised yet, or was refused.
     let Some(text) = variable(link, &caller.name, "TG_TICKET").await else { return };
     match calls.adopt_ticket(link.server(), &text, caller).await {
         Ok(true) => tracing::warn!(
@@ -61,7 +62,7 @@ pub(super) async fn adopt(calls: &Calls, link: &Link, caller: &Channel) {
 }
 
 impl Calls {
-    /// Takes a call in from its ticket; `false` where it is known, settled, or in hand.
+    /// Adopts a call from its ticket; `false` if the call is known, settled, or locked by another request.
     pub async fn adopt_ticket(
         &self,
         server: &str,
@@ -79,12 +80,12 @@ impl Calls {
         if self.open.contains_key(key) || self.charged(key) == Charged::Finally {
             return Ok(false);
         }
-        // What was concluded without the ticket is refuted by the channel: the call is alive and holds again.
+        // The live channel refutes a settlement made without the ticket: the call is alive and holds credit again.
         if self.store.recorded_call(key).await?.is_some_and(|record| !record.provisional) {
             return Ok(false);
         }
         let mut call = from_ticket(self, &ticket, None).await?;
-        // What it has used up is not known yet: a slice is held, and the meter goes on from there.
+        // The used time is not known yet: a slice is held, and the meter continues from there.
         call.funded_seconds = ticket.affordable_seconds.min(self.settings.slice_seconds).max(1);
         call.live.pushed_seconds = ticket.affordable_seconds;
         let answered = call.answer_range();

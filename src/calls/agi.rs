@@ -14,11 +14,11 @@ use super::request::{AuthorizeRequest, SettleRequest};
 use super::state::Calls;
 use crate::ledger::{CallKind, CdrDraft, Direction, Disposition, DurationSource, RefusedAttempt};
 
-/// What the dialplan is told when a request cannot even be read.
+/// Reason sent to the dialplan when a request cannot be parsed.
 const UNREADABLE: Reason = Reason::Unavailable;
-/// The endpoint that `tollgate doctor` asks by: refused like any unknown one, without a record.
+/// Endpoint of the probe by `tollgate doctor`: refused like any unknown endpoint, without a record.
 pub const PROBE: &str = "tollgate-doctor";
-/// How long Asterisk is kept waiting for a settlement: a channel in a silent request cannot be hung up.
+/// Maximum time Asterisk waits for a settlement: a channel in a silent request cannot be hung up.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Serves one request of the dialplan.
@@ -75,7 +75,7 @@ async fn authorize(calls: &Calls, mut session: Session) -> Result<(), SessionErr
                 call.reason = reason.as_str(),
                 "call refused"
             );
-            // A probe is no attempt of anybody's.
+            // A probe is not a call attempt of any account.
             if request.endpoint != PROBE {
                 calls.record_refusal(&request, &refused);
             }
@@ -84,8 +84,8 @@ async fn authorize(calls: &Calls, mut session: Session) -> Result<(), SessionErr
     }
 }
 
-/// The grant's variables, and only when Asterisk has them all the token. Where they did not arrive nothing can be
-/// dialled, so the hold ends at once.
+/// Sends the grant's variables, and the token only after Asterisk has all of them. If they did not arrive nothing can
+/// be dialled, so the hold is released at once.
 async fn allow(
     calls: &Calls,
     request: &AuthorizeRequest,
@@ -105,7 +105,7 @@ async fn allow(
         tracing::warn!(call.id = %request.key, "the call ended before it had its token");
         return session.finish().await;
     }
-    // From here on Asterisk may dial, whatever we hear of it.
+    // From here on Asterisk may dial, even if its answer does not arrive.
     session.send(&SetVariable { name: "TG_TOKEN", value: &grant.token }).await?;
     session.finish().await
 }
@@ -127,7 +127,7 @@ async fn settle(calls: &Arc<Calls>, mut session: Session) -> Result<(), SessionE
             return Ok(());
         }
     };
-    // A task of its own: Asterisk is answered in time whatever the database does, and the settlement goes on.
+    // Run in a separate task: Asterisk is answered in time whatever the database does, and the settlement continues.
     let settling = {
         let (calls, request) = (Arc::clone(calls), request.clone());
         tokio::spawn(async move { calls.settle(&request).await })
@@ -160,7 +160,7 @@ async fn settle(calls: &Arc<Calls>, mut session: Session) -> Result<(), SessionE
             session.send(&SetVariable { name: "TG_SETTLED", value: "1" }).await
         }
         Err(error) => {
-            // No TG_SETTLED: the dialplan keeps its record and the call is settled from that later.
+            // Without TG_SETTLED the dialplan keeps its record, and the call is settled from it later.
             tracing::error!(call.id = %request.key, %error, "the call could not be settled");
             Ok(())
         }
@@ -168,13 +168,13 @@ async fn settle(calls: &Arc<Calls>, mut session: Session) -> Result<(), SessionE
 }
 
 impl Calls {
-    /// What proves an answer to the dialplan, where a secret is configured.
+    /// Computes the proof of an answer to the dialplan, if a secret is configured.
     fn proof(&self, script: &str, unique_id: &str) -> Option<String> {
         let secret = self.settings.proof_secret.as_ref()?;
         Some(super::proof::proof(secret.reveal(), script, unique_id))
     }
 
-    /// Hands a refusal to the book's writer, which records or counts it without keeping anybody waiting.
+    /// Passes a refusal to the ledger's writer, which records or counts it without delaying the answer.
     fn record_refusal(&self, request: &AuthorizeRequest, refused: &Refused) {
         let now = self.clock.now();
         let cdr = CdrDraft {

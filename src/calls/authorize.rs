@@ -1,4 +1,4 @@
-//! Whether a call may be made, by which routes and until when: decided in memory, without waiting for anything.
+//! Authorisation of calls: admission, routes and maximum duration, decided in memory without waiting.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,21 +25,21 @@ use crate::directory::MAX_CHAIN;
 use crate::secrets::random_below;
 use crate::store::peers::PeerKind;
 
-/// How long a call that was just granted keeps its hold if nobody settles, in milliseconds.
+/// Returns how long the hold of a new grant lasts without a settlement, in milliseconds.
 fn hold_ms(funded_seconds: u32, ring_seconds: u32) -> u64 {
     (u64::from(funded_seconds) + u64::from(ring_seconds) + HOLD_GRACE.unsigned_abs().as_secs()) * 1_000
 }
 
-/// A refusal, with what was known when it was made.
+/// A refusal, with the facts known when it was made.
 #[derive(Debug)]
 pub struct Refused {
-    /// Why.
+    /// Reason of the refusal.
     pub reason: Reason,
-    /// Who called, if that is known.
+    /// The paying accounts; empty while unknown.
     pub chain: Vec<Arc<Account>>,
-    /// What was called, if it is a number.
+    /// The number called, if the digits are a number.
     pub number: Option<E164>,
-    /// The name of the destination, if there is a rate.
+    /// Name of the destination, if there is a rate.
     pub destination: Option<String>,
 }
 
@@ -49,7 +49,7 @@ impl Refused {
     }
 }
 
-/// A call that its account may make, before credit and routes are looked at.
+/// A call that its account may make, before credit and routes are checked.
 struct CallOrder<'a> {
     request: &'a AuthorizeRequest,
     snapshot: &'a Snapshot,
@@ -58,33 +58,33 @@ struct CallOrder<'a> {
     now_ms: u64,
 }
 
-/// How long a grant is paid for, in seconds.
+/// Durations that the chain's credit pays for, in seconds.
 #[derive(Clone, Copy)]
 struct Funding {
-    /// The chain could pay for so long.
+    /// Duration that the chain could pay.
     affordable: u32,
-    /// The holds pay for so long.
+    /// Duration that the holds pay for.
     funded: u32,
-    /// Asterisk ends the call after so long.
+    /// Duration after which Asterisk ends the call.
     reach: u32,
 }
 
 impl Funding {
-    /// Whether credit ends the call before its caps do, and all of it is held.
+    /// Reports whether credit ends the call before its caps do, and all of it is held.
     const fn is_short(self, limit_seconds: u32) -> bool {
         self.funded < limit_seconds && self.funded >= self.affordable
     }
 }
 
 impl Calls {
-    /// Decides about a call. A grant has taken its holds and is journalled; a refusal has taken nothing.
+    /// Decides about a call. A grant has its holds and a journal entry; a refusal has no holds.
     pub fn authorize(&self, request: &AuthorizeRequest) -> Result<Grant, Refused> {
         let now = self.clock.now();
         let now_ms = self.clock.monotonic_ms();
         if !self.admits() {
             return Err(Refused::new(Reason::Unavailable));
         }
-        // A call is granted once: neither twice at the same time, nor again while it lives or after it has ended.
+        // A call is granted once: not twice at the same time, nor again while it lives or after it has ended.
         let Some(_lock) = self.lock_call(&request.key) else { return Err(Refused::new(Reason::Unavailable)) };
         if self.open.contains_key(&request.key) || self.has_ended(&request.key) {
             tracing::warn!(call.id = %request.key, "a call asks again to be granted");
@@ -117,14 +117,14 @@ impl Calls {
         refused.destination = Some(rates[0].rate.destination().to_owned());
         let order = CallOrder { request, snapshot: &snapshot, chain: &chain, number, now_ms };
         let granted = self.grant(&order, rates);
-        // What is held, and what was to be held and is not there, may ask for a top-up.
+        // The hold, or the failure to hold for lack of credit, may make a top-up due.
         if !matches!(granted, Err(reason) if reason != Reason::NoCredit) {
             self.directory.wallet_watch().look_at(&chain[0]);
         }
         granted.map_err(|reason| Refused { reason, ..refused })
     }
 
-    /// The number dialled, by the client's dial rules, unless a prefix list of the chain blocks it.
+    /// Converts the dialled digits to a number by the client's dial rules, unless a prefix list of the chain blocks it.
     fn number(chain: &[Arc<Account>], request: &AuthorizeRequest) -> Result<E164, Reason> {
         let number =
             normalise(&request.dialled, &chain[0].client_above().unwrap_or(&chain[0]).settings().dial_rules)
@@ -136,7 +136,7 @@ impl Calls {
         Ok(number)
     }
 
-    /// The caps on a call's length: the operator's, the plans' and every payer's own.
+    /// Returns the cap on a call's length in seconds: the operator's, the plans' and every payer's own.
     pub fn cap_seconds(&self, snapshot: &Snapshot, chain: &[Arc<Account>]) -> u32 {
         let client = chain.first().and_then(|account| account.client_above());
         let accounts = chain.iter().chain(client).filter_map(|account| account.settings().max_call_seconds);
@@ -145,7 +145,7 @@ impl Calls {
         accounts.chain(plans).fold(self.settings.max_call_seconds, u32::min)
     }
 
-    /// What the carriers are asked for a call.
+    /// Builds the request for routes of a call.
     pub fn route_request<'a>(
         &self,
         chain: &[Arc<Account>],
@@ -159,7 +159,7 @@ impl Calls {
             sold: &sold.rate,
             answered: self.answer_range(sold.at),
             funded_seconds,
-            // A subaccount stands in for its client.
+            // For a subaccount its client's setting applies.
             allow_loss: chain
                 .iter()
                 .any(|account| account.client_above().unwrap_or(account).settings().allow_loss),
@@ -168,7 +168,7 @@ impl Calls {
         }
     }
 
-    /// When a call that is granted at a moment may be answered.
+    /// Returns the range of possible answer times of a call granted at a given time.
     pub fn answer_range(&self, at: Timestamp) -> AnswerRange {
         AnswerRange::new(at, at + SignedDuration::from_secs(i64::from(self.settings.ring_seconds)))
     }
@@ -202,7 +202,7 @@ impl Calls {
         }
     }
 
-    /// Reserves credit on the whole chain, chooses routes, and opens the call. A refusal leaves no hold.
+    /// Holds credit on the whole chain, chooses routes, and opens the call. A refusal leaves no hold.
     fn grant(&self, order: &CallOrder<'_>, rates: Vec<PayerRate>) -> Result<Grant, Reason> {
         let wallets: Vec<&Wallet> = order.chain.iter().map(|account| &account.wallet).collect();
         let wallets = Chain::new(&wallets).map_err(|_| Reason::Unavailable)?;
@@ -222,7 +222,7 @@ impl Calls {
         let sealed = match sealed {
             Ok(sealed) => sealed,
             Err(reason) => {
-                // Nothing else touches a call's own holds, so they can be released.
+                // No other code uses a call's holds, so they can be released.
                 let released = wallets.release(holds);
                 debug_assert!(released.is_ok(), "reserved holds can be released");
                 return Err(reason);
@@ -275,7 +275,7 @@ impl Calls {
         Ok(grant)
     }
 
-    /// Takes the holds of a slice on the whole chain, or none.
+    /// Holds a slice on the whole chain, or nothing.
     fn reserve(
         &self,
         order: &CallOrder<'_>,
@@ -297,13 +297,14 @@ impl Calls {
         let reserved = wallets.reserve(&prices, &request).map_err(refused_by)?;
         let affordable = reserved.affordable_seconds;
         let funded = paid_seconds(&prices, reserved.holds.amounts(), affordable);
-        // Asterisk lets the call run to what is held, unless the operator lets it run to what could be paid.
+        // Asterisk lets the call last as long as the holds pay or, if the operator allows it, as long as the chain
+        // could pay.
         let reach = if self.runs_to_grant(server) { affordable } else { funded };
         Ok((reserved.holds, Funding { affordable, funded, reach }))
     }
 
-    /// The number the carrier sees: the account's own where it has one, a subaccount's client's where it has none, else what
-    /// the phone said, as far as numbers of one's own choice are allowed at all.
+    /// Returns the caller number for the carrier: the account's own, else that of a subaccount's client, else the
+    /// number the phone sent, if `callerid.policy` allows freely chosen numbers.
     fn caller_id(&self, client: &Account, request: &AuthorizeRequest) -> String {
         let own = client.settings().callerid.clone();
         let above = || client.client_above().and_then(|above| above.settings().callerid.clone());
@@ -318,14 +319,14 @@ impl Calls {
             CalleridPolicy::Pattern => {
                 policy.prefixes.iter().any(|prefix| digits.starts_with(prefix.as_str()))
             }
-            // What the operator has approved is chosen over the API, not in a phone.
+            // Numbers approved by the operator are chosen over the API, not in a phone.
             CalleridPolicy::Approval => false,
         };
         if is_allowed { said } else { String::new() }
     }
 
-    /// Puts a call among the open ones, unless its peer was switched off meanwhile: whoever did that ended the calls
-    /// that were there, and this one was not yet. Then it holds nothing any more.
+    /// Adds a call to the open ones, unless its peer was disabled meanwhile: disabling ended the calls that were open
+    /// then, and this one was not. In that case its holds are released.
     fn enlist(&self, request: &AuthorizeRequest, open: OpenCall) -> Result<(), Reason> {
         self.open.insert(request.key.clone(), Box::new(open));
         if self.directory.peer(&request.endpoint).is_some_and(|peer| peer.in_force()) {
@@ -341,7 +342,8 @@ impl Calls {
     }
 }
 
-/// Occupies a place on the trunk of the first route. Routes before it whose trunk another call filled meanwhile are left out.
+/// Occupies a place on the trunk of the first route. Routes before it whose trunk other calls filled meanwhile are
+/// skipped.
 fn occupy_first(mut routes: Vec<Route>) -> (Option<Occupied>, Vec<Route>) {
     while let Some(first) = routes.first() {
         if let Some(place) = first.trunk.try_occupy() {
@@ -362,18 +364,18 @@ fn refused_by(refusal: Refusal) -> Reason {
     }
 }
 
-/// One payer's rate for a call.
+/// The rate of a payer for a call.
 #[derive(Debug)]
 pub struct PayerRate {
-    /// Who pays, and the versions the rate comes from.
+    /// The paying account, and the versions that the rate comes from.
     pub versions: TicketPayer,
     /// The rate.
     pub rate: CallRate,
-    /// The moment it was chosen for.
+    /// Time for which the rate was chosen.
     pub at: Timestamp,
 }
 
-/// Every payer's rate, the client's first.
+/// Finds every payer's rate, the client's first.
 pub fn rates(
     snapshot: &Snapshot,
     chain: &[Arc<Account>],
@@ -401,7 +403,7 @@ pub fn rates(
     Ok(rates)
 }
 
-/// What a phone said of its own number: digits, `+` before them.
+/// Returns the caller number that a phone sent: digits, with `+` before them.
 fn said_by_the_phone(request: &AuthorizeRequest) -> String {
     let fits = |(index, c): &(usize, char)| c.is_ascii_digit() || (*index == 0 && *c == '+');
     request.caller.chars().enumerate().filter(fits).map(|(_, c)| c).collect()

@@ -1,28 +1,28 @@
-//! A channel of a server's whole channel list.
+//! A channel of a server's complete channel list.
 
 use crate::ami::ask::{ChannelRow, endpoint_of};
 
-/// Lists without a call that prove its end.
+/// Number of lists without a call that prove its end.
 pub(super) const PROVEN: u8 = 2;
-/// The context of the dialplan's hangup handler: a channel in it counts as ended, not as alive.
+/// Dialplan context of the hangup handler: a channel in it counts as ended, not as alive.
 const ENDED_CONTEXT: &str = "tg-ended";
-/// The context of accounts' calls.
+/// Dialplan context of accounts' calls.
 const CALLER_CONTEXT: &str = "tollgate";
 
-/// A channel of a whole channel list.
+/// A channel of a complete channel list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Channel {
     /// Its name.
     pub name: String,
     /// Its unique id.
     pub unique_id: String,
-    /// The unique id of the channel that began it all.
+    /// Unique id of the channel that began the call (`Linkedid`).
     pub linked_id: String,
-    /// Whether it is up.
+    /// True if the channel is up.
     pub is_up: bool,
-    /// Whether it runs the dialplan's hangup handler.
+    /// True if it runs the dialplan's hangup handler.
     pub has_ended: bool,
-    /// Whether it is in the context of accounts' calls.
+    /// True if it is in the context of accounts' calls.
     pub is_caller: bool,
 }
 
@@ -40,7 +40,7 @@ impl From<ChannelRow> for Channel {
 }
 
 impl Channel {
-    /// The PJSIP endpoint that a channel belongs to: `PJSIP/1001-0000002a` is 1001's.
+    /// Returns the PJSIP endpoint of a channel: `1001` for `PJSIP/1001-0000002a`.
     pub fn endpoint(&self) -> Option<&str> {
         endpoint_of(&self.name)
     }

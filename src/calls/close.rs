@@ -1,4 +1,4 @@
-//! Closing: holds become charges in the wallets in memory.
+//! Closing of calls: holds become charges in the wallets in memory.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,8 +14,8 @@ use super::state::Calls;
 use crate::ledger::{CallKey, RecordedCall, Replaced};
 
 impl Calls {
-    /// The charges that the wallets still lack for a record: its charges, less those of the record that it replaces where the
-    /// wallets have them.
+    /// Returns the charges of a record that the wallets still lack: its charges, less those of the record that it
+    /// replaces where the wallets already have them.
     pub(super) fn charges_due(
         &self,
         key: &CallKey,
@@ -40,9 +40,9 @@ impl Calls {
 
     /// Closes a call whose settlement is in the ledger already.
     ///
-    /// The wallets are charged now, unless they are charged already: an end can be reported again. A record that cannot be
-    /// this call's own (`may_be_ours` is false: this process granted it and never submitted its settlement) is another
-    /// call of the same unique id and charges nothing.
+    /// The wallets are charged now, unless they are charged already: an end can be reported again. A record that cannot
+    /// be this call's own (`may_be_ours` is false: this process granted it and never submitted its settlement) belongs
+    /// to another call with the same unique id and charges nothing.
     pub(super) async fn close_as_recorded(
         &self,
         key: &CallKey,
@@ -70,7 +70,7 @@ impl Calls {
         Ok(())
     }
 
-    /// The charge of each payer, as the ledger has it.
+    /// Reads the charge of each payer from the ledger.
     async fn recorded_charges(&self, call: &OpenCall, cdr_id: i64) -> Result<Vec<Money>, SettleError> {
         let written = self.store.cdr_charges(cdr_id).await?;
         let charge_of = |id: i64| written.iter().find(|(account, _)| *account == id);
@@ -79,13 +79,13 @@ impl Calls {
         Ok(charges.collect())
     }
 
-    /// Replaces the holds by the charges. A negative one, of a correction, is released to its payer.
+    /// Replaces the holds by the charges. A negative charge, of a correction, is refunded to its payer.
     pub(super) fn close(&self, key: &CallKey, call: &mut OpenCall, charges: &[Money]) {
         self.record_end(key, Charged::Nothing);
         self.record_limit(key, call.charged_at_most_seconds());
         let Some(holds) = call.holds.take() else { return };
         let chain: Vec<Arc<_>> = call.payers.iter().map(|payer| Arc::clone(&payer.account)).collect();
-        // Spending counts in the day in which it is settled.
+        // Spending counts in the day of the settlement.
         let days = days(&self.catalog.snapshot(), &chain, self.clock.now());
         let taken: Vec<Money> = charges.iter().map(|charge| (*charge).max(Money::ZERO)).collect();
         for (payer, charge) in call.payers.iter().zip(charges).filter(|(_, charge)| charge.is_negative()) {

@@ -1,55 +1,55 @@
-//! The keys of calls that ended lately, as numbers.
+//! Keys of recently ended calls, as numbers.
 //!
-//! Asterisk's unique ids are its wall clock and a counter: a clock that was set back can give one out again. The book
-//! would take the second call for a repetition of the first and charge nothing, so it is not granted.
+//! Asterisk's unique ids consist of its wall clock and a counter: a clock that was set back can issue one again. The
+//! ledger would treat the second call as a repetition of the first and charge nothing, so it is not granted.
 //!
-//! And an end can be told twice: what the wallets have taken of the call's charge is remembered with its key.
+//! An end can also be reported twice: the part of the call's charge that the wallets have is stored with its key.
 
 use std::collections::{HashMap, VecDeque};
 
-/// Keys remembered: more than an hour of calls at fifty a second, in some ten megabytes.
+/// Maximum keys remembered: more than an hour of calls at fifty a second, in some ten megabytes.
 const MAX_KEYS: usize = 200_000;
 
-/// What the wallets have taken of an ended call's charge.
+/// Part of an ended call's charge that the wallets have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Charged {
     /// Nothing: the call's hold ended, and its ticket still charges it.
     #[default]
     Nothing,
-    /// The charge of a settlement without the ticket; one with the ticket replaces it.
+    /// Charge of a settlement without the ticket; one with the ticket replaces it.
     Provisionally,
-    /// The charge of the settlement with the ticket.
+    /// Charge of the settlement with the ticket.
     Finally,
 }
 
 impl Charged {
-    /// What the wallets have taken once a settlement of this sort is in them.
+    /// Returns the state after the wallets were charged by this kind of settlement.
     pub(super) const fn by(provisional: bool) -> Self {
         if provisional { Self::Provisionally } else { Self::Finally }
     }
 }
 
-/// A charge that memory took while the ledger could not be asked.
+/// A charge applied in memory while the ledger could not be asked.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OnTrust {
-    /// The newest CDR that the ledger had acknowledged before.
+    /// Newest CDR that the ledger had acknowledged before.
     pub(super) newest_before: i64,
-    /// Whether memory had taken the charge of a settlement without the ticket before.
+    /// True if the charge of a settlement without the ticket was in memory before.
     pub(super) had_provisional: bool,
 }
 
-/// The last keys, oldest first.
+/// The most recent keys, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct EndedKeys {
     order: VecDeque<u64>,
     charged: HashMap<u64, Charged>,
-    /// Seconds that the payers of a call are charged for at most, should its ticket still charge it: Asterisk was told
-    /// to let it run so far.
+    /// Maximum seconds that the payers of a call are charged for if its ticket still charges it: the limit that
+    /// Asterisk received.
     at_most: HashMap<u64, u32>,
 }
 
 impl EndedKeys {
-    /// Remembers a call's end, and forgets the oldest beyond the limit. What was charged stays so.
+    /// Adds a call's end, and removes the oldest keys beyond the limit. An earlier charge is kept.
     pub(super) fn add(&mut self, key: u64, charged: Charged) {
         if charged == Charged::Finally {
             self.at_most.remove(&key);
@@ -68,24 +68,24 @@ impl EndedKeys {
         }
     }
 
-    /// Remembers how far a call that ended lately may be charged, unless its ticket has charged it.
+    /// Stores the maximum chargeable seconds of a recently ended call, unless its ticket has charged it.
     pub(super) fn limit(&mut self, key: u64, seconds: u32) {
         if self.charged.get(&key).is_some_and(|charged| *charged < Charged::Finally) {
             self.at_most.insert(key, seconds);
         }
     }
 
-    /// How far it may be charged, in seconds, where that is remembered.
+    /// Returns the maximum chargeable seconds of a call, if stored.
     pub(super) fn at_most(&self, key: u64) -> Option<u32> {
         self.at_most.get(&key).copied()
     }
 
-    /// Whether the call ended lately.
+    /// Reports whether the call ended recently.
     pub(super) fn contains(&self, key: u64) -> bool {
         self.charged.contains_key(&key)
     }
 
-    /// What the wallets have taken of the call's charge.
+    /// Returns the part of the call's charge that the wallets have.
     pub(super) fn charged(&self, key: u64) -> Charged {
         self.charged.get(&key).copied().unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Errors of settling.
+//! Errors of settlements.
 
 use tollgate_rating::RatingError;
 
@@ -6,31 +6,31 @@ use super::ticket::TicketError;
 use crate::ledger::{CallKey, LedgerError};
 use crate::store::StoreError;
 
-/// Why a settle request was not carried out.
+/// Reasons why a settle request was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum SettleError {
-    /// The ticket is not ours.
+    /// The ticket was not issued by this service.
     #[error("the ticket is refused: {0}")]
     Ticket(#[from] TicketError),
-    /// The ticket is another call's.
+    /// The ticket belongs to another call.
     #[error("the ticket belongs to call {ticket}")]
     OtherCall {
-        /// The call the ticket names.
+        /// The call that the ticket names.
         ticket: CallKey,
     },
-    /// A settle without a ticket, for a call that its dialplan may have dialled: it is live, or may be.
+    /// A settle request without a ticket, for a call that the dialplan may have dialled: it is or may be live.
     #[error("a settle without a ticket ends no call that may have been dialled")]
     NoTicket,
-    /// The versions it was granted under cannot be read.
+    /// The versions that the call was granted under cannot be read.
     #[error("the granted prices cannot be read: {0}")]
     Prices(String),
-    /// The price does not fit into money.
+    /// The price exceeds the range of money.
     #[error("the charge cannot be computed: {0}")]
     Rating(#[from] RatingError),
-    /// Another request settles the same call at this moment.
+    /// Another request is settling the same call.
     #[error("the call is being settled already")]
     InProgress,
-    /// The book did not take it.
+    /// The ledger did not accept the settlement.
     #[error("the book did not take it: {0}")]
     Ledger(#[from] LedgerError),
     /// The database failed.

@@ -1,7 +1,7 @@
-//! What a server's control link tells about calls: answers, ends, and the loss of the link.
+//! Events of a server's control link about calls: answers, ends, and the loss of the link.
 //!
-//! Every event is a hint: callers can plant whole blocks. An answer is believed when the called channel itself says that
-//! it belongs to the call; an end only when a whole channel list says so, twice (see [`reconcile`](super::reconcile)).
+//! Every event is only a hint: callers can inject whole blocks. An answer counts if the called channel's own `linkedid`
+//! names the call; an end counts only if a complete channel list shows it, twice (see [`reconcile`](super::reconcile)).
 
 use std::sync::Arc;
 
@@ -14,20 +14,20 @@ use super::state::Calls;
 use crate::ami::{Event, Link, LinkEvent};
 use crate::ledger::CallKey;
 
-/// Events that may wait for us: a burst of some seconds at a thousand calls a second. Beyond it they are dropped, and
-/// everything is looked at anew.
+/// Maximum queued events: a burst of some seconds at a thousand calls a second. Beyond it events are dropped, and
+/// everything is checked anew.
 const MAX_EVENTS: usize = 16_384;
-/// Answers that are being checked at once; one more is found by the next channel list.
+/// Maximum concurrent checks of answers; the next channel list finds further answers.
 const MAX_CHECKS: usize = 256;
-/// Legs of one channel: it dials one after the other.
+/// Maximum legs of one channel, which it dials one after the other.
 const MAX_LEGS: u32 = 9;
 
-/// What concerns calls.
+/// Reports whether an event concerns calls.
 fn concerns_calls(event: &Event) -> bool {
     matches!(event, Event::DialEnd { .. } | Event::Hangup { .. } | Event::Shutdown)
 }
 
-/// Follows one server until `stop`; `look` wakes whoever reconciles.
+/// Follows one server until `stop`; `look` wakes the reconciliation.
 pub async fn follow(calls: Arc<Calls>, link: Link, look: Arc<Notify>, stop: CancellationToken) {
     let mut events = link.subscribe(MAX_EVENTS, concerns_calls);
     let checks = Arc::new(Semaphore::new(MAX_CHECKS));
@@ -72,7 +72,7 @@ pub async fn follow(calls: Arc<Calls>, link: Link, look: Arc<Notify>, stop: Canc
     }
 }
 
-/// Takes an event in; whether the server is to be looked at.
+/// Applies an event; returns whether the server must be reconciled.
 fn take_in(calls: &Arc<Calls>, link: &Link, event: &Event, checks: &Arc<Semaphore>, now_ms: u64) -> bool {
     match event {
         Event::DialEnd { unique_id, dest_channel, dial_status, .. }
@@ -96,7 +96,7 @@ fn take_in(calls: &Arc<Calls>, link: &Link, event: &Event, checks: &Arc<Semaphor
     }
 }
 
-/// Takes an answer in, if the called channel itself says that it was dialled by this call.
+/// Applies an answer if the called channel confirms that this call dialled it.
 async fn check_answer(calls: &Calls, link: &Link, unique_id: &str, called: &str, at_ms: u64) {
     match link.getvar(called, "CHANNEL(linkedid)").await {
         Ok(Some(linked)) if linked == unique_id => {
@@ -109,32 +109,33 @@ async fn check_answer(calls: &Calls, link: &Link, unique_id: &str, called: &str,
             linked,
             "an answer was told of a channel that belongs to another call"
         ),
-        // It is gone already: its end settles it.
+        // The channel is gone: the call's end settles it.
         Ok(None) => {}
-        // The next list finds it.
+        // The next channel list finds it.
         Err(error) => tracing::debug!(server = link.server(), %error, "an answer could not be checked"),
     }
 }
 
 impl Calls {
-    /// The call that a channel has open.
+    /// Returns the open call of a channel.
     fn open_of(&self, server: &str, unique_id: &str) -> Option<CallKey> {
         (1..=MAX_LEGS)
             .map(|leg| CallKey { server: server.to_owned(), unique_id: unique_id.to_owned(), leg })
             .find(|key| self.open.contains_key(key))
     }
 
-    /// Whether a channel has a call open.
+    /// Reports whether a channel has an open call.
     pub fn is_open(&self, server: &str, unique_id: &str) -> bool {
         self.open_of(server, unique_id).is_some()
     }
 
-    /// A call was answered just now, at a moment of the monotonic clock, by this channel; from now on it is metered.
+    /// Records that this channel answered a call just now, at a time of the monotonic clock; the call is metered from
+    /// now on.
     pub fn answered(&self, server: &str, unique_id: &str, called: &str, at_ms: i64) {
         self.note_answer(server, unique_id, called, at_ms, true);
     }
 
-    /// A call is found to have been answered earlier, as reckoned from Asterisk's wall clock.
+    /// Records that a call was answered earlier, at a time derived from Asterisk's wall clock.
     pub fn was_answered(&self, server: &str, unique_id: &str, called: &str, at_ms: i64) {
         self.note_answer(server, unique_id, called, at_ms, false);
     }
@@ -156,7 +157,8 @@ impl Calls {
         call.live.due_ms = 0;
     }
 
-    /// An event, or an order's answer, says that a call's channel has ended; whether there is such a call.
+    /// Records that an event, or the answer to an order, reports the end of a call's channel; returns whether there is
+    /// such a call.
     pub fn ending(&self, server: &str, unique_id: &str, at_ms: u64) -> bool {
         let Some(key) = self.open_of(server, unique_id) else { return false };
         let Some(mut call) = self.open.get_mut(&key) else { return false };

@@ -1,4 +1,4 @@
-//! How long credit funds a call.
+//! Duration that credit pays for.
 
 use std::sync::Arc;
 
@@ -9,12 +9,13 @@ use tollgate_rating::{AnswerRange, CallRate, Money};
 use crate::catalog::Snapshot;
 use crate::directory::Account;
 
-/// Kept before the funded end, so that Asterisk's overshoot of up to 20 ms does not buy another increment.
+/// Safety margin before the funded end, so that Asterisk's overshoot of up to 20 ms does not buy another increment, in
+/// milliseconds.
 pub(super) const GUARD_MS: u64 = 300;
-/// How long a hold outlives its funded end when nobody settles.
+/// Time for which a hold outlives its funded end without a settlement.
 pub(super) const HOLD_GRACE: SignedDuration = SignedDuration::from_secs(60);
 
-/// One payer's price, as the wallets ask for it.
+/// Price of one payer, as the wallets need it.
 pub(super) struct PayerPrice<'a> {
     pub(super) rate: &'a CallRate,
     pub(super) answered: AnswerRange,
@@ -30,12 +31,12 @@ impl Pricing for PayerPrice<'_> {
     }
 }
 
-/// For how many seconds, at most `cap`, what is held pays: a hold of a whole block pays to the block's end.
+/// Returns the seconds, at most `cap`, that the held amounts pay for: a hold of a whole block pays to the block's end.
 pub(super) fn paid_seconds(prices: &[PayerPrice<'_>], held: &[Money], cap: u32) -> u32 {
     prices.iter().zip(held).fold(cap, |cap, (price, hold)| price.max_seconds(*hold, cap))
 }
 
-/// Every payer's spending day, in its plan's zone.
+/// Returns every payer's spending day, in its plan's zone.
 pub(super) fn days(snapshot: &Snapshot, chain: &[Arc<Account>], at: Timestamp) -> [Day; MAX_PAYERS] {
     let mut days = [Day::default(); MAX_PAYERS];
     for (day, account) in days.iter_mut().zip(chain) {

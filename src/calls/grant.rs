@@ -1,26 +1,26 @@
-//! A grant as the dialplan gets it.
+//! A grant as sent to the dialplan.
 
-/// What an allowed call is told.
+/// Parameters of an allowed call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// The caps, in milliseconds after answer.
+    /// Cap on the duration, in milliseconds after answer.
     pub limit_ms: u64,
-    /// Seconds it may ring, all routes together.
+    /// Maximum ringing time of all routes together, in seconds.
     pub ring_seconds: u32,
-    /// The funded end, in milliseconds after answer, the guard taken off.
+    /// Funded duration in milliseconds after answer, less the guard.
     pub talk_ms: u64,
-    /// What to dial, in order.
+    /// Dial strings, in order.
     pub dial_strings: Vec<String>,
-    /// The caller's number for the carrier; empty shows none.
+    /// Caller number for the carrier; empty to present none.
     pub callerid: String,
     /// The signed reference to the grant.
     pub ticket: String,
-    /// The channel's own unique id: the dialplan dials on nothing else.
+    /// The channel's own unique id: the dialplan dials only with this value.
     pub token: String,
 }
 
 impl Grant {
-    /// The channel variables but the token, which goes last and alone.
+    /// Returns the channel variables except the token, which is sent last and separately.
     pub fn variables(&self) -> Vec<(String, String)> {
         let mut variables = vec![
             ("TG_STATUS".to_owned(), "ALLOW".to_owned()),

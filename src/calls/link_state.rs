@@ -3,10 +3,10 @@
 /// State of the control link to a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkIs {
-    /// It is not configured: calls of this server cannot be metered, so the whole grant is held.
+    /// Not configured: calls of this server cannot be metered, so the whole grant is held.
     NotConfigured,
-    /// It is away.
+    /// Configured and down.
     Away,
-    /// It is up.
+    /// Up.
     Up,
 }

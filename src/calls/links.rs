@@ -1,4 +1,4 @@
-//! The control links as calls see them: whether a server's calls can be steered, and what that means for new ones.
+//! The control links as calls see them: whether a server's calls can be steered, and the consequence for new ones.
 
 use std::sync::atomic::Ordering;
 
@@ -11,35 +11,35 @@ use super::open::OpenCall;
 use super::state::Calls;
 use crate::config::{OnLinkLoss, Reserve};
 
-/// What is held at least for a call that nobody can lengthen, where credit allows, in seconds.
+/// Minimum seconds held, if credit allows, for a call that cannot be extended.
 pub const CUT_MIN_SECONDS: u32 = 60;
 
-/// What the loss of a link left to itself.
+/// Calls left without control by the loss of a link.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Exposure {
     /// Answered or ringing calls on that server.
     pub calls: usize,
-    /// Of them those that may run past what is held.
+    /// Number of these calls that may outlast their holds.
     pub beyond_hold: usize,
-    /// How much more than is held they can cost their clients, at most.
+    /// Maximum amount by which they can exceed their holds, at their clients' prices.
     pub amount: Money,
 }
 
 impl Calls {
-    /// A server whose calls can be metered; away until its link is up.
+    /// Adds a server whose calls can be metered; its link is down until reported up.
     pub fn add_server(&self, server: &str) {
         self.links.entry(server.into()).or_insert(LinkIs::Away);
     }
 
-    /// How the link to a server is.
+    /// Returns the state of the link to a server.
     pub fn link_of(&self, server: &str) -> LinkIs {
         self.links.get(server).map_or(LinkIs::NotConfigured, |link| *link)
     }
 
-    /// How much of a call of this server is held at a time.
+    /// Returns the part of a grant that is held at a time for this server's calls.
     pub(super) fn slice_of(&self, server: &str) -> Slice {
         match (self.settings.reserve, self.link_of(server), self.settings.on_link_loss) {
-            // Where nobody can shorten a call that may run to its grant, the grant is held: nothing is exposed.
+            // If a call that may last its whole grant cannot be shortened, the grant is held: nothing is exposed.
             (Reserve::Full, ..)
             | (_, LinkIs::NotConfigured, _)
             | (_, LinkIs::Away, OnLinkLoss::RunToGrant) => Slice::Full,
@@ -50,19 +50,19 @@ impl Calls {
         }
     }
 
-    /// Whether Asterisk is given the whole affordable time as a call's end, while only a slice is held.
+    /// Reports whether Asterisk gets the whole affordable time as a call's end, while only a slice is held.
     pub(super) fn runs_to_grant(&self, server: &str) -> bool {
         self.settings.reserve == Reserve::Slice
             && self.settings.on_link_loss == OnLinkLoss::RunToGrant
             && self.link_of(server) != LinkIs::NotConfigured
     }
 
-    /// The link to a server is up: its calls are steered from now on.
+    /// Records that the link to a server is up: its calls are steered from now on.
     pub fn link_up(&self, server: &str) {
         self.links.insert(server.into(), LinkIs::Up);
         for mut call in self.open.iter_mut().filter(|call| call.key().server == server) {
             call.live.due_ms = 0;
-            // What was on its way when the link was lost may not have arrived.
+            // Orders in transit when the link was lost may not have arrived.
             call.live.pushing = false;
             if self.settings.reserve == Reserve::Slice {
                 call.live.end_ms = None;
@@ -70,7 +70,7 @@ impl Calls {
         }
     }
 
-    /// The link to a server is away; it was heard last at `heard_ms`, and its calls were alive then.
+    /// Records that the link to a server is down; it was last heard at `heard_ms`, and its calls were alive then.
     pub fn link_down(&self, server: &str, heard_ms: u64) -> Exposure {
         self.links.insert(server.into(), LinkIs::Away);
         let mut exposure = Exposure::default();
@@ -101,7 +101,7 @@ impl Calls {
     }
 }
 
-/// How much more than is held a call can cost its client before Asterisk ends it.
+/// Returns the amount by which a call can exceed its client's hold before Asterisk ends it.
 fn beyond_hold(call: &OpenCall) -> Money {
     if call.live.pushed_seconds <= call.funded_seconds {
         return Money::ZERO;

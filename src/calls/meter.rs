@@ -1,8 +1,8 @@
-//! Metering: holds of live calls are renewed by slices, and Asterisk is told where each call ends.
+//! Metering: holds of live calls are renewed by slices, and each call's new end is sent to Asterisk.
 //!
-//! One pass over the open calls a few times a second, in memory: what is due is extended on the whole chain or not at
-//! all, and what changed is returned as ends to be pushed. A call that could not be paid in full is looked at in every
-//! pass, so that credit which arrives lengthens it at once.
+//! A pass over the open calls a few times a second, in memory, extends due holds on the whole chain or not at all, and
+//! returns the changed ends to push. A call that could not be paid in full is processed in every pass, so that credit
+//! which arrives extends it at once.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,22 +20,22 @@ use crate::catalog::Snapshot;
 use crate::config::Reserve;
 use crate::ledger::{CallKey, Held, OpenCall as JournalledCall};
 
-/// How long a push that failed waits for the next try.
+/// Delay before a failed push is retried, in milliseconds.
 const RETRY_MS: u64 = 500;
 
-/// What one pass did.
+/// Result of one pass.
 #[derive(Debug, Default)]
 pub struct Metered {
-    /// Ends to be told to Asterisk.
+    /// Ends to send to Asterisk.
     pub ends: Vec<Steer>,
-    /// Calls whose holds were extended.
+    /// Number of calls whose holds were extended.
     pub renewed: usize,
-    /// Calls that end where they are funded to, unless credit arrives.
+    /// Number of calls that end where they are funded to, unless credit arrives.
     pub short: usize,
 }
 
 impl Calls {
-    /// Looks at every live call that is due at `now_ms` by the monotonic clock.
+    /// Processes every live call that is due at `now_ms` by the monotonic clock.
     pub fn meter(&self, now_ms: u64) -> Metered {
         let mut metered = Metered::default();
         let snapshot = self.catalog.snapshot();
@@ -69,7 +69,7 @@ impl Calls {
         metered
     }
 
-    /// Extends a call's holds where that is due; returns for how many seconds they pay now.
+    /// Extends a call's holds if due; returns the seconds that they pay for now.
     fn renew(
         &self,
         snapshot: &Arc<Snapshot>,
@@ -86,7 +86,7 @@ impl Calls {
             Reserve::Slice => talked_seconds.saturating_add(slice).min(limit),
         };
         let runs_to_grant = self.runs_to_grant(&key.server);
-        // Credit that nobody can give the call is left to others.
+        // Credit that cannot extend this call is left for others.
         let can_lengthen =
             runs_to_grant || (self.link_of(&key.server) == LinkIs::Up && call.live.called.is_some());
         let half_used = u64::from(call.funded_seconds) * 1_000 <= talked_ms + u64::from(slice) * 500;
@@ -120,8 +120,8 @@ impl Calls {
         call.funded_seconds
     }
 
-    /// Extends a call's holds as far as its chain can pay; returns for how many seconds they pay then, and how many the
-    /// chain could pay.
+    /// Extends a call's holds as far as its chain can pay; returns the seconds that they pay for then, and the seconds
+    /// that the chain could pay.
     fn extend(&self, snapshot: &Snapshot, call: &mut OpenCall, target: u32) -> (u32, u32) {
         let unchanged = (call.funded_seconds, call.funded_seconds);
         let Some(mut holds) = call.holds.take() else { return unchanged };
@@ -145,7 +145,7 @@ impl Calls {
         outcome
     }
 
-    /// The end that Asterisk is to have, in milliseconds after the answer, where it has another.
+    /// Returns the end that Asterisk must get, in milliseconds after the answer, if it has a different one.
     fn end_to_push(key: &CallKey, call: &mut OpenCall) -> Option<u64> {
         let reach = call.live.reach_seconds.max(call.funded_seconds);
         let end_ms = (u64::from(reach) * 1_000).saturating_sub(GUARD_MS);
@@ -153,20 +153,20 @@ impl Calls {
             return None;
         }
         debug_assert!(reach <= call.limit_seconds.max(call.funded_seconds), "no end lies beyond the caps");
-        // From now on Asterisk may have it, whatever is heard of it.
+        // From now on Asterisk may have this end, even if no answer arrives.
         call.live.pushed_seconds = call.live.pushed_seconds.max(reach);
         tracing::debug!(call.id = %key, call.end_ms = end_ms, "the call's end is moved");
         Some(end_ms)
     }
 
-    /// What is left until a call's end now, in milliseconds, at least 1; `None` where it is not open any more.
+    /// Returns the time left until a call's end, in milliseconds, at least 1; `None` if the call is not open any more.
     pub(super) fn left_ms(&self, key: &CallKey, end_ms: u64) -> Option<u64> {
         let call = self.open.get(key)?;
         let talked_ms = call.live.talked_ms(self.clock.monotonic_ms())?;
         Some(end_ms.saturating_sub(talked_ms).max(1))
     }
 
-    /// Asterisk has taken a call's end, or has not.
+    /// Records whether Asterisk has accepted a call's end.
     pub fn end_pushed(&self, key: &CallKey, end_ms: u64, taken: bool) {
         let counter = if taken { &self.metrics.pushes } else { &self.metrics.pushes_failed };
         counter.fetch_add(1, Ordering::Relaxed);
@@ -176,7 +176,7 @@ impl Calls {
         if taken {
             call.live.end_ms = Some(end_ms);
             let reach = u32::try_from((end_ms + GUARD_MS) / 1_000).unwrap_or(u32::MAX);
-            // What was talked before an end was moved nearer was talked under the earlier one.
+            // Time talked before an end was moved nearer was talked under the earlier end.
             let talked_ms = call.live.talked_ms(now_ms).unwrap_or(0);
             let talked = u32::try_from(talked_ms.div_ceil(1_000)).unwrap_or(u32::MAX);
             call.live.pushed_seconds = talked.min(call.live.pushed_seconds).max(reach);
@@ -186,7 +186,7 @@ impl Calls {
         }
     }
 
-    /// An open call as the journal keeps it.
+    /// Builds the journal record of an open call.
     pub(super) fn journalled(&self, key: &CallKey, call: &OpenCall, now_ms: u64) -> JournalledCall {
         let at = |ms: i64| self.wall_of(ms, now_ms);
         let until = i64::try_from(call.hold_until_ms).unwrap_or(i64::MAX);
@@ -209,7 +209,7 @@ impl Calls {
         }
     }
 
-    /// A moment of the monotonic clock as one of the wall clock, reckoned from now.
+    /// Converts a time of the monotonic clock to the wall clock, based on the present time.
     pub(super) fn wall_of(&self, ms: i64, now_ms: u64) -> jiff::Timestamp {
         let now = self.clock.now();
         let since = jiff::SignedDuration::from_millis(ms.saturating_sub(signed(now_ms)));
@@ -217,7 +217,7 @@ impl Calls {
     }
 }
 
-/// When the holds of an answered call end if nobody settles.
+/// Returns the time at which the holds of an answered call end without a settlement.
 fn hold_until_ms(call: &OpenCall, now_ms: u64) -> u64 {
     let grace = u64::try_from(HOLD_GRACE.as_millis()).unwrap_or(0);
     let talked = call.live.talked_ms(now_ms).unwrap_or(0);

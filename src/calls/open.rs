@@ -1,4 +1,4 @@
-//! A call that holds credit, as memory has it.
+//! An open call that holds credit, in memory.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,84 +15,85 @@ use crate::catalog::trunks::Occupied;
 use crate::directory::Account;
 use crate::ledger::Settlement;
 
-/// What is added to ringing and caps before a call is given up as ended: Asterisk's timers and our clocks are not one.
+/// Added to ringing time and caps before a call is presumed ended: Asterisk's timers and this process's clocks differ.
 const LAST_GRACE_SECONDS: i64 = 60;
 
-/// One payer of an open call.
+/// A payer of an open call.
 #[derive(Debug)]
 pub struct OpenPayer {
-    /// Who pays.
+    /// The paying account.
     pub account: Arc<Account>,
-    /// The price, from the versions granted.
+    /// The price, from the granted versions.
     pub rate: CallRate,
-    /// Those versions.
+    /// The granted versions.
     pub versions: TicketPayer,
 }
 
 /// A call between authorise and settle.
 #[derive(Debug)]
 pub struct OpenCall {
-    /// Who pays: the client first.
+    /// The payers, the client first.
     pub payers: Vec<OpenPayer>,
-    /// The routes in the order they are tried; one whose prices cannot be read any more is missing in its place.
+    /// The routes in the order they are tried; `None` in place of a route whose prices cannot be read any more.
     pub routes: Vec<Option<Route>>,
-    /// The holds in the payers' wallets; `None` for a call known from its ticket alone.
+    /// The holds in the payers' wallets; `None` for a call known only from its ticket.
     pub holds: Option<Holds>,
-    /// The place taken on the first route's trunk.
+    /// The place occupied on the first route's trunk.
     pub place: Option<Occupied>,
-    /// The number called.
+    /// Number called.
     pub number: E164,
-    /// The digits dialled.
+    /// Digits dialled.
     pub dialled: String,
-    /// The peer's name.
+    /// Name of the peer.
     pub endpoint: String,
-    /// The caller's number as the carrier sees it.
+    /// Caller number as presented to the carrier.
     pub caller: String,
-    /// Where the SIP request came from.
+    /// Source address of the SIP request.
     pub source: Option<IpAddr>,
-    /// When it was granted.
+    /// Time of the grant.
     pub granted_at: Timestamp,
-    /// Where it was granted, and when by the monotonic clock.
+    /// Process that granted the call, and the time by the monotonic clock.
     pub origin: Origin,
     /// The signed reference to the grant.
     pub ticket: Arc<str>,
-    /// Seconds the caps allow.
+    /// Duration that the caps allow, in seconds.
     pub limit_seconds: u32,
-    /// Seconds the holds pay for.
+    /// Duration that the holds pay for, in seconds.
     pub funded_seconds: u32,
-    /// What is known of it on its Asterisk.
+    /// State on its Asterisk server.
     pub live: Live,
-    /// Seconds it may ring.
+    /// Maximum ringing time, in seconds.
     pub ring_seconds: u32,
-    /// When the holds end if nobody settles, by the monotonic clock: a step of the wall clock frees nothing.
+    /// Time at which the holds end without a settlement, by the monotonic clock: a step of the wall clock releases
+    /// nothing.
     pub hold_until_ms: u64,
-    /// How far it has come.
+    /// Progress of the call between grant and close.
     pub phase: Phase,
 }
 
-/// Where a call was granted. Moments are by the monotonic clock of this process; those of an earlier process are reckoned from
-/// the wall clock once, so that later steps of it do not matter.
+/// Process that granted a call. Times are by this process's monotonic clock; those of an earlier process are converted
+/// from the wall clock once, so that its later steps do not matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// By this process.
+    /// Granted by this process.
     ThisProcess {
-        /// When.
+        /// Time of the grant.
         since_ms: i64,
     },
-    /// By an earlier process; found again in the journal or by its ticket, and open since.
+    /// Granted by an earlier process; recovered from the journal or its ticket, and open since.
     EarlierProcess {
-        /// When.
+        /// Time of the grant.
         since_ms: i64,
     },
-    /// Known from the ticket of its settlement alone: not among the open calls, and nothing is held for it.
+    /// Known only from the ticket of its settlement: not among the open calls, and without holds.
     TicketOnly {
-        /// When.
+        /// Time of the grant.
         since_ms: i64,
     },
 }
 
 impl Origin {
-    /// When it was granted.
+    /// Returns the time of the grant.
     pub const fn since_ms(self) -> i64 {
         match self {
             Self::ThisProcess { since_ms }
@@ -101,18 +102,18 @@ impl Origin {
         }
     }
 
-    /// Whether this process granted it.
+    /// Reports whether this process granted it.
     pub const fn is_this_process(self) -> bool {
         matches!(self, Self::ThisProcess { .. })
     }
 
-    /// Whether only the ticket of its settlement is known.
+    /// Reports whether only the ticket of its settlement is known.
     pub const fn is_ticket_only(self) -> bool {
         matches!(self, Self::TicketOnly { .. })
     }
 }
 
-/// How far a call has come between its grant and its close.
+/// Progress of a call between its grant and its close.
 #[derive(Debug)]
 pub enum Phase {
     /// The dialplan has no token: nothing can have been dialled, so the call is provably unanswered.
@@ -128,37 +129,37 @@ pub enum Phase {
 pub struct Ending {
     /// Its settlement, priced once.
     pub settlement: PricedSettlement,
-    /// Whether the ledger was asked to write it.
+    /// State of the settlement's submission to the ledger.
     pub submission: Submission,
-    /// Whether the dialplan may have dialled before it ended.
+    /// True if the dialplan may have dialled before the call ended.
     pub may_have_dialled: bool,
 }
 
-/// Whether the ledger was asked to write a settlement.
+/// State of a settlement's submission to the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Submission {
-    /// It was not asked yet.
+    /// The ledger was not asked yet.
     NotSubmitted,
-    /// It was asked and did not answer: it may have written it.
+    /// The ledger was asked and did not answer: it may have written the settlement.
     InDoubt,
 }
 
-/// The settlement of a call, with what each wallet is charged.
+/// The settlement of a call, with the charge of each wallet.
 #[derive(Clone, Debug)]
 pub struct PricedSettlement {
-    /// For the ledger.
+    /// The settlement for the ledger.
     pub settlement: Settlement,
-    /// For the wallets, the client's first.
+    /// The charges for the wallets, the client's first.
     pub charges: Vec<Money>,
 }
 
 impl OpenCall {
-    /// Whether it has ended and only its settlement is pending.
+    /// Reports whether the call has ended and only its settlement is pending.
     pub const fn has_ended(&self) -> bool {
         matches!(self.phase, Phase::Ended(_))
     }
 
-    /// Whether the dialplan may have dialled.
+    /// Reports whether the dialplan may have dialled.
     pub fn may_have_dialled(&self) -> bool {
         match &self.phase {
             Phase::Granted => false,
@@ -167,7 +168,7 @@ impl OpenCall {
         }
     }
 
-    /// Its settlement, if it has ended.
+    /// Returns its end, if it has ended.
     pub fn ending(&self) -> Option<&Ending> {
         match &self.phase {
             Phase::Ended(ending) => Some(ending),
@@ -175,12 +176,12 @@ impl OpenCall {
         }
     }
 
-    /// Whether the ledger may have its settlement already.
+    /// Reports whether the ledger may have its settlement already.
     pub fn is_in_doubt(&self) -> bool {
         self.ending().is_some_and(|ending| ending.submission == Submission::InDoubt)
     }
 
-    /// Gives a call that is known from its ticket alone a hold of zero, so that it is closed like any other.
+    /// Gives a call known only from its ticket a hold of zero, so that it is closed like any other.
     pub fn hold_zero_if_ticket_only(&mut self) {
         if let Origin::TicketOnly { since_ms } = self.origin {
             self.origin = Origin::EarlierProcess { since_ms };
@@ -190,7 +191,7 @@ impl OpenCall {
         }
     }
 
-    /// Holds these amounts, the client's first, whatever the wallets have.
+    /// Holds these amounts, the client's first, whatever the balances of the wallets.
     pub fn restore_holds(&mut self, amounts: &[Money]) {
         self.holds = self.with_chain(|wallets| wallets.restore(amounts)).ok().flatten();
     }
@@ -203,30 +204,31 @@ impl OpenCall {
         }
     }
 
-    /// The payers' wallets, the client's first.
+    /// Calls `then` with the payers' wallets, the client's first.
     pub fn with_chain<T>(&self, then: impl FnOnce(&Chain<'_>) -> T) -> Result<T, ChainError> {
         let wallets: Vec<&Wallet> = self.payers.iter().map(|payer| &payer.account.wallet).collect();
         Ok(then(&Chain::new(&wallets)?))
     }
 
-    /// The longest duration that the payers are charged for, in seconds.
+    /// Returns the maximum duration that the payers are charged for, in seconds.
     pub fn charged_at_most_seconds(&self) -> u32 {
         self.funded_seconds.max(self.live.pushed_seconds)
     }
 
-    /// The last moment at which it can be alive, by the monotonic clock: the caps end it in Asterisk, whatever happens.
+    /// Returns the last time at which it can be alive, by the monotonic clock: Asterisk ends it by the caps in any
+    /// case.
     pub fn last_possible_ms(&self) -> i64 {
         let seconds = i64::from(self.ring_seconds) + i64::from(self.limit_seconds) + LAST_GRACE_SECONDS;
         self.origin.since_ms().saturating_add(seconds * 1_000)
     }
 
-    /// When it may have been answered, as its price was held for.
+    /// Returns the range of answer times that its price was held for.
     pub fn answer_range(&self) -> AnswerRange {
         let ring = jiff::SignedDuration::from_secs(i64::from(self.ring_seconds));
         AnswerRange::new(self.granted_at, self.granted_at.checked_add(ring).unwrap_or(self.granted_at))
     }
 
-    /// The number of the route whose trunk a called channel belongs to; 0 where there is none.
+    /// Returns the number of the route whose trunk a called channel belongs to; 0 if there is none.
     pub fn route_of(&self, called: &str) -> u32 {
         let Some(endpoint) = endpoint_of(called) else { return 0 };
         let is_its =

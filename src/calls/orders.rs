@@ -1,25 +1,26 @@
-//! Orders to live calls: move an end, hang up.
+//! Orders to live calls: change the end, or hang up.
 
 use tokio::sync::mpsc;
 
 use crate::ledger::CallKey;
 
-/// How often live calls are looked at: four times a second ends a call within the second in which its credit does.
+/// Interval of metering, in milliseconds: four passes a second end a call within the second in which its credit ends.
 pub const METER_EVERY_MS: u64 = 250;
-/// Orders that wait for their server; one more is refused, and asked for again by the next pass of the meter.
+/// Maximum orders waiting for their server; further ones are refused, and requested again by the next pass of the
+/// meter.
 const MAX_ORDERS: usize = 8_192;
 /// An order to the Asterisk server of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Steer {
-    /// Move a call's end.
+    /// Change a call's end.
     End {
         /// The call.
         key: CallKey,
-        /// The called channel, on which the end stands.
+        /// Called channel, on which the end is set.
         channel: String,
-        /// The end, in milliseconds after the answer.
+        /// End, in milliseconds after the answer.
         end_ms: u64,
-        /// The same, from the moment of the decision; at least 1.
+        /// Time left until the end, in milliseconds from the decision; at least 1.
         left_ms: u64,
     },
     /// End a call now.
@@ -40,18 +41,18 @@ impl Steer {
     }
 }
 
-/// The queue of orders from outside the meter.
+/// Queue of orders from outside the meter.
 #[derive(Debug, Clone)]
 pub struct Orders(mpsc::Sender<Steer>);
 
 impl Orders {
-    /// A bounded queue of orders.
+    /// Creates a bounded queue of orders.
     pub fn queue() -> (Self, mpsc::Receiver<Steer>) {
         let (sender, receiver) = mpsc::channel(MAX_ORDERS);
         (Self(sender), receiver)
     }
 
-    /// Queues an order; `false` when the queue is full.
+    /// Queues an order; returns `false` if the queue is full.
     pub fn push(&self, order: Steer) -> bool {
         self.0.try_send(order).is_ok()
     }

@@ -1,4 +1,4 @@
-//! Pricing the end of a call: durations, charges of the payers, cost of the carrier, the CDR.
+//! Pricing of a call's end: durations, charges of the payers, cost of the carrier, and the CDR.
 
 use jiff::{SignedDuration, Timestamp};
 use tollgate_rating::call_rate::MAX_CALL_SECONDS;
@@ -16,9 +16,11 @@ use crate::ledger::{
     Settlement, TrunkUsed,
 };
 
-/// How much longer than our own clock's measure Asterisk's wall clock may say a call was: requests take time.
+/// Tolerance, in milliseconds, by which Asterisk's wall clock may exceed the duration measured here: requests take
+/// time.
 const CLOCK_TOLERANCE_MS: u64 = 2_000;
-/// How much earlier than its timer a call may seem to have ended: the two channels are answered milliseconds apart.
+/// Tolerance, in milliseconds, by which a call may end before its timer: its two channels are answered milliseconds
+/// apart.
 const TIMER_SLACK_MS: u64 = 100;
 
 /// The end of a call, consistent with its grant.
@@ -26,9 +28,9 @@ struct CallEnd {
     disposition: Disposition,
     answered_at: Option<Timestamp>,
     ended_at: Timestamp,
-    /// The real duration, as Asterisk has it.
+    /// Real duration as measured by Asterisk, in milliseconds.
     answered_ms: u64,
-    /// What the payers are charged for.
+    /// Duration that the payers are charged for, in milliseconds.
     charged_ms: u64,
     overrun_ms: u64,
 }
@@ -52,7 +54,7 @@ impl Calls {
         Ok(PricedSettlement { settlement, charges })
     }
 
-    /// The CDR of a call that ended.
+    /// Builds the CDR of a call that ended.
     fn cdr(
         &self,
         request: &SettleRequest,
@@ -92,16 +94,16 @@ impl Calls {
         }
     }
 
-    /// The times and durations of the end, made consistent with the grant.
+    /// Determines the times and durations of the end, consistent with the grant.
     fn call_end(&self, request: &SettleRequest, call: &OpenCall, source: DurationSource) -> CallEnd {
         let now = self.clock.now();
-        // The hangup handler tells the end as it happens: only then is now the end.
+        // The hangup handler reports the end as it happens: only then is the end now.
         let talked_ms = match source {
             DurationSource::Asterisk => call.live.talked_ms(self.clock.monotonic_ms()),
             _ => None,
         };
-        // A wall clock that was set back during the call leaves no duration; one that was set from 1970 makes one that
-        // nobody can price.
+        // A wall clock that was set back during the call yields no duration; one that was set forward from 1970 yields
+        // an unpriceable one.
         let answered_ms = match (request.answered_ms, request.dial_status.as_str(), talked_ms) {
             (0, "ANSWER", Some(talked)) => talked,
             (told, ..) => told,
@@ -120,7 +122,7 @@ impl Calls {
         let real = i64::try_from(answered_ms).unwrap_or(i64::MAX);
         let told = request.answered_at_us.and_then(|us| Timestamp::from_microsecond(us).ok());
         let guessed = now.checked_sub(SignedDuration::from_millis(real)).unwrap_or(call.granted_at);
-        // It must be a moment the call was held for, whatever Asterisk's clock says.
+        // The answer time must lie in the range that the call was held for, whatever Asterisk's clock says.
         let last_answer = call.granted_at + SignedDuration::from_secs(i64::from(call.ring_seconds));
         let answered_at = told.unwrap_or(guessed).clamp(call.granted_at, last_answer);
         let funded_ms = u64::from(call.charged_at_most_seconds()) * 1_000;
@@ -128,7 +130,7 @@ impl Calls {
         let own_ms = u64::try_from(now_ms.saturating_sub(call.origin.since_ms()))
             .unwrap_or(0)
             .saturating_add(CLOCK_TOLERANCE_MS);
-        // Where the answer was heard, the talk itself was measured too, the ringing left out.
+        // If the answer was observed, the talk time itself was measured, without the ringing.
         let heard_ms = talked_ms
             .filter(|_| call.live.answer_heard)
             .map_or(u64::MAX, |talked| talked.saturating_add(CLOCK_TOLERANCE_MS));
@@ -148,7 +150,7 @@ impl Calls {
     }
 }
 
-/// The charge of each payer: as the ledger keeps it, and the amounts alone.
+/// Computes the charge of each payer: as the ledger stores it, and the amounts alone.
 fn payer_charges(call: &OpenCall, ended: &CallEnd) -> Result<(Vec<PayerCharge>, Vec<Money>), SettleError> {
     let answered_at = ended.answered_at.unwrap_or(call.granted_at);
     let mut payers = Vec::with_capacity(call.payers.len());
@@ -170,8 +172,8 @@ fn payer_charges(call: &OpenCall, ended: &CallEnd) -> Result<(Vec<PayerCharge>, 
     Ok((payers, charges))
 }
 
-/// The carrier's cost, for the real duration. A cost that cannot be computed must not keep the payers' charges out of the
-/// ledger: it is reported, and the call is recorded without it.
+/// Computes the carrier's cost for the real duration. A failure must not keep the payers' charges out of the ledger: it
+/// is reported, and the call is recorded without a cost.
 fn carrier_cost(
     key: &CallKey,
     route: &Route,
@@ -203,20 +205,20 @@ fn carrier_cost(
     }))
 }
 
-/// The rate as it is kept in the CDR.
+/// Serialises the rate for the CDR.
 fn rate_json(rate: &CallRate) -> Result<String, SettleError> {
     serde_json::to_string(rate).map_err(|error| SettleError::Prices(error.to_string()))
 }
 
-/// A stamp of Asterisk's that lies between two of ours, a minute of clock difference allowed.
+/// Returns a timestamp of Asterisk's if it lies between two of this process, with a minute of tolerance.
 pub(super) fn plausible(us: Option<i64>, from: Timestamp, until: Timestamp) -> Option<Timestamp> {
     let minute = SignedDuration::from_secs(60);
     let stamp = Timestamp::from_microsecond(us?).ok()?;
     (stamp >= from.checked_sub(minute).ok()? && stamp <= until.checked_add(minute).ok()?).then_some(stamp)
 }
 
-/// Whether the call was ended because its chain could pay no more: neither side hung up, and it lasted to its funded end,
-/// which money set and no cap.
+/// Reports whether the call ended because its chain could pay no more: neither side hung up, and it lasted to its
+/// funded end, which credit and not a cap determined.
 fn ran_out(request: &SettleRequest, call: &OpenCall, answered_ms: u64) -> bool {
     let end_ms =
         (u64::from(call.charged_at_most_seconds()) * 1_000).saturating_sub(GUARD_MS + TIMER_SLACK_MS);

@@ -1,15 +1,16 @@
-//! Proof towards the dialplan that an answer is this service's.
+//! Proof to the dialplan that an answer comes from this service.
 //!
-//! FastAGI has no password: while this service is down any process of its machine can listen on the port. So where a
-//! secret is configured on both sides, each answer carries `TG_PROOF`, and the dialplan dials, or forgets the record of an
-//! ended call, only on the proof of its own channel. SHA-1 is the strongest digest that a dialplan can compute; what
-//! has to hold here is that nobody finds the digest of an unknown secret with a chosen suffix.
+//! FastAGI has no password: while this service is down any process of its machine can listen on the port. So if a
+//! secret is configured on both sides, each answer carries `TG_PROOF`, and the dialplan dials, or deletes the record of
+//! an ended call, only with the proof for its own channel. SHA-1 is the strongest digest that a dialplan can compute;
+//! the requirement is that no attacker can compute the digest of an unknown secret with a chosen suffix.
 
 use sha1::{Digest as _, Sha1};
 
 use crate::secrets::hex;
 
-/// The proof of an answer to a script's request on a channel: `${SHA1(secret:script:unique id)}` in the dialplan.
+/// Computes the proof of an answer to a script's request on a channel: `${SHA1(secret:script:unique id)}` in the
+/// dialplan.
 pub(super) fn proof(secret: &str, script: &str, unique_id: &str) -> String {
     hex(&Sha1::digest(format!("{secret}:{script}:{unique_id}")))
 }

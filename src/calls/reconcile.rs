@@ -1,8 +1,8 @@
-//! Holds what Tollgate believes of a server's calls against what the server says.
+//! Reconciles this process's calls of a server with the server's channels.
 //!
-//! Unknown is not absent: a call has ended only when a whole channel list of the right server does not have it, twice,
-//! or when that Asterisk has been started anew since. Even then its record in `tg_unsettled` comes first; without one it
-//! is settled for the time up to its last proof of life.
+//! An unknown state is not an end: a call has ended only if a complete channel list of the right server lacks it,
+//! twice, or if that Asterisk has restarted since. Even then its record in `tg_unsettled` has priority; without a
+//! record the call is settled for the time up to its last proof of life.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,23 +22,23 @@ use super::unsettled::{self, KnownBad};
 use crate::ami::{AmiError, Link, Session};
 use crate::ledger::{CallKey, DurationSource};
 
-/// How long ended calls are given to settle by themselves before their server is looked at.
+/// Time for ended calls to settle by themselves before their server is reconciled.
 const PATIENCE: Duration = Duration::from_millis(1_500);
-/// The time between the two lists that prove an end.
+/// Time between the two lists that prove an end.
 const BETWEEN_LISTS: Duration = Duration::from_secs(2);
-/// How often a server is looked at when nothing calls for it.
+/// Interval of reconciliation without a special reason.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
-/// Open calls that lengthen that by a second: a list costs by its length.
+/// Number of open calls that lengthens the interval by a second: the cost of a list grows with its length.
 const CALLS_PER_SECOND_MORE: usize = 250;
-/// Which run of an Asterisk was seen last.
+/// The last seen run of an Asterisk.
 #[derive(Debug, Default)]
 pub struct LastRun {
     started: Option<String>,
 }
 
 impl LastRun {
-    /// A session began. Where Asterisk was started anew since the last one, the calls that it had when it was heard last
-    /// are gone; returns how many.
+    /// Records the start of a session. If Asterisk has restarted since the last one, the calls that it had when it was
+    /// last heard are gone; returns their number.
     pub fn session(&mut self, calls: &Calls, link: &Link, session: &Session) -> usize {
         let before = self.started.replace(session.started.clone());
         let restarted = before.is_some_and(|started| started != session.started);
@@ -46,7 +46,7 @@ impl LastRun {
     }
 }
 
-/// Looks at a server until `stop`: when woken, and now and then.
+/// Reconciles a server until `stop`: when woken, and at intervals.
 pub async fn reconcile(calls: Arc<Calls>, link: Link, look: Arc<Notify>, stop: CancellationToken) {
     let mut known_bad = KnownBad::default();
     loop {
@@ -70,9 +70,9 @@ pub async fn reconcile(calls: Arc<Calls>, link: Link, look: Arc<Notify>, stop: C
     }
 }
 
-/// One look: the records of ended calls, then the channels, and where a call is missing both again.
+/// Reconciles once: reads the records of ended calls, then the channels, and both again if a call is missing.
 async fn look_at(calls: &Calls, link: &Link, known_bad: &mut KnownBad) -> Result<(), AmiError> {
-    // Records that cannot be read keep nobody from looking at the channels; only nothing is concluded from those.
+    // Unreadable records do not prevent the reading of the channels; the channels alone then conclude nothing.
     let drained = unsettled::drain(calls, link, known_bad).await;
     let missing = look_at_channels(calls, link).await?;
     drained?;
@@ -81,7 +81,7 @@ async fn look_at(calls: &Calls, link: &Link, known_bad: &mut KnownBad) -> Result
     }
     tokio::time::sleep(BETWEEN_LISTS).await;
     look_at_channels(calls, link).await?;
-    // Whoever ended since the first look has left its record by now.
+    // Calls that ended since the first reading have written their record by now.
     unsettled::drain(calls, link, known_bad).await?;
     for key in calls.proven_gone(link.server()) {
         match calls.settle_gone(&key).await {
@@ -114,26 +114,26 @@ async fn look_at_channels(calls: &Calls, link: &Link) -> Result<usize, AmiError>
     Ok(seen.missing)
 }
 
-/// What a whole list told.
+/// Result of a complete channel list.
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// Calls that it does not have.
+    /// Number of calls that the list lacks.
     pub missing: usize,
-    /// Answered calls of which we did not know it: the calling channel, and the called one.
+    /// Channels of answered calls not yet known as answered: the calling channel, and the called one.
     pub answered: Vec<(Channel, Channel)>,
-    /// Calling channels whose call is not known.
+    /// Calling channels without a known call.
     pub strangers: Vec<Channel>,
-    /// Peers with a call up that may call no more.
+    /// Names of peers with a call up that may no longer call.
     pub forbidden: Vec<String>,
 }
 
 impl Calls {
-    /// Open calls on a server.
+    /// Returns the number of open calls on a server.
     pub fn open_on(&self, server: &str) -> usize {
         self.open.iter().filter(|call| call.key().server == server).count()
     }
 
-    /// Takes in a whole list of a server's channels, asked for at `asked_ms`.
+    /// Applies a complete list of a server's channels, requested at `asked_ms`.
     pub fn take_in(&self, server: &str, channels: &[Channel], asked_ms: u64) -> Seen {
         let mut seen = Seen::default();
         let by_id: HashMap<&str, &Channel> =
@@ -144,7 +144,7 @@ impl Calls {
         }
         for mut entry in self.open.iter_mut().filter(|call| call.key().server == server) {
             let (key, call) = entry.pair_mut();
-            // Granted after the list was asked for: it says nothing about it.
+            // The call was granted after the list was requested: the list proves nothing about it.
             if call.has_ended() || call.origin.since_ms() > signed(asked_ms) {
                 continue;
             }
@@ -182,16 +182,17 @@ impl Calls {
         seen
     }
 
-    /// Whether a peer may have calls.
+    /// Reports whether a peer may have calls.
     fn may_call(&self, endpoint: &str) -> bool {
         self.directory.peer(endpoint).is_some_and(|peer| peer.in_force())
     }
 
-    /// A server's Asterisk was started anew: what it had when it was heard last is gone. Returns how many calls.
+    /// Records that a server's Asterisk has restarted: its calls at the time it was last heard are gone. Returns their
+    /// number.
     pub fn restarted(&self, server: &str, heard_ms: u64) -> usize {
         let mut gone = 0;
         for mut call in self.open.iter_mut().filter(|call| call.key().server == server) {
-            // Channels are numbered anew: a name of the old run may be another call's by now.
+            // Channels are numbered anew: a name of the old run may belong to another call now.
             if call.live.called.take().is_some() {
                 call.live.channel.clear();
             }
@@ -203,21 +204,21 @@ impl Calls {
         gone
     }
 
-    /// Calls of a server that are proven to have ended and that nobody has settled.
+    /// Returns a server's calls that are proven to have ended and are not settled.
     fn proven_gone(&self, server: &str) -> Vec<CallKey> {
         let is_gone = |call: &super::open::OpenCall| call.live.missing >= PROVEN && !call.has_ended();
         let of_server = self.open.iter().filter(|call| call.key().server == server);
         of_server.filter(|call| is_gone(call)).map(|call| call.key().clone()).collect()
     }
 
-    /// Settles a call that is proven to have ended and of which nobody has told how: for the time up to its last proof of
-    /// life. `None` where it is settled or alive after all.
+    /// Settles a call that is proven to have ended and whose end was not reported: for the time up to its last proof of
+    /// life. `None` if it is settled or alive after all.
     pub async fn settle_gone(&self, key: &CallKey) -> Result<Option<SettleOutcome>, SettleError> {
         let lock = self.lock_call(key).ok_or(SettleError::InProgress)?;
         let gone = self.open.remove_if(key, |_, call| call.live.missing >= PROVEN && !call.has_ended());
         let Some((_, call)) = gone else { return Ok(None) };
         let now_ms = self.clock.monotonic_ms();
-        // Not the event that told its end: it may have come late, or from somebody else.
+        // The event that reported its end is not used: it may have come late, or have been injected.
         let end_ms = call.live.alive_ms;
         let answered_ms = match (call.live.answered_ms, end_ms) {
             (Some(answered), Some(end)) => u64::try_from(end.saturating_sub(answered)).unwrap_or(0),

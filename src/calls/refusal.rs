@@ -1,38 +1,38 @@
-//! Why a call is refused, as a machine code and as a Q.850 cause.
+//! Reasons to refuse a call, as a machine code and as a Q.850 cause.
 
 /// The reasons of `TG_REASON`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// No SIP account has the endpoint's name.
     UnknownPeer,
-    /// The SIP account, its account or one above it is switched off.
+    /// The SIP account, its account or an account above it is disabled.
     Inactive,
     /// The request came from an address that is not the peer's.
     BadSource,
-    /// The digits are no number.
+    /// The digits are not a number.
     BadNumber,
     /// A payer's tariff has no rate for the number.
     NoRate,
-    /// The rate or a prefix list blocks the number, or it is dearer than the account may call.
+    /// The rate or a prefix list blocks the number, or its price is above the account's ceiling.
     Blocked,
-    /// No carrier takes the number without a loss.
+    /// No carrier serves the number without a loss.
     NoRoute,
     /// The client cannot pay the first block.
     NoCredit,
     /// A reseller cannot pay the first block.
     NoWholesaleCredit,
-    /// As many calls as allowed are open.
+    /// The maximum number of open calls is reached.
     CallLimit,
-    /// As many calls as allowed began this second.
+    /// The maximum number of new calls in this second is reached.
     CpsLimit,
-    /// As much as allowed was spent today.
+    /// The maximum spending of this day is reached.
     DailyLimit,
     /// Tollgate cannot decide now.
     Unavailable,
 }
 
 impl Reason {
-    /// The machine code.
+    /// Returns the machine code.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::UnknownPeer => "unknown_peer",
@@ -51,11 +51,11 @@ impl Reason {
         }
     }
 
-    /// The Q.850 cause the dialplan hangs up with; Asterisk makes the SIP code of it.
+    /// Returns the Q.850 cause that the dialplan hangs up with; Asterisk derives the SIP code from it.
     ///
-    /// 21 (call rejected) is 403, 28 (invalid number format) is 484, 3 (no route to destination) is 404,
-    /// 34 (no circuit available) is 503: what a PBX does with each is what the operator wants it to do. What is the
-    /// client's to mend is final; what is the operator's or passes by itself lets the PBX try elsewhere.
+    /// 21 (call rejected) is 403, 28 (invalid number format) is 484, 3 (no route to destination) is 404, 34 (no circuit
+    /// available) is 503. PBXs handle each of them as the operator needs: causes that the client must correct are
+    /// final; causes on the operator's side, or temporary ones, let the PBX try elsewhere.
     pub const fn cause(self) -> u16 {
         match self {
             Self::UnknownPeer

@@ -1,20 +1,20 @@
-//! What the dialplan sends, as values.
+//! The dialplan's requests, as values.
 //!
-//! Everything here was typed by a phone somewhere: lengths are bounded and characters checked before a value goes
-//! anywhere else.
+//! All of it originates from a phone's input: lengths are bounded and characters checked before a value is used
+//! elsewhere.
 
 use std::net::IpAddr;
 
 use crate::ledger::CallKey;
 
-/// The longest of each: endpoint and server names, unique ids, dialled digits. Asterisk's own limit of an extension is
-/// 80 characters.
+/// Maximum length of endpoint and server names, unique ids and dialled digits, in characters. Asterisk's own limit of
+/// an extension is 80 characters.
 const MAX_NAME: usize = 80;
-/// The longest free text of an extra that is kept.
+/// Maximum length of a free text in an extra that is kept, in characters.
 const MAX_EXTRA: usize = 128;
-/// Extras and attempts read of one request.
+/// Maximum extras and attempts read from one request.
 const MAX_ITEMS: usize = 32;
-/// The longest call key part; they make up the ticket.
+/// Maximum length of a part of a call key, in characters; the parts are stored in the ticket.
 const MAX_KEY_PART: usize = 64;
 
 impl std::fmt::Display for CallKey {
@@ -23,7 +23,7 @@ impl std::fmt::Display for CallKey {
     }
 }
 
-/// Why a request cannot be read.
+/// Reason why a request cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("argument {position} ({name}) of {request}: {reason}")]
 pub struct RequestError {
@@ -33,64 +33,64 @@ pub struct RequestError {
     reason: &'static str,
 }
 
-/// `authorize`, as asked.
+/// An `authorize` request.
 #[derive(Clone, Debug)]
 pub struct AuthorizeRequest {
     /// The call.
     pub key: CallKey,
-    /// The peer's name.
+    /// Name of the peer.
     pub endpoint: String,
-    /// The digits dialled.
+    /// Digits dialled.
     pub dialled: String,
-    /// The caller's number, may be empty.
+    /// Caller number; may be empty.
     pub caller: String,
-    /// Where the SIP request came from.
+    /// Source address of the SIP request.
     pub source: Option<IpAddr>,
-    /// The calling channel's name; empty where it was not told or cannot be one.
+    /// Name of the calling channel; empty if it was missing or malformed.
     pub channel: String,
-    /// `k=v` pairs.
+    /// Extras as `k=v` pairs.
     pub extras: Extras,
 }
 
-/// `settle`, as reported.
+/// A `settle` request.
 #[derive(Clone, Debug)]
 pub struct SettleRequest {
     /// The call.
     pub key: CallKey,
-    /// The ticket, empty to void what the call holds.
+    /// The ticket; empty to void the call's holds.
     pub ticket: String,
-    /// Answered milliseconds by Asterisk's wall clock.
+    /// Answered time in milliseconds, by Asterisk's wall clock.
     pub answered_ms: u64,
     /// `DIALSTATUS`.
     pub dial_status: String,
     /// Q.850 cause.
     pub cause: Option<u16>,
-    /// The number of the route that was used, 0 none.
+    /// Number of the route that was used; 0 if none.
     pub route: u32,
-    /// When it was answered, µs since 1970.
+    /// Time of the answer, in µs since 1970.
     pub answered_at_us: Option<i64>,
-    /// When it ended, µs since 1970.
+    /// Time of the end, in µs since 1970.
     pub ended_at_us: Option<i64>,
-    /// One item a route tried.
+    /// Attempts, one item for each route tried.
     pub attempts: Vec<Attempt>,
-    /// `k=v` pairs.
+    /// Extras as `k=v` pairs.
     pub extras: Extras,
 }
 
-/// One route that was tried.
+/// An attempt on one route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// The route's number.
+    /// Number of the route.
     pub route: u32,
     /// `DIALSTATUS`.
     pub dial_status: String,
     /// Q.850 cause.
     pub cause: Option<u16>,
-    /// How long it took.
+    /// Duration of the attempt, in milliseconds.
     pub ms: u64,
 }
 
-/// `k=v;…`; the first of a key stands, unknown ones are kept but nobody asks for them.
+/// `k=v;…` pairs: the first value of a key counts; unknown keys are kept and not used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Extras(Vec<(String, String)>);
 
@@ -106,14 +106,14 @@ impl Extras {
         Self(extras)
     }
 
-    /// The value of a key.
+    /// Returns the value of a key.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
     }
 }
 
 impl AuthorizeRequest {
-    /// Reads the arguments of `agi://…/authorize`.
+    /// Parses the arguments of `agi://…/authorize`.
     pub fn parse(unique_id: &str, args: &[impl AsRef<str>]) -> Result<Self, RequestError> {
         let args = Args { request: "authorize", args };
         Ok(Self {
@@ -129,7 +129,7 @@ impl AuthorizeRequest {
 }
 
 impl AuthorizeRequest {
-    /// Notes the calling channel's name: it is what the call is hung up by.
+    /// Sets the name of the calling channel, which is needed to hang the call up.
     #[must_use]
     pub fn on_channel(mut self, name: &str) -> Self {
         if name.len() <= MAX_NAME && !name.chars().any(char::is_control) {
@@ -140,7 +140,7 @@ impl AuthorizeRequest {
 }
 
 impl SettleRequest {
-    /// Reads the arguments of `agi://…/settle`.
+    /// Parses the arguments of `agi://…/settle`.
     pub fn parse(unique_id: &str, args: &[impl AsRef<str>]) -> Result<Self, RequestError> {
         let args = Args { request: "settle", args };
         let attempts = args.get(10).split(';').filter(|item| !item.is_empty()).take(MAX_ITEMS);
@@ -165,7 +165,7 @@ struct Args<'a, S> {
 }
 
 impl<S: AsRef<str>> Args<'_, S> {
-    /// Argument `position` from 1; empty where it was left out.
+    /// Returns argument `position`, counted from 1; empty if it was left out.
     fn get(&self, position: usize) -> &str {
         self.args.get(position - 1).map_or("", AsRef::as_ref)
     }
@@ -226,7 +226,7 @@ fn is_key_part(text: &str) -> bool {
     (1..=MAX_KEY_PART).contains(&text.len()) && text.bytes().all(allowed)
 }
 
-/// An address with or without a port, as `CHANNEL(pjsip,remote_addr)` writes it.
+/// Parses an address with or without a port, as `CHANNEL(pjsip,remote_addr)` writes it.
 fn source(text: &str) -> Option<IpAddr> {
     text.parse().ok().or_else(|| text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip()))
 }

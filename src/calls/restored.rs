@@ -1,4 +1,4 @@
-//! Calls granted by a process that is gone: found again in the journal and in their tickets.
+//! Recovery of calls granted by an earlier process, from the journal and their tickets.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,19 +19,19 @@ use crate::catalog::CatalogError;
 use crate::ledger::{CallKey, LedgerError, OpenCall as JournalledCall};
 use crate::store::{StoreError, to_micros, within};
 
-/// How long the book is waited for when a hold is to be ended.
+/// Maximum time to wait for the ledger when a hold must end.
 const BOOK_PATIENCE: Duration = Duration::from_secs(10);
 
-/// What the start found.
+/// Result of the recovery at the start.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Recovered {
-    /// Calls whose holds stand again.
+    /// Number of calls whose holds were restored.
     pub restored: usize,
-    /// Calls whose holds had ended, or whose ticket cannot be read any more.
+    /// Number of calls whose holds had ended, or whose ticket cannot be read any more.
     pub dropped: usize,
 }
 
-/// Fills in from the settle request what a ticket does not carry: caller, dialled number, source address.
+/// Copies the data that a ticket lacks from the settle request: caller, dialled number, source address.
 pub(super) fn apply_extras(call: &mut OpenCall, request: &SettleRequest) {
     let extra = |key: &str| request.extras.get(key);
     if let Some(dialled) = extra("dialled") {
@@ -46,8 +46,8 @@ pub(super) fn apply_extras(call: &mut OpenCall, request: &SettleRequest) {
     call.source = extra("source").and_then(|source| source.parse().ok()).or(call.source);
 }
 
-/// The call a ticket stands for, without holds. What the ticket does not say comes from the settle request, if it
-/// says it.
+/// Rebuilds the call of a ticket, without holds. Data that the ticket lacks comes from the settle request, if it has
+/// them.
 pub(super) async fn from_ticket(
     calls: &Calls,
     ticket: &Ticket,
@@ -56,7 +56,7 @@ pub(super) async fn from_ticket(
     let unreadable = |what: &str| SettleError::Prices(format!("{what} on the ticket"));
     let number: E164 = ticket.number.to_string().parse().map_err(|_| unreadable("the number"))?;
     let granted_at = Timestamp::from_microsecond(ticket.granted_at_us).map_err(|_| unreadable("the time"))?;
-    // A database that is away is another thing than prices that are not there.
+    // An unreachable database must not be treated as missing prices.
     let prices = |error: CatalogError| match error {
         CatalogError::Store(error) => SettleError::Store(error),
         error => SettleError::Prices(error.to_string()),
@@ -80,7 +80,7 @@ pub(super) async fn from_ticket(
         routes.push(match route.map_err(prices) {
             Ok(route) => Some(route),
             Err(error @ SettleError::Store(_)) => return Err(error),
-            // What the carrier costs must not keep the payers' charge out of the book.
+            // A failure to compute the carrier's cost must not keep the payers' charge out of the ledger.
             Err(error) => {
                 tracing::error!(call.id = %ticket.unique_id, %error, "a granted route cannot be priced any more");
                 None
@@ -119,8 +119,8 @@ pub(super) async fn from_ticket(
 }
 
 impl Calls {
-    /// Reads the journal after a start and takes the holds again, whatever the wallets have by now: the calls are
-    /// being talked on.
+    /// Reads the journal after a start and restores the holds, whatever the present balances of the wallets: the calls
+    /// are still in progress.
     pub async fn recover(&self) -> Result<Recovered, StoreError> {
         let mut recovered = Recovered::default();
         let now = self.clock.now();
@@ -129,8 +129,8 @@ impl Calls {
             let record = self.store.recorded_call(&journalled.key).await?;
             let settled = record.is_some_and(|record| record.setup_at == granted_at);
             let over = journalled.hold_until + HOLD_GRACE < now;
-            // Its server can still tell how it ended, or show that it goes on: what is known of it is kept, without a
-            // hold, as long as it can be alive.
+            // Its server can still report how it ended, or show that it continues: its state is kept, without a hold,
+            // as long as it can be alive.
             let asked = over && !settled && self.link_of(&journalled.key.server) != LinkIs::NotConfigured;
             if over && !settled && !asked {
                 tracing::warn!(
@@ -165,7 +165,7 @@ impl Calls {
         Ok(recovered)
     }
 
-    /// Takes a journalled call in, with its holds unless they are over; `false` where it cannot be alive any more.
+    /// Restores a journalled call, with its holds unless they are over; `false` if it cannot be alive any more.
     async fn restore(&self, journalled: &JournalledCall, over: bool) -> Result<bool, SettleError> {
         let ticket = Ticket::open(&journalled.ticket, &self.secrets())?;
         let mut call = from_ticket(self, &ticket, None).await?;
@@ -203,14 +203,14 @@ impl Calls {
         Ok(true)
     }
 
-    /// A moment of the wall clock as one of the monotonic clock; a moment in the past is now.
+    /// Converts a time of the wall clock to the monotonic clock; a time in the past becomes now.
     fn ms_until(&self, moment: Timestamp) -> u64 {
         let left = u64::try_from(moment.duration_since(self.clock.now()).as_millis()).unwrap_or(0);
         self.clock.monotonic_ms().saturating_add(left)
     }
 
-    /// Writes again what the book has not acknowledged, and ends the holds that nobody settled in time; their tickets
-    /// still settle, without a hold. A call whose charge is in the book is closed by that.
+    /// Resubmits settlements that the ledger has not acknowledged, and ends the holds of calls that were not settled in
+    /// time; their tickets still settle, without a hold. A call whose charge is in the ledger is closed by it.
     pub async fn sweep(&self) {
         let pending: Vec<CallKey> =
             self.open.iter().filter(|call| call.has_ended()).map(|call| call.key().clone()).collect();
@@ -222,13 +222,13 @@ impl Calls {
                 Ok(outcome) => {
                     tracing::info!(call.id = %key, outcome = outcome.as_str(), "call settled late");
                 }
-                // The database is still unreachable: the others would wait in vain as well.
+                // The database is still unreachable: waiting for the other calls is useless.
                 Err(SettleError::Ledger(LedgerError::Unavailable(_) | LedgerError::Spool(_))) => return,
                 Err(error) => tracing::error!(call.id = %key, %error, "call not settled"),
             }
         }
         let now_ms = self.clock.monotonic_ms();
-        // What a channel list showed lately is alive, and keeps its hold.
+        // A call that a channel list showed recently is alive, and keeps its hold.
         let is_unheard = |call: &OpenCall| {
             let grace_ms = i64::try_from(HOLD_GRACE.as_millis()).unwrap_or(i64::MAX);
             call.live.alive_ms.is_none_or(|alive| alive.saturating_add(grace_ms) < signed(now_ms))
@@ -245,8 +245,8 @@ impl Calls {
         }
     }
 
-    /// Gives back what a call holds and keeps what is known of it until `last_ms`: for how long it was funded, and where
-    /// it was told to end. Should it be alive, the meter holds for it again.
+    /// Releases a call's holds and keeps its state until `last_ms`: the seconds it was funded for, and its end in
+    /// Asterisk. If it proves alive, the meter holds credit for it again.
     fn release_and_wait(&self, key: &CallKey, call: &mut OpenCall, last_ms: i64) {
         call.release_holds();
         call.restore_holds(&vec![Money::ZERO; call.payers.len()]);
@@ -254,12 +254,12 @@ impl Calls {
         call.hold_until_ms = u64::try_from(last_ms).unwrap_or(0);
         let now_ms = self.clock.monotonic_ms();
         let mut journalled = self.journalled(key, call, now_ms);
-        // Over: whoever reads this after a restart holds nothing for it.
+        // In the past, so that a later restart restores no hold for it.
         journalled.hold_until = self.wall_of(signed(now_ms), now_ms) - HOLD_GRACE - HOLD_GRACE;
         self.ledger.open_call(journalled);
     }
 
-    /// Ends one hold that is over, by the book's word where it has the call.
+    /// Ends a hold that is over, as the ledger records if it has the call.
     async fn expire_hold(
         &self,
         key: &CallKey,

@@ -1,6 +1,6 @@
-//! Settling: the charge of a call, written once.
+//! Settlement: the charge of a call, written once.
 //!
-//! The ledger decides duplicates, by the call key. Everything before it only prices the call, and may run twice.
+//! The ledger detects duplicates by the call key. Everything before it only prices the call, and may run twice.
 
 use std::sync::atomic::Ordering;
 
@@ -23,17 +23,17 @@ pub enum SettleOutcome {
     Committed(Settled),
     /// In the spool, until the database is reachable.
     Spooled {
-        /// Whether the spool had it already.
+        /// True if the spool had it already.
         again: bool,
     },
-    /// Committed by an earlier request, as memory knows; the ledger was not asked.
+    /// Committed by an earlier request according to memory; the ledger was not asked.
     AlreadyCommitted,
     /// The key holds nothing: the call was never granted.
     NothingHeld,
 }
 
 impl SettleOutcome {
-    /// Whether an earlier request settled the call.
+    /// Reports whether an earlier request settled the call.
     pub const fn is_duplicate(&self) -> bool {
         match self {
             Self::Committed(settled) => settled.duplicate,
@@ -42,7 +42,7 @@ impl SettleOutcome {
         }
     }
 
-    /// The CDR, where the ledger named one.
+    /// Returns the CDR's id, if the ledger returned one.
     pub const fn cdr_id(&self) -> Option<i64> {
         match self {
             Self::Committed(settled) => Some(settled.cdr_id),
@@ -50,7 +50,7 @@ impl SettleOutcome {
         }
     }
 
-    /// One word for the log.
+    /// Returns one word for the log.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Committed(_) => "committed",
@@ -76,7 +76,7 @@ impl Calls {
         self.settle_from(request, DurationSource::Asterisk).await
     }
 
-    /// As [`Calls::settle`], with the source of the duration.
+    /// Like [`Calls::settle`], with the source of the duration.
     pub async fn settle_from(
         &self,
         request: &SettleRequest,
@@ -90,7 +90,7 @@ impl Calls {
         if let Some(call) = self.remove_granted(request, &ticket) {
             return self.price_and_submit(request, call, source).await;
         }
-        // Repeated requests are answered without the database, which may be unreachable.
+        // Answer repeated requests without the database, which may be unreachable.
         if self.spool.holds(&request.key, ticket.granted_at_us) {
             self.metrics.settles_duplicate.fetch_add(1, Ordering::Relaxed);
             return Ok(SettleOutcome::Spooled { again: true });
@@ -103,7 +103,7 @@ impl Calls {
         self.price_and_submit(request, call, source).await
     }
 
-    /// Verifies the ticket of a request and that it is this call's.
+    /// Verifies the ticket of a request and that it belongs to this call.
     fn open_ticket(&self, request: &SettleRequest) -> Result<Ticket, SettleError> {
         let refused = || self.metrics.tickets_refused.fetch_add(1, Ordering::Relaxed);
         let ticket = Ticket::open(&request.ticket, &self.secrets()).inspect_err(|_| {
@@ -122,27 +122,27 @@ impl Calls {
     fn remove_granted(&self, request: &SettleRequest, ticket: &Ticket) -> Option<Box<OpenCall>> {
         let is_its_grant = |call: &OpenCall| to_micros(call.granted_at) == ticket.granted_at_us;
         let (_, mut call) = self.open.remove_if(&request.key, |_, call| is_its_grant(call))?;
-        // The journal keeps the ticket alone: the request says who called whom.
+        // The journal keeps only the ticket: the request adds caller and called number.
         if !call.origin.is_this_process() {
             apply_extras(&mut call, request);
         }
         Some(call)
     }
 
-    /// The call of a ticket that is not among the open ones.
+    /// Rebuilds the call of a ticket that is not among the open ones.
     async fn rebuild_from_ticket(
         &self,
         request: &SettleRequest,
         ticket: &Ticket,
     ) -> Result<Box<OpenCall>, SettleError> {
         let mut call = restored::from_ticket(self, ticket, Some(request)).await?;
-        // The limit up to which Asterisk let it run outlives the call's own record.
+        // The limit up to which Asterisk let it run outlives the record of the open call.
         call.funded_seconds = self.limit_of(&request.key).unwrap_or(call.funded_seconds);
         Ok(Box::new(call))
     }
 
-    /// Prices a call's end and submits it to the ledger. Where that fails the call stays open with its holds, and the
-    /// settlement as it is priced now is submitted again until the ledger answers.
+    /// Prices a call's end and submits it to the ledger. If that fails the call stays open with its holds, and the same
+    /// priced settlement is submitted again until the ledger answers.
     pub(super) async fn price_and_submit(
         &self,
         request: &SettleRequest,
@@ -171,7 +171,7 @@ impl Calls {
         self.submit(&request.key, call, ending).await
     }
 
-    /// Submits a settlement to the ledger, or to the spool before it, and closes the call by the answer.
+    /// Submits a settlement to the ledger, or to the spool before it, and closes the call according to the answer.
     pub(super) async fn submit(
         &self,
         key: &CallKey,
@@ -228,13 +228,13 @@ impl Calls {
     fn keep_in_doubt(&self, key: &CallKey, mut call: Box<OpenCall>, ending: Ending) {
         call.hold_zero_if_ticket_only();
         call.phase = Phase::Ended(Box::new(Ending { submission: Submission::InDoubt, ..ending }));
-        // It has ended: only its money is pending.
+        // The call has ended: only its settlement is pending.
         call.place = None;
         self.put_back(key, call);
     }
 
-    /// Puts a call back among the open ones. Where another call of the same key is open, that one is live: this one's holds are
-    /// released, and its end is reported again.
+    /// Puts a call back among the open ones. If another call of the same key is open, that one is live: this one's
+    /// holds are released, and its end is reported again.
     fn put_back(&self, key: &CallKey, mut call: Box<OpenCall>) {
         match self.open.entry(key.clone()) {
             Entry::Vacant(place) => {

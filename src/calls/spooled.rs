@@ -1,4 +1,4 @@
-//! Calls whose end is in the spool: charged in memory when they went there, and looked at again when the book has them.
+//! Calls whose end is in the spool: charged in memory when spooled, and compared with the ledger when it has them.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;
@@ -15,9 +15,9 @@ use crate::ledger::spool::Written;
 use crate::ledger::{CallKey, LedgerError, Settlement};
 
 impl Calls {
-    /// The newest CDR that is certainly older than the one that this call will get; asked before the call is written.
+    /// Returns the newest CDR that is certainly older than this call's future CDR; read before the call is written.
     pub(super) fn newest_before(&self, ending: &Ending) -> i64 {
-        // What was tried may have been written then, before others that were acknowledged since.
+        // An earlier submission may have been written then, before others that were acknowledged since.
         if ending.submission == Submission::InDoubt {
             self.read_to_cdr
         } else {
@@ -25,9 +25,9 @@ impl Calls {
         }
     }
 
-    /// Closes a call whose end the spool has taken: the wallets take the charge now, unless they have it. An end can
-    /// be told again after it was paid, and the book cannot be asked. `newest_before`: as above; nothing where the
-    /// spool had this end already.
+    /// Closes a call whose end the spool has accepted: the wallets are charged now, unless they are charged already. An
+    /// end can be reported again after it was charged, while the ledger cannot be asked. `newest_before` is the result
+    /// of [`Calls::newest_before`]; `None` if the spool had this end already.
     pub(super) fn close_spooled(
         &self,
         key: &CallKey,
@@ -44,8 +44,8 @@ impl Calls {
                 self.metrics.calls_settled.fetch_add(1, Ordering::Relaxed);
                 let had_provisional = before == Charged::Provisionally;
                 self.trusted().insert((number, charged), OnTrust { newest_before, had_provisional });
-                // In full, even where a settlement without the ticket was charged: the ledger says how much that was,
-                // and until then the wallet is on the poorer side.
+                // Charge in full, even if a settlement without the ticket was charged: the ledger determines that
+                // amount later, and until then the wallet shows too little rather than too much.
                 self.close(key, call, &priced.charges);
             }
             _ => {
@@ -56,12 +56,12 @@ impl Calls {
         self.record_end(key, charged);
     }
 
-    /// Calls that memory has charged and of which the book has not said what it has.
+    /// Returns the number of calls that are charged in memory and not yet compared with the ledger.
     pub fn spooled(&self) -> usize {
         self.trusted().len()
     }
 
-    /// Writes what the spool keeps to the book, until nothing is left of it or the book does not answer.
+    /// Writes the spool's contents to the ledger, until it is empty or the ledger does not answer.
     pub async fn drain_spool(&self) -> Result<usize, LedgerError> {
         let mut count = 0;
         loop {
@@ -76,12 +76,12 @@ impl Calls {
         }
     }
 
-    /// Compares what memory took on trust with what the book says.
+    /// Compares a charge applied in memory with the ledger's answer.
     ///
-    /// The book may know the call already. If its record is newer than all that the book had acknowledged before the
-    /// call was told, it is this process that wrote it and did not hear so: both are right. If it is older, the call was
-    /// paid before: memory took it once too often and releases it. Where it replaces a record without the ticket whose
-    /// charge memory has, that charge is released.
+    /// The ledger may have the call already. If its record is newer than all that the ledger had acknowledged before
+    /// the call was reported, this process wrote it and did not receive the answer: memory and ledger agree. If it is
+    /// older, the call was charged before: memory has charged it once too often and refunds it. If the record replaces
+    /// one without the ticket whose charge is in memory, that charge is refunded.
     fn note_written(&self, Written { settlement, settled }: &Written) {
         let number = self.numbers.hash_one(&settlement.key);
         let charged = Charged::by(settlement.provisional);
@@ -121,9 +121,9 @@ impl Calls {
         }
     }
 
-    /// The calls that memory has charged and the book has not acknowledged, as numbers.
+    /// Returns the calls, as numbers, that are charged in memory and not acknowledged by the ledger.
     fn trusted(&self) -> MutexGuard<'_, HashMap<(u64, Charged), OnTrust>> {
-        // Single insertions and removals: whoever panicked left it whole.
+        // Single insertions and removals: a panicking holder left it consistent.
         self.trusted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

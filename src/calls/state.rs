@@ -24,33 +24,33 @@ use crate::services::ownership::Ownership;
 use crate::services::{ServiceError, Services};
 use crate::store::Store;
 
-/// What of the configuration calls need.
+/// Settings of the configuration that calls need.
 #[derive(Debug, Clone)]
 pub struct CallSettings {
-    /// The wallets' currency.
+    /// Currency of the wallets.
     pub currency: String,
-    /// The operator's longest call.
+    /// The operator's maximum length of a call, in seconds.
     pub max_call_seconds: u32,
-    /// Seconds a call may ring.
+    /// Maximum ringing time, in seconds.
     pub ring_seconds: u32,
-    /// Routes in a grant.
+    /// Maximum routes of a grant.
     pub max_routes: usize,
-    /// Whether calls are admitted while the database is away.
+    /// Policy for admitting calls while the database is unreachable.
     pub when_database_down: WhenDatabaseDown,
-    /// Whether a slice is held at a time, or the whole grant.
+    /// Amount held at a time: a slice, or the whole grant.
     pub reserve: Reserve,
-    /// Seconds of a slice.
+    /// Length of a slice, in seconds.
     pub slice_seconds: u32,
-    /// How far a call may run while its control link is away.
+    /// Limit of a call while its control link is down.
     pub on_link_loss: OnLinkLoss,
-    /// Which numbers clients may present.
+    /// Rules for the numbers that clients may present.
     pub callerid: Callerid,
-    /// What answers to the dialplan are proved with.
+    /// Secret for the proof of answers to the dialplan.
     pub proof_secret: Option<Secret>,
 }
 
 impl CallSettings {
-    /// From the configuration.
+    /// Reads the settings from the configuration.
     pub fn of(config: &Config) -> Self {
         Self {
             currency: config.money.currency.clone(),
@@ -69,43 +69,43 @@ impl CallSettings {
 
 /// The calls of this process.
 pub struct Calls {
-    /// From the configuration.
+    /// Settings from the configuration.
     pub settings: CallSettings,
-    /// The time.
+    /// Clock.
     pub clock: Arc<dyn Clock>,
-    /// Who calls and who pays.
+    /// Accounts that call and pay, with their peers.
     pub directory: Arc<Directory>,
-    /// What it costs and where it goes.
+    /// Prices and routes.
     pub catalog: Arc<Catalog>,
-    /// The book's writer.
+    /// The ledger's writer.
     pub ledger: Ledger,
-    /// Where ended calls go: to the book, and when that does not answer to a file.
+    /// Queue for ended calls: they go to the ledger, or to a file while it does not answer.
     pub spool: Spool,
-    /// The book.
+    /// Store with accounts and ledger.
     pub store: Store,
-    /// What is counted.
+    /// Metrics.
     pub metrics: Arc<Metrics>,
-    /// Whether this process may admit.
+    /// Ownership, which decides whether this process may admit calls.
     pub ownership: Arc<Ownership>,
     pub(super) secrets: Arc<ArcSwap<Secrets>>,
     pub(super) open: DashMap<CallKey, Box<OpenCall>, RandomState>,
-    /// The newest CDR whose charges are in the balances that the wallets began with.
+    /// Id of the newest CDR whose charges are included in the wallets' initial balances.
     pub(super) read_to_cdr: i64,
-    /// Makes a number of a call's key, for the two lists below: cheaper to keep, and for two calls to share one is less
-    /// likely than any other fault of the machine.
+    /// Hashes a call's key to a number for the two collections below: numbers are cheaper to keep, and a collision is
+    /// less likely than any other fault of the machine.
     pub(super) numbers: RandomState,
-    /// Calls that a request has in hand at this moment: one at a time decides about a call.
+    /// Calls locked by a request: only one request at a time decides about a call.
     pub(super) locked: DashSet<u64, RandomState>,
-    /// Calls that ended a short while ago: a unique id that comes again is not a new call.
+    /// Recently ended calls: a unique id that occurs again is not a new call.
     pub(super) ended: Mutex<EndedKeys>,
-    /// Charges that the wallets have taken and the ledger has not acknowledged, as many as the spool keeps.
+    /// Charges that are in the wallets and that the ledger has not acknowledged, at most as many as the spool keeps.
     pub(super) trusted: Mutex<HashMap<(u64, Charged), OnTrust>>,
-    /// The newest CDR that the book has acknowledged.
+    /// Id of the newest CDR that the ledger has acknowledged.
     pub(super) newest_cdr: AtomicI64,
     pub(super) draining: AtomicBool,
-    /// How the control link to each server is.
+    /// State of the control link to each server.
     pub(super) links: DashMap<Box<str>, LinkIs>,
-    /// Where orders to live calls are left, once there is somebody to carry them out.
+    /// Queue of orders to live calls, once a task carries them out.
     pub(super) orders: OnceLock<Orders>,
 }
 
@@ -116,7 +116,7 @@ impl std::fmt::Debug for Calls {
 }
 
 impl Calls {
-    /// Ties the shared services together, with no call open.
+    /// Creates the calls over the shared services, with no call open.
     pub async fn start(services: &Services) -> Result<Arc<Self>, ServiceError> {
         let memory = services.memory().await?;
         let (ledger, spool) = services.ledger_and_spool().await?;
@@ -144,31 +144,31 @@ impl Calls {
         }))
     }
 
-    /// Refuses new calls from now on; live ones still settle.
+    /// Refuses new calls from now on; live ones are still settled.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
     }
 
-    /// Whoever carries out orders to live calls takes them from here.
+    /// Sets the queue from which orders to live calls are carried out.
     pub fn take_orders_to(&self, orders: Orders) {
         // Set once, at the start.
         let _ = self.orders.set(orders);
     }
 
-    /// What a call holds or pays has changed: its first payer may be a subaccount that wants a top-up.
+    /// Checks for a due top-up after a change of a call's holds or charges: its first payer may be a subaccount.
     pub(super) fn check_top_up(&self, call: &OpenCall) {
         if let Some(payer) = call.payers.first() {
             self.directory.wallet_watch().look_at(&payer.account);
         }
     }
 
-    /// Calls that hold credit now.
+    /// Returns the number of calls that hold credit.
     pub fn open_calls(&self) -> usize {
         self.open.len()
     }
 
-    /// Whether a new call may be admitted now. A process that lost its lease admits nothing; one whose database is away
-    /// only where the operator said so, and on the basis of an ownership that was valid when the outage began.
+    /// Reports whether a new call may be admitted. A process that lost its lease admits none; one whose database is
+    /// unreachable admits calls only if so configured, and if its ownership was valid when the outage began.
     pub fn admits(&self) -> bool {
         if self.draining.load(Ordering::Relaxed) {
             return false;
@@ -181,58 +181,58 @@ impl Calls {
         }
     }
 
-    /// Whether this process may hold more credit for calls that it has admitted: it owns, or did when an outage of the
-    /// database began that goes on.
+    /// Reports whether this process may hold more credit for admitted calls: it owns the wallets, or did when a still
+    /// lasting outage of the database began.
     pub fn may_spend(&self) -> bool {
         let now = self.clock.moment();
         self.ownership.is_trusted(&now) || self.ownership.is_kept_by_outage(&now)
     }
 
-    /// Lets one request at a time have a call in hand, so that memory follows the book's decision whichever came
-    /// first, and no grant overwrites another.
+    /// Locks a call for one request at a time, so that memory follows the ledger's decision in any order of requests,
+    /// and no grant overwrites another. `None` while another request has the lock.
     pub(super) fn lock_call(&self, key: &CallKey) -> Option<CallLock<'_>> {
         let number = self.numbers.hash_one(key);
         self.locked.insert(number).then(|| CallLock { calls: self, number })
     }
 
-    /// Whether the call ended lately.
+    /// Reports whether the call ended recently.
     pub(super) fn has_ended(&self, key: &CallKey) -> bool {
         let number = self.numbers.hash_one(key);
         self.ended().contains(number)
     }
 
-    /// What the wallets have taken of the charge of a call that ended lately, and that is durable.
+    /// Returns the part of a recently ended call's charge that is in the wallets and durable.
     pub(super) fn charged(&self, key: &CallKey) -> Charged {
         let number = self.numbers.hash_one(key);
         self.ended().charged(number)
     }
 
-    /// Whether the wallets in memory have the charge of a call's record: in the balances they began with, or taken
+    /// Reports whether the wallets in memory have the charge of a call's record: in their initial balances, or applied
     /// since.
     pub(super) fn has_charged(&self, key: &CallKey, cdr_id: i64, provisional: bool) -> bool {
         cdr_id <= self.read_to_cdr || self.charged(key) >= Charged::by(provisional)
     }
 
-    /// Remembers that the call has ended, and what the wallets took of its charge.
+    /// Stores that the call has ended, and the part of its charge that the wallets have.
     pub(super) fn record_end(&self, key: &CallKey, charged: Charged) {
         let number = self.numbers.hash_one(key);
         self.ended().add(number, charged);
     }
 
-    /// Remembers the seconds that an ended call's payers are charged for at most.
+    /// Stores the maximum seconds that an ended call's payers are charged for.
     pub(super) fn record_limit(&self, key: &CallKey, seconds: u32) {
         let number = self.numbers.hash_one(key);
         self.ended().limit(number, seconds);
     }
 
-    /// The seconds that an ended call's payers are charged for at most, where that is remembered.
+    /// Returns the maximum seconds that an ended call's payers are charged for, if stored.
     pub(super) fn limit_of(&self, key: &CallKey) -> Option<u32> {
         let number = self.numbers.hash_one(key);
         self.ended().at_most(number)
     }
 
     pub(super) fn ended(&self) -> MutexGuard<'_, EndedKeys> {
-        // Whoever panicked left the list whole: it is changed by single insertions and removals.
+        // Single insertions and removals: a panicking holder left the list consistent.
         self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -241,7 +241,7 @@ impl Calls {
     }
 }
 
-/// A request's turn at a call.
+/// The lock of a request on a call.
 pub(super) struct CallLock<'a> {
     calls: &'a Calls,
     number: u64,

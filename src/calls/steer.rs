@@ -1,4 +1,4 @@
-//! Carries out over the control link what was decided about live calls: where they end, and that they end now.
+//! Execution of decisions about live calls over the control link: change the end, or hang up.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,19 +12,20 @@ use super::state::Calls;
 use crate::ami::Links;
 use crate::ledger::CallKey;
 
-/// Ends under way at once to one server: it answers each within milliseconds, and one that is slow must not be flooded.
+/// Maximum concurrent changes of an end per server: it answers each within milliseconds, and a slow one must not be
+/// flooded.
 const MAX_UNDER_WAY: usize = 128;
 /// The Q.850 cause of a call that Tollgate ends: normal clearing.
 const HANG_UP_CAUSE: u8 = 16;
 
-/// Meters live calls and carries out orders until `stop`.
+/// Meters live calls and executes orders until `stop`.
 pub async fn steer(
     calls: Arc<Calls>,
     links: Links,
     mut orders: mpsc::Receiver<Steer>,
     stop: CancellationToken,
 ) {
-    // A place for each order under way, by server: one that is slow keeps no other waiting, and nobody the meter.
+    // Permits for concurrent orders, per server: a slow server delays no other, and none delays the meter.
     let places: HashMap<String, Arc<Semaphore>> = links
         .iter()
         .map(|link| (link.server().to_owned(), Arc::new(Semaphore::new(MAX_UNDER_WAY))))
@@ -34,7 +35,7 @@ pub async fn steer(
     loop {
         let batch = tokio::select! {
             () = stop.cancelled() => return,
-            // Another process may own the wallets: until that is known no call gets more.
+            // Another process may own the wallets: until that is known, no call gets more.
             _ = pass.tick() => if calls.may_spend() {
                 calls.meter(calls.clock.monotonic_ms()).ends
             } else {
@@ -48,9 +49,9 @@ pub async fn steer(
         for order in batch {
             let Some(places) = places.get(&order.key().server).cloned() else { continue };
             let (calls, links) = (Arc::clone(&calls), links.clone());
-            // As many as there are live calls at most: each has one end on its way.
+            // At most as many tasks as live calls: each call has one end in transit.
             tokio::spawn(async move {
-                // Ends wait for their turn, calls that are to end now do not.
+                // Changes of an end wait for a permit, immediate hang-ups do not.
                 let place = match order {
                     Steer::End { .. } => places.acquire_owned().await.ok(),
                     Steer::HangUp { .. } => None,
@@ -66,11 +67,12 @@ async fn carry_out(calls: &Calls, links: &Links, order: Steer) {
     let Some(link) = links.get(&order.key().server) else { return };
     match &order {
         Steer::End { key, channel, end_ms, .. } => {
-            // From now: it may have waited.
+            // Computed now, because the order may have waited.
             let Some(left_ms) = calls.left_ms(key, *end_ms) else { return };
             let moved = link.absolute_timeout(channel, left_ms).await;
             match &moved {
-                // It has ended, nobody knows when: its settlement is on the way, or the next channel list misses it.
+                // The call has ended at an unknown time: its settlement is under way, or the next channel list lacks
+                // it.
                 Ok(false) => tracing::debug!(call.id = %key, channel, "the call's end found no channel"),
                 Ok(true) => {}
                 Err(error) => tracing::warn!(call.id = %key, %error, "the call's end could not be moved"),
@@ -85,8 +87,8 @@ async fn carry_out(calls: &Calls, links: &Links, order: Steer) {
 }
 
 impl Calls {
-    /// Ends every call of a peer, as soon as its Asterisk can be told; returns how many there were. Those whose link is
-    /// away are hung up when it is back: the peer is looked at again then.
+    /// Hangs up every call of a peer as soon as its Asterisk can be reached; returns their number. Calls whose link is
+    /// down are hung up when it is up again: the peer is checked again then.
     pub fn hang_up_endpoint(&self, endpoint: &str) -> usize {
         let of_peer: Vec<Steer> = self
             .open
@@ -101,7 +103,8 @@ impl Calls {
         count
     }
 
-    /// Ends a call, as soon as its Asterisk can be told; `false` where there is no such call, or its channel is not known.
+    /// Hangs up a call as soon as its Asterisk can be reached; `false` if there is no such call, or its channel is
+    /// unknown.
     pub fn hang_up(&self, key: &CallKey) -> bool {
         let channel = self.open.get(key).map(|call| call.live.channel.clone());
         match channel {

@@ -1,8 +1,8 @@
-//! The ticket: the signed reference to a grant that rides on the channel.
+//! The ticket: the signed reference to a grant that the channel carries.
 //!
-//! It holds what settling needs when nobody remembers the grant: the call key, who pays, under which versions, what
-//! was granted and when. No prices: they are found again in the versions, which are never deleted. At most 480
-//! characters of base64url, because Asterisk's manager shows no more than 511 of a variable.
+//! It holds the data for settling a call whose grant is lost: the call key, the payers, the versions, and the amount
+//! and time of the grant. It holds no prices: they are read from the versions, which are never deleted. Maximum length
+//! 480 characters of base64url, because Asterisk's manager shows no more than 511 of a variable.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
@@ -11,16 +11,16 @@ use sha2::Sha256;
 
 use crate::secrets::{Purpose, Secrets};
 
-/// The longest ticket, in characters.
+/// Maximum length of a ticket, in characters.
 pub const MAX_TICKET_CHARS: usize = 480;
-/// Bytes of the HMAC-SHA256 that are kept: 128 bits.
+/// Bytes kept of the HMAC-SHA256: 128 bits.
 const MAC_BYTES: usize = 16;
-/// The layout's version, first byte of every ticket.
+/// Version of the layout, the first byte of every ticket.
 const VERSION: u8 = 1;
-/// Payers in a chain, and routes in a grant, that a ticket can name.
+/// Maximum payers of a chain, and maximum routes of a grant, in a ticket.
 const MAX_LIST: usize = 16;
 
-/// One payer's part of a ticket.
+/// The part of a ticket for a payer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TicketPayer {
     /// The account that pays.
@@ -31,7 +31,7 @@ pub struct TicketPayer {
     pub plan_version_ids: Vec<i64>,
 }
 
-/// One route's part of a ticket.
+/// The part of a ticket for a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TicketRoute {
     /// The trunk.
@@ -40,50 +40,51 @@ pub struct TicketRoute {
     pub tariff_version_id: i64,
 }
 
-/// What a ticket says.
+/// Contents of a ticket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
     /// Asterisk's `systemname`.
     pub server: String,
     /// The channel's unique id.
     pub unique_id: String,
-    /// The outgoing leg, from 1.
+    /// Number of the outgoing leg, from 1.
     pub leg: u32,
-    /// The number called, E.164 digits.
+    /// Number called, E.164 digits.
     pub number: u64,
-    /// When it was granted, µs since 1970.
+    /// Time of the grant, in µs since 1970.
     pub granted_at_us: i64,
-    /// Seconds the caps allow.
+    /// Duration that the caps allow, in seconds.
     pub limit_seconds: u32,
-    /// Seconds that every payer could pay when it was granted: who knows no more of the call charges at most so many.
+    /// Duration in seconds that every payer could pay at the grant: the maximum charge of a call known only from its
+    /// ticket.
     pub affordable_seconds: u32,
-    /// Seconds it may ring.
+    /// Maximum ringing time, in seconds.
     pub ring_seconds: u32,
-    /// Who pays: the client first.
+    /// The payers, the client first.
     pub payers: Vec<TicketPayer>,
     /// The routes in the order they are tried.
     pub routes: Vec<TicketRoute>,
 }
 
-/// Why a ticket is refused.
+/// Reasons to refuse a ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TicketError {
     /// The grant does not fit into [`MAX_TICKET_CHARS`].
     #[error("the ticket would be longer than {MAX_TICKET_CHARS} characters")]
     TooLong,
-    /// Not base64url, cut short, or of another layout.
+    /// Not base64url, truncated, or of another layout.
     #[error("the ticket cannot be read")]
     Malformed,
-    /// Its key is not in the key file.
+    /// The signing key is not in the key file.
     #[error("the ticket was signed with a key that is not in the key file")]
     UnknownKey,
-    /// The signature is not ours.
+    /// The signature does not match.
     #[error("the ticket's signature is wrong")]
     BadSignature,
 }
 
 impl Ticket {
-    /// Signs the ticket with the current key.
+    /// Signs and encodes the ticket with the current key.
     pub fn seal(&self, secrets: &Secrets) -> Result<String, TicketError> {
         let mut out = Vec::with_capacity(192);
         out.push(VERSION);
@@ -120,7 +121,7 @@ impl Ticket {
         if text.len() > MAX_TICKET_CHARS { Err(TicketError::TooLong) } else { Ok(text) }
     }
 
-    /// Reads a ticket and checks its signature.
+    /// Decodes a ticket and checks its signature.
     pub fn open(text: &str, secrets: &Secrets) -> Result<Self, TicketError> {
         if text.len() > MAX_TICKET_CHARS {
             return Err(TicketError::Malformed);
@@ -138,7 +139,7 @@ impl Ticket {
         reader.ticket()
     }
 
-    /// Reads a ticket's fields, version, key and signature left out.
+    /// Decodes a ticket's fields, without version, key and signature.
     #[cfg(feature = "fuzzing")]
     pub(crate) fn of_fields(bytes: &[u8]) -> Result<Self, TicketError> {
         Reader { rest: bytes }.ticket()
@@ -233,7 +234,7 @@ impl Reader<'_> {
     }
 }
 
-/// Seven bits a byte, the lowest first, the top bit set on all but the last.
+/// Appends a number with seven bits per byte, lowest first, the top bit set on all but the last.
 fn put(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push((value & 0x7f) as u8 | 0x80);
@@ -249,7 +250,7 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
 
 fn sign(key: &[u8; 32], body: &[u8]) -> [u8; MAC_BYTES] {
     let mut short = [0_u8; MAC_BYTES];
-    // HMAC takes a key of any length, so there is always a MAC.
+    // HMAC accepts a key of any length, so there is always a MAC.
     if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) {
         mac.update(body);
         short.copy_from_slice(&mac.finalize().into_bytes()[..MAC_BYTES]);

@@ -1,8 +1,8 @@
-//! Ended calls that Asterisk kept for us: the family `tg_unsettled` of its database.
+//! Records of ended calls in Asterisk's database, family `tg_unsettled`.
 //!
-//! The dialplan's hangup handler writes `tg_unsettled/<unique id>.<leg>` first, asks `settle`, and deletes the record when
-//! the charge is durable. What is still there belongs to calls that ended while Tollgate was away, and holds their exact
-//! duration: `1|ticket|answered ms|DIALSTATUS|cause|route|server|leg|answer µs|hangup µs|attempts|extras`.
+//! The dialplan's hangup handler first writes `tg_unsettled/<unique id>.<leg>`, calls `settle`, and deletes the record
+//! when the charge is durable. Remaining records belong to calls that ended while Tollgate was unreachable, and hold
+//! their exact duration: `1|ticket|answered ms|DIALSTATUS|cause|route|server|leg|answer µs|hangup µs|attempts|extras`.
 
 use std::collections::HashSet;
 
@@ -12,18 +12,18 @@ use super::state::Calls;
 use crate::ami::{AmiError, Link};
 use crate::ledger::{DurationSource, LedgerError};
 
-/// The family in Asterisk's database.
+/// Family in Asterisk's database.
 pub const FAMILY: &str = "tg_unsettled";
-/// The layout that the dialplan writes.
+/// Layout version that the dialplan writes.
 const VERSION: &str = "1";
 
-/// Why a record is no request.
+/// Reasons why a record is not a settle request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
-    /// Another layout, or not as many fields.
+    /// Another layout version, or a wrong number of fields.
     #[error("the record is not of layout {VERSION}")]
     Layout,
-    /// Its key is not `<unique id>.<leg>`, or names another leg than its fields.
+    /// The key is not `<unique id>.<leg>`, or names another leg than the fields.
     #[error("the record's key names another call")]
     Key,
     /// A field cannot be read.
@@ -31,7 +31,7 @@ pub enum RecordError {
     Field(#[from] RequestError),
 }
 
-/// Reads a record; `key` without the family.
+/// Parses a record; `key` is without the family.
 pub fn read(key: &str, value: &str) -> Result<SettleRequest, RecordError> {
     let mut fields = value.split('|');
     if fields.next() != Some(VERSION) {
@@ -49,26 +49,26 @@ pub fn read(key: &str, value: &str) -> Result<SettleRequest, RecordError> {
     Ok(request)
 }
 
-/// Records that were named as unreadable: each is named once.
+/// Records that were reported as unreadable: each is reported once.
 #[derive(Debug, Default)]
 pub struct KnownBad(HashSet<String>);
 
-/// What one look at a server's records came to.
+/// Result of a single reading of a server's records.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Drained {
-    /// Settled now, or found settled, and deleted.
+    /// Number of records settled now, or found settled, and deleted.
     pub settled: usize,
-    /// Left for later: the call is in hand elsewhere, or nothing durable took it.
+    /// Number of records left for later: another request has the call locked, or the charge is not durable yet.
     pub waiting: usize,
-    /// Not readable, or not ours: left where they are.
+    /// Number of records that are unreadable or not issued by this service; they are left in place.
     pub unreadable: usize,
 }
 
-/// Settles what a server has kept. Records that cannot be read are named once and left.
+/// Settles the calls of a server's records. Unreadable records are reported once and left.
 pub async fn drain(calls: &Calls, link: &Link, known_bad: &mut KnownBad) -> Result<Drained, AmiError> {
     let mut drained = Drained::default();
     let records = link.db_get_tree(FAMILY).await?;
-    // One that an operator has taken away need not be known any longer.
+    // Forget records that an operator has removed.
     known_bad.0.retain(|known| records.iter().any(|(key, _)| key == known));
     for (key, value) in records {
         let outcome = match read(&key, &value) {
@@ -79,7 +79,7 @@ pub async fn drain(calls: &Calls, link: &Link, known_bad: &mut KnownBad) -> Resu
         match outcome {
             Outcome::Done => {
                 drained.settled += 1;
-                // The dialplan may have deleted it by itself.
+                // The dialplan may have deleted the record itself.
                 link.db_del(FAMILY, &key).await?;
             }
             Outcome::Later => drained.waiting += 1,
@@ -118,7 +118,7 @@ async fn settle(calls: &Calls, request: &SettleRequest) -> Outcome {
         }
         Err(
             SettleError::InProgress
-            // Until the call has ended otherwise.
+            // Waits until the call ends otherwise.
             | SettleError::NoTicket
             | SettleError::Store(_)
             | SettleError::Ledger(LedgerError::Unavailable(_) | LedgerError::Spool(_) | LedgerError::Stopped),

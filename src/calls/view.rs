@@ -1,4 +1,4 @@
-//! Live calls, for showing.
+//! Live calls, for display.
 
 use jiff::Timestamp;
 use tollgate_rating::Money;
@@ -7,35 +7,35 @@ use super::link_state::LinkIs;
 use super::state::Calls;
 use crate::ledger::CallKey;
 
-/// A call that holds credit now.
+/// A call that holds credit.
 #[derive(Debug, Clone)]
 pub struct LiveCall {
     /// Its key.
     pub key: CallKey,
-    /// The client's login.
+    /// Login of the client.
     pub login: String,
-    /// The peer's name.
+    /// Name of the peer.
     pub endpoint: String,
-    /// The number called.
+    /// Number called.
     pub number: String,
-    /// When it was authorised.
+    /// Time of the authorisation.
     pub setup_at: Timestamp,
-    /// How long it has been answered, in milliseconds; `None` while it rings, or where it is not known.
+    /// Time since the answer, in milliseconds; `None` while it rings, or if unknown.
     pub talked_ms: Option<u64>,
-    /// For how many seconds its holds pay.
+    /// Duration that its holds pay for, in seconds.
     pub funded_seconds: u32,
-    /// The caps, in seconds.
+    /// Duration that the caps allow, in seconds.
     pub limit_seconds: u32,
-    /// What the client's wallet holds for it.
+    /// Amount held in the client's wallet.
     pub held: Money,
-    /// How the control link to its server is.
+    /// State of the control link to its server.
     pub link: LinkIs,
-    /// Whether it has ended and only its settlement waits.
+    /// True if it has ended and only its settlement is pending.
     pub ended: bool,
 }
 
 impl Calls {
-    /// Every call that holds credit now, the oldest first.
+    /// Returns every call that holds credit, oldest first.
     pub fn live_calls(&self) -> Vec<LiveCall> {
         let now_ms = self.clock.monotonic_ms();
         let mut calls: Vec<LiveCall> = self
@@ -63,7 +63,7 @@ impl Calls {
         calls
     }
 
-    /// The key of a live call from its text, as [`CallKey`] shows it.
+    /// Parses the key of a live call, in the format of [`CallKey`].
     pub fn live_key(&self, text: &str) -> Option<CallKey> {
         self.open.iter().find(|call| call.key().to_string() == text).map(|call| call.key().clone())
     }

@@ -1,9 +1,9 @@
 //! Ends without a ticket: calls that were never dialled, and emergency calls.
 //!
-//! A call's token goes to the dialplan after its ticket, so a call whose end is told without a ticket was not dialled, if
-//! the dialplan tells it. Whoever else tells it must end nothing that is live: only a call whose token was not sent
-//! is provably unanswered. Of any other nothing is concluded here; its ticket settles it, or what proves its end
-//! ([`reconcile`](super::reconcile)), or its hold ends.
+//! The dialplan receives a call's token after its ticket, so a call whose end the dialplan reports without a ticket was
+//! not dialled. A report from another source must not end a live call: only a call whose token was not sent is provably
+//! unanswered. For any other call nothing is concluded here; its ticket settles it, or the proof of its end
+//! ([`reconcile`](super::reconcile)), or its hold expires.
 
 use std::sync::atomic::Ordering;
 
@@ -19,7 +19,7 @@ use super::state::Calls;
 use crate::ledger::{CallKey, CallKind, CdrDraft, Direction, Disposition, DurationSource, Settlement};
 
 impl Calls {
-    /// Notes that the dialplan gets the token of a call and may dial; `false` where the call was voided meanwhile and
+    /// Records that the dialplan gets the token of a call and may dial; `false` if the call was voided meanwhile and
     /// must not be dialled.
     pub fn allow_dialling(&self, key: &CallKey) -> bool {
         self.open.get_mut(key).is_some_and(|mut call| {
@@ -31,8 +31,8 @@ impl Calls {
         })
     }
 
-    /// No ticket: an emergency call is recorded; a call that was granted and provably not dialled ends; for a key that
-    /// holds nothing there is nothing to do.
+    /// Settles without a ticket: an emergency call is recorded; a call that was granted and provably not dialled ends;
+    /// a key without holds needs no action.
     pub(super) async fn settle_without_ticket(
         &self,
         request: &SettleRequest,
@@ -52,14 +52,14 @@ impl Calls {
         self.price_and_submit(&unanswered, call, DurationSource::None).await
     }
 
-    /// Ends what a call holds without a record: its grant never reached Asterisk, so nothing was dialled.
+    /// Releases a call's holds without a record: its grant never reached Asterisk, so nothing was dialled.
     pub async fn void(&self, key: &CallKey) {
         if let Some(_lock) = self.lock_call(key) {
             self.void_locked(key).await;
         }
     }
 
-    /// As [`Calls::void`], for who has the call in hand.
+    /// Like [`Calls::void`], for a caller that has the call locked.
     pub(super) async fn void_locked(&self, key: &CallKey) {
         let Some((_, mut call)) = self.open.remove(key) else { return };
         let nothing = vec![Money::ZERO; call.payers.len()];

@@ -9,27 +9,27 @@ use tollgate_rating::{E164, Money, Prefix};
 
 use crate::store::accounts::{AccountLimits, AccountRecord, Kind};
 
-/// Payers a call can have: the client and three resellers above it.
+/// Maximum payers of a call: the client and three resellers above it.
 pub const MAX_CHAIN: usize = 4;
 
-/// What can change of an account.
+/// Changeable settings of an account.
 #[derive(Debug)]
 pub struct Settings {
-    /// The plan it pays by.
+    /// Id of the plan that prices its calls.
     pub plan_id: i64,
-    /// Whether it may call.
+    /// True while the account itself is enabled.
     pub active: bool,
-    /// Its limits beside money.
+    /// Limits other than money.
     pub limits: AccountLimits,
-    /// The prefixes of `limits`, ready for lookup; none for most.
+    /// The blocked prefixes of `limits`, compiled for lookup; `None` for most accounts.
     blocked: Option<BlockedPrefixes>,
-    /// Its longest call.
+    /// Maximum length of a call, in seconds.
     pub max_call_seconds: Option<u32>,
-    /// The caller number its calls present.
+    /// Caller number that its calls present.
     pub callerid: Option<String>,
-    /// How its phones write numbers.
+    /// Dial rules: how its phones write numbers.
     pub dial_rules: DialRules,
-    /// Whether its calls may be routed at a loss.
+    /// True if its calls may be routed at a loss.
     pub allow_loss: bool,
 }
 
@@ -38,7 +38,7 @@ impl Settings {
         let blocked: Result<Vec<Prefix>, _> =
             record.limits.blocked_prefixes.iter().map(|text| text.parse()).collect();
         let dial_rules = record.dial_rules.as_deref().map(str::parse).transpose();
-        // What guards against fraud fails closed.
+        // Fraud protection fails closed.
         let readable = blocked.is_ok() && dial_rules.is_ok();
         if !readable {
             tracing::error!(account.login = %record.login, "blocked prefixes or dial rules cannot be read: no calls");
@@ -56,12 +56,12 @@ impl Settings {
         }
     }
 
-    /// Whether a price a minute is above the account's ceiling.
+    /// Reports whether a price per minute is above the account's ceiling.
     pub fn is_too_dear(&self, price_per_minute: Money) -> bool {
         self.limits.max_price.is_some_and(|ceiling| !PriceCeiling(ceiling).allows(price_per_minute))
     }
 
-    /// Whether the account may not call a number.
+    /// Reports whether a number is blocked for the account.
     pub fn blocks(&self, number: E164) -> bool {
         self.blocked.as_ref().is_some_and(|blocked| blocked.blocking(number).is_some())
     }
@@ -74,22 +74,22 @@ pub struct Account {
     pub id: i64,
     /// Its login.
     pub login: String,
-    /// What it is.
+    /// Kind of the account.
     pub kind: Kind,
-    /// Its money.
+    /// Its wallet.
     pub wallet: Wallet,
     pub(super) parent: Option<Arc<Account>>,
     pub(super) settings: ArcSwap<Settings>,
 }
 
 impl Account {
-    /// What can change of it, as it is now.
+    /// Returns the current settings.
     pub fn settings(&self) -> arc_swap::Guard<Arc<Settings>> {
         self.settings.load()
     }
 
-    /// Who pays for its calls: itself, then each reseller above it. A subaccount pays in its client's place: what it
-    /// spends has been taken from the client before.
+    /// Returns the payers of its calls: the account itself, then each reseller above it. A subaccount pays in its
+    /// client's place: its client was debited before, when the money moved to the subaccount.
     pub fn chain(self: &Arc<Self>) -> Vec<Arc<Self>> {
         let mut chain = Vec::with_capacity(MAX_CHAIN);
         let mut next = Some(self);
@@ -103,18 +103,18 @@ impl Account {
         chain
     }
 
-    /// The account above it: of a client its reseller, of a subaccount its client.
+    /// Returns the account above it: the reseller of a client, the client of a subaccount.
     pub fn parent(&self) -> Option<&Arc<Self>> {
         self.parent.as_ref()
     }
 
-    /// Of a subaccount its client, whose bounds beside money are its own too: who may not call a number or pay a price
-    /// may not by a subaccount either.
+    /// Returns the client of a subaccount. The client's limits other than money also bind the subaccount: a number or
+    /// price that the client may not call is refused for its subaccounts too.
     pub fn client_above(&self) -> Option<&Arc<Self>> {
         self.parent.as_ref().filter(|_| self.kind == Kind::Subaccount)
     }
 
-    /// Whether it may call: it and every account above it is switched on.
+    /// Reports whether the account may call: it and every account above it are enabled.
     pub fn may_call(&self) -> bool {
         let mut next = Some(self);
         while let Some(account) = next {

@@ -1,38 +1,38 @@
-//! Pending IP claims, and those that a call has proved.
+//! Pending IP claims, and the claims that a call has proved.
 
 use std::net::Ipv4Addr;
 
 use dashmap::{DashMap, DashSet};
 use tokio::sync::Notify;
 
-/// A SIP account and an address that it claims.
+/// A claim: the name of a SIP account and the address that it claims.
 pub type Claim = (Box<str>, Ipv4Addr);
 
-/// Pending claims, and those of them that a call has proved.
+/// Pending claims, and the proved ones among them.
 #[derive(Debug, Default)]
 pub struct Proofs {
-    /// The pending claims with the name of their peer.
+    /// Pending claims, each with the name of its peer.
     pending: DashMap<Claim, Box<str>>,
-    /// Claims to approve: never more than are pending.
+    /// Proved claims to approve: at most as many as are pending.
     proved: DashSet<Claim>,
     wake: Notify,
 }
 
 impl Proofs {
-    /// A claim is pending.
+    /// Adds a pending claim.
     pub fn expect(&self, sip_account: &str, ip: Ipv4Addr, peer: &str) {
         self.pending.insert((sip_account.into(), ip), peer.into());
     }
 
-    /// Forgets the pending claims of these peers.
+    /// Removes the pending claims of these peers.
     pub fn forget(&self, peers: &[Box<str>]) {
         if !self.pending.is_empty() {
             self.pending.retain(|_, peer| !peers.contains(peer));
         }
     }
 
-    /// A call of a SIP account, whose password Asterisk has checked, came from this address. Costs nothing where no claim
-    /// is pending.
+    /// Records that a call of a SIP account, whose password Asterisk has checked, came from this address. Without
+    /// pending claims the cost is negligible.
     pub fn note(&self, sip_account: &str, ip: Ipv4Addr) {
         if self.pending.is_empty() {
             return;
@@ -49,12 +49,12 @@ impl Proofs {
         self.wake.notified().await;
     }
 
-    /// Keeps a proved claim for another attempt.
+    /// Queues a proved claim for another attempt.
     pub fn retry(&self, claim: Claim) {
         self.proved.insert(claim);
     }
 
-    /// Removes and returns a claim that a call has proved.
+    /// Removes and returns a proved claim.
     pub fn next(&self) -> Option<Claim> {
         let claim = self.proved.iter().next().map(|claim| claim.clone())?;
         self.proved.remove(&claim)

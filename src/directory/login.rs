@@ -1,11 +1,11 @@
-//! Logins: one namespace with the names of SIP peers.
+//! Logins: they share one namespace with the names of SIP peers.
 
 use crate::secrets::random_below;
 
-/// The longest login; a PJSIP section name and a CDR column hold it.
+/// Maximum length of a login, in characters; a PJSIP section name and a CDR column can hold it.
 pub const MAX_LOGIN_CHARS: usize = 32;
 
-/// Why a login is refused.
+/// Reasons to refuse a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoginError {
     /// Empty, or longer than [`MAX_LOGIN_CHARS`].
@@ -14,12 +14,12 @@ pub enum LoginError {
     /// A character outside letters, digits, `-`, `_` and `.`.
     #[error("a login holds only letters, digits, '-', '_' and '.', and starts with a letter or digit")]
     Characters,
-    /// It looks like the name of a service peer.
+    /// The login has the form of a service peer's name.
     #[error("a login may not end in _ipa or _web and a number: those names belong to service peers")]
     ServiceName,
 }
 
-/// Checks a login that somebody chose.
+/// Checks a chosen login.
 pub fn check(login: &str) -> Result<(), LoginError> {
     if login.is_empty() || login.len() > MAX_LOGIN_CHARS {
         return Err(LoginError::Length);
@@ -34,13 +34,13 @@ pub fn check(login: &str) -> Result<(), LoginError> {
     Ok(())
 }
 
-/// Whether a name has the form of an IP-authenticated or web-phone peer: `…_ipa1`, `…_web1`.
+/// Reports whether a name has the form of an IP-authenticated or web-phone peer: `…_ipa1`, `…_web1`.
 pub fn is_service_name(name: &str) -> bool {
     let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
     stem.len() < name.len() && (stem.ends_with("_ipa") || stem.ends_with("_web"))
 }
 
-/// A login of our own: 7 to 9 digits, because some clients read ids as 31-bit integers.
+/// Generates a login: 7 to 9 digits, because some clients read ids as 31-bit integers.
 pub fn generate() -> String {
     (1_000_000 + random_below(998_999_999)).to_string()
 }

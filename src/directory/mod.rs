@@ -1,7 +1,7 @@
-//! The accounts in memory, with their wallets and peers: all that authorising reads beside the catalogue.
+//! The accounts in memory, with their wallets and peers: all data that authorising reads besides the catalogue.
 //!
-//! The store has the settings, the ledger the balances; the directory is a copy that the change feed keeps current. A wallet is
-//! never replaced once it is in memory, because its holds live in it.
+//! The store holds the settings, the ledger the balances; the directory is a copy that the change feed keeps current. A
+//! wallet in memory is never replaced, because its holds exist only there.
 
 mod account;
 pub mod ip_proofs;

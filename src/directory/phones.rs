@@ -1,4 +1,4 @@
-//! The peers in memory: found by name for authorising and for Asterisk, by address, and by account.
+//! The peers in memory, indexed by name for authorising and for Asterisk, by address, and by account.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -20,30 +20,30 @@ use crate::store::peers::PeerRecord;
 /// A peer in memory.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    /// Who pays.
+    /// The account that pays.
     pub account: Arc<Account>,
-    /// What it is.
+    /// Kind of the peer.
     pub kind: PeerKind,
-    /// Whether it may call: its own switch, and of an `_ipaN` that of its SIP account.
+    /// True while the peer is enabled; for an `_ipaN` its SIP account must be enabled too.
     pub active: bool,
-    /// Of an `_ipaN`: the address that its requests come from.
+    /// Source address of an `_ipaN`'s requests; `None` for other kinds.
     pub source: Option<Ipv4Addr>,
-    /// Of the others: what its password is known by; none where it cannot be read.
+    /// Digest of the password, for peers other than `_ipaN`; `None` if the password cannot be read.
     pub digest: Option<Ha1>,
-    /// Of an `_ipaN`: the SIP account it belongs to.
+    /// Name of the SIP account that an `_ipaN` belongs to.
     sip_account: Option<Arc<str>>,
-    /// Its own switch, off while its claim is pending.
+    /// The peer's own enabled flag; false while its claim is pending.
     switch: bool,
 }
 
 impl Peer {
-    /// Whether a call of it would be looked at: it, its account and every account above is switched on.
+    /// Reports whether calls of the peer are considered: the peer, its account and every account above are enabled.
     pub fn in_force(&self) -> bool {
         self.active && self.account.may_call()
     }
 
-    /// Whether a call from this address can be its. Names with passwords may call from anywhere; an `_ipaN` is its
-    /// address, and a request without one is nobody's.
+    /// Reports whether a call from this address can belong to the peer. Peers with passwords may call from anywhere; an
+    /// `_ipaN` matches only its address, and never a request without one.
     pub fn comes_from(&self, source: Option<IpAddr>) -> bool {
         match self.kind {
             PeerKind::Sip | PeerKind::Web => true,
@@ -59,7 +59,7 @@ impl Peer {
     }
 }
 
-/// What of a peer Asterisk is told or must be told.
+/// The peer's state as far as Asterisk must be notified of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerState {
     kind: PeerKind,
@@ -68,10 +68,10 @@ pub struct PeerState {
     digest: Option<Ha1>,
 }
 
-/// How stored passwords become digests.
+/// Keys and realm for computing digests from stored passwords.
 #[derive(Debug, Clone)]
 pub struct Passwords {
-    /// The keys, as they are at the moment.
+    /// The current keys.
     pub secrets: Arc<ArcSwap<Secrets>>,
     /// `sip.realm`.
     pub realm: String,
@@ -100,17 +100,17 @@ impl Passwords {
 pub struct Phones {
     peers: DashMap<Box<str>, Peer>,
     of_account: DashMap<i64, Vec<Box<str>>>,
-    /// The names of the `_ipaN`: few among many.
+    /// Names of the `_ipaN` peers: few among many.
     address_peers: DashSet<Box<str>>,
     passwords: Passwords,
     changes: Arc<Changes>,
     proofs: Proofs,
-    /// Many `_ipaN` slow every Asterisk down: said once.
+    /// True once the warning was logged that many `_ipaN` peers slow every Asterisk down.
     warned: AtomicBool,
 }
 
 impl Phones {
-    /// None yet.
+    /// Creates an empty set of peers.
     pub(super) fn new(passwords: Passwords) -> Self {
         Self {
             peers: DashMap::new(),
@@ -123,32 +123,32 @@ impl Phones {
         }
     }
 
-    /// Where changes are told.
+    /// Returns the channel for publishing changes.
     pub fn changes(&self) -> &Arc<Changes> {
         &self.changes
     }
 
-    /// Pending claims of addresses, and calls that prove them.
+    /// Returns the pending claims of addresses, and the claims that calls have proved.
     pub fn proofs(&self) -> &Proofs {
         &self.proofs
     }
 
-    /// A peer by its name.
+    /// Returns a peer by its name.
     pub fn get(&self, name: &str) -> Option<Peer> {
         self.peers.get(name).map(|peer| peer.clone())
     }
 
-    /// How many there are.
+    /// Returns the number of peers.
     pub fn len(&self) -> usize {
         self.peers.len()
     }
 
-    /// Whether there are none.
+    /// Reports whether there are no peers.
     pub fn is_empty(&self) -> bool {
         self.peers.is_empty()
     }
 
-    /// The names and addresses of the `_ipaN` that are in force, by name.
+    /// Returns the names and addresses of the `_ipaN` peers in force, sorted by name.
     pub fn addresses(&self) -> Vec<(Box<str>, Ipv4Addr)> {
         let mut found: Vec<(Box<str>, Ipv4Addr)> = self
             .address_peers
@@ -162,7 +162,7 @@ impl Phones {
         found
     }
 
-    /// Puts one of many that are being loaded; [`Phones::follow_all`] ends that.
+    /// Adds a peer during the initial load, which [`Phones::follow_all`] completes.
     pub(super) fn put(&self, account: &Arc<Account>, record: &PeerRecord) {
         let name: Box<str> = record.name.as_str().into();
         self.of_account.entry(account.id).or_default().push(name.clone());
@@ -173,18 +173,18 @@ impl Phones {
         self.peers.insert(name, self.peer(account, record));
     }
 
-    /// After loading: every `_ipaN` follows the switch of its SIP account.
+    /// Completes the initial load: every `_ipaN` follows the enabled flag of its SIP account.
     pub(super) fn follow_all(&self) {
         let followers: Vec<Box<str>> = self.address_peers.iter().map(|name| name.clone()).collect();
         self.follow(&followers);
         self.count_addresses();
     }
 
-    /// Puts an account's peers in place of those that it had.
+    /// Replaces all peers of an account.
     pub(super) fn replace(&self, account: &Arc<Account>, records: &[PeerRecord]) {
         let names: Vec<Box<str>> = records.iter().map(|record| record.name.as_str().into()).collect();
-        // An `_ipaN` is put with the switch it has already, or it would be in force for a moment although its SIP
-        // account is not.
+        // Insert an `_ipaN` with its SIP account's present flag; otherwise it would be in force for a moment although
+        // its SIP account is disabled.
         let switched_on: HashMap<&str, bool> =
             records.iter().map(|record| (record.name.as_str(), record.active)).collect();
         let known = self.of_account.get(&account.id).map(|names| names.clone()).unwrap_or_default();
@@ -204,7 +204,7 @@ impl Phones {
         }
         let old = self.of_account.insert(account.id, names.clone()).unwrap_or_default();
         for gone in old.iter().filter(|name| !names.contains(name)) {
-            // Of another account by now, if its name was taken again.
+            // The name may belong to another account by now.
             if self.peers.remove_if(gone, |_, peer| peer.account.id == account.id).is_some() {
                 self.address_peers.remove(gone);
             }
@@ -254,7 +254,7 @@ impl Phones {
         }
     }
 
-    /// The peers of these accounts as they are now.
+    /// Returns the present state of these accounts' peers.
     pub(super) fn states(&self, accounts: &[i64]) -> HashMap<Box<str>, PeerState> {
         let mut states = HashMap::new();
         for id in accounts {
@@ -268,7 +268,7 @@ impl Phones {
         states
     }
 
-    /// Tells what differs from `before` by now.
+    /// Publishes the differences between `before` and the present state.
     pub(super) fn publish_since(&self, before: &HashMap<Box<str>, PeerState>, accounts: &[i64]) {
         let after = self.states(accounts);
         let mut changes = Vec::new();

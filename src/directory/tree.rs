@@ -22,7 +22,7 @@ use crate::store::{Store, StoreError};
 pub struct Directory {
     accounts: DashMap<i64, Arc<Account>>,
     logins: DashMap<Box<str>, i64>,
-    /// The accounts directly below each, so that a change of one looks at those that it concerns and at no other.
+    /// Ids of the accounts directly below each account, so that a change visits only the accounts it concerns.
     below: DashMap<i64, Vec<i64>>,
     phones: Phones,
     keys: Keys,
@@ -31,7 +31,7 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Reads everything: accounts, balances, peers.
+    /// Loads all accounts, balances and peers.
     pub async fn load(store: &Store, currency: &str, passwords: Passwords) -> Result<Self, StoreError> {
         let directory = Self {
             accounts: DashMap::new(),
@@ -54,7 +54,7 @@ impl Directory {
             let Some(last) = page.last() else { break };
             after = last.id;
             for record in &page {
-                // Parents are made before their children, so they have lower ids and are here already.
+                // Parents are created before their children, so they have lower ids and are loaded already.
                 let balance = balances.get(&record.id).map_or(Ok(Money::ZERO), wallet_balance)?;
                 directory.put(record, balance)?;
             }
@@ -99,9 +99,9 @@ impl Directory {
         Ok(directory)
     }
 
-    /// Reads one account again, new or changed.
+    /// Reloads one account, new or changed.
     pub async fn reload(&self, store: &Store, currency: &str, id: i64) -> Result<(), StoreError> {
-        // One after the other: an older reading must not be put over a newer one.
+        // Reloads are serialised: an older reading must not replace a newer one.
         let _turn = self.reloading.lock().await;
         let Some(record) = store.account_by_id(id).await? else { return Ok(()) };
         if record.kind == Kind::Subaccount
@@ -119,7 +119,7 @@ impl Directory {
         let peers = store.peers_of(id).await?;
         let mut keys = store.keys_of(id).await?;
         keys.retain(|key| key.revoked_at.is_none());
-        // A switch of an account is one of every account below it.
+        // Enabling or disabling an account does the same to every account below it.
         let switched = self.account(id).is_some_and(|account| account.settings().active != record.active);
         let concerned = if switched { self.within(id) } else { vec![id] };
         let before = self.phones.states(&concerned);
@@ -129,7 +129,7 @@ impl Directory {
         }
         self.keys.replace(id, &keys);
         self.phones.publish_since(&before, &concerned);
-        // Their plan is their client's.
+        // Subaccounts have the plan of their client.
         for follower in followers {
             if let Some(record) = store.account_by_id(follower.id).await? {
                 self.put(&record, Money::ZERO)?;
@@ -138,48 +138,48 @@ impl Directory {
         Ok(())
     }
 
-    /// An account by its id.
+    /// Returns an account by its id.
     pub fn account(&self, id: i64) -> Option<Arc<Account>> {
         self.accounts.get(&id).map(|account| Arc::clone(&account))
     }
 
-    /// An account by its login.
+    /// Returns an account by its login.
     pub fn account_named(&self, login: &str) -> Option<Arc<Account>> {
         let id = *self.logins.get(login)?;
         self.account(id)
     }
 
-    /// The API keys in force.
+    /// Returns the valid API keys.
     pub fn keys(&self) -> &Keys {
         &self.keys
     }
 
-    /// The subaccounts whose balance is watched for top-ups.
+    /// Returns the watch over subaccounts' balances for top-ups.
     pub fn wallet_watch(&self) -> &WalletWatch {
         &self.wallet_watch
     }
 
-    /// A peer by its name.
+    /// Returns a peer by its name.
     pub fn peer(&self, name: &str) -> Option<Peer> {
         self.phones.get(name)
     }
 
-    /// The peers, for Asterisk and for what goes to it.
+    /// Returns the peers, for Asterisk's reads and for notifications to it.
     pub fn phones(&self) -> &Phones {
         &self.phones
     }
 
-    /// Where changes of peers are told.
+    /// Returns the channel for publishing changes of peers.
     pub fn changes(&self) -> &Arc<Changes> {
         self.phones.changes()
     }
 
-    /// Every account.
+    /// Returns every account.
     pub fn all(&self) -> Vec<Arc<Account>> {
         self.accounts.iter().map(|account| Arc::clone(&account)).collect()
     }
 
-    /// An account and every one below it.
+    /// Returns the ids of an account and of every account below it.
     fn within(&self, id: i64) -> Vec<i64> {
         let mut found = vec![id];
         let mut looked_at = 0;
@@ -198,12 +198,12 @@ impl Directory {
         accounts.filter(|account| account.kind == Kind::Subaccount).collect()
     }
 
-    /// How many accounts there are.
+    /// Returns the number of accounts.
     pub fn len(&self) -> usize {
         self.accounts.len()
     }
 
-    /// Whether there are none.
+    /// Reports whether there are no accounts.
     pub fn is_empty(&self) -> bool {
         self.accounts.is_empty()
     }
@@ -236,7 +236,7 @@ impl Directory {
             parent,
             settings: ArcSwap::from_pointee(Settings::of(record)),
         };
-        // Two that load a new account at once: the first one's wallet stands.
+        // If two tasks load a new account at once, the first one's wallet is kept.
         let mut is_new = false;
         self.accounts.entry(record.id).or_insert_with(|| {
             is_new = true;
@@ -250,7 +250,7 @@ impl Directory {
     }
 }
 
-/// A balance as a wallet holds it. One that does not fit is an error, not nothing.
+/// Converts a balance to a wallet's amount. A balance out of range is an error, not zero.
 pub fn wallet_balance(balance: &Balance) -> Result<Money, StoreError> {
     balance.money().ok_or_else(|| StoreError::Inconsistent {
         table: "entries",
@@ -258,7 +258,8 @@ pub fn wallet_balance(balance: &Balance) -> Result<Money, StoreError> {
     })
 }
 
-/// A lower credit limit is the operator's word, whatever is held by now: it only keeps new calls out.
+/// Sets a wallet's limits. A credit limit below the present holds is the operator's decision: it only refuses new
+/// calls.
 fn set_up(wallet: &Wallet, record: &AccountRecord, limits: Limits) {
     if let Err(error) = wallet.set_credit_limit(record.credit_limit, Guarded::No) {
         tracing::error!(account.login = %record.login, %error, "the credit limit was not set");

@@ -1,8 +1,8 @@
-//! The wallets of subaccounts that somebody has to look after: those with an automatic top-up, and those whose account
-//! was deleted, from which what comes back late goes to the client.
+//! The watched wallets: subaccounts with an automatic top-up, and deleted subaccounts, whose late receipts go to the
+//! client.
 //!
-//! Whatever changes a wallet says so by [`WalletWatch::look_at`], in memory and without waiting; [`super::topups`] carries out
-//! what is due.
+//! Every change of a wallet is reported with [`WalletWatch::look_at`], in memory and without waiting; `accounts::topups`
+//! processes the wallets that are due.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ use super::account::Account;
 use crate::store::accounts::Kind;
 use crate::store::subaccounts::SubaccountRecord;
 
-/// What an account has of its own, the credit limit left out: its balance without what is held.
+/// Returns the account's own money: its balance less held credit, without the credit limit.
 pub fn own_money(account: &Account) -> Money {
     let wallet = account.wallet.snapshot();
     wallet.balance.checked_sub(wallet.held).unwrap_or(Money::from_nanos(i64::MIN))
@@ -24,31 +24,31 @@ pub fn own_money(account: &Account) -> Money {
 /// An automatic top-up in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopUp {
-    /// Below so much it is due.
+    /// The top-up is due when the balance is below this amount.
     pub threshold: Money,
-    /// So much is moved.
+    /// Amount to transfer.
     pub amount: Money,
-    /// Whether it may move money: not again before the balance was at the threshold.
+    /// True if the top-up may transfer money. It is armed again only after the balance has reached the threshold.
     pub armed: bool,
-    /// The same, as the store has it.
+    /// The armed flag as stored in the database.
     pub stored_armed: bool,
-    /// The reference of a movement of which it is not known whether it is in the book: tried again, it moves once.
+    /// Reference of a transfer whose commit is in doubt: a retry under the same reference transfers only once.
     pub unsure: Option<String>,
 }
 
-/// The wallets that are looked after.
+/// The watched wallets.
 #[derive(Debug, Default)]
 pub struct WalletWatch {
     top_ups: DashMap<i64, TopUp>,
     deleted: DashSet<i64>,
-    /// Accounts to be attended to, each once: never more than there are subaccounts.
+    /// Accounts to process, each once: at most as many as there are subaccounts.
     due: Mutex<BTreeSet<i64>>,
     wake: Notify,
 }
 
 impl WalletWatch {
-    /// Takes in what the store says of a subaccount. Whether a known top-up is armed is this memory's own word: a reading
-    /// may be older than a movement.
+    /// Applies a subaccount's record from the store. The armed flag of a known top-up is kept from memory, because the
+    /// record may be older than a transfer.
     pub fn put(&self, record: &SubaccountRecord) {
         let id = record.account_id;
         if record.deleted {
@@ -74,7 +74,7 @@ impl WalletWatch {
         }
     }
 
-    /// A wallet has changed. Costs accounts that are no subaccounts one comparison.
+    /// Handles a change of a wallet. An account that is not a subaccount costs one comparison.
     pub fn look_at(&self, account: &Account) {
         if account.kind == Kind::Subaccount {
             self.weigh(account);
@@ -96,40 +96,40 @@ impl WalletWatch {
         }
     }
 
-    /// A subaccount's top-up as it is now.
+    /// Returns a subaccount's present top-up.
     pub fn top_up(&self, account_id: i64) -> Option<TopUp> {
         self.top_ups.get(&account_id).map(|top_up| top_up.clone())
     }
 
-    /// Notes of a top-up what was written or tried.
+    /// Changes a top-up's state after a write or a try.
     pub fn note(&self, account_id: i64, change: impl FnOnce(&mut TopUp)) {
         if let Some(mut top_up) = self.top_ups.get_mut(&account_id) {
             change(&mut top_up);
         }
     }
 
-    /// Whether a subaccount was deleted.
+    /// Reports whether a subaccount was deleted.
     pub fn is_deleted(&self, account_id: i64) -> bool {
         self.deleted.contains(&account_id)
     }
 
-    /// Waits until an account is to be attended to.
+    /// Waits until an account is due.
     pub async fn woken(&self) {
         self.wake.notified().await;
     }
 
-    /// The next account to be attended to.
+    /// Removes and returns the next account that is due.
     pub fn next_due(&self) -> Option<i64> {
         self.due().pop_first()
     }
 
-    /// Has an account attended to later, without waking anybody.
+    /// Queues an account for later, without waking the waiting task.
     pub fn put_off(&self, account_id: i64) {
         self.due().insert(account_id);
     }
 
     fn due(&self) -> MutexGuard<'_, BTreeSet<i64>> {
-        // Single insertions and removals: whoever panicked left it whole.
+        // Single insertions and removals: a panicking holder left it consistent.
         self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

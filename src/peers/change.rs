@@ -1,11 +1,11 @@
-//! One change of a SIP account's peers: a transaction under the counters' lock, in force in memory when it is committed.
+//! A change of a SIP account's peers: a transaction under the counters' lock, in force in memory after the commit.
 
 use super::error::PeerError;
 use crate::services::Services;
 use crate::store::peers::{PeerKind, PeerRecord};
 use crate::store::{Reserved, Tx};
 
-/// Begins a transaction under the counters' lock, on a SIP account.
+/// Begins a transaction under the counters' lock, and reads the SIP account.
 pub(super) async fn begin_at(services: &Services, sip_account: &str) -> Result<(Tx, PeerRecord), PeerError> {
     let mut tx = services.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
@@ -21,7 +21,7 @@ pub(super) async fn finish_new(services: &Services, mut tx: Tx, peer: &PeerRecor
     finish(services, tx, peer.account_id).await
 }
 
-/// Commits, and reads the account again.
+/// Commits, and reloads the account.
 pub(super) async fn finish(services: &Services, tx: Tx, account_id: i64) -> Result<(), PeerError> {
     tx.commit().await?;
     services.reload_account(account_id).await?;

@@ -1,9 +1,10 @@
-//! Addresses that speak for SIP accounts: claimed, approved or proved, bounded in number, taken away by the operator.
+//! IP authorizations of SIP accounts: claimed, approved or proved, bounded in number, revoked by the operator.
 //!
 //! The account that claims an address gets the calls that come from it, so a claim can need an approval
-//! (`peers.ip_approval`): the operator's, or a proof. The proof is a call of that SIP account from that very address, in which Asterisk
-//! has checked the account's password: its challenge was sent to the address and holds it, so only who receives what is
-//! sent there can answer. A pending claim is no identify of Asterisk's and keeps nobody else from claiming the address.
+//! (`peers.ip_approval`): the operator's, or a proof. The proof is a call of that SIP account from that very address,
+//! in which Asterisk has checked the account's password: its challenge was sent to the address, so only a host that
+//! receives traffic to that address can answer. A pending claim is not an identify in Asterisk and does not prevent
+//! other claims of the address.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -24,13 +25,13 @@ use crate::store::peers::PeerKind;
 use crate::store::peers::PeerRecord;
 use crate::store::{StoreError, Tx};
 
-/// IP peers that a SIP account can have: the offices of a large customer.
+/// Maximum IP peers of a SIP account: the offices of a large customer.
 pub const MAX_ADDRESSES: usize = 20;
-/// How long a host's name is waited for, and how long its addresses are remembered.
+/// Maximum time to resolve a host name. The addresses are remembered for a minute.
 const NAME_PATIENCE: Duration = Duration::from_secs(1);
 const NAME_KEPT: Duration = Duration::from_mins(1);
 
-/// The IP peers of a SIP account.
+/// Lists the IP peers of a SIP account.
 pub async fn list_addresses(services: &Services, sip_account: &str) -> Result<Vec<PeerRecord>, PeerError> {
     let unknown = || PeerError::UnknownSipAccount(sip_account.to_owned());
     services
@@ -42,18 +43,18 @@ pub async fn list_addresses(services: &Services, sip_account: &str) -> Result<Ve
     Ok(services.store.address_peers_of(sip_account).await?)
 }
 
-/// The claims that wait for approval or a proof, the oldest first.
+/// Lists the claims that wait for approval or a proof, oldest first.
 pub async fn pending_addresses(services: &Services) -> Result<Vec<PeerRecord>, PeerError> {
     Ok(services.store.pending_address_peers().await?)
 }
 
-/// Lists the claims of an address of all accounts, in force or not, the oldest first.
+/// Lists the claims of an address by all accounts, in force or not, oldest first.
 pub async fn who_claims(services: &Services, ip: &str) -> Result<Vec<PeerRecord>, PeerError> {
     let ip = ip.parse().map_err(|_| address::AddressError::NotIpv4(ip.chars().take(64).collect()))?;
     Ok(services.store.peers_of_address(ip).await?)
 }
 
-/// Lets an address speak for a SIP account, by the operator's word.
+/// Creates an IP authorization of a SIP account on behalf of the operator.
 pub async fn create_address(
     services: &Services,
     sip_account: &str,
@@ -62,8 +63,8 @@ pub async fn create_address(
     authorize_address(services, None, sip_account, ip).await
 }
 
-/// Claims an address for an account over the API. A SIP account of another account counts as unknown. Where
-/// `peers.ip_approval` asks for an approval the claim is pending.
+/// Claims an address for an account over the API. A SIP account of another account counts as unknown. If
+/// `peers.ip_approval` requires an approval, the claim is pending.
 pub async fn create_own_address(
     services: &Services,
     account_id: i64,
@@ -108,7 +109,7 @@ async fn authorize_address(
     Ok(peer)
 }
 
-/// An IP peer that is not written yet.
+/// Builds an IP peer that is not written yet.
 async fn claim(
     services: &Services,
     tx: &mut Tx,
@@ -136,8 +137,8 @@ async fn claim(
     })
 }
 
-/// Switches an IP peer of a SIP account on or off; `which` is its id, its name or its address. One that is pending stays
-/// so, unless nothing is waited for any more.
+/// Enables or disables an IP peer of a SIP account; `which` is its id, its name or its address. A pending peer stays
+/// pending, unless no approval is required any more.
 pub async fn set_address_active(
     services: &Services,
     sip_account: &str,
@@ -145,7 +146,7 @@ pub async fn set_address_active(
     active: bool,
 ) -> Result<PeerRecord, PeerError> {
     if active {
-        // Before the transaction: an address never changes.
+        // Read before the transaction: an address never changes.
         let peers = services.store.address_peers_of(sip_account).await?;
         if let Some(ip) = found_among(&peers, which).and_then(|peer| peer.source) {
             not_our_own(services, ip).await?;
@@ -163,7 +164,7 @@ pub async fn set_address_active(
     Ok(switched)
 }
 
-/// Approves a pending IP peer of a SIP account, by the operator's word; `which` as in [`set_address_active`].
+/// Approves a pending IP peer of a SIP account on behalf of the operator; `which` as in [`set_address_active`].
 pub async fn approve_address(
     services: &Services,
     sip_account: &str,
@@ -181,8 +182,8 @@ pub async fn approve_address(
     })
 }
 
-/// A call has proved that a SIP account's owner has an address: a pending claim of it is approved, where `peers.ip_approval`
-/// waits for proofs. Whether there was one.
+/// Approves the pending claim of an address that a call of the SIP account has proved, if `peers.ip_approval` waits for
+/// proofs. Returns whether there was one.
 pub async fn prove_address(services: &Services, sip_account: &str, ip: Ipv4Addr) -> Result<bool, PeerError> {
     if services.config.peers.ip_approval != IpApproval::Proof {
         return Ok(false);
@@ -215,8 +216,8 @@ async fn approve(services: &Services, sip_account: &str, which: &str) -> Result<
     Ok(approved)
 }
 
-/// Takes an address from whoever has it and gives it to a SIP account, by the operator's word: the peer that had it is
-/// disabled, and its owner sees that.
+/// Moves an address from its present owner to a SIP account on behalf of the operator: the peer that had it is
+/// disabled, which its owner can see.
 pub async fn move_address(services: &Services, ip: &str, sip_account: &str) -> Result<PeerRecord, PeerError> {
     let ip = address::check(ip, &services.config.peers)?;
     not_our_own(services, ip).await?;
@@ -282,7 +283,7 @@ pub async fn delete_address(
     Ok(peer)
 }
 
-/// Writes whether a peer is switched on and approved.
+/// Writes a peer's enabled and approved flags.
 async fn write(
     services: &Services,
     mut tx: Tx,
@@ -298,8 +299,8 @@ async fn write(
     finish(services, tx, above.account_id).await
 }
 
-/// Checks again what may have changed since the claim was made: the address is allowed, no other peer has it, and the
-/// deployment has room.
+/// Checks again the conditions that may have changed since the claim: the address is allowed, no other peer has it, and
+/// the deployment is below its limit.
 async fn may_come_into_force(services: &Services, tx: &mut Tx, ip: Ipv4Addr) -> Result<(), PeerError> {
     address::check(&ip.to_string(), &services.config.peers)?;
     if tx.peer_of_address(ip).await?.is_some() {
@@ -308,14 +309,15 @@ async fn may_come_into_force(services: &Services, tx: &mut Tx, ip: Ipv4Addr) -> 
     check_deployment(services, tx).await
 }
 
-/// Checks the bounds of the client and of each reseller above it. Claims that are not in force count too: each is a row.
+/// Checks the limits of the client and of each reseller above it. Claims that are not in force count too: each is a
+/// row.
 async fn check_owners(services: &Services, tx: &mut Tx, account_id: i64) -> Result<(), PeerError> {
     let settings = &services.config.peers;
     let mut next = Some(account_id);
     while let Some(id) = next {
         let Some(account) = tx.account_by_id(id).await? else { break };
         let bound = match account.kind {
-            // Its client's bound is its own.
+            // Its client's limit applies to it.
             Kind::Subaccount => None,
             Kind::Client => Some(("the client and its subaccounts have", settings.ips_per_client)),
             Kind::Reseller => Some(("the reseller's clients have", settings.ips_per_reseller)),
@@ -330,7 +332,8 @@ async fn check_owners(services: &Services, tx: &mut Tx, account_id: i64) -> Resu
     Ok(())
 }
 
-/// Checks the bound of the deployment: Asterisk compares each of these addresses with every request that no name matches.
+/// Checks the limit of the deployment: Asterisk compares each of these addresses with every request that no name
+/// matches.
 async fn check_deployment(services: &Services, tx: &mut Tx) -> Result<(), PeerError> {
     let limit = services.config.peers.ips_in_all;
     if tx.active_address_peers().await? >= i64::from(limit) {
@@ -347,22 +350,22 @@ async fn address_peer(tx: &mut Tx, sip_account: &str, which: &str) -> Result<Pee
     })
 }
 
-/// The IP peer of this id, name or address.
+/// Finds the IP peer of this id, name or address.
 fn found_among<'a>(peers: &'a [PeerRecord], which: &str) -> Option<&'a PeerRecord> {
     let names = |peer: &&PeerRecord| peer.name == which || peer.id.to_string() == which;
     let has = |peer: &&PeerRecord| peer.source.is_some_and(|ip| ip.to_string() == which);
-    // Of several that had an address one after the other, the one that is on, or the newest.
+    // Among several peers that had an address in succession, prefer the enabled one, else the newest.
     let is_on = |peer: &&PeerRecord| has(peer) && peer.active;
     peers.iter().find(names).or_else(|| peers.iter().find(is_on)).or_else(|| peers.iter().rev().find(has))
 }
 
-/// The name of the pending one, where several had the address that is meant; else what was said.
+/// Returns the name of the pending peer if several had the address `which`; else `which` itself.
 fn pending_first(peers: &[PeerRecord], which: &str) -> String {
     let meant = |peer: &&PeerRecord| !peer.approved && peer.source.is_some_and(|ip| ip.to_string() == which);
     peers.iter().find(meant).map_or_else(|| which.to_owned(), |peer| peer.name.clone())
 }
 
-/// An address that our own servers or our carriers have speaks for no customer.
+/// Refuses an address of the operator's servers or carriers for customers.
 async fn not_our_own(services: &Services, ip: Ipv4Addr) -> Result<(), PeerError> {
     match own_address(services, ip).await? {
         Some(whose) => Err(PeerError::OwnAddress { ip, whose }),
@@ -370,7 +373,7 @@ async fn not_our_own(services: &Services, ip: Ipv4Addr) -> Result<(), PeerError>
     }
 }
 
-/// Names the owner of an address of the operator's own: `peers.own_ips`, an Asterisk server, a trunk. Host names are
+/// Returns the owner of an address of the operator's own: `peers.own_ips`, an Asterisk server, a trunk. Host names are
 /// resolved; a name without an address matches nothing.
 async fn own_address(services: &Services, ip: Ipv4Addr) -> Result<Option<String>, StoreError> {
     if let Some(whose) = in_own_networks(services, ip) {
@@ -384,7 +387,7 @@ fn in_own_networks(services: &Services, ip: Ipv4Addr) -> Option<String> {
     own.then(|| "the operator (peers.own_ips)".to_owned())
 }
 
-/// The addresses of the Asterisk servers and trunks, and whose each is.
+/// Returns the addresses of the Asterisk servers and trunks, each with its owner.
 async fn own_hosts(services: &Services) -> Result<HashMap<Ipv4Addr, String>, StoreError> {
     let trunks = services.store.trunks().await?;
     let servers = services.config.asterisk.iter();
@@ -402,7 +405,7 @@ async fn own_hosts(services: &Services) -> Result<HashMap<Ipv4Addr, String>, Sto
     Ok(each.collect())
 }
 
-/// IP peers in force whose address is the operator's own by now, and whose it is: a trunk came after them.
+/// Lists IP peers in force whose address now belongs to the operator, with its owner: a trunk was added after them.
 pub async fn own_addresses_claimed(services: &Services) -> Result<Vec<(PeerRecord, String)>, PeerError> {
     let hosts = own_hosts(services).await?;
     let mut claimed = Vec::new();
@@ -416,10 +419,11 @@ pub async fn own_addresses_claimed(services: &Services) -> Result<Vec<(PeerRecor
     Ok(claimed)
 }
 
-/// The addresses of hosts by name, and when they were resolved.
+/// Addresses of hosts by name, with the time of their resolution.
 type KnownHosts = HashMap<String, (Instant, Vec<Ipv4Addr>)>;
 
-/// The addresses of a host, remembered for a minute: claims in a loop ask no name server in a loop.
+/// Resolves a host's addresses and remembers them for a minute: repeated claims do not query the name server
+/// repeatedly.
 async fn addresses_of(host: &str) -> Vec<Ipv4Addr> {
     static KNOWN: LazyLock<Mutex<KnownHosts>> = LazyLock::new(Mutex::default);
     if let Ok(ip) = host.parse() {
@@ -428,7 +432,7 @@ async fn addresses_of(host: &str) -> Vec<Ipv4Addr> {
     if host.is_empty() {
         return Vec::new();
     }
-    // Whole entries are put and read: whoever panicked left it whole.
+    // Whole entries are inserted and read: a panicking holder left it consistent.
     let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).get(host).cloned();
     if let Some((at, addresses)) = known
         && at.elapsed() < NAME_KEPT
@@ -453,7 +457,7 @@ async fn addresses_of(host: &str) -> Vec<Ipv4Addr> {
     addresses
 }
 
-/// The database's own word on an address that somebody took meanwhile.
+/// Converts the database's unique violation, after a concurrent claim of the address, to [`PeerError::AddressTaken`].
 fn taken(error: PeerError, ip: Ipv4Addr) -> PeerError {
     match error {
         PeerError::Store(error) if error.unique_violation().is_some() => PeerError::AddressTaken(ip),

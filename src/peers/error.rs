@@ -5,7 +5,7 @@ use crate::sip::address::AddressError;
 use crate::sip::digest::PasswordError;
 use crate::store::StoreError;
 
-/// IP peers that a SIP account can have: the offices of a large customer.
+/// Maximum IP peers of a SIP account: the offices of a large customer.
 pub const MAX_ADDRESSES: usize = 20;
 /// Reason why an operation on a peer was refused.
 #[derive(Debug, thiserror::Error)]
@@ -24,35 +24,35 @@ pub enum PeerError {
     UnknownAddress {
         /// The SIP account.
         sip_account: String,
-        /// What was asked for.
+        /// The id, name or address in the request.
         which: String,
     },
-    /// The client has as many SIP accounts as it can have.
+    /// The client has the maximum number of SIP accounts.
     #[error("{login} has {limit} SIP accounts already")]
     TooMany {
         /// The client.
         login: String,
-        /// How many it can have.
+        /// Maximum number of SIP accounts.
         limit: i64,
     },
-    /// The SIP account has as many IP peers as it can have.
+    /// The SIP account has the maximum number of IP peers.
     #[error("{0} has {MAX_ADDRESSES} IP peers already")]
     TooManyAddresses(String),
-    /// A client, a reseller or the deployment has as many IP peers as it can have.
+    /// A client, a reseller or the deployment has the maximum number of IP peers.
     #[error("{whose} {limit} IP peers already")]
     AddressLimit {
-        /// The beginning of the sentence: the subject and its verb.
+        /// Beginning of the error's sentence: the subject and its verb.
         whose: &'static str,
-        /// How many they can have.
+        /// Maximum number of IP peers.
         limit: u32,
     },
     /// The IP peer is approved already.
     #[error("{0} is approved already")]
     Approved(String),
-    /// No further name was free.
+    /// No free name was found for a further SIP account.
     #[error("no free name was found for {0}")]
     NoFreeName(String),
-    /// The main SIP account stays as long as its account.
+    /// The main SIP account cannot be deleted separately from its account.
     #[error("{0} is the main SIP account: it cannot be deleted")]
     Main(String),
     /// The password is refused.
@@ -61,15 +61,15 @@ pub enum PeerError {
     /// The address is refused.
     #[error(transparent)]
     Address(#[from] AddressError),
-    /// The address is a server's or a carrier's.
+    /// The address belongs to a server or a carrier.
     #[error("{ip} is the address of {whose}")]
     OwnAddress {
         /// The address.
         ip: std::net::Ipv4Addr,
-        /// Whose it is.
+        /// Name of its owner.
         whose: String,
     },
-    /// Another active IP peer has the address. Whose is not said.
+    /// Another active IP peer has the address. Its owner is not disclosed.
     #[error("{0} is in use by an active IP peer")]
     AddressTaken(std::net::Ipv4Addr),
     /// The stored password cannot be read.
@@ -81,12 +81,12 @@ pub enum PeerError {
 }
 
 impl PeerError {
-    /// True where the address is in use or reserved.
+    /// Reports whether the address is in use or reserved.
     pub const fn is_in_use(&self) -> bool {
         matches!(self, Self::OwnAddress { .. } | Self::AddressTaken(_))
     }
 
-    /// The machine code.
+    /// Returns the machine code of the error.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::UnknownAccount(_) => "unknown_account",

@@ -1,13 +1,13 @@
-//! Makes changes of peers bite on running Asterisk servers, over their manager interfaces.
+//! Applies changes of peers to running Asterisk servers, over their manager interfaces.
 //!
-//! Asterisk keeps what it has read of a peer in its sorcery caches, who is registered in its own database, and calls in
-//! channels. So a change is told to each server: the cached objects are expired, all addresses are read anew, the
-//! contact is dropped, the channels are hung up. A server that is away, or did not answer, has what it was not told in
-//! its [`Inbox`]; after it came back everything is looked at, because events may have been missed as well.
+//! Asterisk keeps the peers it has read in its sorcery caches, registrations in its own database, and calls in
+//! channels. So each server is notified of a change: the cached objects are expired, all addresses are reloaded, the
+//! contact is removed, the channels are hung up. Changes for a server that is unreachable, or did not answer, stay in
+//! its [`Inbox`]; after it reconnects everything is checked, because events may have been missed as well.
 //!
-//! Three races are closed. What Asterisk was reading when it changed is expired again after it has been put into the cache
-//! ([`crate::sip::changes`]). A registration that was under way when its peer was switched off is dropped by a second look,
-//! a moment later. A call that was being authorised then is refused by authorise itself.
+//! Three races are closed. Objects that Asterisk was reading during the change are expired again after they are in the
+//! cache ([`crate::sip::changes`]). A registration in progress when its peer was disabled is removed by a second check,
+//! a moment later. A call whose authorisation was in progress then is refused by authorise itself.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -26,31 +26,31 @@ use crate::directory::Directory;
 use crate::sip::changes::{Inbox, Pending, READ_LASTS, Todo};
 use crate::store::peers::PeerKind;
 
-/// The caches of what has a name, as `sorcery.conf` makes them.
+/// Caches of named objects, as `sorcery.conf` defines them.
 const CACHES: [&str; 3] = ["res_pjsip/endpoint", "res_pjsip/auth", "res_pjsip/aor"];
 /// The cache of all addresses.
 const IDENTIFY_CACHE: &str = "res_pjsip/identify";
-/// Actions under way at once to one server.
+/// Maximum concurrent actions per server.
 const AT_ONCE: usize = 16;
-/// Changes of the link's state that may wait; no event is asked for.
+/// Maximum queued changes of the link's state; no other events are subscribed.
 const EVENT_DEPTH: usize = 16;
-/// How long after a failure it is tried again, while the link is up.
+/// Delay before a retry after a failure, while the link is up.
 const RETRY_AFTER: Duration = Duration::from_millis(300);
-/// Q.850: call rejected, the cause that a peer's calls end with when it is switched off.
+/// Q.850 cause "call rejected", with which a disabled peer's calls end.
 const CAUSE_REJECTED: u8 = 21;
 
-/// Whether a peer's calls must end.
+/// Predicate: reports whether the calls of the peer of this name must end.
 pub type Ended = Arc<dyn Fn(&str) -> bool + Send + Sync>;
-/// What a hang-up answers.
+/// Result of a hang-up.
 pub type HungUp = Pin<Box<dyn Future<Output = Result<(), AmiError>> + Send>>;
 
-/// Ends the live calls of peers at one server.
+/// Hangs up the live calls of peers at one server.
 pub trait HangUp: Send + Sync + 'static {
-    /// Ends every call at the link's server whose calling endpoint `ended` names. An error is tried again.
+    /// Hangs up every call at the link's server whose calling endpoint `ended` selects. An error is retried.
     fn hang_up(&self, link: Link, ended: Ended) -> HungUp;
 }
 
-/// Hangs up channels by the endpoint in their name: `PJSIP/1001-0000002a`.
+/// Hangs up channels by the endpoint in their name: `1001` for `PJSIP/1001-0000002a`.
 #[derive(Debug, Default)]
 pub struct HangUpChannels;
 
@@ -71,11 +71,11 @@ impl HangUp for HangUpChannels {
     }
 }
 
-/// What is needed to tell servers of changes.
+/// Dependencies for notifying servers of changes.
 pub struct Invalidation {
-    /// The peers.
+    /// The directory with the peers.
     pub directory: Arc<Directory>,
-    /// Ends calls.
+    /// Hangs up calls.
     pub hang_up: Arc<dyn HangUp>,
 }
 
@@ -86,7 +86,7 @@ impl std::fmt::Debug for Invalidation {
 }
 
 impl Invalidation {
-    /// Tells every server, until `stop`. The tasks end by themselves only then.
+    /// Notifies every server until `stop`. The tasks end only then.
     pub fn start(self, links: &Links, stop: &CancellationToken) -> JoinSet<()> {
         let shared = Arc::new(self);
         let mut tasks = JoinSet::new();
@@ -111,17 +111,17 @@ impl Invalidation {
     }
 }
 
-/// One server.
+/// An Asterisk server with its inbox.
 struct Server {
     shared: Arc<Invalidation>,
     link: Link,
     inbox: Arc<Inbox>,
-    /// That it has no cache of peers was said.
+    /// True once the lack of a peer cache was logged.
     complained: AtomicBool,
 }
 
 impl Server {
-    /// Follows the link: after it was away, anything may have been missed.
+    /// Follows the link: after it was down, any change may have been missed.
     async fn listen(&self) {
         let mut events = self.link.subscribe(EVENT_DEPTH, |_| false);
         while let Some(event) = events.recv().await {
@@ -129,19 +129,19 @@ impl Server {
                 self.inbox.everything();
             }
         }
-        // The link's task is gone for good: the process is ending.
+        // The link's task has ended permanently: the process is ending.
         std::future::pending::<()>().await;
     }
 
-    /// What has to be looked at once more, a moment later, after a peer was told of: an answer that Asterisk was reading
-    /// is in its cache by then, and a registration that was under way in its database.
+    /// Returns the repeated check, a moment later, of a peer after a notification: by then an answer that Asterisk was
+    /// reading is in its cache, and a registration in progress is in its database.
     fn again(todo: Todo) -> Option<(Instant, Todo)> {
         let at = if todo.ended { Some(Instant::now() + READ_LASTS) } else { None };
         let at = at.max(todo.again_at)?;
         Some((at, Todo { ended: false, again_at: None, ..todo }))
     }
 
-    /// Tells the server whatever its inbox holds, as long as it can be told.
+    /// Sends the changes in the server's inbox, as long as the server is reachable.
     async fn tell_all(&self) {
         let mut again: Vec<(Instant, Box<str>, Todo)> = Vec::new();
         let mut failing = false;
@@ -156,12 +156,12 @@ impl Server {
             tokio::select! { () = self.inbox.filled() => {}, () = wait => {} }
             let now = Instant::now();
             for (_, name, mut todo) in again.extract_if(.., |(at, _, _)| *at <= now) {
-                // Who can register by now may stay.
+                // A peer that may register again keeps its registration.
                 todo.unregister &= !self.shared.directory.peer(&name).is_some_and(|peer| peer.in_force());
                 self.inbox.put(&name, todo);
             }
             if !self.link.is_up() {
-                // It says so when it is back.
+                // The server is handled when its link is up again.
                 continue;
             }
             let pending = self.inbox.take();
@@ -220,7 +220,7 @@ impl Server {
         Ok(())
     }
 
-    /// That an object is not cached is as good as that it was expired.
+    /// Expires the named objects. An object that is not cached counts as expired.
     async fn expire_named(&self, names: &HashMap<Box<str>, Todo>) -> Result<(), AmiError> {
         let mut expiring = Vec::with_capacity(names.len() * CACHES.len());
         for (name, todo) in names {
@@ -236,7 +236,7 @@ impl Server {
         Ok(())
     }
 
-    /// The cache of all addresses knows no single object: it is emptied and filled again.
+    /// Empties the cache of all addresses and fills it again, because single objects in it cannot be expired.
     async fn read_addresses_anew(&self) -> Result<(), AmiError> {
         let there = self.link.sorcery_memory_cache_expire(IDENTIFY_CACHE).await?;
         self.note_cache(IDENTIFY_CACHE, there);
@@ -253,12 +253,12 @@ impl Server {
         }
     }
 
-    /// Drops everybody who is registered and must not be.
+    /// Removes every registration that is not allowed.
     async fn look_at_contacts(&self) -> Result<(), AmiError> {
         let contacts = match self.link.db_get_tree(registrations::FAMILY).await {
             Ok(contacts) => contacts,
             Err(error @ AmiError::Incomplete { .. }) => {
-                // Too many to be listed. They end by themselves within an hour, and cannot be renewed.
+                // Too many contacts to list. They expire within an hour, and cannot be renewed.
                 tracing::warn!(server = self.link.server(), %error, "who is registered could not be looked at");
                 return Ok(());
             }
@@ -286,7 +286,7 @@ impl Server {
         let ended: std::collections::HashSet<Box<str>> =
             pending.names.iter().filter(|(_, todo)| todo.ended).map(|(name, _)| name.clone()).collect();
         let must_end = move |name: &str| match directory.peer(name) {
-            // Switched on again meanwhile: whoever calls now may, and its older calls had to end.
+            // The peer was enabled again meanwhile: new calls are allowed, and its older calls had to end.
             Some(peer) => ended.contains(name) || (everything && !peer.in_force()),
             None => ended.contains(name),
         };

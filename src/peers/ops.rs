@@ -1,7 +1,7 @@
-//! What can be done to peers. Each is one transaction in the store, in force in a running server when it returns.
+//! Operations on peers. Each is one transaction in the store, in force in a running server when it returns.
 //!
-//! Every one begins with the counters' lock, so that two that choose a name, or that count what there may be only so many
-//! of, do so one after the other; what is true of addresses is a constraint of the database besides.
+//! Every transaction begins with the counters' lock, so that concurrent choices of a name, and checks of a limit, are
+//! serialised; the rules for addresses are database constraints besides.
 
 use super::change::{finish, finish_new};
 pub use super::error::PeerError;
@@ -15,16 +15,16 @@ use crate::store::peers::PeerKind;
 use crate::store::peers::PeerRecord;
 use crate::store::{Reserved, Store, Tx};
 
-/// SIP accounts that a client can have, the main one included.
+/// Maximum SIP accounts of a client, the main one included.
 pub const MAX_SIP_ACCOUNTS: i64 = 100;
-/// The number of the web phone that tokens are given for.
+/// Number of the web phone that tokens are issued for.
 const FIRST_WEB_PEER: u32 = 1;
-/// Names that are tried for a further SIP account: all others of the client, and as many of somebody else's.
+/// Names tried for a further SIP account: all others of the client, and as many of other accounts.
 const NAME_TRIES: usize = 1_000;
-/// Peers that one transaction encrypts anew.
+/// Peers re-encrypted per transaction.
 const SEALED_AT_ONCE: i64 = 500;
 
-/// A peer with its password, shown this once.
+/// A peer with its password, which is shown only once.
 #[derive(Clone)]
 pub struct WithPassword {
     /// The peer.
@@ -39,8 +39,8 @@ impl std::fmt::Debug for WithPassword {
     }
 }
 
-/// Makes a further SIP account of a client, with the next free name. The first one of a subaccount, which is made without
-/// any, is its main one and named like its login.
+/// Creates a further SIP account of a client, with the next free name. The first one of a subaccount, which is created
+/// without any, is its main one and has its login as name.
 pub async fn create(
     services: &Services,
     login: &str,
@@ -69,8 +69,8 @@ pub async fn create(
     Ok(WithPassword { peer, password })
 }
 
-/// The first web phone's peer of a client with a new password: made where there is none yet. Of two that ask at once
-/// the second waits, and its password is the one that holds.
+/// Sets a new password for the first web phone's peer of a client, which is created if missing. Of two concurrent
+/// requests the second waits, and its password is the valid one.
 pub async fn rotate_web_secret(services: &Services, login: &str) -> Result<WithPassword, PeerError> {
     let (mut tx, account) = begin(services, login).await?;
     let name = name::web_peer(login, FIRST_WEB_PEER);
@@ -105,7 +105,7 @@ async fn insert_web_peer(
     Ok(WithPassword { peer, password })
 }
 
-/// Gives a SIP account another password: the given one, or a new one of our own.
+/// Sets a SIP account's password to the given one or to a generated one.
 pub async fn set_password(
     services: &Services,
     login: &str,
@@ -123,7 +123,7 @@ pub async fn set_password(
     Ok(WithPassword { peer: PeerRecord { secret: Some(sealed), changed_at: now, ..peer }, password })
 }
 
-/// Switches a SIP account on or off, and with it its IP peers.
+/// Enables or disables a SIP account, and with it its IP peers.
 pub async fn set_active(
     services: &Services,
     login: &str,
@@ -139,7 +139,7 @@ pub async fn set_active(
     Ok(PeerRecord { active, changed_at: now, ..peer })
 }
 
-/// Deletes a SIP account and its IP peers. The main one stays.
+/// Deletes a SIP account and its IP peers. The main one cannot be deleted.
 pub async fn delete(services: &Services, login: &str, name: &str) -> Result<PeerRecord, PeerError> {
     let (mut tx, account) = begin(services, login).await?;
     let peer = sip_account(&mut tx, &account, name).await?;
@@ -155,7 +155,7 @@ pub async fn delete(services: &Services, login: &str, name: &str) -> Result<Peer
     Ok(peer)
 }
 
-/// An account's SIP accounts, the main one first; with `service` its IP peers and web phones too.
+/// Lists an account's SIP accounts, the main one first; with `service` its IP peers and web phones too.
 pub async fn list(services: &Services, login: &str, service: bool) -> Result<Vec<PeerRecord>, PeerError> {
     let account = services.store.account_by_login(login).await?;
     let account = with_phones(account, login)?;
@@ -163,12 +163,12 @@ pub async fn list(services: &Services, login: &str, service: bool) -> Result<Vec
     Ok(peers.into_iter().filter(|peer| service || peer.kind == PeerKind::Sip).collect())
 }
 
-/// Encrypts every password with the current key; returns how many were under another one.
+/// Re-encrypts every password with the current key; returns how many were under another one.
 pub async fn seal_anew(store: &Store, secrets: &Secrets) -> Result<usize, PeerError> {
     let mut sealed_anew = 0;
     loop {
         let mut tx = store.begin().await?;
-        // Whoever changes one of these passwords waits.
+        // Concurrent changes of these passwords wait.
         tx.reserve_ids(Reserved::default()).await?;
         let peers = tx.peers_under_other_key(secrets.current_id(), SEALED_AT_ONCE).await?;
         if peers.is_empty() {
@@ -193,7 +193,7 @@ fn chosen(password: Option<String>) -> Result<String, PasswordError> {
     }
 }
 
-/// Begins a transaction that holds the counters' lock, on an account that has phones.
+/// Begins a transaction that holds the counters' lock, and reads an account that can have phones.
 async fn begin(services: &Services, login: &str) -> Result<(Tx, AccountRecord), PeerError> {
     let mut tx = services.store.begin().await?;
     tx.reserve_ids(Reserved::default()).await?;
@@ -213,14 +213,14 @@ fn with_phones(account: Option<AccountRecord>, login: &str) -> Result<AccountRec
     }
 }
 
-/// A SIP account or web phone of an account, by its name.
+/// Reads a SIP account or web phone of an account, by its name.
 async fn sip_account(tx: &mut Tx, account: &AccountRecord, name: &str) -> Result<PeerRecord, PeerError> {
     let peer = tx.peer_by_name(name).await?;
     peer.filter(|peer| peer.account_id == account.id && peer.kind == PeerKind::Sip)
         .ok_or_else(|| PeerError::UnknownSipAccount(name.to_owned()))
 }
 
-/// The first name that nobody has.
+/// Returns the first free name.
 async fn free_name(
     tx: &mut Tx,
     names: impl Iterator<Item = String>,

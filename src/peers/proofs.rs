@@ -1,4 +1,4 @@
-//! Calls that prove claims of addresses: authorising notes them in memory, here they are carried out.
+//! Approval of IP claims that calls have proved: authorising records the proofs in memory, and this task applies them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::error::PeerError;
 use crate::calls::Calls;
 use crate::services::Services;
 
-/// How long a failed try is waited after.
+/// Delay before a failed try is repeated.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Approves claims that calls have proved, until `stop`.
@@ -32,7 +32,7 @@ pub async fn carry_out(services: Arc<Services>, calls: Arc<Calls>, stop: Cancell
                         () = tokio::time::sleep(AGAIN) => {}
                     }
                 }
-                // Somebody else has it, or there are as many as there may be: the operator is to decide.
+                // Another account has the address, or a limit is reached: the operator must decide.
                 Err(error) => tracing::warn!(
                     peer.sip_account = %sip_account,
                     peer.address = %ip,

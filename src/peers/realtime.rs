@@ -1,4 +1,4 @@
-//! Asterisk's reading of peers, over `res_config_curl`: answered from memory in microseconds.
+//! Asterisk's reads of peers, over `res_config_curl`: answered from memory in microseconds.
 //!
 //! On the wire, a row by its id, as a form:
 //!
@@ -8,10 +8,10 @@
 //! → id=1001&identify_by=username&auth=1001&…
 //! ```
 //!
-//! `/multi` answers rows, one a line; Asterisk asks it for all addresses at once (`id LIKE=%`). `/update`, `/store` and
-//! `/destroy` are answered `0` (nothing was changed: an empty answer makes Asterisk read beyond its buffer), `/require`
-//! `0` (nothing is missing). Whatever is not known or not allowed is answered 200 with an empty body: Asterisk reads the
-//! body of an error as a row.
+//! `/multi` answers rows, one per line; Asterisk requests all addresses at once with it (`id LIKE=%`). `/update`,
+//! `/store` and `/destroy` are answered `0` (nothing was changed: an empty answer makes Asterisk read beyond its
+//! buffer), `/require` `0` (nothing is missing). Unknown or forbidden requests are answered 200 with an empty body:
+//! Asterisk reads the body of an error as a row.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -35,12 +35,12 @@ use crate::secrets::{Secrets, tokens_match};
 use crate::sip::rows::{self, Family, Row};
 use crate::store::peers::PeerKind;
 
-/// The name that Asterisk shows beside the token.
+/// User name that Asterisk sends beside the token.
 pub const USER: &str = "tollgate";
-/// The largest form that Asterisk sends: a name, or an object's columns.
+/// Maximum size of a form from Asterisk, in bytes: a name, or an object's columns.
 const MAX_FORM_BYTES: usize = 64 * 1024;
 
-/// What is counted.
+/// Counters of reads.
 #[derive(Debug, Default)]
 pub struct Counters {
     found: AtomicU64,
@@ -48,7 +48,7 @@ pub struct Counters {
     refused: AtomicU64,
 }
 
-/// The answers.
+/// Answers to Asterisk's reads.
 #[derive(Debug)]
 pub struct Realtime {
     directory: Arc<Directory>,
@@ -58,12 +58,12 @@ pub struct Realtime {
     realm: String,
     endpoint: BTreeMap<String, String>,
     counters: Counters,
-    /// Where the last reading came from, if it was refused.
+    /// Source address of the last read, if it was refused.
     refused_last: Mutex<Option<IpAddr>>,
 }
 
 impl Realtime {
-    /// Over the peers in memory.
+    /// Creates the answers over the peers in memory.
     pub fn new(config: &Config, directory: Arc<Directory>, secrets: Arc<ArcSwap<Secrets>>) -> Self {
         Self {
             directory,
@@ -77,7 +77,7 @@ impl Realtime {
         }
     }
 
-    /// The routes of the internal listener. They need the caller's address as connection info.
+    /// Builds the routes of the internal listener. They need the caller's address as connection info.
     pub fn router(self: Arc<Self>) -> Router {
         Router::new()
             .route("/realtime/{family}/{action}", post(answer))
@@ -101,7 +101,7 @@ impl Realtime {
         );
     }
 
-    /// How many readings there were, and where the last one came from if it was refused.
+    /// Returns the number of reads, and the source address of the last one if it was refused.
     pub fn reads(&self) -> (u64, Option<String>) {
         let Counters { found, unknown, refused } = &self.counters;
         let reads = [found, unknown, refused].iter().map(|count| count.load(Ordering::Relaxed)).sum();
@@ -113,7 +113,7 @@ impl Realtime {
         *self.refused_last.lock().unwrap_or_else(PoisonError::into_inner) = refused;
     }
 
-    /// Whether this caller may read.
+    /// Reports whether this caller may read.
     fn may_read(&self, from: IpAddr, headers: &HeaderMap) -> bool {
         let from = from.to_canonical();
         self.allow.iter().any(|net| net.contains(&from))
@@ -127,7 +127,7 @@ impl Realtime {
         }
     }
 
-    /// A row by its id.
+    /// Returns a row by its id.
     pub fn single(&self, family: Family, id: &str) -> Option<Row> {
         let row = self.directory.peer(id).filter(Peer::in_force).and_then(|peer| match family {
             Family::Endpoints => rows::endpoint(id, peer.kind, &self.endpoint),
@@ -149,7 +149,7 @@ impl Realtime {
         row
     }
 
-    /// All addresses. Nothing else is ever told all at once: neither names nor digests can be listed.
+    /// Returns all addresses. No other family can be listed: neither names nor digests.
     pub fn addresses(&self) -> Vec<Row> {
         self.directory.changes().addresses_were_read();
         let addresses = self.directory.phones().addresses();
@@ -176,7 +176,7 @@ impl Realtime {
     }
 }
 
-/// The answer that says nothing, in the way that the action needs.
+/// Returns the empty answer, in the form that the action needs.
 fn nothing(action: &str) -> String {
     match action {
         "update" | "store" | "destroy" | "require" => "0".to_owned(),
@@ -209,7 +209,7 @@ async fn answer(
     }
     realtime.note_last(Some(from.ip()));
     let before = realtime.counters.refused.fetch_add(1, Ordering::Relaxed);
-    // Once, then ever more rarely: whoever knocks without a key knocks often.
+    // Log the first refusal, then ever fewer: a client without a valid token retries often.
     if before.is_power_of_two() || before == 0 {
         tracing::warn!(
             source.address = %from.ip(),

@@ -1,8 +1,8 @@
-//! Who is registered at an Asterisk: it keeps that itself, and is asked.
+//! Registrations at an Asterisk server, which keeps them itself and is queried.
 //!
-//! It tells nobody by itself: of an endpoint that was read over realtime, and not all at once at the start, Asterisk 22
-//! sends no `ContactStatus`. So a list asks about its names when it is shown, and what must go is looked for when it
-//! must go.
+//! Asterisk does not report them: of an endpoint that was read over realtime, and not all at once at the start,
+//! Asterisk 22 sends no `ContactStatus`. So a list queries the registrations of its names when it is shown, and
+//! contacts to remove are looked up when they must be removed.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -13,13 +13,13 @@ use tokio::sync::Semaphore;
 
 use crate::ami::{Action, AmiError, Link, Links};
 
-/// Where Asterisk keeps who is registered, in its own database: `registrar/contact/<name>;@<hash>`.
+/// Family of registrations in Asterisk's own database: `registrar/contact/<name>;@<hash>`.
 pub const FAMILY: &str = "registrar/contact";
-/// How long a list waits for what servers say of its names.
+/// Maximum time that a list waits for the servers' answers.
 const LIST_PATIENCE: Duration = Duration::from_millis(1_500);
-/// Lists that ask at once: a link has room for some hundred questions, and the ends of calls go over it too.
+/// Maximum concurrent lists: a link has room for some hundred requests, and changes of calls' ends use it too.
 static LISTS: Semaphore = Semaphore::const_new(2);
-/// Questions under way at once to one server.
+/// Maximum concurrent requests per server.
 const AT_ONCE: usize = 16;
 
 /// The keys of a peer's contacts.
@@ -30,8 +30,8 @@ const AT_ONCE: usize = 16;
 /// Key: 1001;@%
 /// ```
 ///
-/// Asterisk compares by SQL's LIKE: `%` stands for the hash, and a `_` in the name for any character, so what comes is
-/// compared again.
+/// Asterisk compares by SQL's LIKE: `%` stands for the hash, and a `_` in the name for any character, so the results
+/// are compared again.
 pub async fn contacts(link: &Link, name: &str) -> Result<Vec<String>, AmiError> {
     let wanted = Action::new("DBGetTree").with("Family", FAMILY)?.with("Key", format!("{name};@%"))?;
     let items = link.list(wanted).await?;
@@ -42,7 +42,7 @@ pub async fn contacts(link: &Link, name: &str) -> Result<Vec<String>, AmiError> 
     Ok(keys.filter(|key| of_name(key)).map(str::to_owned).collect())
 }
 
-/// Whether peers are registered somewhere, by name. One is missing whose answer no server gave.
+/// Reports whether peers are registered at a server, by name. A peer for which no server answered is missing.
 pub async fn registered(links: &Links, names: &[&str]) -> HashMap<String, bool> {
     let mut found: HashMap<String, bool> = HashMap::new();
     for link in links.iter().filter(|link| link.is_up()) {
@@ -63,12 +63,12 @@ pub async fn registered(links: &Links, names: &[&str]) -> HashMap<String, bool> 
     found
 }
 
-/// The names of which a server says soon enough that somebody is registered: for lists, which are not to wait for a server
-/// that is away or slow.
+/// Returns the names that a server reports in time as registered: for lists, which must not wait for a server that is
+/// unreachable or slow.
 pub async fn known_registered(links: Option<&Links>, names: &[&str]) -> HashSet<String> {
     let Some(links) = links else { return HashSet::new() };
     let asked = async {
-        // Nobody closes it.
+        // The semaphore is never closed.
         let _turn = LISTS.acquire().await;
         registered(links, names).await
     };
@@ -78,7 +78,7 @@ pub async fn known_registered(links: Option<&Links>, names: &[&str]) -> HashSet<
 
 async fn registered_at<'a>(link: &Link, name: &'a str) -> (&'a str, Result<bool, AmiError>) {
     let asked = async {
-        // By the aor, which Asterisk finds by its key; the tree above is searched from end to end.
+        // Read by the aor, which Asterisk finds by its key; reading the tree above searches all of it.
         let action = Action::new("Getvar").with("Variable", format!("PJSIP_AOR({name},contact)"))?;
         let answer = link.ask(action).await?;
         Ok(answer.get("Value").is_some_and(|contacts| !contacts.is_empty()))

@@ -1,8 +1,8 @@
-//! Web phones: a browser speaks to a Janus gateway, which registers at Asterisk for it as `<login>_web1`.
+//! Web phones: a browser connects to a Janus gateway, which registers at Asterisk for it as `<login>_web1`.
 //!
-//! The gateway lets in whoever shows a token that it can check by itself (`token_auth_secret`): nothing has to be told to
-//! it, and a token ends by itself. It looks at the token of every request, a call's keep-alives among them; any token
-//! that is good carries on what another one has begun.
+//! The gateway accepts any token that it can verify by itself (`token_auth_secret`): it needs no notification, and a
+//! token expires by itself. It verifies the token of every request, a call's keep-alives among them; any valid token
+//! continues a session that another one has begun.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,12 +10,12 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use sha1::Sha1;
 
-/// Janus' plugin that speaks SIP.
+/// Name of Janus' SIP plugin.
 pub const SIP_PLUGIN: &str = "janus.plugin.sip";
-/// What signed tokens of Janus are for.
+/// Realm of Janus' signed tokens.
 const REALM: &str = "janus";
 
-/// A token that opens the SIP plugin, and nothing else, until a moment.
+/// Issues a token that opens only the SIP plugin, until a given time.
 ///
 /// ```text
 /// 1795690800,janus,janus.plugin.sip:lWvOvxAV/xszrhSpqYJIKpCuawg=
@@ -24,7 +24,7 @@ pub fn janus_token(secret: &str, until: Timestamp) -> String {
     let signed = format!("{},{REALM},{SIP_PLUGIN}", until.as_second());
     let tag = Hmac::<Sha1>::new_from_slice(secret.as_bytes())
         .map(|mac| mac.chain_update(signed.as_bytes()).finalize().into_bytes());
-    // A key of any length is one.
+    // HMAC accepts a key of any length.
     let tag = tag.map(|tag| STANDARD.encode(tag)).unwrap_or_default();
     format!("{signed}:{tag}")
 }

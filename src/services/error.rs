@@ -10,7 +10,7 @@ use crate::ledger::spool::SpoolError;
 use crate::secrets::SecretsError;
 use crate::store::StoreError;
 
-/// Why the shared services cannot be opened or used.
+/// Reasons why the shared services cannot be opened or used.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
     /// The database cannot be used.
@@ -19,24 +19,24 @@ pub enum ServiceError {
     /// The key file cannot be used.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
-    /// The key file is not the one the database was used with.
+    /// The key file is not the one that the database was used with.
     #[error("the key file {file} is not the one this database was used with")]
     OtherKeyFile {
         /// The file.
         file: String,
     },
-    /// The wallets are in another currency than the configured one.
+    /// The wallets are in a currency other than the configured one.
     #[error("the wallets of this database are in {currency}, money.currency is {configured}")]
     OtherCurrency {
-        /// What they are in.
+        /// Currency of the wallets.
         currency: String,
         /// `money.currency`.
         configured: String,
     },
-    /// The digests of this database hold another realm than the configured one.
+    /// The digests of this database contain a realm other than the configured one.
     #[error("the SIP passwords of this database are for the realm {realm}, sip.realm is {configured}")]
     OtherRealm {
-        /// What they are for.
+        /// Realm of the digests.
         realm: String,
         /// `sip.realm`.
         configured: String,
@@ -44,43 +44,43 @@ pub enum ServiceError {
     /// A running server owns the wallets and does not answer.
     #[error(transparent)]
     Owner(#[from] ClientError),
-    /// The command socket cannot be listened on.
+    /// The command socket cannot be opened for listening.
     #[error(transparent)]
     Socket(#[from] SocketError),
     /// Another process owns the wallets.
     #[error("{node} owns the wallets ({address})")]
     Owned {
-        /// Its node.
+        /// Name of the owner's node.
         node: String,
-        /// Where it takes commands, or that it only runs one.
+        /// Address of its command socket, or a text saying that it only runs one command.
         address: String,
     },
-    /// A server owns the wallets that cannot be reached from here.
+    /// A server owns the wallets that cannot be reached from this machine.
     #[error(
         "the running server on {node} owns the wallets, and its command socket {path} is not on this machine: run the \
          command there"
     )]
     OwnedElsewhere {
-        /// Its node.
+        /// Name of the server's node.
         node: String,
-        /// Its socket.
+        /// Path of its socket.
         path: String,
     },
-    /// A server of this installation starts, ends or hangs: it is asked, and nothing is written behind its back.
+    /// A server of this installation starts, ends or hangs. Commands ask it and never write around it.
     #[error("a server of this installation is starting or ending, or hangs: try again, or end it")]
     Starting,
-    /// Another server of this installation runs.
+    /// Another server of this installation is running.
     #[error("another server of this installation runs and owns {}", spool_dir.display())]
     Running {
-        /// The spool's folder.
+        /// The spool directory.
         spool_dir: PathBuf,
     },
-    /// Another command of this installation keeps the ownership.
+    /// Another command of this installation holds the ownership.
     #[error(
         "another command of this installation owns the wallets for more than {seconds} s: try again when it has ended"
     )]
     Busy {
-        /// How long it was waited for.
+        /// Time waited, in seconds.
         seconds: u64,
     },
     /// The installation's lock files cannot be used.
@@ -89,20 +89,20 @@ pub enum ServiceError {
     /// The spool cannot be used.
     #[error("the spool of settlements cannot be used: {0}")]
     Spool(#[from] SpoolError),
-    /// Ended calls lie in another folder than the configured one.
+    /// Ended calls are in a directory other than the configured one.
     #[error(
         "ledger.spool_dir is {configured}, but {records} ended calls that are not charged yet lie in {recorded}, the \
          folder so far: configure that one, or move its files to the other"
     )]
     OtherSpool {
-        /// How many.
+        /// Number of ended calls.
         records: usize,
-        /// Where they are.
+        /// Directory that contains them.
         recorded: String,
-        /// Where they would be looked for.
+        /// Configured directory.
         configured: String,
     },
-    /// What the spool keeps cannot be written to the book.
+    /// The contents of the spool cannot be written to the ledger.
     #[error("what the spool keeps cannot be written: {0}")]
     Drain(LedgerError),
     /// The catalogue cannot be loaded.
@@ -111,7 +111,7 @@ pub enum ServiceError {
 }
 
 impl ServiceError {
-    /// The machine code.
+    /// Returns the machine code of the error.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Store(_) | Self::Catalog(_) | Self::Drain(_) => "database",

@@ -14,14 +14,14 @@ pub struct InDoubtTransfers(Mutex<Vec<InDoubtTransfer>>);
 /// A transfer whose commit outcome is in doubt, with its changes of wallets.
 #[derive(Debug)]
 pub struct InDoubtTransfer {
-    /// Its entries.
+    /// The posting with its entries.
     pub posting: Posting,
-    /// The wallets, with the amount for each.
+    /// The wallets, each with its amount.
     pub lines: Vec<(Arc<Account>, Money)>,
 }
 
 impl InDoubtTransfers {
-    /// The list, oldest first.
+    /// Locks and returns the list, oldest first.
     pub fn all(&self) -> MutexGuard<'_, Vec<InDoubtTransfer>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,13 +1,13 @@
 //! The locks of an installation: the proof that no other process of it runs.
 //!
-//! An installation is a spool's folder. A process that owns the wallets, a server or a command, holds `owner.lock` in it
-//! until it ends; the kernel releases the lock with the process, so whoever holds it knows that an earlier process of
-//! this installation has ended, and need not wait for its lease. A server holds `server.lock` beside it from its first
-//! moment: a command that finds it held asks the server, and never takes the ownership before it.
+//! An installation is a spool directory. A process that owns the wallets, a server or a command, holds `owner.lock` in
+//! it until it ends. The kernel releases the lock with the process, so its holder can be sure that an earlier process
+//! of this installation has ended, and need not wait for its lease. A server holds `server.lock` beside it from its
+//! start: a command that finds it held asks the server, and never acquires the ownership before it.
 //!
-//! The proof is the lock, and the identity that the database keeps names the very file: a random id written into it, the
-//! boot of the kernel that keeps the lock, the file's device and number. A copy of the folder, another machine of the same
-//! name or a container beside this one have another identity, and wait for the lease.
+//! The proof is the lock, and the identity in the database names that very file: a random id written into it, the boot
+//! id of the kernel that keeps the lock, the file's device and inode number. A copy of the directory, another machine
+//! of the same name or a container beside this one has another identity, and waits for the lease.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _};
@@ -19,18 +19,18 @@ use crate::secrets::random_below;
 
 /// Held by a server from its start to its end.
 const SERVER: &str = "server.lock";
-/// Held by whoever owns the wallets.
+/// Held by the process that owns the wallets.
 const OWNER: &str = "owner.lock";
-/// Characters of the random id in it.
+/// Length of the random id in the lock file, in characters.
 const ID_LENGTH: usize = 32;
 
-/// A lock file that cannot be used.
+/// A lock file cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {source}", path.display())]
 pub struct InstallationError {
-    /// The file or folder.
+    /// The file or directory.
     path: PathBuf,
-    /// What the system said.
+    /// Error of the operating system.
     source: io::Error,
 }
 
@@ -40,39 +40,40 @@ pub(super) struct ServerLock {
     _file: File,
 }
 
-/// The lock of a process that owns. Dropping it releases it.
+/// The lock of a process that owns the wallets. Dropping it releases it.
 #[derive(Debug)]
 pub(super) struct OwnerLock {
     _file: File,
     identity: String,
 }
 
-/// The locks of its installation that this process holds.
+/// The locks of this process's installation that it holds.
 #[derive(Debug, Default)]
 pub(super) struct Locks {
     pub(super) server: Option<ServerLock>,
     pub(super) owner: Option<OwnerLock>,
 }
 
-/// The lock files in a folder.
+/// The lock files in a directory.
 #[derive(Debug)]
 pub(super) struct Installation {
     dir: PathBuf,
 }
 
 impl Installation {
-    /// In this folder.
+    /// Uses the lock files in this directory.
     pub(super) fn in_dir(dir: &Path) -> Self {
         Self { dir: dir.to_owned() }
     }
 
-    /// Locks it for a server; `None` while another one has it, or a command looks.
+    /// Locks the installation for a server; `None` while another server holds the lock, or a command tests it.
     pub(super) fn try_lock_server(&self) -> Result<Option<ServerLock>, InstallationError> {
         let locked = self.try_lock(SERVER)?;
         Ok(locked.map(|file| ServerLock { _file: file }))
     }
 
-    /// Whether a server of this installation runs, starts or ends. Makes nothing where there is no installation yet.
+    /// Reports whether a server of this installation runs, starts or ends. Creates no files if there is no installation
+    /// yet.
     pub(super) fn has_server(&self) -> Result<bool, InstallationError> {
         let file = match File::open(self.dir.join(SERVER)) {
             Ok(file) => file,
@@ -86,14 +87,14 @@ impl Installation {
         }
     }
 
-    /// Locks it for a process that is to own; `None` while another one does.
+    /// Locks the installation for a process about to own it; `None` while another process does.
     pub(super) fn try_lock_owner(&self) -> Result<Option<OwnerLock>, InstallationError> {
         let Some(file) = self.try_lock(OWNER)? else { return Ok(None) };
         let identity = identity(&file).map_err(|source| self.error(OWNER, source))?;
         Ok(Some(OwnerLock { _file: file, identity }))
     }
 
-    /// Locks a file, made with its folder where there is none; `None` while another process has it.
+    /// Locks a file, which is created with its directory if missing; `None` while another process holds it.
     fn try_lock(&self, name: &str) -> Result<Option<File>, InstallationError> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.dir);
         made.map_err(|source| InstallationError { path: self.dir.clone(), source })?;
@@ -113,13 +114,13 @@ impl Installation {
 }
 
 impl OwnerLock {
-    /// The name under which the database knows the holder of this very lock.
+    /// Returns the name under which the database records the holder of this very lock.
     pub(super) fn identity(&self) -> &str {
         &self.identity
     }
 }
 
-/// The identity of a locked file; one of this process alone where the kernel's boot has no name.
+/// Returns the identity of a locked file; unique to this process if the kernel has no boot id.
 fn identity(mut file: &File) -> io::Result<String> {
     let mut id = String::new();
     file.read_to_string(&mut id)?;

@@ -1,33 +1,34 @@
-//! How far a process trusts its lease of the ownership: a decision about clocks, without any.
+//! Trust in the lease of the ownership: a decision about clocks that reads none.
 //!
-//! The database alone says who owns. Between two answers of it a process trusts the last one for a little less than the
-//! lease lasts, measured by every clock of the machine: the shortest counts. A pause or a step that any of them shows ends
-//! the trust until the database has confirmed the ownership again.
+//! Only the database decides about the ownership. Between two of its answers a process trusts the last one for a little
+//! less than the lease lasts, measured by every clock of the machine: the shortest time counts. A pause or a step that
+//! any clock shows ends the trust until the database has confirmed the ownership again.
 
 use crate::clock::Moment;
 
-/// How long a lease lasts by the database's clock, unless renewed.
+/// Duration of an unrenewed lease by the database's clock, in milliseconds.
 pub const LEASE_MS: u32 = 6_000;
-/// How long a confirmation is trusted: less than the lease, because asking takes time and clocks differ in speed.
+/// Time for which a confirmation is trusted, in milliseconds: less than the lease, because asking takes time and clocks
+/// differ in speed.
 pub const TRUSTED_MS: u64 = 5_500;
 
-/// What is known of the lease.
+/// State of the lease as known to this process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lease {
-    /// When the database was last asked to renew and did, by the clocks before it was asked.
+    /// Time of the last renewal that the database confirmed, by the clocks before the request.
     confirmed: Option<Moment>,
-    /// When this process was last seen running in an outage that began while the lease was trusted.
+    /// Time when this process last noted that it ran, in an outage that began while the lease was trusted.
     outage_seen: Option<Moment>,
 }
 
 impl Lease {
-    /// The database has confirmed the ownership; it was asked at `asked`.
+    /// Records that the database has confirmed the ownership, in answer to a request sent at `asked`.
     #[must_use]
     pub const fn confirmed(asked: Moment) -> Self {
         Self { confirmed: Some(asked), outage_seen: None }
     }
 
-    /// The database could not be asked. Where the lease is still trusted, an outage begins.
+    /// Records that the database could not be asked. If the lease is still trusted, an outage begins.
     #[must_use]
     pub fn unavailable(self, now: &Moment) -> Self {
         if self.outage_seen.is_none() && self.is_trusted(now) {
@@ -36,7 +37,7 @@ impl Lease {
         self
     }
 
-    /// The process runs. A gap since it was last seen running ends the trust, and what an outage would have allowed.
+    /// Records that the process runs. A gap since the last record ends the trust and the outage's extension of it.
     #[must_use]
     pub fn observed(self, now: &Moment) -> Self {
         Self {
@@ -45,13 +46,13 @@ impl Lease {
         }
     }
 
-    /// Whether the ownership is confirmed, recently by every clock.
+    /// Reports whether the ownership was confirmed recently by every clock.
     pub fn is_trusted(&self, now: &Moment) -> bool {
         self.confirmed.is_some_and(|asked| now.is_within(&asked, TRUSTED_MS))
     }
 
-    /// Whether the ownership was valid when an outage of the database began that goes on, without a gap in which another
-    /// process could have taken it unnoticed.
+    /// Reports whether the ownership was valid when a still lasting outage of the database began, without a gap since
+    /// in which another process could have acquired it unnoticed.
     pub fn is_kept_by_outage(&self, now: &Moment) -> bool {
         self.outage_seen.is_some_and(|seen| now.is_within(&seen, TRUSTED_MS))
     }

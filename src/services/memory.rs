@@ -11,31 +11,31 @@ use crate::directory::phones::Passwords;
 use crate::directory::{Account, Directory};
 use crate::store::{Store, StoreError};
 
-/// What authorising and selling read in memory.
+/// Data in memory that authorising and selling read.
 #[derive(Debug, Clone)]
 pub struct Memory {
     /// The accounts with their wallets.
     pub directory: Arc<Directory>,
     /// Tariffs, plans, trunks and exchange rates, compiled.
     pub catalog: Arc<Catalog>,
-    /// The newest CDR whose charges are in the balances that the wallets began with.
+    /// Id of the newest CDR whose charges are included in the wallets' initial balances.
     pub read_to_cdr: i64,
 }
 
-/// What memory is read from.
+/// Sources that memory is loaded from.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
     pub(super) store: &'a Store,
     pub(super) clock: &'a dyn Clock,
-    /// The wallets' currency.
+    /// Currency of the wallets.
     pub(super) currency: &'a str,
 }
 
 impl Memory {
-    /// Reads the accounts and the catalogue from the database.
+    /// Loads the accounts and the catalogue from the database.
     pub(super) async fn load(source: Source<'_>, passwords: Passwords) -> Result<Self, ServiceError> {
         let Source { store, clock, currency } = source;
-        // Read first: every charge up to there is in the balances that are read next.
+        // Read this first: the balances read next include every charge up to it.
         let read_to_cdr = store.head().await?.cdr_id;
         let directory = Directory::load(store, currency, passwords).await?;
         let catalog = Catalog::load(store.clone(), currency, clock.now())
@@ -51,7 +51,7 @@ impl Memory {
         Ok(memory)
     }
 
-    /// Reads an account again.
+    /// Reloads an account.
     pub(super) async fn reload_account(&self, source: Source<'_>, id: i64) -> Result<(), StoreError> {
         let is_limited = |account: &Arc<Account>| account.settings().limits.daily_spend.is_some();
         let before = self.directory.account(id);
@@ -61,12 +61,12 @@ impl Memory {
             && record.limits.daily_spend.is_some()
             && !(was_limited && account.settings().plan_id == record.plan_id)
         {
-            // Before the change is in force: the wallet must not begin a day that has begun already at zero.
+            // Restore before the change is in force: the wallet must not start at zero a day that has already begun.
             self.restore_spent(source, account, record.plan_id).await?;
         }
         self.directory.reload(source.store, source.currency, id).await?;
         match self.directory.account(id) {
-            // From now on the wallet counts spending by itself.
+            // From now on the wallet counts spending itself.
             Some(account) if !was_limited && is_limited(&account) => {
                 let plan_id = account.settings().plan_id;
                 self.restore_spent(source, &account, plan_id).await
@@ -75,8 +75,8 @@ impl Memory {
         }
     }
 
-    /// Reads from the ledger the spending of an account with a daily limit, for every day that counts: the day in the zone of
-    /// its present or next plan, and the days that began under earlier plans.
+    /// Reads from the ledger the spending of an account with a daily limit, for every day that counts: the day in the
+    /// zone of its present or next plan, and the days that began under earlier plans.
     async fn restore_spent(
         &self,
         source: Source<'_>,
@@ -87,7 +87,7 @@ impl Memory {
         let now = clock.now();
         let present = match self.catalog.snapshot().plan(plan_id) {
             Some(plan) => plan.spending_day(now),
-            // A plan without prices at the moment still has its days.
+            // A plan that has no prices at the moment still has its days.
             None => admin::plans::spending_day(&mut store.reader().await?, plan_id, now).await?,
         };
         let mut days = store.spending_days_of(account.id, now).await?;

@@ -1,7 +1,7 @@
-//! The services shared by every operation, in the running server and in a command that found none.
+//! The services shared by every operation, in the running server and in a command that finds no server.
 //!
-//! [`Services`] opens the database and the key file. The ownership of the wallets, the ledger's writer, and the accounts and
-//! the catalogue in memory ([`Memory`]) follow when they are first needed: a command takes the ownership only where it
+//! [`Services`] opens the database and the key file. The ownership of the wallets, the ledger's writer, and the
+//! accounts and the catalogue in memory ([`Memory`]) follow on first use: a command acquires the ownership only if it
 //! writes money.
 
 mod error;

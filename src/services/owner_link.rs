@@ -1,4 +1,4 @@
-//! The way to the running server: what a command asks of it, and what is known of it where it does not answer.
+//! The connection to the running server: forwards commands to it, and decides whether an unreachable server has ended.
 
 use super::error::ServiceError;
 use super::shared::Services;
@@ -15,7 +15,7 @@ struct Running {
 }
 
 impl Services {
-    /// Sends a command to the running owner; `None` where none runs.
+    /// Sends a command to the running owner; `None` if none runs.
     pub async fn ask_the_owner(
         &self,
         request: &CommandRequest,
@@ -25,8 +25,8 @@ impl Services {
         unless_ended(&running.owner, answer)
     }
 
-    /// Lets the running owner, if there is one, take in what was changed. A failure only means that it takes its
-    /// usual second.
+    /// Makes the running owner, if there is one, apply changes at once. If this fails, the owner applies them within
+    /// its usual second.
     pub async fn tell_the_owner(&self) {
         if let Ok(Some(running)) = self.running().await
             && let Err(error) = running.server.catch_up().await
@@ -36,14 +36,14 @@ impl Services {
         }
     }
 
-    /// Whether the running owner answers; `false` where its process has ended.
+    /// Reports whether the running owner answers; false if its process has ended.
     pub async fn owner_answers(&self) -> Result<bool, ServiceError> {
         let Some(running) = self.running().await? else { return Ok(false) };
         let answer = running.server.catch_up().await;
         unless_ended(&running.owner, answer).map(|answer| answer.is_some())
     }
 
-    /// How the running owner and the Asterisk servers see each other; `None` where no owner runs.
+    /// Reads the state of the links between the running owner and the Asterisk servers; `None` if no owner runs.
     pub async fn servers_of_the_owner(&self) -> Result<Option<ServersView>, ServiceError> {
         let Some(running) = self.running().await? else { return Ok(None) };
         let answer = running.server.servers().await;
@@ -51,7 +51,7 @@ impl Services {
     }
 
     async fn running(&self) -> Result<Option<Running>, ServiceError> {
-        // Its lease may be over: one that was kept from renewing it still serves, and is asked.
+        // The lease may be over: an owner that could not renew it still serves, and is asked.
         let Some(owner) = self.store.owner().await? else { return Ok(None) };
         let Ok(address) = owner.address.parse::<CommandAddress>() else { return Ok(None) };
         Ok(Some(Running { server: self.at(address)?, owner }))
@@ -63,7 +63,7 @@ impl Services {
     }
 }
 
-/// The answer; `None` where the server has ended, or is out of sight and its lease is over.
+/// Returns the answer; `None` if the server has ended, or is unreachable and its lease is over.
 fn unless_ended<T>(owner: &Owner, answer: Result<T, ClientError>) -> Result<Option<T>, ServiceError> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
@@ -73,7 +73,7 @@ fn unless_ended<T>(owner: &Owner, answer: Result<T, ClientError>) -> Result<Opti
     }
 }
 
-/// Says who owns the wallets.
+/// Builds the error that names the owner of the wallets.
 pub(super) fn owned(owner: &Owner) -> ServiceError {
     let address = match owner.address.parse::<CommandAddress>() {
         Ok(address) => format!("its command socket is {}", address.path.display()),

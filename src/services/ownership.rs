@@ -1,8 +1,8 @@
 //! The ownership of the wallets: one process at a time, under a lease that it renews.
 //!
-//! The database decides who owns (an epoch that grows) and how long, by its own clock; [`Lease`] says how far that is
-//! trusted without asking. A process that cannot renew stops admitting calls before anybody else may take over. A write
-//! that is refused because its epoch is over makes the process ask at once.
+//! The database determines the owner (an epoch that grows) and the duration, by its own clock; [`Lease`] determines how
+//! long that is trusted without asking. A process that cannot renew stops admitting calls before another one may take
+//! over. A write that is refused because its epoch is over makes the process ask at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -19,19 +19,20 @@ use crate::ledger::Ledger;
 use crate::services::lease::{LEASE_MS, Lease};
 use crate::store::{Failure, Store, StoreError, within};
 
-/// How long an ownership lasts unless renewed.
+/// Duration of an ownership unless renewed.
 pub const LEASE: SignedDuration = SignedDuration::from_millis(LEASE_MS as i64);
-/// How often it is renewed: several tries fit into a lease.
+/// Interval between renewals: several tries fit into a lease.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
-/// How soon a renewal that failed is tried again.
+/// Delay before a failed renewal is retried.
 const RENEW_AGAIN: Duration = Duration::from_millis(250);
-/// How long one renewal may take.
+/// Maximum duration of one renewal.
 const RENEW_PATIENCE: Duration = Duration::from_secs(3);
-/// How often the process notes that it runs.
+/// Interval at which the process notes that it runs.
 const OBSERVE_EVERY: Duration = Duration::from_millis(250);
-/// How long renewals may fail for a reason other than the database's absence before the process ends.
+/// Time for which renewals may fail, for a reason other than an unreachable database, before the process ends.
 const BROKEN_PATIENCE: Duration = Duration::from_secs(6);
-/// How long the database may seem to be away before it is tried by a connection of its own, and how often then.
+/// Time for which the database may seem unreachable before it is tried over a separate connection; also the interval of
+/// these tries.
 const AWAY_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The ownership of this process.
@@ -42,7 +43,7 @@ pub struct Ownership {
     doubted: Notify,
 }
 
-/// The reason for which a process may not go on.
+/// Reasons why a process must stop.
 #[derive(Debug, thiserror::Error)]
 pub enum OwnershipLost {
     /// Another process owns the wallets.
@@ -54,7 +55,7 @@ pub enum OwnershipLost {
     /// The lease cannot be renewed although the database answers.
     #[error("the lease could not be renewed for {seconds} s although the database answers: {error}")]
     CannotRenew {
-        /// For how long.
+        /// Time since the first failure, in seconds.
         seconds: u64,
         /// The last error.
         error: StoreError,
@@ -62,28 +63,28 @@ pub enum OwnershipLost {
 }
 
 impl Ownership {
-    /// Notes that the database has granted or confirmed the ownership; it was asked at `asked`.
+    /// Records that the database has granted or confirmed the ownership, in answer to a request sent at `asked`.
     pub fn granted(&self, epoch: i64, asked: Moment) {
         self.epoch.store(epoch, Ordering::SeqCst);
         self.lease.store(Arc::new(Lease::confirmed(asked)));
     }
 
-    /// The epoch of this process; 0 before it owns.
+    /// Returns the epoch of this process; 0 before it owns the wallets.
     pub fn epoch(&self) -> i64 {
         self.epoch.load(Ordering::SeqCst)
     }
 
-    /// Whether the lease still holds, by every clock.
+    /// Reports whether the lease still holds, by every clock.
     pub fn is_trusted(&self, now: &Moment) -> bool {
         self.lease.load().is_trusted(now)
     }
 
-    /// Whether the database is away since a moment at which the lease held, and the process has run all the time.
+    /// Reports whether the database became unreachable while the lease held, and the process has run ever since.
     pub fn is_kept_by_outage(&self, now: &Moment) -> bool {
         self.lease.load().is_kept_by_outage(now)
     }
 
-    /// Trusts the ownership no more until the database has confirmed it, which is asked at once.
+    /// Ends the trust in the ownership until the database has confirmed it, and requests that at once.
     pub fn doubt(&self) {
         self.lease.store(Arc::default());
         self.doubted.notify_one();
@@ -94,7 +95,7 @@ impl Ownership {
     }
 }
 
-/// Renews until `shutdown`, or until the process may not go on.
+/// Renews the lease until `shutdown`, or until the process must stop.
 pub async fn keep(
     store: Store,
     clock: Arc<dyn Clock>,
@@ -120,12 +121,12 @@ pub async fn keep(
     }
 }
 
-/// Renewals that fail, one after the other.
+/// Consecutive failed renewals.
 struct Trouble {
     since: Instant,
-    /// Since when the reason is another than the database's absence.
+    /// Start of the failures whose cause is not an unreachable database.
     broken_since: Option<Instant>,
-    /// When the database was last tried by a connection of its own.
+    /// Time of the last try over a separate connection.
     tried_apart: Instant,
 }
 
@@ -192,16 +193,16 @@ impl Renewal<'_> {
         Ok(())
     }
 
-    /// Renews by a new connection. Where that succeeds and the pool still fails, this process is at fault.
+    /// Renews over a new connection. If that succeeds while the pool still fails, the fault is in this process.
     async fn try_apart(&self, epoch: i64, seconds: u64, error: StoreError) -> Result<(), OwnershipLost> {
         match within(RENEW_PATIENCE, self.store.renew_ownership_apart(epoch, LEASE)).await {
             Ok(()) => {}
             Err(StoreError::StaleEpoch { .. }) => return Err(OwnershipLost::Taken { epoch }),
-            // It is the database.
+            // The database is the cause.
             Err(_) => return Ok(()),
         }
         match within(RENEW_PATIENCE, self.store.renew_ownership(epoch, LEASE)).await {
-            // It has come back in between: the next renewal notes it.
+            // The database is reachable again: the next renewal records it.
             Ok(()) => Ok(()),
             Err(StoreError::StaleEpoch { .. }) => Err(OwnershipLost::Taken { epoch }),
             Err(_) => Err(OwnershipLost::CannotRenew { seconds, error }),

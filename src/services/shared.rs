@@ -1,4 +1,4 @@
-//! The services shared by every operation, in the running server and in a command that found none.
+//! The services shared by every operation, in the running server and in a command that finds no server.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use crate::metrics::Metrics;
 use crate::secrets::{Secrets, random_below};
 use crate::store::{Store, StoreError};
 
-/// The ledger of a process that owns.
+/// The ledger's writer and spool of a process that owns the wallets.
 struct Writer {
     ledger: Ledger,
     spool: Spool,
@@ -32,28 +32,28 @@ struct Writer {
     stop: CancellationToken,
 }
 
-/// Everything operations need.
+/// Services that operations need.
 pub struct Services {
     /// The configuration.
     pub config: Arc<Config>,
-    /// The time.
+    /// Clock.
     pub clock: Arc<dyn Clock>,
-    /// The book.
+    /// Store with accounts and ledger.
     pub store: Store,
-    /// The keys.
+    /// Keys of the key file.
     pub secrets: Arc<ArcSwap<Secrets>>,
-    /// What is counted.
+    /// Metrics.
     pub metrics: Arc<Metrics>,
-    /// Whether this process owns the wallets.
+    /// State of this process's ownership of the wallets.
     pub ownership: Arc<Ownership>,
     pub(super) locks: std::sync::Mutex<Locks>,
     writer: OnceCell<Writer>,
     memory: OnceCell<Memory>,
-    /// The links to the Asterisk servers, while this process serves.
+    /// Links to the Asterisk servers, set while this process serves.
     pub links: std::sync::OnceLock<Links>,
     /// Transfers whose commit outcome is in doubt.
     pub in_doubt: InDoubtTransfers,
-    /// Serialises the movements of money of each account.
+    /// Serialises the transfers of each account.
     money_locks: KeyedLock<i64>,
 }
 
@@ -64,12 +64,12 @@ impl std::fmt::Debug for Services {
 }
 
 impl Services {
-    /// Opens the database (made and migrated where needed) and the key file. Takes no ownership.
+    /// Opens the database (created and migrated if necessary) and the key file. Does not acquire the ownership.
     pub async fn open(config: Arc<Config>) -> Result<Self, ServiceError> {
         Self::open_with(config, Arc::new(SystemClock::new())).await
     }
 
-    /// As [`Services::open`], with the clock given.
+    /// Like [`Services::open`], with the given clock.
     pub async fn open_with(config: Arc<Config>, clock: Arc<dyn Clock>) -> Result<Self, ServiceError> {
         let store = Store::open(config.database.url.reveal()).await?;
         store.migrate(clock.now()).await?;
@@ -93,30 +93,30 @@ impl Services {
         })
     }
 
-    /// Waits until no other transfer, voucher or payment of this account is under way. Until the guard is dropped, its
-    /// balance changes by calls alone, which do not wait for the lock.
+    /// Waits until no other transfer, voucher or payment of this account is in progress. Until the guard is dropped,
+    /// its balance changes by calls alone, which do not wait for the lock.
     pub async fn lock_account(&self, account_id: i64) -> KeyedGuard<i64> {
         self.money_locks.lock(account_id).await
     }
 
-    /// The currency of the wallets.
+    /// Returns the currency of the wallets.
     pub fn currency(&self) -> &str {
         &self.config.money.currency
     }
 
-    /// How stored SIP passwords become digests.
+    /// Returns the keys and realm for computing digests from stored SIP passwords.
     fn passwords(&self) -> Passwords {
         Passwords { secrets: Arc::clone(&self.secrets), realm: self.config.sip.realm.clone() }
     }
 
-    /// What Asterisk reads peers with: the configured token, else the current key's.
+    /// Returns the token for Asterisk's reads of peers: the configured one, else the current key's.
     pub fn realtime_token(&self) -> String {
         let derived = || self.secrets.load().realtime_tokens().pop().unwrap_or_default();
         let token = self.config.realtime.token.as_ref();
         token.map_or_else(derived, |token| token.reveal().to_owned())
     }
 
-    /// The tokens that metrics may be read with: the configured one, else one of each key, the current key's last.
+    /// Returns the tokens for reading metrics: the configured one, else one of each key, the current key's last.
     pub fn metrics_tokens(&self) -> Vec<String> {
         match &self.config.internal.metrics_token {
             Some(token) => vec![token.reveal().to_owned()],
@@ -124,7 +124,7 @@ impl Services {
         }
     }
 
-    /// The ledger of a process that owns: takes the ownership unless this process has it.
+    /// Returns the ledger; acquires the ownership unless this process has it.
     pub async fn ledger(&self) -> Result<&Ledger, ServiceError> {
         if self.ownership.epoch() == 0 {
             self.lock_for_command().await?;
@@ -134,8 +134,8 @@ impl Services {
         Ok(&self.writer().await?.ledger)
     }
 
-    /// Opens the spool, which only the owner does, and writes what an earlier process left in it, so that balances
-    /// that are read afterwards include it.
+    /// Opens the spool, as only the owner may, and writes the calls that an earlier process left in it to the ledger,
+    /// so that balances read afterwards include them.
     pub async fn empty_spool(&self) -> Result<(), ServiceError> {
         let spool = &self.writer().await?.spool;
         let book = book_name(&self.store).await?;
@@ -156,7 +156,7 @@ impl Services {
         Ok(())
     }
 
-    /// Sees to it that no ended call waits in another folder than the configured one, where nobody would charge it.
+    /// Checks that no ended call waits in a directory other than the configured one, where it would never be charged.
     pub async fn check_spool_dir(&self) -> Result<(), ServiceError> {
         match self.store.meta("book").await? {
             Some(book) => SpoolDir::find(&self.config, &self.store, &book).await.map(drop),
@@ -164,7 +164,7 @@ impl Services {
         }
     }
 
-    /// Notes that this process owns since it asked at `asked`.
+    /// Records that this process owns the wallets, in answer to a request sent at `asked`.
     pub(super) fn owns(&self, epoch: i64, asked: Moment) {
         self.ownership.granted(epoch, asked);
         if let Some(writer) = self.writer.get() {
@@ -172,7 +172,7 @@ impl Services {
         }
     }
 
-    /// The ledger's writer. What it may post is the ownership's business.
+    /// Returns the ledger's writer. The ownership decides about its postings.
     async fn writer(&self) -> Result<&Writer, ServiceError> {
         self.writer
             .get_or_try_init(|| async {
@@ -191,17 +191,17 @@ impl Services {
             .await
     }
 
-    /// The accounts and the catalogue in memory, loaded by the first caller.
+    /// Returns the accounts and the catalogue in memory; the first caller loads them.
     pub async fn memory(&self) -> Result<&Memory, ServiceError> {
         self.memory.get_or_try_init(|| Memory::load(self.source(), self.passwords())).await
     }
 
-    /// The accounts and the catalogue, where they are in memory already.
+    /// Returns the accounts and the catalogue if they are in memory already.
     pub fn memory_if_loaded(&self) -> Option<&Memory> {
         self.memory.get()
     }
 
-    /// Reads an account again after it was created or changed; the change is in force in memory on return.
+    /// Reloads an account after it was created or changed; the change is in force in memory on return.
     pub async fn reload_account(&self, id: i64) -> Result<(), StoreError> {
         match self.memory.get() {
             Some(memory) => memory.reload_account(self.source(), id).await,
@@ -213,19 +213,19 @@ impl Services {
         Source { store: &self.store, clock: &*self.clock, currency: self.currency() }
     }
 
-    /// The ledger's writer and the spool before it.
+    /// Returns the ledger's writer and the spool before it.
     pub async fn ledger_and_spool(&self) -> Result<(Ledger, Spool), ServiceError> {
         let Writer { ledger, spool, .. } = self.writer().await?;
         Ok((ledger.clone(), spool.clone()))
     }
 
-    /// Whether the ledger's writer runs no more although nobody closed it: it has crashed.
+    /// Reports whether the ledger's writer has crashed: it has ended without being closed.
     pub async fn writer_has_ended(&self) -> bool {
         let Some(writer) = self.writer.get() else { return false };
         writer.task.lock().await.as_ref().is_some_and(JoinHandle::is_finished) && !writer.stop.is_cancelled()
     }
 
-    /// Writes what is queued and gives the ownership up. Nothing can be written afterwards.
+    /// Writes queued records and releases the ownership. No writes are possible afterwards.
     pub async fn close(&self) {
         if let Some(writer) = self.writer.get() {
             writer.stop.cancel();
@@ -241,7 +241,7 @@ impl Services {
     }
 }
 
-/// The key file, made where there is none and the database knows none.
+/// Opens the key file, which is created if it is missing and the database has not recorded one.
 async fn open_secrets(config: &Config, store: &Store) -> Result<Secrets, ServiceError> {
     let file = config.key_file();
     let known = store.meta("key_fingerprint").await?;
@@ -254,7 +254,7 @@ async fn open_secrets(config: &Config, store: &Store) -> Result<Secrets, Service
     Ok(secrets)
 }
 
-/// The name by which a spool knows this database, given when it is first asked for by its owner.
+/// Returns the name by which a spool identifies this database, assigned when its owner first asks for it.
 async fn book_name(store: &Store) -> Result<String, StoreError> {
     if let Some(name) = store.meta("book").await? {
         return Ok(name);
@@ -264,7 +264,7 @@ async fn book_name(store: &Store) -> Result<String, StoreError> {
     Ok(name)
 }
 
-/// The wallets' currency is that of the first start: balances in another one would all read as nothing.
+/// Checks that the wallets' currency is that of the first start: balances in another one would all read as zero.
 async fn pin_currency(config: &Config, store: &Store) -> Result<(), ServiceError> {
     let configured = &config.money.currency;
     match store.meta("currency").await? {
@@ -274,7 +274,7 @@ async fn pin_currency(config: &Config, store: &Store) -> Result<(), ServiceError
     }
 }
 
-/// The digest realm is that of the first start too: digests hold it, in phones and in Asterisk.
+/// Checks that the digest realm is that of the first start: digests in phones and in Asterisk contain it.
 async fn pin_realm(config: &Config, store: &Store) -> Result<(), ServiceError> {
     let configured = &config.sip.realm;
     match store.meta("sip_realm").await? {

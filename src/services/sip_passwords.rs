@@ -1,4 +1,4 @@
-//! Passwords of SIP accounts from before passwords existed.
+//! Passwords for SIP accounts created before passwords existed.
 
 use jiff::Timestamp;
 
@@ -6,16 +6,16 @@ use crate::secrets::Secrets;
 use crate::sip::digest;
 use crate::store::{Store, StoreError};
 
-/// SIP accounts that one transaction sets a password for.
+/// SIP accounts per transaction.
 const ACCOUNTS_AT_ONCE: i64 = 500;
 
-/// Sets a random password for each SIP account that has none. Nobody knows it until it is changed.
+/// Sets a random password for each SIP account that has none. It is unknown to everybody until it is changed.
 pub(super) async fn set_missing_sip_passwords(
     store: &Store,
     secrets: &Secrets,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    // Every command comes by here: the writers' lock is taken only where there is something to write.
+    // Every command runs this: the writers' lock is acquired only if there is something to write.
     while store.lacks_passwords().await? {
         let mut tx = store.begin().await?;
         let peers = tx.peers_without_secret(ACCOUNTS_AT_ONCE).await?;

@@ -1,4 +1,4 @@
-//! The spool's folder. The database names it, so that a start from another working directory, or with another
+//! The spool directory. The database records it, so that a start from another working directory, or with another
 //! configuration, leaves no ended call behind.
 
 use std::path::{Path, PathBuf};
@@ -9,18 +9,18 @@ use crate::config::Config;
 use crate::ledger::spool::{SpoolError, left_in};
 use crate::store::{Store, StoreError};
 
-/// The fact of the database that names the folder.
+/// Name of the database fact that records the directory.
 const FACT: &str = "spool_dir";
 
-/// The configured folder, by its absolute path.
+/// The configured directory, by its absolute path.
 pub(super) struct SpoolDir {
     pub(super) path: PathBuf,
-    /// Whether the database names another one, or none.
+    /// True if the database records another directory, or none.
     is_news: bool,
 }
 
 impl SpoolDir {
-    /// The configured folder; an error where the one that the database names still holds ended calls of `book`.
+    /// Finds the configured directory; fails if the one that the database records still holds ended calls of `book`.
     pub(super) async fn find(config: &Config, store: &Store, book: &str) -> Result<Self, ServiceError> {
         let path = config.spool_dir();
         let path =
@@ -33,7 +33,7 @@ impl SpoolDir {
             Some(recorded) => match left_in(Path::new(&recorded), book)? {
                 Some(0) => {}
                 Some(records) => return Err(ServiceError::OtherSpool { records, recorded, configured }),
-                // Another machine's, most likely: that one finds what is in it when it serves again.
+                // The directory is most likely on another machine, which finds its contents when it serves again.
                 None => tracing::warn!(
                     spool.before = %recorded,
                     spool.now = %configured,
@@ -45,7 +45,7 @@ impl SpoolDir {
         Ok(Self { path, is_news: true })
     }
 
-    /// Lets the database name it.
+    /// Records the directory in the database.
     pub(super) async fn record(&self, store: &Store) -> Result<(), StoreError> {
         if self.is_news {
             store.set_meta(FACT, &self.path.display().to_string()).await?;
@@ -54,7 +54,7 @@ impl SpoolDir {
     }
 }
 
-/// Whether two paths lead to one folder that is there.
+/// Reports whether two paths lead to the same existing directory.
 fn is_one_folder(one: &Path, other: &Path) -> bool {
     matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }

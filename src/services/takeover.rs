@@ -1,4 +1,4 @@
-//! Taking the ownership: the installation's locks first, then the database's lease.
+//! Acquisition of the ownership: the installation's locks first, then the database's lease.
 
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -14,18 +14,19 @@ use crate::control::folder::BoundSocket;
 use crate::store::owner::{Acquired, Candidate, Owner};
 use crate::store::{StoreError, within};
 
-/// How long a server waits for another one of its installation to end: a command that looks takes no time.
+/// Maximum time a server waits for another one of its installation to end. A command that only tests the lock holds it
+/// briefly.
 const SERVER_PATIENCE: Duration = Duration::from_secs(2);
-/// How long the commands are waited for that own already. None begins while a server waits.
+/// Maximum time a server waits for commands that already own the wallets. No command begins while a server waits.
 const COMMANDS_PATIENCE: Duration = Duration::from_secs(30);
-/// How long the lease of an owner elsewhere is waited for: longer than it lasts.
+/// Maximum time to wait for the lease of an owner elsewhere: longer than a lease lasts.
 const LEASE_PATIENCE: Duration = Duration::from_secs(8);
-/// How often locks and leases are tried.
+/// Interval between tries of locks and leases.
 const TRY_EVERY: Duration = Duration::from_millis(25);
-/// How long giving the ownership up may take: a lease ends by itself.
+/// Maximum time to release the ownership: a lease expires anyway.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(3);
 
-/// The kind of process that wants to own.
+/// Kind of process that acquires the ownership.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     Server,
@@ -33,10 +34,10 @@ enum Role {
 }
 
 impl Services {
-    /// Locks the installation for a server, until it is closed. Commands that write already end first; those that come
-    /// afterwards ask the server.
+    /// Locks the installation for a server until it is closed. Commands that already write end first; later ones ask
+    /// the server.
     pub async fn lock_for_server(&self) -> Result<(), ServiceError> {
-        // Before the folder is made or anything is bound.
+        // Check before the directory is created or a socket is bound.
         self.check_spool_dir().await?;
         let installation = self.installation();
         let began = Instant::now();
@@ -57,7 +58,7 @@ impl Services {
         self.lock_owner(&self.installation(), Role::Command).await
     }
 
-    /// Whether a server of this installation runs, starts or ends.
+    /// Reports whether a server of this installation runs, starts or ends.
     pub fn has_server(&self) -> Result<bool, ServiceError> {
         Ok(self.installation().has_server()?)
     }
@@ -69,7 +70,7 @@ impl Services {
     async fn lock_owner(&self, installation: &Installation, role: Role) -> Result<(), ServiceError> {
         let began = Instant::now();
         loop {
-            // Looked at each time: a command that waits for another one gives way to a server.
+            // Tested at each try: a command that waits for another one gives way to a server.
             if role == Role::Command && installation.has_server()? {
                 return Err(ServiceError::Starting);
             }
@@ -84,8 +85,8 @@ impl Services {
         }
     }
 
-    /// Takes the ownership, to be reached at `socket` by a server, for a process that has locked its installation. Refused while
-    /// another process renews its lease; one that does not is waited for.
+    /// Acquires the ownership for a process that has locked its installation; a server passes the `socket` at which it
+    /// can be reached. Refused while another process renews its lease; an unrenewed lease is waited for.
     pub async fn take_ownership(&self, socket: Option<&BoundSocket>) -> Result<i64, ServiceError> {
         let installation = self.locks().owner.as_ref().map(|lock| lock.identity().to_owned());
         let installation = installation.ok_or(ServiceError::Starting)?;
@@ -115,7 +116,7 @@ impl Services {
         }
     }
 
-    /// Gives the ownership up, and the locks with it.
+    /// Releases the ownership and its locks.
     pub(super) async fn give_up_ownership(&self) {
         let epoch = self.ownership.epoch();
         if epoch != 0
@@ -128,12 +129,12 @@ impl Services {
     }
 
     fn locks(&self) -> std::sync::MutexGuard<'_, Locks> {
-        // Single assignments: whoever panicked left it whole.
+        // Single assignments: a panicking holder left it consistent.
         self.locks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The name of this machine, for people to read. It proves nothing: two machines may have the same.
+/// Returns the name of this machine, for display. It proves nothing: two machines may share it.
 fn node_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();

@@ -1,8 +1,8 @@
-//! Which addresses can be an IP peer's: public unicast IPv4 addresses.
+//! Addresses allowed for an IP peer: public unicast IPv4 addresses.
 //!
-//! Who calls from such an address is believed without a password, so it must be one that the Internet brings to one
-//! place alone. Every block of IANA's registries of special-purpose IPv4 addresses and of multicast is refused, also
-//! those that are globally reachable: they are anycast services.
+//! Calls from such an address are accepted without a password, so the Internet must route it to one place alone. Every
+//! block of IANA's registries of special-purpose IPv4 addresses and of multicast is refused, also those that are
+//! globally reachable: they are anycast services.
 
 use std::net::Ipv4Addr;
 
@@ -10,7 +10,7 @@ use ipnet::Ipv4Net;
 
 use crate::config::Peers;
 
-/// A block that nobody's PBX lives in.
+/// A block that contains no customer's PBX.
 struct Block {
     net: Ipv4Net,
     what: &'static str,
@@ -20,7 +20,7 @@ const fn block(a: u8, b: u8, c: u8, d: u8, prefix: u8, what: &'static str) -> Bl
     Block { net: Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix), what }
 }
 
-/// IANA's IPv4 special-purpose registry (edition of 2025-10-09) and multicast, without blocks inside of others.
+/// IANA's IPv4 special-purpose registry (edition of 2025-10-09) and multicast, without blocks inside others.
 const SPECIAL: [Block; 15] = [
     block(0, 0, 0, 0, 8, "\"this network\" (RFC 791)"),
     block(10, 0, 0, 0, 8, "a private network (RFC 1918)"),
@@ -46,23 +46,23 @@ const DOCUMENTATION: [Block; 3] = [
     block(203, 0, 113, 0, 24, "documentation (RFC 5737)"),
 ];
 
-/// Why an address cannot be an IP peer's.
+/// Reasons why an address cannot be an IP peer's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// It is no IPv4 address in four decimal numbers.
+    /// Not an IPv4 address in four decimal numbers.
     #[error("{0:?} is not an IPv4 address")]
     NotIpv4(String),
-    /// Nobody's PBX has it.
+    /// The address is in a special-purpose block.
     #[error("{ip} is not a public address: {what}")]
     Special {
         /// The address.
         ip: Ipv4Addr,
-        /// What its block is for.
+        /// Purpose of its block.
         what: &'static str,
     },
 }
 
-/// Reads an address and checks it.
+/// Parses an address and checks it.
 pub fn check(text: &str, settings: &Peers) -> Result<Ipv4Addr, AddressError> {
     let ip: Ipv4Addr = text.parse().map_err(|_| AddressError::NotIpv4(text.chars().take(64).collect()))?;
     if settings.allow_ips.iter().any(|net| net.contains(&ip)) {

@@ -1,8 +1,8 @@
-//! What changed of peers, on its way to every Asterisk server.
+//! Changes of peers, queued for every Asterisk server.
 //!
-//! Memory says what changed, each server has an [`Inbox`] that keeps it until that server was told. What is in an inbox
-//! is a set: a peer that changes ten times while a server is away is one entry, and beyond [`MAX_NAMES`] entries the
-//! inbox says "everything", so it needs no other limit.
+//! Memory publishes the changes, and each server has an [`Inbox`] that keeps them until that server was notified. An
+//! inbox is a set: a peer that changes ten times while a server is unreachable is one entry, and beyond [`MAX_NAMES`]
+//! entries the inbox says "everything", so it needs no other limit.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,49 +13,50 @@ use tokio::time::Instant;
 
 use crate::store::peers::PeerKind;
 
-/// Peers that an inbox names; beyond that looking at everything is cheaper than asking about each.
+/// Maximum peers that an inbox names; beyond that checking everything is cheaper than asking about each.
 pub const MAX_NAMES: usize = 500;
-/// How long an Asterisk may take to have in its cache what it was answered: `httptimeout` of `res_curl.conf` (0.5 s, after
-/// which it gives the answer up) and a tenth to put it there.
+/// Maximum time in which Asterisk puts an answer into its cache: `httptimeout` of `res_curl.conf` (0.5 s, after which
+/// it drops the answer) and a tenth of a second to store it.
 pub const READ_LASTS: Duration = Duration::from_millis(600);
 
-/// One peer that changed.
+/// A change of a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerChange {
-    /// Its name.
+    /// Name of the peer.
     pub name: Box<str>,
-    /// What it is.
+    /// Kind of the peer.
     pub kind: PeerKind,
-    /// It could call and cannot any more: its live calls end.
+    /// True if the peer could call and cannot any more: its live calls end.
     pub ended: bool,
-    /// Who is registered as it must register again: it ended, or has another password.
+    /// True if registrations of the peer must be removed: it ended, or has another password.
     pub unregister: bool,
 }
 
-/// What a server has to be told of one peer.
+/// Pending notification of a server about one peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Todo {
-    /// What the peer is.
+    /// Kind of the peer.
     pub kind: PeerKind,
     /// As in [`PeerChange`].
     pub ended: bool,
     /// As in [`PeerChange`].
     pub unregister: bool,
-    /// Asterisk was reading it when it changed, and may put what it read into its cache until then: tell it again.
+    /// Time until which Asterisk may put an outdated answer into its cache, because it was reading the peer during the
+    /// change: notify it again then.
     pub again_at: Option<Instant>,
 }
 
-/// What a server has to be told.
+/// Pending notifications of a server.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Pending {
-    /// Of single peers.
+    /// Notifications about single peers.
     pub names: HashMap<Box<str>, Todo>,
-    /// Anything may have changed.
+    /// True if anything may have changed.
     pub everything: bool,
 }
 
 impl Pending {
-    /// Whether there is nothing to tell.
+    /// Reports whether there are no notifications.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty() && !self.everything
     }
@@ -63,7 +64,7 @@ impl Pending {
     fn add(&mut self, name: &str, todo: Todo) {
         if self.names.len() >= MAX_NAMES && !self.names.contains_key(name) {
             self.everything = true;
-            // Whose calls must end has to be remembered even so; that a cache is old is said by "everything".
+            // Calls to end and registrations to remove are still kept by name; "everything" covers outdated caches.
             self.names.retain(|_, todo| todo.ended || todo.unregister);
             if !todo.ended && !todo.unregister {
                 return;
@@ -86,7 +87,7 @@ impl Pending {
     }
 }
 
-/// What one server has not been told yet.
+/// Changes that one server was not notified of yet.
 #[derive(Debug, Default)]
 pub struct Inbox {
     pending: Mutex<Pending>,
@@ -94,34 +95,34 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// Everything has to be looked at.
+    /// Marks that everything must be checked.
     pub fn everything(&self) {
         self.pending().everything = true;
         self.wake.notify_one();
     }
 
-    /// One peer has to be told of.
+    /// Adds a notification about one peer.
     pub fn put(&self, name: &str, todo: Todo) {
         self.pending().add(name, todo);
         self.wake.notify_one();
     }
 
-    /// Lets [`Inbox::filled`] return.
+    /// Makes [`Inbox::filled`] return.
     pub fn wake(&self) {
         self.wake.notify_one();
     }
 
-    /// Takes what there is to tell. Put back what could not be told.
+    /// Removes and returns the pending notifications. The caller puts back those that it could not send.
     pub fn take(&self) -> Pending {
         std::mem::take(&mut *self.pending())
     }
 
-    /// Puts back what could not be told, beside what has come meanwhile; nobody is woken for it.
+    /// Puts back notifications that could not be sent, merged with those added meanwhile; wakes no task.
     pub fn put_back(&self, pending: Pending) {
         self.pending().merge(pending);
     }
 
-    /// Waits until something is put in. May also return without.
+    /// Waits until something is put in. May also return spuriously.
     pub async fn filled(&self) {
         self.wake.notified().await;
     }
@@ -142,25 +143,25 @@ impl Inbox {
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending> {
-        // Whoever panicked left it whole enough: at worst a server is told too much.
+        // A panicking holder left it usable: at worst a server gets too many notifications.
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Brings changes to every server's inbox, and remembers what Asterisk has read a moment ago.
+/// Sends changes to every server's inbox, and remembers Asterisk's most recent reads.
 #[derive(Debug, Default)]
 pub struct Changes {
     inboxes: Mutex<Vec<Arc<Inbox>>>,
     reads: Mutex<Reads>,
 }
 
-/// The names that Asterisk read lately, in two generations: a name is remembered for one to two [`READ_LASTS`].
+/// Names that Asterisk read recently, in two generations: a name is remembered for one to two [`READ_LASTS`].
 #[derive(Debug, Default)]
 struct Reads {
     began: Option<Instant>,
     young: HashSet<Box<str>>,
     old: HashSet<Box<str>>,
-    /// When all addresses were read last.
+    /// Time of the last read of all addresses.
     addresses: Option<Instant>,
 }
 
@@ -178,14 +179,14 @@ impl Reads {
 }
 
 impl Changes {
-    /// An inbox that gets every change from now on.
+    /// Creates an inbox that gets every change from now on.
     pub fn open(&self) -> Arc<Inbox> {
         let inbox = Arc::new(Inbox::default());
         self.inboxes().push(Arc::clone(&inbox));
         inbox
     }
 
-    /// Peers changed, and memory has it.
+    /// Publishes changes of peers that are in memory already.
     pub fn publish(&self, changes: Vec<PeerChange>) {
         if !changes.is_empty() {
             self.publish_at(changes, Instant::now());
@@ -215,7 +216,7 @@ impl Changes {
         }
     }
 
-    /// Asterisk was just answered about a peer that there is.
+    /// Records that Asterisk just read an existing peer.
     pub fn was_read(&self, name: &str) {
         self.was_read_at(name, Instant::now());
     }
@@ -228,7 +229,7 @@ impl Changes {
         }
     }
 
-    /// Asterisk was just told all addresses.
+    /// Records that Asterisk just read all addresses.
     pub fn addresses_were_read(&self) {
         self.reads().addresses = Some(Instant::now());
     }

@@ -1,30 +1,30 @@
-//! SIP passwords: made, checked, stored encrypted, and told to Asterisk as digests alone.
+//! SIP passwords: generated, checked, stored encrypted, and sent to Asterisk only as digests.
 
 use md5::{Digest as _, Md5};
 
 use crate::secrets::{Purpose, Sealed, Secrets, SecretsError, hex, random_below};
 
-/// Characters of a generated password: none looks like another, so that it can be read to a person.
+/// Characters of a generated password: none can be confused with another, so that it can be read to a person.
 const ALPHABET: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789";
-/// Length of a generated password: about 116 bits.
+/// Length of a generated password in characters: about 116 bits.
 const GENERATED_CHARS: usize = 20;
-/// The shortest password that somebody may choose: SIP registrars are attacked with word lists all day.
+/// Minimum length of a chosen password, in characters: SIP registrars are attacked with word lists all day.
 const MIN_CHARS: usize = 8;
-/// The longest; phones have fields of this length.
+/// Maximum length of a password, in characters; phones have fields of this length.
 const MAX_CHARS: usize = 64;
 
-/// Why a password is refused.
+/// Reasons to refuse a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
     /// Too short or too long.
     #[error("a SIP password has {MIN_CHARS} to {MAX_CHARS} characters")]
     Length,
-    /// A character that phones write in different ways, or not at all.
+    /// A character that phones encode differently, or not at all.
     #[error("a SIP password holds printable ASCII characters only, no spaces")]
     Characters,
 }
 
-/// The digest that SIP's authentication is made of: MD5 of `name:realm:password`. Never printed.
+/// The digest of SIP authentication: MD5 of `name:realm:password`. Never printed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Ha1([u8; 16]);
 
@@ -35,7 +35,7 @@ impl std::fmt::Debug for Ha1 {
 }
 
 impl Ha1 {
-    /// Of a name and its password in a realm.
+    /// Computes the digest of a name and its password in a realm.
     pub fn of(name: &str, realm: &str, password: &str) -> Self {
         let mut md5 = Md5::new();
         for part in [name, ":", realm, ":", password] {
@@ -44,18 +44,18 @@ impl Ha1 {
         Self(md5.finalize().into())
     }
 
-    /// Its 32 hexadecimal digits, as `ha1_secret` of Janus' SIP plugin takes them. Who has them can register.
+    /// Returns its 32 hexadecimal digits, as `ha1_secret` of Janus' SIP plugin expects them. They suffice to register.
     pub fn hex(&self) -> String {
         hex(&self.0)
     }
 
-    /// As Asterisk's `password_digest` holds it: `MD5:` and 32 hexadecimal digits.
+    /// Returns the value of Asterisk's `password_digest`: `MD5:` and 32 hexadecimal digits.
     pub fn password_digest(&self) -> String {
         format!("MD5:{}", self.hex())
     }
 }
 
-/// Checks a password that somebody chose.
+/// Checks a chosen password.
 pub fn check(password: &str) -> Result<(), PasswordError> {
     if !(MIN_CHARS..=MAX_CHARS).contains(&password.len()) {
         return Err(PasswordError::Length);
@@ -66,7 +66,7 @@ pub fn check(password: &str) -> Result<(), PasswordError> {
     Ok(())
 }
 
-/// A password of our own.
+/// Generates a password.
 pub fn generate() -> String {
     let letter = |_| {
         let at = usize::try_from(random_below(ALPHABET.len() as u64)).unwrap_or(0);
@@ -80,7 +80,7 @@ pub fn seal(secrets: &Secrets, name: &str, password: &str) -> Sealed {
     secrets.seal(Purpose::SipSecret, name, password.as_bytes())
 }
 
-/// A peer's password in clear, for its owner.
+/// Decrypts a peer's password, for its owner.
 pub fn open(secrets: &Secrets, name: &str, sealed: &Sealed) -> Result<String, SecretsError> {
     let unreadable = || SecretsError::Unreadable { subject: name.to_owned(), key_id: sealed.key_id };
     let plain = secrets.open_sealed(Purpose::SipSecret, name, sealed)?;

@@ -1,4 +1,4 @@
-//! SIP peers as pure data: PJSIP rows, password digests, names, addresses, and the changes that Asterisk must learn.
+//! SIP peers as pure data: PJSIP rows, password digests, names, addresses, and the changes to notify Asterisk of.
 
 pub mod address;
 pub mod changes;

@@ -1,9 +1,9 @@
 //! Names of peers: the next free one of each kind.
 
-/// The next names of further SIP accounts of a login, in the order in which they are tried.
+/// Returns the candidate names of further SIP accounts of a login, in the order in which they are tried.
 ///
-/// A login of digits alone goes on counting (1234567801, 1234567802, …), as the systems do that customers come from.
-/// Every other one, and one with leading zeros, gets `-2`, `-3`, …: `shop_web2` would be a service peer's name.
+/// A login of digits alone is incremented (1234567801, 1234567802, …), as in the systems that customers migrate from.
+/// Every other login, and any with leading zeros, gets `-2`, `-3`, …: `shop_web2` would be a service peer's name.
 pub fn further(login: &str) -> impl Iterator<Item = String> {
     let digits = login.bytes().all(|b| b.is_ascii_digit()) && !login.starts_with('0');
     let first = if digits { login.parse::<u64>().ok() } else { None };
@@ -14,17 +14,17 @@ pub fn further(login: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// The name of an IP peer of a SIP account.
+/// Returns the name of an IP peer of a SIP account.
 pub fn address_peer(sip_account: &str, number: u32) -> String {
     format!("{sip_account}_ipa{number}")
 }
 
-/// The name of a web phone's peer.
+/// Returns the name of a web phone's peer.
 pub fn web_peer(login: &str, number: u32) -> String {
     format!("{login}_web{number}")
 }
 
-/// The lowest number from 1 that is not among these.
+/// Returns the lowest number from 1 that is not among these.
 pub fn lowest_free(taken: impl IntoIterator<Item = u32>) -> u32 {
     let taken: std::collections::BTreeSet<u32> = taken.into_iter().collect();
     (1..=u32::MAX).find(|n| !taken.contains(n)).unwrap_or(u32::MAX)

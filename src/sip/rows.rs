@@ -1,8 +1,8 @@
-//! What Asterisk is told of a peer: the rows of its four families, and what no row may say.
+//! Asterisk's rows of a peer: its four families, and values that no row may contain.
 //!
-//! A SIP account and a web phone are known by their name and always by a password. An `_ipaN` is known by the address of
-//! the request and by nothing else: with Asterisk's default a stranger who writes its name into his From would call on
-//! its bill. [`Row::is_safe`] says so of every endpoint before it leaves.
+//! A SIP account and a web phone are identified by their name and always authenticated by a password. An `_ipaN` is
+//! identified only by the source address of the request: with Asterisk's default a stranger who writes its name into
+//! the From header would call at its expense. [`Row::is_safe`] checks every endpoint before it is sent.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -10,33 +10,33 @@ use std::net::Ipv4Addr;
 use super::digest::Ha1;
 use crate::store::peers::PeerKind;
 
-/// Active IP peers beyond which an Asterisk is slowed down noticeably: it compares every request that no name matches
+/// Number of active IP peers above which Asterisk slows down noticeably: it compares every request that no name matches
 /// with each of them, at a cost that grows with the square of their number.
 pub const MANY_ADDRESSES: usize = 1_000;
 
-/// What the operator of a PBX on an authorised address must know: names come before addresses.
+/// Warning for the operator of a PBX on an authorised address: names are matched before addresses.
 pub const CHALLENGED_PBX: &str = "A PBX on an authorised address that writes the name of a SIP account into its From \
      is asked for that account's password: its From must be a number or name that is no SIP account's";
 
-/// The options of an endpoint beside those that say who it is. What is not here has Asterisk's default.
+/// Options of an endpoint other than those that identify it. All others have Asterisk's default.
 const ENDPOINT: [(&str, &str); 20] = [
     ("context", "tollgate"),
     ("disallow", "all"),
     ("allow", "alaw,ulaw,g722"),
-    // Media goes through the box: an end that went away is noticed, and neither side learns the other's address.
+    // Media passes through Asterisk: a vanished end is noticed, and neither side learns the other's address.
     ("direct_media", "no"),
     ("rtp_symmetric", "yes"),
     ("force_rport", "yes"),
     ("rewrite_contact", "yes"),
-    // A call whose media stopped, or whose BYE was lost, ends: it would be charged on and on.
+    // End a call whose media stopped, or whose BYE was lost: it would otherwise be charged indefinitely.
     ("rtp_timeout", "60"),
     ("rtp_timeout_hold", "300"),
     ("timers", "yes"),
     ("timers_sess_expires", "900"),
-    // REFER would make a call that nobody authorised; NOTIFY and MESSAGE have no use.
+    // REFER would create an unauthorised call; NOTIFY and MESSAGE have no use.
     ("allow_transfer", "no"),
     ("allow_subscribe", "no"),
-    // Who calls is decided by Tollgate, not by a From or a P-Asserted-Identity.
+    // Tollgate identifies the caller, not a From or P-Asserted-Identity header.
     ("trust_id_inbound", "no"),
     ("trust_id_outbound", "no"),
     ("allow_overlap", "no"),
@@ -60,7 +60,7 @@ pub enum Family {
 }
 
 impl Family {
-    /// By its name.
+    /// Returns the family of a name.
     pub fn parse(name: &str) -> Option<Self> {
         match name {
             "ps_endpoints" => Some(Self::Endpoints),
@@ -72,7 +72,7 @@ impl Family {
     }
 }
 
-/// One row: columns with their values, in the order in which they are sent. The order matters to `disallow` and `allow`.
+/// A row: columns with their values, in the order in which they are sent. The order matters to `disallow` and `allow`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row(Vec<(String, String)>);
 
@@ -86,12 +86,12 @@ impl Row {
         )
     }
 
-    /// The columns.
+    /// Returns the columns.
     pub fn columns(&self) -> &[(String, String)] {
         &self.0
     }
 
-    /// A column's value.
+    /// Returns a column's value.
     pub fn get(&self, column: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == column).map(|(_, value)| value.as_str())
     }
@@ -103,12 +103,12 @@ impl Row {
         }
     }
 
-    /// As the wire has it: `column=value&…`, urlencoded.
+    /// Encodes the row for the wire: `column=value&…`, urlencoded.
     pub fn encode(&self) -> String {
         form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.0).finish()
     }
 
-    /// Whether an endpoint is known in its kind's way alone, and leads to Tollgate's dialplan.
+    /// Reports whether an endpoint is identified only in the way of its kind, and leads to Tollgate's dialplan.
     pub fn is_safe(&self, kind: PeerKind) -> bool {
         let name = self.get("id").unwrap_or_default();
         let once =
@@ -130,7 +130,7 @@ impl Row {
     }
 }
 
-/// The endpoint of a peer; none if what is configured would make it unsafe.
+/// Builds the endpoint of a peer; `None` if the configuration would make it unsafe.
 pub fn endpoint(name: &str, kind: PeerKind, extra: &BTreeMap<String, String>) -> Option<Row> {
     let known: &[(&str, &str)] = match kind {
         PeerKind::Sip | PeerKind::Web => &[("identify_by", "username"), ("auth", name), ("aors", name)],
@@ -150,7 +150,7 @@ pub fn endpoint(name: &str, kind: PeerKind, extra: &BTreeMap<String, String>) ->
     safe.then_some(row)
 }
 
-/// The auth of a peer that has a password.
+/// Builds the auth of a peer that has a password.
 pub fn auth(name: &str, digest: Option<Ha1>, realm: &str) -> Option<Row> {
     let digest = digest?;
     Some(Row::of(
@@ -164,7 +164,7 @@ pub fn auth(name: &str, digest: Option<Ha1>, realm: &str) -> Option<Row> {
     ))
 }
 
-/// The aor of a peer that registers.
+/// Builds the aor of a peer that registers.
 pub fn aor(name: &str, kind: PeerKind) -> Option<Row> {
     kind.has_password().then(|| {
         Row::of(
@@ -181,7 +181,7 @@ pub fn aor(name: &str, kind: PeerKind) -> Option<Row> {
     })
 }
 
-/// The identify of an `_ipaN`: one address.
+/// Builds the identify of an `_ipaN`: one address.
 pub fn identify(name: &str, source: Ipv4Addr) -> Row {
     Row::of(name, [("endpoint", name.to_owned()), ("match", format!("{source}/32"))])
 }
@@ -190,7 +190,7 @@ pub fn identify(name: &str, source: Ipv4Addr) -> Row {
 mod tests {
     use super::*;
 
-    /// The options of a template of the shipped `pjsip.conf`.
+    /// Reads the options of a template of the shipped `pjsip.conf`.
     fn template(name: &str) -> BTreeMap<String, String> {
         let text = include_str!("../../asterisk-conf/pjsip.conf");
         let section = text.split("\n[").find(|section| section.starts_with(name)).unwrap();

@@ -1,9 +1,9 @@
 //! Password hashing: a fixed number of threads with fixed memory, and a fair queue before them.
 //!
-//! A hash takes 19 MiB and some ten milliseconds of a core. So each slot has a thread of its own that allocates its
-//! blocks once and keeps them, whatever the load, and requests wait in a queue with turns per account and, within one
-//! account, per address. Beyond a short queue requests are refused, and those of a caller that has gone away are
-//! dropped unhashed.
+//! A hash needs 19 MiB and some ten milliseconds of a core. So each slot has a thread that allocates its blocks once
+//! and keeps them, whatever the load. Requests wait in a queue that is served round robin per account and, within one
+//! account, per address. Beyond a short queue requests are refused, and requests of a disconnected caller are dropped
+//! unhashed.
 
 pub(super) mod params;
 mod queue;
@@ -21,15 +21,15 @@ use tokio_util::sync::CancellationToken;
 use self::queue::{Bounds, FairQueue, Flow, Pushed};
 use crate::metrics::Registry;
 
-/// Waiting hashes of one account.
+/// Maximum waiting hashes of one account.
 const MAX_QUEUED_PER_ACCOUNT: usize = 32;
-/// Waiting hashes of all accounts.
+/// Maximum waiting hashes of all accounts.
 const MAX_QUEUED: usize = 256;
-/// The longest wait for a slot.
+/// Maximum wait for a slot.
 const MAX_WAIT: Duration = Duration::from_secs(10);
-/// A hash's duration in milliseconds, for `Retry-After` only.
+/// Typical duration of a hash in milliseconds, used for `Retry-After` only.
 const TYPICAL_HASH_MS: usize = 40;
-/// Slots at most. Half of the machine's cores are used up to here: calls need the others.
+/// Maximum slots. Up to it half of the machine's cores are used: calls need the others.
 const MAX_SLOTS: usize = 4;
 
 /// The hasher of this process.
@@ -39,31 +39,31 @@ pub static HASHER: LazyLock<Hasher> = LazyLock::new(|| {
     Hasher::new((cores / 2).clamp(1, MAX_SLOTS), bounds)
 });
 
-/// Why a password was not hashed.
+/// Reasons why a password was not hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HashError {
-    /// Too many passwords wait.
+    /// Too many hashes are waiting.
     #[error("too many passwords wait to be hashed; try again in {retry_after_s} s")]
     Busy {
-        /// Seconds until a try is worth while.
+        /// Seconds until a retry is likely to succeed.
         retry_after_s: u32,
     },
-    /// The caller has gone away.
+    /// The caller has disconnected.
     #[error("the caller has gone away")]
     Abandoned,
-    /// The machine has no memory or thread for it.
+    /// The machine lacks memory or a thread for a hash.
     #[error("the password could not be hashed")]
     Unavailable,
 }
 
-/// Who asks for a hash.
+/// The requester of a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Owner {
     Operator,
     Account(i64),
 }
 
-/// Who asks for a hash: hashes are queued and refused by it.
+/// The requester of a hash: the queue and its bounds are per requester.
 #[derive(Clone, Debug)]
 pub struct Caller {
     flow: Flow<Owner>,
@@ -76,12 +76,12 @@ impl Caller {
         Self { flow: Flow { owner: Owner::Operator, address: None }, gone: CancellationToken::new() }
     }
 
-    /// The account whose key a request shows. Once `gone` is cancelled, its hashes are dropped.
+    /// The account of a request's API key. Once `gone` is cancelled, its hashes are dropped.
     pub fn account(account_id: i64, gone: CancellationToken) -> Self {
         Self { flow: Flow { owner: Owner::Account(account_id), address: None }, gone }
     }
 
-    /// The same account, on behalf of somebody at this address.
+    /// The same account, for a customer at this address.
     #[must_use]
     pub fn for_address(mut self, address: Option<IpAddr>) -> Self {
         self.flow.address = address;
@@ -89,7 +89,7 @@ impl Caller {
     }
 }
 
-/// Gets a slot's memory, or the reason why it does not.
+/// Work that gets a slot's memory, or the reason why there is none.
 type Work = Box<dyn FnOnce(Result<&mut [Block], HashError>) + Send>;
 
 struct Job {
@@ -110,14 +110,14 @@ struct Counters {
     hashed: AtomicU64,
     refused: AtomicU64,
     abandoned: AtomicU64,
-    /// Slots that have their memory: this many times 19 MiB, never more and never less again.
+    /// Slots with allocated memory: this many times 19 MiB. It never shrinks.
     slots: AtomicUsize,
 }
 
-/// Slots and the queue before them.
+/// The slots and the queue before them.
 pub struct Hasher {
     slots: usize,
-    /// Threads that were started: at the first hash, for most commands need none.
+    /// Number of started threads. They start at the first hash, because most commands need none.
     started: Mutex<usize>,
     shared: Arc<Shared>,
 }
@@ -154,7 +154,7 @@ impl Hasher {
         Self { slots, started: Mutex::new(0), shared: Arc::new(shared) }
     }
 
-    /// Runs `work` in a slot, in the caller's turn.
+    /// Runs `work` in a slot, in the queue order of the caller.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         caller: &Caller,
@@ -164,12 +164,12 @@ impl Hasher {
             return Err(HashError::Unavailable);
         }
         let (answer, answered) = oneshot::channel();
-        // Cancelled too where this future is dropped while it waits.
+        // Also cancelled when this future is dropped while it waits.
         let gone = caller.gone.child_token();
         let _guard = gone.clone().drop_guard();
         let job = Job {
             work: Box::new(move |slot| {
-                // A caller that went away meanwhile wants no answer.
+                // A caller that has disconnected needs no answer.
                 let _ = answer.send(slot.map(work));
             }),
             gone: gone.clone(),
@@ -199,7 +199,7 @@ impl Hasher {
         u32::try_from(waiting * TYPICAL_HASH_MS / self.slots / 1_000).unwrap_or(u32::MAX).saturating_add(1)
     }
 
-    /// Starts the threads that are not there yet; how many there are.
+    /// Starts the missing threads; returns how many run.
     fn start(&self) -> usize {
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
         while *started < self.slots {
@@ -242,7 +242,7 @@ impl Hasher {
     }
 }
 
-/// Hashes until the process ends.
+/// Hashes queued work until the process ends.
 fn hash_in_slot(shared: &Shared, blocks: &mut [Block]) {
     let counters = &shared.counters;
     loop {
@@ -254,7 +254,7 @@ fn hash_in_slot(shared: &Shared, blocks: &mut [Block]) {
             counters.refused.fetch_add(1, Ordering::Relaxed);
             (job.work)(Err(HashError::Busy { retry_after_s: 1 }));
         } else {
-            // Counted first: whoever has the answer finds it counted.
+            // Count first, so that a caller with its answer finds it counted.
             counters.hashed.fetch_add(1, Ordering::Relaxed);
             if catch_unwind(AssertUnwindSafe(|| (job.work)(Ok(blocks)))).is_err() {
                 tracing::error!("a password hash panicked");

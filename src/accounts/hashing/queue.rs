@@ -1,4 +1,4 @@
-//! A bounded queue that serves its owners in turn, and the addresses of one owner in turn.
+//! A bounded queue, served round robin over its owners and over the addresses of one owner.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -7,13 +7,13 @@ use std::net::IpAddr;
 /// Bounds of a queue.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
-    /// Waiting items of one owner.
+    /// Maximum waiting items of one owner.
     pub(super) per_owner: usize,
-    /// Waiting items of all owners.
+    /// Maximum waiting items of all owners.
     pub(super) total: usize,
 }
 
-/// Owner and address of an item. An owner who names no address has one flow.
+/// Owner and address of an item. Items without an address share one flow of their owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Flow<O> {
     pub(super) owner: O,
@@ -39,7 +39,7 @@ struct Waiting<O, T> {
 /// Round robin over owners, then over the owner's addresses, then by arrival.
 ///
 /// Each owner and each flow has the number of the pop that served it last (or of its arrival); the lowest is next. The
-/// queue holds a few hundred items at most, so that it is searched and not indexed.
+/// queue holds a few hundred items at most, so it is searched without an index.
 #[derive(Debug)]
 pub(super) struct FairQueue<O, T> {
     bounds: Bounds,
@@ -59,7 +59,7 @@ impl<O: Copy + Eq + Hash, T> FairQueue<O, T> {
         self.waiting.len()
     }
 
-    /// Queues an item. `abandoned` items are removed first where a bound is reached.
+    /// Queues an item. If a bound is reached, `abandoned` items are removed first.
     pub(super) fn push(&mut self, flow: Flow<O>, item: T, abandoned: impl Fn(&T) -> bool) -> Pushed<T> {
         let Bounds { per_owner, total } = self.bounds;
         if self.len() >= total || self.count(|other| other.owner == flow.owner) >= per_owner {
@@ -89,10 +89,10 @@ impl<O: Copy + Eq + Hash, T> FairQueue<O, T> {
         displaced.map_or(Pushed::Queued, Pushed::Displaced)
     }
 
-    /// Takes the next item.
+    /// Removes and returns the next item.
     pub(super) fn pop(&mut self) -> Option<T> {
         let served = |flow: &Flow<O>| (self.owners.get(&flow.owner), self.flows.get(flow));
-        // Of equal ones `min_by_key` returns the first, which arrived first.
+        // Among equal items `min_by_key` returns the first, which arrived first.
         let (index, _) = self.waiting.iter().enumerate().min_by_key(|(_, waiting)| served(&waiting.flow))?;
         let Waiting { flow, item } = self.waiting.remove(index);
         self.pops += 1;
@@ -106,7 +106,7 @@ impl<O: Copy + Eq + Hash, T> FairQueue<O, T> {
         self.waiting.iter().filter(|waiting| matches(&waiting.flow)).count()
     }
 
-    /// The group with most items, and their number.
+    /// Returns the group with most items, and their number.
     fn longest<G: Copy + Eq + Hash>(&self, group: impl Fn(&Flow<O>) -> Option<G>) -> Option<(G, usize)> {
         let mut counts: HashMap<G, usize> = HashMap::new();
         for group in self.waiting.iter().filter_map(|waiting| group(&waiting.flow)) {
@@ -120,7 +120,7 @@ impl<O: Copy + Eq + Hash, T> FairQueue<O, T> {
         Some(self.waiting.remove(index).item)
     }
 
-    /// Keeps no state of owners and flows without a waiting item: both maps are as bounded as the queue.
+    /// Removes the state of owners and flows without a waiting item: both maps are as bounded as the queue.
     fn forget_absent(&mut self) {
         let waiting = &self.waiting;
         self.owners.retain(|owner, _| waiting.iter().any(|waiting| waiting.flow.owner == *owner));
@@ -191,7 +191,7 @@ mod tests {
         push(&mut queue, of('b'), 11);
         assert_eq!(push(&mut queue, of('c'), 20), Pushed::Displaced(3));
         assert_eq!(push(&mut queue, of('c'), 21), Pushed::Displaced(2));
-        // Each has two now: a third of one is refused, the first of another is queued.
+        // Each owner has two items now: a third of one is refused, the first of another is queued.
         assert_eq!(push(&mut queue, of('b'), 12), Pushed::Refused(12));
         assert!(matches!(push(&mut queue, of('d'), 30), Pushed::Displaced(1 | 11 | 21)));
         assert_eq!(queue.len(), 6);
