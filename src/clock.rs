@@ -1,24 +1,24 @@
-//! The one place that reads the time.
+//! The only module that reads the time.
 //!
-//! Stamps are wall clock (they can step), durations are monotonic (they cannot). Everything that needs either takes
-//! a [`Clock`], so a test can hold time still or move it by an hour. A lease is measured by a [`Moment`]: all clocks at
-//! once, because each of them misses a pause that another one shows.
+//! Timestamps are wall clock time (which can step), durations are monotonic (which cannot). Code that needs either
+//! accepts a [`Clock`], so a test can stop time or advance it by an hour. A lease is measured by a [`Moment`]: all
+//! clocks at once, because each of them misses a pause that another one shows.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Instant;
 
 use jiff::Timestamp;
 
-/// Where the time comes from.
+/// A source of time.
 pub trait Clock: Send + Sync + 'static {
-    /// The wall clock, for stamps and for choosing a tariff window.
+    /// Reads the wall clock, for timestamps and for the choice of a tariff window.
     fn now(&self) -> Timestamp;
-    /// Milliseconds since an arbitrary start; never goes back, and stands still while the machine is suspended.
+    /// Returns milliseconds since an arbitrary start; never decreases, and stops while the machine is suspended.
     fn monotonic_ms(&self) -> u64;
-    /// Milliseconds since an arbitrary start; never goes back, and goes on while the machine is suspended.
+    /// Returns milliseconds since an arbitrary start; never decreases, and continues while the machine is suspended.
     fn boot_ms(&self) -> u64;
 
-    /// All clocks, read together.
+    /// Reads all clocks together.
     fn moment(&self) -> Moment {
         Moment {
             wall_us: self.now().as_microsecond(),
@@ -40,8 +40,8 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// Whether less than `most_ms` have passed since `earlier` by every clock. A wall clock that has stepped back has
-    /// passed an unknown time.
+    /// Reports whether less than `most_ms` have passed since `earlier` by every clock. A wall clock that has stepped
+    /// back counts as an unknown time.
     pub fn is_within(&self, earlier: &Self, most_ms: u64) -> bool {
         let passed = |now: u64, then: u64| now.checked_sub(then).is_some_and(|passed| passed < most_ms);
         let limit_us = i64::try_from(most_ms).unwrap_or(i64::MAX).saturating_mul(1_000);
@@ -51,14 +51,14 @@ impl Moment {
     }
 }
 
-/// The machine's own clocks.
+/// The clocks of the machine.
 #[derive(Debug)]
 pub struct SystemClock {
     started: Instant,
 }
 
 impl SystemClock {
-    /// A clock whose monotonic side starts at zero now.
+    /// Creates a clock whose monotonic time starts at zero now.
     pub fn new() -> Self {
         Self { started: Instant::now() }
     }
@@ -89,7 +89,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// The machine's clocks, with time that can be skipped: for a demonstration that need not wait.
+/// The machine's clocks with time that can be skipped, for a demonstration without waiting.
 #[derive(Debug, Default)]
 pub struct SkippingClock {
     machine: SystemClock,
@@ -97,7 +97,7 @@ pub struct SkippingClock {
 }
 
 impl SkippingClock {
-    /// Lets time pass at once, on both clocks.
+    /// Advances both clocks at once.
     pub fn skip(&self, time: std::time::Duration) {
         self.skipped_ms.fetch_add(u64::try_from(time.as_millis()).unwrap_or(0), Ordering::SeqCst);
     }
@@ -119,7 +119,7 @@ impl Clock for SkippingClock {
     }
 }
 
-/// A clock that moves when told to.
+/// A clock that moves only on request.
 #[derive(Debug)]
 pub struct ManualClock {
     wall_us: AtomicI64,
@@ -128,7 +128,7 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// A clock that stands at `now`.
+    /// Creates a clock stopped at `now`.
     pub fn at(now: Timestamp) -> Self {
         Self {
             wall_us: AtomicI64::new(now.as_microsecond()),
@@ -137,19 +137,19 @@ impl ManualClock {
         }
     }
 
-    /// Lets time pass on all clocks.
+    /// Advances all clocks.
     pub fn advance_ms(&self, ms: u32) {
         self.suspend_ms(ms);
         self.monotonic_ms.fetch_add(u64::from(ms), Ordering::SeqCst);
     }
 
-    /// Lets time pass as for a machine that is suspended: the monotonic clock stands still.
+    /// Advances the clocks as on a suspended machine: the monotonic clock stops.
     pub fn suspend_ms(&self, ms: u32) {
         self.wall_us.fetch_add(i64::from(ms) * 1_000, Ordering::SeqCst);
         self.boot_ms.fetch_add(u64::from(ms), Ordering::SeqCst);
     }
 
-    /// Steps the wall clock alone, as a time server would.
+    /// Steps the wall clock alone, like a time server.
     pub fn step_wall_ms(&self, ms: i64) {
         self.wall_us.fetch_add(ms * 1_000, Ordering::SeqCst);
     }

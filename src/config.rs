@@ -1,7 +1,7 @@
-//! The one typed configuration: a TOML file, each key overridable by `TOLLGATE_SECTION__KEY`.
+//! The typed configuration: a TOML file, each key overridable by `TOLLGATE_SECTION__KEY`.
 //!
-//! A key nobody knows is refused, in the file and in the environment, because a misspelt limit that is silently
-//! ignored costs money. Every key has a default that lets `tollgate serve` start on a fresh machine.
+//! An unknown key is refused, in the file and in the environment, because a misspelt limit that is silently ignored
+//! costs money. Every key has a default that lets `tollgate serve` start on a fresh machine.
 
 mod api;
 mod asterisk;
@@ -30,47 +30,47 @@ pub use self::secret::Secret;
 pub use self::sms::{LongMessages, Sms, SmsHttp, SmsKind, SmsProvider, SmsSimulator, SmsSmpp};
 use serde::{Deserialize, Serialize};
 
-/// Everything an operator can set.
+/// All settings of the operator.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where the book is.
+    /// The database.
     pub database: Database,
-    /// The deployment's money.
+    /// Currency of the deployment.
     pub money: Money,
-    /// The FastAGI server the dialplan calls.
+    /// The FastAGI server that the dialplan calls.
     pub fastagi: FastAgi,
-    /// The public HTTP APIs' listener.
+    /// The listener of the public HTTP APIs.
     pub http: Http,
-    /// What the public HTTP APIs take and answer.
+    /// Settings of the public HTTP APIs.
     pub api: Api,
-    /// Bounds on rows that nobody pays for.
+    /// Limits on rows that are free of charge.
     pub limits: Limits,
-    /// Which numbers clients may present.
+    /// Policy for the caller numbers that clients may present.
     pub callerid: Callerid,
     /// The Janus gateway of web phones.
     pub webphone: Webphone,
-    /// The upstream of eSIMs, and their prices.
+    /// The eSIM upstream and the prices of eSIM plans.
     pub esim: Esim,
     /// SIP-wide settings.
     pub sip: Sip,
-    /// How messages are sent.
+    /// Sending of messages.
     pub sms: Sms,
-    /// The internal listener, and the socket that commands are sent to.
+    /// The internal listener and the command socket.
     pub internal: Internal,
-    /// How Asterisk reads peers from the internal listener.
+    /// Asterisk's reads of peers from the internal listener.
     pub realtime: Realtime,
-    /// The peers that Asterisk is told.
+    /// The peers provided to Asterisk.
     pub peers: Peers,
     /// The key file.
     pub secrets: Secrets,
-    /// How credit is held and limited.
+    /// Holds and limits of credit.
     pub credit: Credit,
-    /// What the book's writer keeps on this machine.
+    /// Files that the ledger's writer keeps on this machine.
     pub ledger: Ledger,
-    /// How calls are routed.
+    /// Routing of calls.
     pub routing: Routing,
-    /// What is logged.
+    /// Logging.
     pub log: Log,
     /// The Asterisk servers.
     pub asterisk: Vec<Asterisk>,
@@ -80,7 +80,7 @@ pub struct Config {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Money {
-    /// The currency of every wallet, ISO 4217.
+    /// Currency of every wallet, ISO 4217.
     pub currency: String,
 }
 
@@ -94,31 +94,31 @@ impl Default for Money {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Secrets {
-    /// The key file, mode 0600; beside the SQLite database, or `tollgate.key`, when not set.
+    /// Path of the key file, mode 0600; by default beside the SQLite database, or `tollgate.key`.
     pub key_file: Option<PathBuf>,
 }
 
-/// How much of a grant is set aside when a call starts.
+/// Part of a grant that is held when a call starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reserve {
-    /// A slice at a time, renewed while the call lives.
+    /// The call's credit is held in slices, renewed while the call lasts.
     Slice,
     /// The whole grant at once.
     Full,
 }
 
-/// What a call may use when the control link is away.
+/// Limit of a call while the control link is down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnLinkLoss {
-    /// It may run to what is held.
+    /// The call may run to the end of its holds.
     Cut,
-    /// It may run to its whole grant.
+    /// The call may run to its whole grant.
     RunToGrant,
 }
 
-/// What happens to new calls while the database is away.
+/// Treatment of new calls while the database is unavailable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WhenDatabaseDown {
@@ -132,15 +132,15 @@ pub enum WhenDatabaseDown {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Credit {
-    /// Seconds of talk held at a time with `reserve = "slice"`.
+    /// Seconds of talk held per slice with `reserve = "slice"`.
     pub slice_seconds: u32,
-    /// Slice or full; of a call whose server has no `[[asterisk]]` section the whole grant is held either way.
+    /// Slice or full; for a call whose server has no `[[asterisk]]` section the whole grant is held in either case.
     pub reserve: Reserve,
-    /// How far a call may run while the control link to its Asterisk is away.
+    /// Limit of a call while the control link to its Asterisk is down.
     pub on_link_loss: OnLinkLoss,
-    /// Whether new calls are admitted while the database is away.
+    /// Treatment of new calls while the database is unavailable.
     pub when_database_down: WhenDatabaseDown,
-    /// No call runs longer than this.
+    /// Maximum duration of any call in seconds.
     pub max_call_seconds: u32,
 }
 
@@ -160,8 +160,8 @@ impl Default for Credit {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ledger {
-    /// The folder of settlements that wait for the database, mode 0700; beside the SQLite database, or
-    /// `tollgate.spool`, when not set.
+    /// Folder of settlements that wait for the database, mode 0700; by default beside the SQLite database, or
+    /// `tollgate.spool`.
     pub spool_dir: Option<PathBuf>,
 }
 
@@ -169,9 +169,9 @@ pub struct Ledger {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Routing {
-    /// Carriers offered to one call, cheapest first.
+    /// Maximum number of carriers offered to a call, cheapest first.
     pub max_routes: usize,
-    /// Seconds a call may ring, all carriers together.
+    /// Maximum ringing time of a call in seconds, all carriers together.
     pub ring_seconds: u32,
 }
 
@@ -187,7 +187,7 @@ impl Default for Routing {
 pub struct Log {
     /// A `tracing` filter, for example `info` or `tollgate=debug`.
     pub filter: String,
-    /// One JSON object a line instead of text.
+    /// Log one JSON object per line instead of text.
     pub json: bool,
 }
 
@@ -197,30 +197,30 @@ impl Default for Log {
     }
 }
 
-/// Why a configuration is refused.
+/// Reason why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
     #[error("the configuration file {file} cannot be read: {source}")]
     Unreadable {
-        /// The file asked for.
+        /// Path of the file.
         file: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// The file is not TOML, or a key is unknown or of the wrong type.
+    /// The file is not valid TOML, or a key is unknown or of the wrong type.
     #[error("the configuration is not right: {0}")]
     Invalid(String),
-    /// An environment variable names no key.
+    /// An environment variable matches no key.
     #[error("{variable} names no configuration key")]
     UnknownVariable {
-        /// The variable.
+        /// Name of the variable.
         variable: String,
     },
 }
 
 impl Config {
-    /// Reads `file` (or the defaults), then lays the environment over it.
+    /// Reads `file` (or the defaults), then applies the environment.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
         let text = match file {
             Some(file) => std::fs::read_to_string(file)
@@ -230,7 +230,7 @@ impl Config {
         Self::from_text(&text, std::env::vars())
     }
 
-    /// As [`Config::load`], with the text and the environment given.
+    /// Like [`Config::load`], with the given text and environment.
     pub fn from_text(
         text: &str,
         environment: impl IntoIterator<Item = (String, String)>,
@@ -259,7 +259,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Reads the secrets that are kept in files.
+    /// Reads the secrets stored in files.
     fn load_secrets(&mut self) -> Result<(), String> {
         self.fastagi.load_secrets()?;
         self.realtime.load_secrets()?;
@@ -320,13 +320,13 @@ impl Config {
         let mut names: Vec<&str> = self.asterisk.iter().map(|server| server.name.as_str()).collect();
         names.sort_unstable();
         if let Some((name, _)) = names.iter().zip(names.iter().skip(1)).find(|(one, next)| one == next) {
-            // Each would end the calls that only the other knows.
+            // Each of the two would end the calls that only the other knows.
             return wrong(&format!("asterisk.name: two [[asterisk]] sections are named {name}"));
         }
         Ok(())
     }
 
-    /// Where the key file is: as configured, else beside the SQLite database, else in the working directory.
+    /// Returns the path of the key file: as configured, else beside the SQLite database, else in the working directory.
     pub fn key_file(&self) -> PathBuf {
         if let Some(file) = &self.secrets.key_file {
             return file.clone();
@@ -334,23 +334,25 @@ impl Config {
         self.beside_the_database("key")
     }
 
-    /// The spool's folder: as set, else beside the SQLite database, else in the working directory.
+    /// Returns the spool's folder: as configured, else beside the SQLite database, else in the working directory.
     pub fn spool_dir(&self) -> PathBuf {
         self.ledger.spool_dir.clone().unwrap_or_else(|| self.beside_the_database("spool"))
     }
 
-    /// Path of the command socket: as set, else beside the SQLite database, else in the working directory.
+    /// Returns the path of the command socket: as configured, else beside the SQLite database, else in the working
+    /// directory.
     pub fn command_socket(&self) -> PathBuf {
         let default = || self.beside_the_database("run").join("tollgate.sock");
         self.internal.socket.clone().unwrap_or_else(default)
     }
 
-    /// Where a simulator inside of this process keeps its orders: beside an SQLite database, else in memory alone.
+    /// Returns the file in which a simulator within this process stores its orders: beside an SQLite database,
+    /// otherwise none, and the orders are in memory only.
     pub fn simulator_record(&self) -> Option<PathBuf> {
         self.database.url.sqlite_file().is_some().then(|| self.beside_the_database("esim-simulator"))
     }
 
-    /// `tollgate.EXTENSION`, named for and beside an SQLite database.
+    /// Returns `tollgate.EXTENSION`, named after and beside an SQLite database.
     fn beside_the_database(&self, extension: &str) -> PathBuf {
         match self.database.url.sqlite_file() {
             Some(path) => PathBuf::from(format!("{}.{extension}", path.strip_suffix(".db").unwrap_or(path))),
@@ -359,7 +361,7 @@ impl Config {
     }
 }
 
-/// An environment variable's text as the type its key has: text as it is, all else as TOML.
+/// Converts an environment variable's text to the type of its key: text unchanged, everything else parsed as TOML.
 fn environment_value(known: Option<&toml::Value>, text: String) -> Result<toml::Value, String> {
     match known {
         None | Some(toml::Value::String(_)) => Ok(toml::Value::String(text)),
@@ -432,7 +434,7 @@ mod tests {
         assert!(error.contains("asterisk.name") && error.contains("pbx1"), "{error}");
     }
 
-    /// Every key that holds a secret, as the lines before it and its name.
+    /// Every key of a secret: the lines before it, and its name.
     const SECRETS: [(&str, &str); 10] = [
         ("[fastagi]", "proof_secret"),
         ("[realtime]", "token"),
@@ -458,7 +460,7 @@ mod tests {
     fn every_secret_can_be_kept_in_a_file_and_is_shown_nowhere() {
         let folder = tempfile::tempdir().unwrap();
         for (section, key) in SECRETS {
-            // SMPP has room for 8 characters.
+            // An SMPP password has at most 8 characters.
             let secret = if key == "password" { "hunter22" } else { "hunter2hunter2hunter2hunter2" };
             let file = secret_file(folder.path(), secret).display().to_string();
             let direct = Config::from_text(&format!("{section}\n{key} = '{secret}'\n"), []).unwrap();

@@ -1,4 +1,4 @@
-//! Connections to other machines: TCP, or TLS over it, and when to try again.
+//! Connections to other machines: TCP, optionally with TLS, and the delays between attempts.
 
 use std::fmt;
 use std::io;
@@ -17,13 +17,14 @@ use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 use crate::secrets::random_below;
 
-/// A network that forgets idle connections sees one at work; whoever keeps a connection notices a dead one long before.
+/// Interval of TCP keepalives: it prevents a network from forgetting an idle connection; the users of connections
+/// detect a dead one long before.
 const KEEPALIVE: Duration = Duration::from_secs(15);
-/// A line that carries one way only is noticed too: what we sent must be acknowledged within this time, by the other
+/// Time limit for TCP acknowledgements, which detects a one-way connection: sent data must be acknowledged by the other
 /// machine's kernel, however busy the program on it is.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(10);
 
-/// Either kind of connection.
+/// A connection of either kind.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
@@ -34,43 +35,43 @@ impl fmt::Debug for dyn Stream {
     }
 }
 
-/// How TLS is spoken.
+/// TLS settings.
 #[derive(Debug, Clone)]
 pub struct Tls {
-    /// PEM file of the authorities that are trusted, and no others; the system's own where there is none.
+    /// PEM file of the only trusted authorities; the system's authorities if `None`.
     pub authorities: Option<PathBuf>,
-    /// The name that the server's certificate must bear.
+    /// Name that the server's certificate must contain.
     pub name: String,
 }
 
-/// Why there is no connection.
+/// Reason why a connection failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
-    /// Nobody listens, the name is unknown, or the network is away.
+    /// No listener, an unknown name, or an unavailable network.
     #[error("{0} cannot be reached: {1}")]
     Unreachable(String, io::Error),
-    /// No connection within the time that is allowed for it.
+    /// No connection within the time limit.
     #[error("{0} does not answer")]
     Silent(String),
     /// The authorities' certificates cannot be used.
     #[error("tls_ca {0} cannot be used: {1}")]
     Authorities(String, String),
-    /// What should be the server's name is none.
+    /// The configured server name is invalid.
     #[error("tls_name {0:?} is no name of a server")]
     Name(String),
-    /// TLS was refused, by us or by the server.
+    /// TLS was refused by either side.
     #[error("TLS with {0} failed: {1}")]
     Tls(String, io::Error),
 }
 
 impl DialError {
-    /// Whether trying again soon is of no use.
+    /// Reports whether an early retry is useless.
     pub const fn is_lasting(&self) -> bool {
         matches!(self, Self::Authorities(..) | Self::Name(_) | Self::Tls(..))
     }
 }
 
-/// Connects, within this time.
+/// Connects within a time limit.
 pub async fn dial(
     host: &str,
     port: u16,
@@ -86,7 +87,7 @@ pub async fn dial(
         let socket = SockRef::from(&tcp);
         socket.set_tcp_keepalive(&keepalive).map_err(unreachable)?;
         socket.set_tcp_user_timeout(Some(ACKNOWLEDGED_WITHIN)).map_err(unreachable)?;
-        // A port that was given away as the connection's own would be talking to ourselves.
+        // A connection whose two ports are the same would be a connection to itself.
         let ends: (io::Result<SocketAddr>, io::Result<SocketAddr>) = (tcp.local_addr(), tcp.peer_addr());
         if let (Ok(own), Ok(theirs)) = ends
             && own == theirs
@@ -118,7 +119,7 @@ fn client_config(authorities: Option<&Path>) -> Result<ClientConfig, DialError> 
             return Err(unusable(&shown, &"it holds no certificate"));
         }
     } else {
-        // Certificates that cannot be read are left out: another one may be the one that counts.
+        // Unreadable certificates are skipped: another one may be the one needed.
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if roots.is_empty() {
             return Err(unusable("(not set)", &"the system has no certificates; name a file"));
@@ -130,7 +131,7 @@ fn client_config(authorities: Option<&Path>) -> Result<ClientConfig, DialError> 
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// The waits between attempts to connect again.
+/// Delays between attempts to reconnect.
 #[derive(Debug, Clone, Copy)]
 pub struct Backoff {
     first: Duration,
@@ -140,32 +141,33 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Waits from `first`, doubled after each failure, up to `longest`; `refused` after a refusal that lasts until
-    /// somebody changes something.
+    /// Delays start at `first`, double after each failure up to `longest`, and are `refused` after a refusal that lasts
+    /// until an operator changes something.
     pub const fn new(first: Duration, longest: Duration, refused: Duration) -> Self {
         Self { first, longest, refused, next: first }
     }
 
-    /// The wait after a failure that may pass by itself.
+    /// Returns the delay after a failure that may pass by itself.
     pub fn after_failure(&mut self) -> Duration {
         let wait = jittered(self.next);
         self.next = (self.next * 2).min(self.longest);
         wait
     }
 
-    /// The wait after a refusal that lasts; the wait after the next failure is the first one again.
+    /// Returns the delay after a lasting refusal; the delay after the next failure is the first one again.
     pub fn after_refusal(&mut self) -> Duration {
         self.next = self.first;
         jittered(self.refused)
     }
 
-    /// Begins anew with the first wait, after a connection that held.
+    /// Resets the delay to the first one, after a stable connection.
     pub const fn reset(&mut self) {
         self.next = self.first;
     }
 }
 
-/// From half of this time to all of it, so that many who lost the same machine do not come back at once.
+/// Returns a random time between half of `time` and all of it, so that many clients of the same machine do not
+/// reconnect at once.
 fn jittered(time: Duration) -> Duration {
     let half_ms = u64::try_from(time.as_millis() / 2).unwrap_or(u64::MAX);
     Duration::from_millis(half_ms + random_below(half_ms + 1))

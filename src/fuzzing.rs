@@ -1,5 +1,5 @@
-//! Entry points of the fuzz targets under `fuzz/`, for parsers that nothing outside of the crate reaches. Built with the
-//! feature `fuzzing` alone.
+//! Entry points of the fuzz targets under `fuzz/`, for parsers that are not reachable from outside of the crate. Built
+//! only with the feature `fuzzing`.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -30,23 +30,23 @@ use crate::messaging::smpp::{pdu, receipt};
 use crate::peers::realtime;
 use crate::sip::rows;
 
-/// A body with a field of every form that endpoints read.
+/// A body with a field of every type that endpoints accept.
 #[derive(Debug, Deserialize)]
 pub struct Body {
-    /// Text.
+    /// A text.
     pub login: String,
-    /// Money.
+    /// An amount of money.
     pub amount: Amount,
     /// A percentage.
     #[serde(default)]
     pub percent: Option<PercentIn>,
-    /// Text that may be missing.
+    /// An optional text.
     #[serde(default)]
     pub note: Option<String>,
-    /// A whole number.
+    /// An integer.
     #[serde(default)]
     pub limit: Option<i64>,
-    /// A truth.
+    /// A boolean.
     #[serde(default)]
     pub active: Option<bool>,
     /// A list.
@@ -54,29 +54,29 @@ pub struct Body {
     pub recipients: Option<Vec<String>>,
 }
 
-/// Reads a body as endpoints do.
+/// Parses a body as endpoints do.
 pub fn json_body(bytes: &[u8], ignore_unknown: bool) -> Result<Body, ApiError> {
     body::read(bytes, ignore_unknown)
 }
 
-/// The names of [`Body`].
+/// Returns the field names of [`Body`].
 pub fn json_body_names() -> &'static [&'static str] {
     body::field_names::<Body>()
 }
 
-/// Every endpoint: its name, and whether it has a body.
+/// Lists every endpoint: its name, and true if it has a body.
 pub fn endpoints() -> Vec<(&'static str, bool)> {
     let routes = Surface::ALL.into_iter().flat_map(Surface::routes);
     routes.map(|route| (route.name, route.verb == Verb::Post)).collect()
 }
 
-/// Reads body and query of the endpoint at a place in [`endpoints`], and does nothing.
+/// Parses body and query of the endpoint at an index in [`endpoints`] without executing it.
 pub fn read_endpoint(at: usize, body: &[u8], query: &str) -> Option<Result<(), ApiError>> {
     let mut routes = Surface::ALL.into_iter().flat_map(Surface::routes);
     routes.nth(at).map(|route| (route.read)(body, query))
 }
 
-/// The parameters of a URL: value of a name, and the two forms of pages.
+/// Parses the parameters of a URL: the value of a name, and both forms of pagination.
 pub fn query(
     text: &str,
     name: &str,
@@ -87,38 +87,38 @@ pub fn query(
     Ok((read.get(name).map(str::to_owned), [long, short]))
 }
 
-/// A parameter of the subaccounts API; `None` where the body cannot be read.
+/// Reads a parameter of the subaccounts API; `None` if the body cannot be parsed.
 pub fn subaccount_parameter(query: &str, body: &[u8], name: &str) -> Option<Option<String>> {
     let read = parameters::Parameters::read(query, body).ok()?;
     Some(read.get(name).map(str::to_owned))
 }
 
-/// The bytes of an `X-Signature`.
+/// Parses the bytes of an `X-Signature`.
 pub fn signature(text: &str) -> Option<Vec<u8>> {
     signing::from_hex(text)
 }
 
-/// The fields of a ticket without its signature.
+/// Parses the fields of a ticket without its signature.
 pub fn ticket_fields(bytes: &[u8]) -> Result<Ticket, TicketError> {
     Ticket::of_fields(bytes)
 }
 
-/// The spool file that was read: its ledger, the whole frames as records, bytes lost between them, and where it ends.
+/// A parsed spool file: its ledger, the whole frames as records, bytes lost between them, and its end.
 #[derive(Debug)]
 pub struct SpoolFile {
-    /// The ledger's name.
+    /// Name of the ledger.
     pub book: String,
-    /// Where the first frame begins.
+    /// Offset of the first frame.
     pub begin: usize,
-    /// Each whole frame's place, and its record where it is one.
+    /// Range of each whole frame, and its record if it decodes.
     pub frames: Vec<(std::ops::Range<usize>, Option<Kept>)>,
-    /// Bytes that are no frame, before the last frame.
+    /// Number of bytes before the last frame that belong to no frame.
     pub damaged: usize,
-    /// Where the last whole frame ends.
+    /// End of the last whole frame.
     pub end: usize,
 }
 
-/// Reads a spool file.
+/// Parses a spool file.
 pub fn spool_file(bytes: &[u8]) -> Option<SpoolFile> {
     let (book, begin) = frames::read_header(bytes)?;
     let found = frames::scan(bytes, begin);
@@ -132,35 +132,35 @@ pub fn spool_file(bytes: &[u8]) -> Option<SpoolFile> {
     })
 }
 
-/// The first line of a spool file.
+/// Encodes the header line of a spool file.
 pub fn spool_header(book: &str) -> Vec<u8> {
     frames::header(book)
 }
 
-/// A record as a frame.
+/// Encodes a record as a frame.
 pub fn spool_frame(kept: &Kept) -> Option<Vec<u8>> {
     frames::frame(kept)
 }
 
-/// A channel of Asterisk's list.
+/// Parses a channel of Asterisk's list.
 pub fn channel_row(item: &Message) -> Option<ChannelRow> {
     ChannelRow::read(item)
 }
 
-/// A PDU that an SMSC sent.
+/// A PDU sent by an SMSC.
 #[derive(Debug)]
 pub struct SmppPdu {
-    /// What it is, its status, its number.
+    /// Command id, status and sequence number.
     pub head: (u32, u32, u32),
-    /// Whether its body could be read.
+    /// True if its body could be parsed.
     pub has_body: bool,
-    /// The name of a message that was taken.
+    /// The id of an accepted message.
     pub message_id: Option<String>,
-    /// The receipt in it.
+    /// The receipt in it, if any.
     pub receipt: Option<Receipt>,
 }
 
-/// Reads a PDU.
+/// Parses a PDU.
 pub fn smpp_pdu(bytes: &[u8]) -> Option<SmppPdu> {
     let frame = pdu::Frame::new(BytesMut::from(bytes))?;
     let head = (frame.id, frame.status, frame.sequence);
@@ -177,7 +177,7 @@ pub fn smpp_pdu(bytes: &[u8]) -> Option<SmppPdu> {
     Some(SmppPdu { head, has_body: body.is_some(), message_id, receipt })
 }
 
-/// A message as the PDUs that carry it, written and read again.
+/// Encodes a message as its PDUs and parses them again.
 pub fn smpp_submissions(
     to: &str,
     sender: Option<&str>,
@@ -202,27 +202,27 @@ pub fn smpp_submissions(
     Ok(pdu::submissions(&message, long, 7)?.iter().map(written).collect())
 }
 
-/// A text in the parts that it is sent in.
+/// Splits a text into the parts in which it is sent.
 pub fn message_parts(text: &str, encoding: Encoding) -> Option<Vec<Vec<u8>>> {
     alphabet::parts(text, encoding)
 }
 
-/// What an SMS gateway's answer says of a message.
+/// Parses an SMS gateway's answer about a submitted message.
 pub fn gateway_submitted(body: &str) -> Option<Submitted> {
     gateway::submitted(body)
 }
 
-/// What an SMS gateway's journal says of our reference.
+/// Parses an SMS gateway's journal for our reference.
 pub fn gateway_journal(body: &str, reference: &str) -> Option<Accepted> {
     gateway::in_journal(body, reference)
 }
 
-/// What an SMS gateway says of a message's delivery.
+/// Parses an SMS gateway's report of a message's delivery.
 pub fn gateway_status(body: &str, zone: &TimeZone) -> Option<Receipt> {
     gateway::status(body, "upstream", zone)
 }
 
-/// Reads an answer of the eSIM upstream as each of its forms; the packages of it that can be sold.
+/// Parses an answer of the eSIM upstream in each of its forms; returns its packages that can be sold.
 pub fn esim_answer(body: &[u8]) -> Vec<crate::esim::upstream::ListedPackage> {
     let _ = esim::parse_answer::<esim::Ordered>(body).map(drop);
     let _ = esim::parse_answer::<esim::EsimList>(body).map(drop);
@@ -232,19 +232,19 @@ pub fn esim_answer(body: &[u8]) -> Vec<crate::esim::upstream::ListedPackage> {
     packages.unwrap_or_default().iter().filter_map(|row| esim::parse_package(row.get()).ok()).collect()
 }
 
-/// The names that an eSIM notice has for an order.
+/// Returns the names of an order in an eSIM notice.
 pub fn esim_notice(body: &[u8]) -> BTreeSet<String> {
     notice::names(body).into_iter().collect()
 }
 
-/// The token that a reader of peers shows.
+/// Parses the token presented by a reader of peers.
 pub fn realtime_token(authorization: &[u8]) -> Option<String> {
     let mut headers = HeaderMap::new();
     headers.insert(header::AUTHORIZATION, HeaderValue::from_bytes(authorization).ok()?);
     realtime::shown_token(&headers)
 }
 
-/// An address's row as Asterisk reads it.
+/// Formats an address's row as Asterisk reads it.
 pub fn identify_row(name: &str, source: Ipv4Addr) -> String {
     rows::identify(name, source).encode()
 }

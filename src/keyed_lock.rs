@@ -1,4 +1,4 @@
-//! Asynchronous locks by key: holders of one key follow one another, holders of different keys do not wait.
+//! Asynchronous locks by key: holders of the same key exclude each other, holders of different keys do not wait.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use tokio::sync::OwnedMutexGuard;
 
 type Locks<K> = Mutex<HashMap<K, Arc<tokio::sync::Mutex<()>>>>;
 
-/// A lock for each key. A key is kept only while somebody holds its lock or waits for it.
+/// A lock for each key. A key is kept only while its lock is held or awaited.
 pub struct KeyedLock<K: Eq + Hash + Clone> {
     locks: Arc<Locks<K>>,
 }
@@ -17,12 +17,12 @@ pub struct KeyedLock<K: Eq + Hash + Clone> {
 /// The held lock of a key, released when it is dropped.
 #[must_use = "the lock is released when this is dropped"]
 pub struct KeyedGuard<K: Eq + Hash + Clone> {
-    // Released before the user: fields are dropped in this order.
+    // Dropped before the user: fields are dropped in this order.
     _held: OwnedMutexGuard<()>,
     _user: User<K>,
 }
 
-/// A holder of a key's lock, or a task that waits for it. The last one that is dropped removes the key.
+/// A holder of a key's lock, or a task that waits for it. Dropping the last one removes the key.
 struct User<K: Eq + Hash + Clone> {
     locks: Arc<Locks<K>>,
     key: K,
@@ -30,7 +30,7 @@ struct User<K: Eq + Hash + Clone> {
 }
 
 impl<K: Eq + Hash + Clone> KeyedLock<K> {
-    /// Waits until no other task holds the lock of this key. Tasks that wait get it in their order.
+    /// Waits until no other task holds the lock of this key. Waiting tasks get it in order.
     pub async fn lock(&self, key: K) -> KeyedGuard<K> {
         let lock = Arc::clone(map(&self.locks).entry(key.clone()).or_default());
         let user = User { locks: Arc::clone(&self.locks), key, lock: Some(Arc::clone(&lock)) };
@@ -46,7 +46,7 @@ impl<K: Eq + Hash + Clone> KeyedLock<K> {
 impl<K: Eq + Hash + Clone> Drop for User<K> {
     fn drop(&mut self) {
         let mut locks = map(&self.locks);
-        // Given up while the map is locked, so that the last of two users that leave at once sees that it is the last.
+        // Dropped while the map is locked, so that the last of two users that leave at once sees that it is the last.
         self.lock = None;
         if locks.get(&self.key).is_some_and(|lock| Arc::strong_count(lock) == 1) {
             locks.remove(&self.key);
@@ -72,7 +72,7 @@ impl<K: Eq + Hash + Clone> fmt::Debug for KeyedGuard<K> {
     }
 }
 
-/// Every change of the map is one insertion or removal, so a panic elsewhere leaves it consistent.
+/// Locks the map. Every change is a single insertion or removal, so a panic elsewhere leaves it consistent.
 fn map<K>(locks: &Locks<K>) -> MutexGuard<'_, HashMap<K, Arc<tokio::sync::Mutex<()>>>> {
     locks.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! The Tollgate service: what ties calls, money, peers and people together.
+//! The Tollgate service: call control, rating, accounts, peers, messages and eSIMs.
 
 pub mod accounts;
 pub mod ami;

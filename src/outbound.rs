@@ -1,10 +1,11 @@
-//! Requests to other people's HTTP APIs: one address each, TLS by the system's own authorities or those of a file, a limit on
-//! how long an answer may take and how large it may be, and a failure that says whether anything was sent.
+//! Client of external HTTP APIs: one address each, TLS with the system's authorities or those of a file, limits on the
+//! time and size of an answer, and errors that tell if anything was sent.
 //!
-//! A kept connection may be closed by the other side at the moment when it is used. A request that the client had not begun
-//! to write by then is written to a new connection: it cannot have arrived, and to give up on it would make a message or an
-//! order uncertain that is not. One whose first byte was written is never written again here. That is what hyper's
-//! `retry_canceled_requests` does, and why it stays on; whoever asks decides alone about everything else.
+//! The other side may close a kept connection at the moment of its use. A request that the client had not begun to
+//! write by then is written to a new connection: it cannot have arrived, and a failure would needlessly put the outcome
+//! of a message or an order in doubt. A request whose first byte was written is never written again here. That is the
+//! behaviour of hyper's `retry_canceled_requests`, and the reason why it stays enabled; callers alone decide about any
+//! other retry.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -24,43 +25,45 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
 use crate::dial::{DialError, Stream, Tls, dial};
 
-/// Connections that are kept: a few are enough for any rate, as an answer takes a fraction of a second.
+/// Maximum idle connections kept: a few suffice for any rate, as an answer takes a fraction of a second.
 const MAX_IDLE: usize = 8;
-/// Shorter than servers keep an idle connection, lest we write to one that is being closed.
+/// Idle time limit of a kept connection: shorter than on servers, to avoid writing to a connection that is being
+/// closed.
 const IDLE: Duration = Duration::from_secs(4);
 
-/// Why there is no answer.
+/// Reason why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// Nothing was sent: it cannot have arrived.
+    /// Nothing was sent: the request cannot have arrived.
     #[error("{0}")]
     NotSent(String),
-    /// Something was, and what came back is no answer: it may have arrived.
+    /// Something was sent and no valid answer came back: the request may have arrived.
     #[error("{0}")]
     NoAnswer(String),
 }
 
-/// What was answered.
+/// An answer.
 #[derive(Debug)]
 pub struct Answered {
-    /// The status.
+    /// Status of the answer.
     pub status: StatusCode,
-    /// The headers.
+    /// Headers of the answer.
     pub headers: HeaderMap,
-    /// The body.
+    /// Body of the answer.
     pub body: Bytes,
 }
 
-/// How long an answer may take and how large it may be.
+/// Limits on the time and size of an answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// A request and its answer, all in all. Longer than connecting may take: what ends in this time counts as sent.
+    /// Total time of a request and its answer. Must exceed the time limit for connecting: a request that reaches this
+    /// limit counts as sent.
     pub answer: Duration,
-    /// The bytes of an answer's body.
+    /// Maximum size of an answer's body in bytes.
     pub body_bytes: usize,
 }
 
-/// The way to one API. Its connections are kept and shared.
+/// A client of one API. Its connections are kept and shared.
 #[derive(Clone)]
 pub struct Outbound {
     client: Client<Dialer, Full<Bytes>>,
@@ -73,13 +76,13 @@ impl fmt::Debug for Outbound {
 }
 
 impl Outbound {
-    /// A way to where this address is; nothing is connected yet. `http://` is spoken too: an API may stand behind a proxy
-    /// of one's own. `Err` says what is wrong with the address.
+    /// Creates a client for this address without connecting. `http://` is supported as well: an API may be behind a
+    /// local proxy. `Err` describes the problem with the address.
     pub fn new(url: &str, authorities: Option<PathBuf>, connect: Duration) -> Result<Self, &'static str> {
         let url: Uri = url.parse().map_err(|_| "url is no address")?;
         let host = url.host().ok_or("url has no host")?;
         let is_tls = url.scheme_str() == Some("https");
-        // An IPv6 address stands in brackets in an address, and nowhere else.
+        // An IPv6 address is in brackets in a URL only.
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let dialer = Dialer(Arc::new(Target {
             port: url.port_u16().unwrap_or(if is_tls { 443 } else { 80 }),
@@ -96,7 +99,7 @@ impl Outbound {
         Ok(Self { client })
     }
 
-    /// Asks, and reads the answer whole.
+    /// Sends a request and reads the whole answer.
     pub async fn ask(&self, mut request: Request<Full<Bytes>>, limits: Limits) -> Result<Answered, Failure> {
         const AGENT: HeaderValue = HeaderValue::from_static(concat!("tollgate/", env!("CARGO_PKG_VERSION")));
         request.headers_mut().insert(USER_AGENT, AGENT);
@@ -120,7 +123,7 @@ impl Outbound {
     }
 }
 
-/// The reason at the bottom of an error: what hyper wraps around it says only where it happened.
+/// Returns the innermost cause of an error: hyper's outer errors only describe where it happened.
 fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
@@ -132,7 +135,7 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     innermost.to_string()
 }
 
-/// Where the API listens.
+/// Address of the API.
 #[derive(Debug)]
 struct Target {
     host: String,
@@ -141,7 +144,7 @@ struct Target {
     within: Duration,
 }
 
-/// Connects the client: to the one target, whatever it asks for.
+/// Connects the client to its only target, whatever the request's URI.
 #[derive(Clone, Debug)]
 struct Dialer(Arc<Target>);
 
@@ -191,7 +194,7 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let seen = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&seen);
-        // It answers one request of a connection, then reads the next, counts it, and closes.
+        // Answers one request of a connection, then reads the next, counts it, and closes.
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let count = Arc::clone(&count);
@@ -230,7 +233,7 @@ mod tests {
             }
         });
         let way = Outbound::new(&format!("http://127.0.0.1:{port}"), None, Duration::from_secs(1)).unwrap();
-        // One that would take a quarter of an hour, each byte of it in time.
+        // An answer that would take a quarter of an hour, each byte of it in time.
         let limits = Limits { answer: Duration::from_millis(300), body_bytes: 1 << 20 };
         let dripped = way.ask(request(port), limits).await;
         assert_eq!(dripped.unwrap_err(), Failure::NoAnswer("it did not answer in time".to_owned()));
@@ -247,7 +250,7 @@ mod tests {
                 let mut buffer = [0; 4_096];
                 let _ = stream.read(&mut buffer).await;
                 let _ = stream.write_all(b"HTTP/1.1 200 X\r\ncontent-length: 2\r\n\r\nok").await;
-                // Closed without a word, as idle connections are.
+                // Closed silently, like an idle connection.
             }
         });
         let way = Outbound::new(&format!("http://127.0.0.1:{port}"), None, Duration::from_secs(1)).unwrap();
@@ -255,7 +258,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;
             match way.ask(request(port), LIMITS).await {
                 Ok(answered) => assert_eq!(answered.status, 200),
-                // Without a pause the close may come while it is written, which is not known then.
+                // Without a pause the close may occur during the write, with an unknown outcome.
                 Err(failure) => {
                     assert!(pause_ms == 0 && matches!(failure, Failure::NoAnswer(_)), "{failure:?}");
                 }

@@ -1,8 +1,8 @@
 //! The key file, and the keys derived from it for each purpose.
 //!
-//! One line a key, `<id> <64 hex digits>`, the last one current. Every ticket and every ciphertext names the key it was
-//! made with, so a call that was granted before `secrets rotate` still settles after it, and a password that was stored
-//! before it can still be read.
+//! The file has one line per key, `<id> <64 hex digits>`, the last one current. Every ticket and every ciphertext names
+//! its key, so a call granted before `secrets rotate` still settles after it, and a password stored before it can still
+//! be read.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -16,23 +16,23 @@ use hmac::digest::CtOutput;
 use rand::RngExt as _;
 use sha2::{Digest as _, Sha256};
 
-/// Keys kept in the file; a rotation beyond this drops the oldest.
+/// Maximum number of keys kept in the file; a rotation beyond this drops the oldest.
 const MAX_KEYS: usize = 16;
-/// A random nonce of this length never comes twice, however much is encrypted.
+/// Length of a nonce in bytes: random nonces of this length do not repeat, however much is encrypted.
 const NONCE_BYTES: usize = 24;
 
-/// Why the key file is refused.
+/// Reason why the key file is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretsError {
-    /// It cannot be read or written.
+    /// The key file cannot be read or written.
     #[error("the key file {file} cannot be used: {source}")]
     Io {
         /// The file.
         file: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// Others can read it.
+    /// Other users can read the key file.
     #[error("the key file {file} can be read by others (mode {mode:o}): it must have mode 600")]
     Open {
         /// The file.
@@ -45,18 +45,18 @@ pub enum SecretsError {
     Malformed {
         /// The file.
         file: PathBuf,
-        /// The line, from 1.
+        /// Number of the line, from 1.
         line: usize,
     },
-    /// Something stored cannot be decrypted: its key is not in the file, or it was changed.
+    /// A stored value cannot be decrypted: its key is not in the file, or the value was modified.
     #[error("what is stored for {subject} under key {key_id} cannot be decrypted")]
     Unreadable {
-        /// Whose it is.
+        /// Subject of the value.
         subject: String,
-        /// The key that it names.
+        /// Id of the key that it names.
         key_id: u16,
     },
-    /// There is none and none may be made.
+    /// The key file does not exist and must not be created.
     #[error("the key file {file} is missing")]
     Missing {
         /// The file.
@@ -68,9 +68,9 @@ pub enum SecretsError {
 struct MasterKey {
     id: u16,
     bytes: [u8; 32],
-    /// Derived once: every call is signed and checked with it.
+    /// Derived once: every call's ticket is signed and verified with it.
     ticket: [u8; 32],
-    /// Derived once: a start opens a hundred thousand passwords with it.
+    /// Derived once: a start decrypts a hundred thousand passwords with it.
     sip_secret: [u8; 32],
 }
 
@@ -101,29 +101,29 @@ impl std::fmt::Debug for Secrets {
     }
 }
 
-/// What a derived key is for; one purpose's key tells nothing of another's.
+/// Purpose of a derived key; a key of one purpose reveals nothing about another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Signing tickets.
     Ticket,
-    /// The token that metrics are read with.
+    /// The token for reading metrics.
     MetricsToken,
-    /// The token that Asterisk reads peers with.
+    /// The token for Asterisk's reads of peers.
     RealtimeToken,
     /// Encrypting SIP passwords.
     SipSecret,
     /// Encrypting the secrets of signed requests.
     SigningSecret,
-    /// Encrypting answers that a repeated request gets again.
+    /// Encrypting stored answers for repeated requests.
     IdempotentAnswer,
-    /// What the database remembers the key by.
+    /// The fingerprint of the key stored in the database.
     Fingerprint,
 }
 
-/// Something encrypted, with the id of its key.
+/// An encrypted value with the id of its key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sealed {
-    /// Which key.
+    /// Id of the key.
     pub key_id: u16,
     /// Nonce and ciphertext.
     pub bytes: Vec<u8>,
@@ -150,7 +150,7 @@ impl Purpose {
 }
 
 impl Secrets {
-    /// Reads the key file, or makes one where there is none and `may_create` allows it.
+    /// Reads the key file, or creates it if it does not exist and `may_create` allows it.
     pub fn open(file: &Path, may_create: bool) -> Result<Self, SecretsError> {
         match std::fs::metadata(file) {
             Ok(metadata) => {
@@ -164,7 +164,7 @@ impl Secrets {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_create => {
                 let secrets = Self { keys: vec![MasterKey::new(1, random_bytes())] };
                 match secrets.write(file, true) {
-                    // Another process made it between our look and our write: that one stands.
+                    // Another process created it between our check and our write: its file is used.
                     Err(SecretsError::Io { source, .. })
                         if source.kind() == std::io::ErrorKind::AlreadyExists =>
                     {
@@ -180,12 +180,12 @@ impl Secrets {
         }
     }
 
-    /// Keys that live only in memory, for tests and benchmarks.
+    /// Creates keys in memory only, for tests and benchmarks.
     pub fn ephemeral() -> Self {
         Self { keys: vec![MasterKey::new(1, random_bytes())] }
     }
 
-    /// Adds a new current key and writes the file anew; the older ones stay readable.
+    /// Adds a new current key and rewrites the file; older keys stay readable.
     pub fn rotate(&mut self, file: &Path) -> Result<u16, SecretsError> {
         let id = self.current().id.wrapping_add(1).max(1);
         let mut next = self.clone();
@@ -200,59 +200,59 @@ impl Secrets {
         Ok(id)
     }
 
-    /// The id of the key that signs now.
+    /// Returns the id of the key that currently signs.
     pub fn current_id(&self) -> u16 {
         self.current().id
     }
 
-    /// The key of `purpose`, derived from the key with this id.
+    /// Returns the key of `purpose`, derived from the key with this id.
     pub fn key(&self, id: u16, purpose: Purpose) -> Option<[u8; 32]> {
         self.keys.iter().find(|key| key.id == id).map(|key| key.of(purpose))
     }
 
-    /// The key of `purpose` from the current key.
+    /// Returns the key of `purpose`, derived from the current key.
     pub fn current_key(&self, purpose: Purpose) -> [u8; 32] {
         self.current().of(purpose)
     }
 
-    /// A short text the database remembers the current key by.
+    /// Returns the fingerprint of the current key, which the database stores.
     pub fn fingerprint(&self) -> String {
         hex(&self.current_key(Purpose::Fingerprint)[..8])
     }
 
-    /// The fingerprints of every key in the file, the current one last.
+    /// Returns the fingerprints of every key in the file, the current one last.
     pub fn fingerprints(&self) -> Vec<String> {
         self.keys.iter().map(|key| hex(&derive(&key.bytes, Purpose::Fingerprint)[..8])).collect()
     }
 
-    /// The tokens that metrics may be read with when none is configured: the current key's last, because a rotation must
-    /// not lock out a monitoring that shows an older one.
+    /// Returns the tokens that give access to metrics when none is configured: the current key's last, because a
+    /// rotation must not lock out a monitoring system with an older one.
     pub fn metrics_tokens(&self) -> Vec<String> {
         self.keys.iter().map(|key| hex(&key.of(Purpose::MetricsToken))).collect()
     }
 
-    /// The tokens that Asterisk may read peers with when none is configured: the current key's last, because a
-    /// rotation must not lock out an Asterisk that shows an older one.
+    /// Returns the tokens that give Asterisk access to peers when none is configured: the current key's last, because a
+    /// rotation must not lock out an Asterisk with an older one.
     pub fn realtime_tokens(&self) -> Vec<String> {
         self.keys.iter().map(|key| hex(&key.of(Purpose::RealtimeToken))).collect()
     }
 
-    /// The id of the key that the next rotation drops, if it drops one.
+    /// Returns the id of the key that the next rotation drops, if any.
     pub fn dropped_next(&self) -> Option<u16> {
         (self.keys.len() >= MAX_KEYS).then(|| self.keys[0].id)
     }
 
-    /// Encrypts with the current key. `subject` says whose it is: it can be opened for nobody else.
+    /// Encrypts with the current key, for `subject`: only the same subject can decrypt it.
     pub fn seal(&self, purpose: Purpose, subject: &str, plain: &[u8]) -> Sealed {
         let nonce: [u8; NONCE_BYTES] = random_bytes();
         let cipher = XChaCha20Poly1305::new(&self.current_key(purpose).into());
         let payload = Payload { msg: plain, aad: subject.as_bytes() };
-        // Only a text of 256 GiB is refused.
+        // Fails only for a text of 256 GiB.
         let ciphertext = cipher.encrypt(&XNonce::from(nonce), payload).unwrap_or_default();
         Sealed { key_id: self.current_id(), bytes: [nonce.as_slice(), &ciphertext].concat() }
     }
 
-    /// Decrypts what [`Secrets::seal`] made for this purpose and subject, under any key of the file.
+    /// Decrypts a value encrypted by [`Secrets::seal`] for this purpose and subject, under any key of the file.
     pub fn open_sealed(
         &self,
         purpose: Purpose,
@@ -318,12 +318,12 @@ fn derive(master: &[u8; 32], purpose: Purpose) -> [u8; 32] {
     key
 }
 
-/// Lower-case hexadecimal digits.
+/// Encodes bytes as lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     hex::encode(bytes)
 }
 
-/// Compares a token that was presented with the expected one in constant time: digests are compared, so that the time
+/// Compares a presented token with the expected one in constant time: the digests are compared, so that the time
 /// reveals neither the length nor the content of the expected one.
 pub fn tokens_match(presented: &str, expected: &str) -> bool {
     let digest = |text: &str| CtOutput::<Sha256>::new(Sha256::digest(text.as_bytes()));
@@ -334,13 +334,13 @@ fn io_error(file: &Path, source: std::io::Error) -> SecretsError {
     SecretsError::Io { file: file.to_owned(), source }
 }
 
-/// Random bytes: salts, nonces, keys.
+/// Returns random bytes for salts, nonces and keys.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that owns randomness")]
 pub fn random_bytes<const N: usize>() -> [u8; N] {
     rand::rng().random()
 }
 
-/// A random whole number below `bound` (which is at least 1).
+/// Returns a random integer below `bound` (which is at least 1).
 #[expect(clippy::disallowed_methods, reason = "this is the one place that owns randomness")]
 pub fn random_below(bound: u64) -> u64 {
     rand::rng().random_range(0..bound.max(1))

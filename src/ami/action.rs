@@ -1,18 +1,19 @@
-//! What Asterisk is asked.
+//! Actions sent to Asterisk.
 
 use std::fmt;
 
-/// The longest line that Asterisk reads, its line end included: it takes 1,024 bytes and refuses 1,025, and says of a
-/// refusal not always whose it was (measured on 22.10.1).
+/// Maximum line length in bytes, line end included: Asterisk accepts 1,024 bytes and refuses 1,025, and its refusal
+/// does not always name the action (measured on 22.10.1).
 pub const MAX_LINE_BYTES: usize = 1_024;
-/// The most fields of one action: Asterisk reads 128 lines, and two are `Action` and `ActionID` (measured on 22.10.1).
+/// Maximum number of fields of an action: Asterisk reads 128 lines, and two are `Action` and `ActionID` (measured on
+/// 22.10.1).
 pub const MAX_FIELDS: usize = 126;
 
-/// Why an action cannot be sent.
+/// Reason why an action cannot be sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ActionError {
-    /// A line would end early or be cut.
+    /// A line would end early or be truncated.
     #[error("{field} of {action} holds a line end or a NUL")]
     Character {
         /// The action.
@@ -28,13 +29,13 @@ pub enum ActionError {
         /// The field.
         field: String,
     },
-    /// Asterisk would refuse the whole.
+    /// Asterisk would refuse the whole action.
     #[error("{action} has more than {MAX_FIELDS} fields")]
     TooMany {
         /// The action.
         action: String,
     },
-    /// What should name one thing would be taken for an expression that fits many.
+    /// A value that should name one object would be interpreted as a pattern that matches many.
     #[error("{field} of {action} is an expression, not a name")]
     Pattern {
         /// The action.
@@ -42,7 +43,7 @@ pub enum ActionError {
         /// The field.
         field: String,
     },
-    /// A name that no field of an action may have: it is empty, holds a colon or is the connection's own.
+    /// An invalid field name: empty, with a colon, or reserved for the connection.
     #[error("{action} cannot have a field {field:?}")]
     Name {
         /// The action.
@@ -52,7 +53,7 @@ pub enum ActionError {
     },
 }
 
-/// An action with its fields, checked; the `ActionID` is the connection's business.
+/// An action with checked fields; the connection adds the `ActionID`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Action {
     name: &'static str,
@@ -60,9 +61,9 @@ pub struct Action {
 }
 
 impl Action {
-    /// An action without fields.
+    /// Creates an action without fields.
     pub fn new(name: &'static str) -> Self {
-        // Names are written in our own source, never made of what somebody sent.
+        // Names are constants of this source code, never derived from input.
         debug_assert!(is_name(name), "{name:?} is no action");
         Self { name, fields: Vec::new() }
     }
@@ -88,18 +89,18 @@ impl Action {
         Ok(self)
     }
 
-    /// Its name.
+    /// Returns its name.
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Its fields, in order.
+    /// Returns its fields, in order.
     pub fn fields(&self) -> &[(&'static str, String)] {
         &self.fields
     }
 }
 
-/// A login's key and a database's values are nobody's business: the names of the fields are shown, not their values.
+/// Shows the names of the fields only: a login's key and a database's values are confidential.
 impl fmt::Debug for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.fields.iter().map(|(name, _)| name).collect();

@@ -1,4 +1,4 @@
-//! The actions that are used, typed. Everything else goes through [`Link::ask`] and [`Link::list`].
+//! Typed methods for the actions in use. Other actions use [`Link::ask`] and [`Link::list`].
 
 use std::fmt::Write as _;
 
@@ -7,21 +7,21 @@ use super::{Action, ActionError, AmiError, Link, Message};
 /// A channel as `CoreShowChannels` lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChannelRow {
-    /// Its name, `PJSIP/1001-0000002a`.
+    /// Name, `PJSIP/1001-0000002a`.
     pub channel: String,
-    /// Its unique id.
+    /// Unique id.
     pub unique_id: String,
-    /// The unique id of the channel that began the call it belongs to.
+    /// Unique id of the channel that began the call.
     pub linked_id: String,
     /// `ChannelState`: 0 down, 4 ring, 5 ringing, 6 up.
     pub state: u8,
-    /// Where in the dialplan it is. A channel whose hangup handler runs is still listed, and still shown as up.
+    /// Context in the dialplan. A channel whose hangup handler runs is still listed, and still shown as up.
     pub context: String,
-    /// The extension in that context: text that a caller may have chosen.
+    /// Extension in that context: text that a caller may have chosen.
     pub extension: String,
-    /// What it runs, `Dial`, `AppDial`, `AGI`.
+    /// Running application: `Dial`, `AppDial`, `AGI`.
     pub application: String,
-    /// The bridge that it is in; empty for none.
+    /// Id of its bridge; empty for none.
     pub bridge_id: String,
 }
 
@@ -29,7 +29,7 @@ impl ChannelRow {
     /// `ChannelState` of a channel that was answered.
     pub const UP: u8 = 6;
 
-    /// The PJSIP endpoint that the channel belongs to, from its name; `None` for a channel of another kind.
+    /// Returns the PJSIP endpoint of the channel, from its name; `None` for a channel of another technology.
     pub fn endpoint(&self) -> Option<&str> {
         endpoint_of(&self.channel)
     }
@@ -44,14 +44,15 @@ impl ChannelRow {
             context: field("Context")?,
             extension: field("Exten")?,
             application: field("Application")?,
-            // Printed last: an item that a caller's empty line has cut off lacks it.
+            // Asterisk prints this field last: an item truncated by an empty line in a caller's text lacks it.
             bridge_id: field("BridgeId")?,
         })
     }
 }
 
-/// The endpoint in a channel's name: `1001` of `PJSIP/1001-0000002a`. The last dash parts it from the channel's number of
-/// at least eight hexadecimal digits; an endpoint's own name may hold dashes too, and be the beginning of another's.
+/// Returns the endpoint in a channel's name: `1001` of `PJSIP/1001-0000002a`. The last dash separates it from the
+/// channel's number of at least eight hexadecimal digits; an endpoint's own name may contain dashes too, and be a
+/// prefix of another's.
 pub fn endpoint_of(channel: &str) -> Option<&str> {
     let (endpoint, number) = channel.strip_prefix("PJSIP/")?.rsplit_once('-')?;
     let is_number = number.len() >= 8 && number.bytes().all(|digit| digit.is_ascii_hexdigit());
@@ -59,7 +60,7 @@ pub fn endpoint_of(channel: &str) -> Option<&str> {
 }
 
 impl Link {
-    /// Whether the server answers.
+    /// Checks that the server answers.
     ///
     /// ```text
     /// Action: Ping
@@ -68,7 +69,7 @@ impl Link {
         self.ask(Action::new("Ping")).await.map(drop)
     }
 
-    /// All channels there are now, or an error: a list that is not whole is none. Class `system` or `reporting`.
+    /// Lists all channels, or fails: an incomplete list is an error. Class `system` or `reporting`.
     ///
     /// ```text
     /// Action: CoreShowChannels
@@ -78,7 +79,7 @@ impl Link {
         self.rows(&items, "CoreShowChannels", ChannelRow::read)
     }
 
-    /// A value of Asterisk's database; `None` where there is none. Class `system` or `reporting`.
+    /// Reads a value of Asterisk's database; `None` if there is none. Class `system` or `reporting`.
     ///
     /// ```text
     /// Action: DBGet
@@ -99,7 +100,7 @@ impl Link {
         }
     }
 
-    /// All of a family, `(key, value)`, keys without the family, or an error. Class `system` or `reporting`.
+    /// Reads a whole family as `(key, value)`, keys without the family, or fails. Class `system` or `reporting`.
     ///
     /// ```text
     /// Action: DBGetTree
@@ -125,7 +126,7 @@ impl Link {
         let delete = Action::new("DBDel").with("Family", family)?.with("Key", key)?;
         match self.ask(delete).await {
             Ok(_) => Ok(true),
-            // `could not be deleted` stands for a missing value and for a database that failed.
+            // Asterisk answers `could not be deleted` both for a missing value and for a failed database.
             Err(AmiError::Refused { server, action, message })
                 if message.contains("could not be deleted") =>
             {
@@ -138,9 +139,8 @@ impl Link {
         }
     }
 
-    /// A variable or function of a channel; `None` if the channel is not there. A variable that was never set is empty
-    /// text. A value is cut at 1,023 characters, and where it holds an empty line it ends there. Class `call` or
-    /// `reporting`.
+    /// Reads a variable or function of a channel; `None` if the channel does not exist. An unset variable is the empty
+    /// text. A value is cut at 1,023 characters and ends at an empty line within it. Class `call` or `reporting`.
     ///
     /// ```text
     /// Action: Getvar
@@ -159,9 +159,9 @@ impl Link {
         }
     }
 
-    /// Ends a channel after so many milliseconds from now, whatever was set before; `false` if the channel is not there.
-    /// Asterisk takes fractions of a second (22.10.1: 3.25 was read back as 3.049 a fifth of a second later). At least one
-    /// millisecond: zero is no timeout for Asterisk. Class `system` or `call`.
+    /// Ends a channel after this many milliseconds from now, replacing an earlier limit; `false` if the channel does
+    /// not exist. Asterisk accepts fractions of a second (22.10.1: 3.25 was read back as 3.049 a fifth of a second
+    /// later). At least one millisecond: Asterisk treats zero as no timeout. Class `system` or `call`.
     ///
     /// ```text
     /// Action: AbsoluteTimeout
@@ -174,7 +174,7 @@ impl Link {
         self.on_a_channel(set).await
     }
 
-    /// Ends a channel with a Q.850 cause; `false` if the channel is not there. Class `system` or `call`.
+    /// Ends a channel with a Q.850 cause; `false` if the channel does not exist. Class `system` or `call`.
     ///
     /// ```text
     /// Action: Hangup
@@ -183,7 +183,7 @@ impl Link {
     /// ```
     pub async fn hangup(&self, channel: &str, cause: u8) -> Result<bool, AmiError> {
         if channel.starts_with('/') {
-            // Asterisk takes it for an expression, and would end every channel that it fits.
+            // Asterisk would interpret it as a regular expression and end every matching channel.
             let (action, field) = ("Hangup".to_owned(), "Channel".to_owned());
             return Err(ActionError::Pattern { action, field }.into());
         }
@@ -191,7 +191,7 @@ impl Link {
         self.on_a_channel(hangup).await
     }
 
-    /// Forgets all objects of a cache; `false` if there is no such cache. Class `system`.
+    /// Expires all objects of a cache; `false` if there is no such cache. Class `system`.
     ///
     /// ```text
     /// Action: SorceryMemoryCacheExpire
@@ -201,7 +201,7 @@ impl Link {
         present(self.ask(Action::new("SorceryMemoryCacheExpire").with("Cache", cache)?).await)
     }
 
-    /// Forgets one object of a cache; `false` if it was not in it, or there is no such cache. Class `system`.
+    /// Expires one object of a cache; `false` if the object is not cached, or there is no such cache. Class `system`.
     ///
     /// ```text
     /// Action: SorceryMemoryCacheExpireObject
@@ -220,7 +220,7 @@ impl Link {
         }
     }
 
-    /// Reads all objects of a cache anew, in one go; `false` if there is no such cache. Only a cache with
+    /// Reloads all objects of a cache at once; `false` if there is no such cache. Only for a cache with
     /// `full_backend_cache`. Class `system`.
     ///
     /// ```text
@@ -253,7 +253,7 @@ impl Link {
     }
 }
 
-/// `false` where the thing asked about is not there.
+/// Maps an "object not found" refusal to `false`.
 fn present(answered: Result<Message, AmiError>) -> Result<bool, AmiError> {
     match answered {
         Ok(_) => Ok(true),
@@ -262,7 +262,7 @@ fn present(answered: Result<Message, AmiError>) -> Result<bool, AmiError> {
     }
 }
 
-/// Milliseconds as seconds with three decimals.
+/// Formats milliseconds as seconds with three decimals.
 fn seconds(ms: u64) -> String {
     let mut text = String::with_capacity(12);
     let _ = write!(text, "{}.{:03}", ms / 1_000, ms % 1_000);

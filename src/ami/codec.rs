@@ -1,9 +1,9 @@
-//! Blocks in, actions out: the framing of the manager interface.
+//! Framing of the manager interface: decodes blocks, encodes actions.
 //!
 //! A connection begins with a banner line. Then each side sends blocks of `Name: value` lines, each block ended by an
-//! empty line. What Asterisk really sends (seen on 22.10.1 and in its earlier releases' source) is less tidy, and is taken:
-//! lines that end in a bare LF, `\n\r\n\r\n` after a message that brings its own line end, lines without a colon, and the
-//! output of `Command` of old, free text up to `--END COMMAND--`.
+//! empty line. Asterisk's actual output (seen on 22.10.1 and in the source of earlier releases) is less tidy, and the
+//! codec accepts it: lines that end in a bare LF, `\n\r\n\r\n` after a message that brings its own line end, lines
+//! without a colon, and the output of `Command` in old releases, free text up to `--END COMMAND--`.
 
 use std::io;
 
@@ -13,41 +13,41 @@ use tokio_util::codec::{Decoder, Encoder};
 use super::action::MAX_LINE_BYTES;
 use super::{Action, Message};
 
-/// The longest line taken. Values are at most 4 KiB in Asterisk's database and its variables; four times that is room
-/// for what it prints around them.
+/// Maximum length of a received line in bytes. Values in Asterisk's database and variables have at most 4 KiB; four
+/// times that leaves room for the text printed around them.
 pub const MAX_READ_LINE_BYTES: usize = 16 * 1_024;
-/// The most lines of a block. The longest one that is asked for lists the actions a user may carry out: about 200.
+/// Maximum number of lines of a block. The longest requested block lists the actions a user may execute: about 200.
 pub const MAX_BLOCK_LINES: usize = 1_024;
-/// The largest block, in bytes, for the same reason.
+/// Maximum size of a block in bytes, for the same reason.
 pub const MAX_BLOCK_BYTES: usize = 128 * 1_024;
-/// How much is thrown away in search of the end of a block that is too large. Beyond it nothing of what comes is
-/// believed to be the manager interface.
+/// Maximum number of bytes discarded in search of the end of an oversized block. Beyond it the stream is no longer
+/// treated as the manager interface.
 pub const MAX_SKIPPED_BYTES: usize = 1_024 * 1_024;
-/// The longest banner.
+/// Maximum length of the banner in bytes.
 const MAX_BANNER_BYTES: usize = 256;
-/// What every banner holds: `Asterisk Call Manager/11.0.0`, whatever the version, or a fork's own name in front.
+/// Text in every banner: `Asterisk Call Manager/11.0.0`, in any version, or with a fork's own name in front.
 const BANNER: &str = "Call Manager/";
 /// Ends the output of `Command` in a reply that begins with `Response: Follows`.
 const END_OF_OUTPUT: &str = "--END COMMAND--";
 
-/// What was read.
+/// A decoded frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
     /// The first line.
     Banner(String),
     /// A whole block.
     Block(Message),
-    /// A block that was too large was thrown away up to its end.
+    /// An oversized block was discarded up to its end.
     Dropped,
 }
 
-/// Why the connection cannot go on.
+/// Reason why the connection cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
-    /// The first line is none of Asterisk's manager interface.
+    /// The first line is not the banner of Asterisk's manager interface.
     #[error("what answers is no manager interface")]
     NotManager,
-    /// A block that was too large did not end.
+    /// An oversized block did not end.
     #[error("a block went on for more than {MAX_SKIPPED_BYTES} bytes")]
     Endless,
     /// The connection broke.
@@ -55,7 +55,7 @@ pub enum CodecError {
     Io(#[from] io::Error),
 }
 
-/// Where in the stream the reader is.
+/// State of the reader in the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// Before the banner.
@@ -64,15 +64,15 @@ enum Place {
     Block,
     /// In the free text of `Response: Follows`.
     Output,
-    /// In a block that is too large: so many bytes of it are gone; whether the line so far is empty.
+    /// In an oversized block: the number of bytes discarded, and if the line so far is empty.
     Skipping { bytes: usize, line_is_empty: bool },
 }
 
-/// The framing of one connection.
+/// The framing state of one connection.
 #[derive(Debug)]
 pub struct Codec {
     place: Place,
-    /// Bytes at the buffer's beginning in which no line end was found.
+    /// Number of bytes at the buffer's beginning known to contain no line end.
     searched: usize,
     fields: Vec<(String, String)>,
     bytes: usize,
@@ -86,18 +86,18 @@ impl Default for Codec {
 }
 
 impl Codec {
-    /// A codec for a connection that is about to begin.
+    /// Creates a codec for a new connection.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Whether a `Command` is under way, whose answer may hold free text. At any other time `Response: Follows` begins a
-    /// block like any other: a caller who plants it must not have the blocks behind it swallowed.
+    /// Sets if a `Command` is in progress, whose answer may contain free text. At any other time `Response: Follows`
+    /// begins a block like any other: a caller who injects it must not cause the following blocks to be swallowed.
     pub const fn expect_output(&mut self, expected: bool) {
         self.expects_output = expected;
     }
 
-    /// A line, its end cut off, as text; a NUL is replaced like everything else that is no text.
+    /// Removes a line with its end from the buffer and decodes it as text; NUL and invalid bytes are replaced.
     fn line(src: &mut BytesMut, length: usize) -> String {
         let mut line = &src[..length];
         while let [rest @ .., b'\r'] = line {
@@ -120,7 +120,7 @@ impl Codec {
         self.place = Place::Skipping { bytes: 0, line_is_empty };
     }
 
-    /// Takes in a line; a block if that ends it.
+    /// Processes a line; returns the block that it ends, if any.
     fn take(&mut self, line: String) -> Option<Frame> {
         self.bytes += line.len();
         match self.place {
@@ -135,7 +135,7 @@ impl Codec {
                 self.fields.push(("Output".to_owned(), line));
             }
             _ if line.is_empty() => {
-                // A message that brought its own line end leaves an empty line behind, between two blocks.
+                // A message that brought its own line end leaves an empty line between two blocks.
                 return (!self.fields.is_empty()).then(|| self.finish());
             }
             _ => {
@@ -157,7 +157,7 @@ impl Codec {
         None
     }
 
-    /// `Privilege` and `ActionID` come before the text, each once.
+    /// Reports whether the line is `Privilege` or `ActionID`: these come before the text, each once.
     fn is_head_of_output(&self, line: &str) -> bool {
         ["Privilege: ", "ActionID: "].iter().any(|head| {
             line.starts_with(head)
@@ -166,7 +166,7 @@ impl Codec {
         })
     }
 
-    /// Throws away up to the end of the block; whether it was reached.
+    /// Discards up to the end of the block; reports whether it was reached.
     fn skip_on(&mut self, src: &mut BytesMut, mut bytes: usize, mut empty: bool) -> Result<bool, CodecError> {
         for (at, byte) in src.iter().enumerate() {
             match byte {
@@ -225,13 +225,13 @@ impl Decoder for Codec {
         }
     }
 
-    /// Half a block at the end of the connection is none.
+    /// An incomplete block at the end of the connection is dropped.
     fn decode_eof(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, CodecError> {
         self.decode(src)
     }
 }
 
-/// An action with its `ActionID`, as written:
+/// Encodes an action with its `ActionID`, as written:
 ///
 /// ```text
 /// Action: Getvar

@@ -1,4 +1,4 @@
-//! The framing, byte by byte.
+//! Tests of the framing, byte by byte.
 
 use proptest::prelude::*;
 
@@ -12,12 +12,12 @@ fn all(codec: &mut Codec, src: &mut BytesMut) -> Result<Vec<Frame>, CodecError> 
     Ok(frames)
 }
 
-/// What a whole text gives.
+/// Decodes a whole text.
 fn whole(text: &[u8]) -> Vec<Frame> {
     all(&mut Codec::new(), &mut BytesMut::from(text)).unwrap()
 }
 
-/// What it gives when it comes in two parts.
+/// Decodes a text that arrives in two parts.
 fn split(text: &[u8], at: usize) -> Vec<Frame> {
     let mut codec = Codec::new();
     let mut src = BytesMut::from(&text[..at]);
@@ -56,7 +56,7 @@ fn a_block_ends_with_an_empty_line_however_lines_end() {
 
 #[test]
 fn a_message_that_brings_its_own_line_end_is_one_block() {
-    // As PJSIPShowContacts answers when there is none.
+    // The answer of PJSIPShowContacts when there is no contact.
     let text = "Response: Error\r\nActionID: psc\r\nMessage: No Contacts found\n\r\n\r\nEvent: B\r\n\r\n";
     let error = block(&[("Response", "Error"), ("ActionID", "psc"), ("Message", "No Contacts found")]);
     assert_eq!(after_banner(text), [error, block(&[("Event", "B")])]);
@@ -202,7 +202,7 @@ fn an_untidy_conversation_reads_the_same_at_every_split() {
     );
     let wanted = whole(text.as_bytes());
     assert_eq!(wanted.len(), 5);
-    // Every place around the line ends; within the long line one place in many.
+    // Every position around the line ends; within the long line one position in many.
     for at in (0..=text.len()).filter(|at| *at < 100 || *at + 100 > text.len() || at % 509 == 0) {
         assert_eq!(split(text.as_bytes(), at), wanted, "at {at}");
     }

@@ -1,4 +1,4 @@
-//! A connection that is logged in: actions go out, answers and events come in, until it is lost.
+//! A logged-in connection: sends actions, receives answers and events until it is lost.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,30 +15,30 @@ use super::shared::{Command, Shared};
 use super::stream::{Reader, Writer};
 use super::{Action, AmiError, Event, Message};
 
-/// Actions that wait for their answer at once; the next ones wait in the link's queue. Asterisk carries them out one after
-/// another, so more of them under way gain nothing.
+/// Maximum number of actions that wait for their answer; further ones wait in the link's queue. Asterisk executes them
+/// sequentially, so more in flight would gain nothing.
 pub(super) const MAX_IN_FLIGHT: usize = 256;
-/// Pings without an answer after which the server counts as gone.
+/// Number of unanswered pings after which the server counts as gone.
 const MAX_MISSED_PINGS: u32 = 2;
-/// Deadlines are looked at this often in the time that silence may last: often enough for tests and for people.
+/// Number of deadline checks per `quiet` interval: often enough for tests and for people.
 const TICKS_PER_QUIET: u32 = 20;
 
-/// Why a connection ended.
+/// Reason why a connection ended.
 pub(super) enum Ended {
-    /// It was lost.
+    /// The connection was lost.
     Lost(String),
-    /// The service stops, or nobody holds the link any more.
+    /// The service is stopping, or the last handle of the link was dropped.
     Stopped,
 }
 
-/// A connection that is logged in.
+/// A logged-in connection.
 pub(super) struct Connection<'a> {
     settings: &'a Settings,
     shared: &'a Arc<Shared>,
     reader: Reader,
     writer: Writer,
     pending: Pending,
-    /// When the last byte came, how many pings were sent since, and when the last of them.
+    /// Time of the last byte received; then the number of pings sent since, and the time of the last of them.
     heard: Instant,
     pings: u32,
     pinged: Instant,
@@ -55,7 +55,7 @@ impl<'a> Connection<'a> {
         Self { settings, shared, reader, writer, pending, heard, pings: 0, pinged: heard }
     }
 
-    /// Serves the link's holders until the end.
+    /// Serves the link's handles until the end.
     pub(super) async fn serve(
         mut self,
         commands: &mut mpsc::Receiver<Command>,
@@ -90,7 +90,7 @@ impl<'a> Connection<'a> {
         let lost = self.pending.lose(reason);
         self.count_unanswered(lost);
         if matches!(ended, Ended::Stopped) {
-            // A server that does not take it in finds out by itself.
+            // A server that does not process it detects the loss by itself.
             self.writer.queue(&Action::new("Logoff"), "0");
             let _ = tokio::time::timeout(self.settings.timing.answer, self.writer.write()).await;
         }
@@ -142,7 +142,7 @@ impl<'a> Connection<'a> {
     fn count_malformed(&mut self, what: &'static str) {
         self.pending.spoil(what);
         LinkMetrics::count(&self.shared.metrics.malformed);
-        // Whoever can make such blocks can make many.
+        // Logged at debug level: a sender of such blocks can send many.
         tracing::debug!(server = %self.settings.server, "{what}");
     }
 
@@ -151,7 +151,7 @@ impl<'a> Connection<'a> {
         self.shared.metrics.unanswered.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// Ends what is late, and asks a server that is silent whether it is there.
+    /// Fails overdue actions, and pings a silent server.
     fn look_at_the_time(&mut self) -> Result<(), String> {
         let now = Instant::now();
         let late = self.pending.expire(now);
@@ -161,7 +161,7 @@ impl<'a> Connection<'a> {
             self.pings = 0;
         }
         let quiet = self.settings.timing.quiet;
-        // Each ping is given its time, even where this process itself did not run for a while.
+        // Each ping gets its full time, even if this process itself was suspended for a while.
         let since = if self.pings == 0 { self.heard } else { self.pinged };
         if now < since + quiet {
             return Ok(());

@@ -1,34 +1,34 @@
-//! Why an action has no answer.
+//! Errors of actions.
 
 use super::ActionError;
 
-/// Why an action has no answer.
+/// Reason why an action has no answer.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum AmiError {
-    /// The link is away; nothing was sent.
+    /// The link is down; nothing was sent.
     #[error("the link to {server} is away")]
     Away {
         /// The server.
         server: String,
     },
-    /// More actions wait than the link takes on; nothing was sent. Ask again later, or ask for less.
+    /// Too many actions are waiting; nothing was sent. Retry later, or send fewer.
     #[error("the link to {server} has too many actions waiting")]
     Busy {
         /// The server.
         server: String,
     },
-    /// The action cannot be sent as it is; nothing was sent.
+    /// The action is invalid; nothing was sent.
     #[error(transparent)]
     Unsendable(#[from] ActionError),
-    /// The link was lost, or the deadline passed, after the action was sent: it may or may not have been carried out.
+    /// The link was lost, or the deadline passed, after the action was sent: it may or may not have been executed.
     #[error("{server} did not answer {action}: {reason}")]
     Unanswered {
         /// The server.
         server: String,
         /// The action's name.
         action: String,
-        /// What happened.
+        /// Description of the failure.
         reason: String,
     },
     /// Asterisk refused: `Response: Error`.
@@ -41,21 +41,21 @@ pub enum AmiError {
         /// Asterisk's `Message`.
         message: String,
     },
-    /// A list that is not whole: an item is missing, one too many, or one cannot be read; or an answer in which a name
-    /// comes twice. It proves nothing. The action itself was carried out.
+    /// An incomplete list, with a missing, surplus or unreadable item, or an answer with a repeated name. It proves
+    /// nothing. The action itself was executed.
     #[error("{server}'s answer to {action} is not whole: {reason}")]
     Incomplete {
         /// The server.
         server: String,
         /// The action's name.
         action: String,
-        /// What is wrong with it.
+        /// Description of the defect.
         reason: String,
     },
 }
 
 impl AmiError {
-    /// Whether Asterisk itself answered with an error that says that the thing asked about is not there.
+    /// Reports whether Asterisk itself answered that the requested object does not exist.
     pub fn is_absent(&self) -> bool {
         matches!(self, Self::Refused { message, .. }
             if ["No such", "not found", "does not exist"].iter().any(|said| message.contains(said)))

@@ -1,14 +1,14 @@
-//! What Asterisk tells by itself.
+//! Events sent by Asterisk.
 
 use super::Message;
 
-/// The events that are asked for: the server sends no other ones, lists of ours apart.
+/// The events that are subscribed to: the server sends no others, except those of requested lists.
 pub const WANTED: [&str; 4] = ["DialEnd", "Hangup", "FullyBooted", "Shutdown"];
 
-/// An event that somebody here acts on, or any other as it came.
+/// An event with a typed form, or any other event as received.
 ///
-/// An ambiguous block is never read as a typed event, nor is one that lacks what the event is about: it is
-/// [`Event::Other`]. Even so a typed event is a hint, never a proof: callers can plant whole blocks.
+/// An ambiguous block, or one without the event's main fields, is never decoded as a typed event: it is
+/// [`Event::Other`]. Even a typed event is only a hint, never a proof: callers can inject whole blocks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// `DialEnd`: a dialled channel answered, or did not.
@@ -24,16 +24,16 @@ pub enum Event {
     },
     /// `Hangup`: a channel is gone.
     Hangup {
-        /// Its name.
+        /// Name of the channel.
         channel: String,
-        /// Its unique id.
+        /// Unique id of the channel.
         unique_id: String,
-        /// The unique id of the channel that began it all.
+        /// Unique id of the channel that began the call.
         linked_id: String,
     },
     /// `FullyBooted`.
     FullyBooted,
-    /// `Shutdown`: the server ends by itself.
+    /// `Shutdown`: the server is shutting down.
     Shutdown,
     /// Any other.
     Other(Message),
@@ -111,8 +111,8 @@ mod tests {
         assert!(told.iter().any(is_registration), "{told:#?}");
     }
 
-    /// The recorded caller planted `Event: Hangup` with every field that one has; what Asterisk prints behind it is in the
-    /// same block, and gives it away.
+    /// The recorded caller injected `Event: Hangup` with all of its fields; the fields Asterisk prints after it are in
+    /// the same block and reveal the injection.
     #[test]
     fn a_recorded_caller_who_planted_a_hangup_ends_no_call() {
         let told = events("planted");

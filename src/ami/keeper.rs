@@ -1,4 +1,4 @@
-//! Keeps a server connected: connects, logs in, serves, and begins anew when the connection is lost.
+//! Keeps a server connected: connects, logs in, serves, and reconnects when the connection is lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +17,12 @@ use super::{AmiError, Session};
 use crate::clock::Clock;
 use crate::dial::{Backoff, DialError};
 
-/// What is owed to a slow subscriber is offered to it this often.
+/// Interval at which pending notices are offered to a slow subscriber.
 const SETTLE_EVERY: Duration = Duration::from_millis(50);
-/// A session that held for so long was a good one: the wait after its loss is the shortest again.
+/// Minimum duration of a stable session: after its loss the retry delay starts at its minimum again.
 const STEADY: Duration = Duration::from_secs(1);
 
-/// The task behind a link.
+/// Runs the task of a link.
 pub(super) async fn keep(
     settings: Settings,
     shared: Arc<Shared>,
@@ -82,7 +82,7 @@ async fn connect_again_and_again(
     }
 }
 
-/// Does this, and turns away whoever asks for something meanwhile. `None`: the service stops, or nobody holds the link.
+/// Runs `work` and refuses actions requested meanwhile. `None`: the service stops, or the last handle was dropped.
 async fn meanwhile<T>(
     work: impl Future<Output = T>,
     settings: &Settings,
@@ -101,7 +101,7 @@ async fn meanwhile<T>(
     }
 }
 
-/// Why the way in failed.
+/// Reason why the connection or login failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     #[error(transparent)]

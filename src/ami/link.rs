@@ -19,12 +19,12 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::metrics::Registry;
 
-/// Actions that wait to be sent, beyond those that wait for an answer: a burst of changed peers fits, and one that does
-/// not is turned away at once.
+/// Maximum number of actions waiting to be sent, beyond those that wait for an answer: a burst of changed peers fits,
+/// and a surplus action is refused at once.
 const MAX_WAITING: usize = 256;
 
-/// A handle to one server's connection. Cloning is cheap; the connection is kept until the last handle is dropped, or the
-/// service stops.
+/// A handle to one server's connection. Cloning is cheap; the connection is kept until the last handle is dropped or
+/// the service stops.
 #[derive(Debug, Clone)]
 pub struct Link {
     shared: Arc<Shared>,
@@ -34,7 +34,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// Begins to connect, and keeps connected until `stop`. The task ends with `stop`, or with the last handle.
+    /// Starts connecting, and keeps the connection until `stop`. The task ends with `stop` or with the last handle.
     pub fn start(
         settings: Settings,
         clock: Arc<dyn Clock>,
@@ -48,46 +48,47 @@ impl Link {
         (Self { shared, commands, state, timing }, task)
     }
 
-    /// The server's `systemname`.
+    /// Returns the server's `systemname`.
     pub fn server(&self) -> &str {
         &self.shared.server
     }
 
-    /// How the link is now.
+    /// Returns the current state of the link.
     pub fn state(&self) -> LinkState {
         self.state.borrow().clone()
     }
 
-    /// Whether it is logged in now.
+    /// Reports whether the link is logged in.
     pub fn is_up(&self) -> bool {
         matches!(*self.state.borrow(), LinkState::Up(_))
     }
 
-    /// To wait for changes of the state.
+    /// Returns a receiver of state changes.
     pub fn watch(&self) -> watch::Receiver<LinkState> {
         self.state.clone()
     }
 
-    /// When the server was last heard, by the monotonic clock, in milliseconds: its last proof of life. While the link is
-    /// up it is hardly more than two seconds old. 0 before the first byte.
+    /// Returns the time of the last byte from the server, its last proof of life, in milliseconds of the monotonic
+    /// clock. While the link is up it is hardly more than two seconds old. 0 before the first byte.
     pub fn heard_ms(&self) -> u64 {
         self.shared.heard_ms.load(Ordering::Relaxed)
     }
 
-    /// The last proof of life of the session before the latest one, in the same milliseconds. Whoever is told `Up` asks for it: by then [`Link::heard_ms`] is of the new session, and that
-    /// may be another run of Asterisk. 0 if there was none.
+    /// Returns the last proof of life of the session before the latest one, in the same milliseconds. A subscriber that
+    /// receives `Up` reads this value: by then [`Link::heard_ms`] belongs to the new session, which may be another run
+    /// of Asterisk. 0 if there was none.
     pub fn heard_before_ms(&self) -> u64 {
         self.shared.heard_before_ms()
     }
 
-    /// What the link counts.
+    /// Returns the link's counters.
     pub fn metrics(&self) -> &LinkMetrics {
         &self.shared.metrics
     }
 
-    /// Carries out an action; `Ok` is `Response: Success` (or `Goodbye`). Waits at most three seconds.
+    /// Executes an action; `Ok` is `Response: Success` (or `Goodbye`). Waits at most three seconds.
     ///
-    /// Several may be under way; they are carried out in the order in which they were asked.
+    /// Several actions may be in progress; they are executed in the order of the calls.
     pub async fn ask(&self, action: Action) -> Result<Message, AmiError> {
         let (answer, answered) = oneshot::channel();
         let name = action.name();
@@ -95,9 +96,10 @@ impl Link {
         self.send(Command { action, deadline, waiting: Waiting::One(answer) }, answered, name).await
     }
 
-    /// Carries out an action that is answered by a list, whole or an error: the number of items must be the one that the
-    /// closing event tells, every item must carry our `ActionID`, none may be ambiguous, and nothing may stand between
-    /// them. Waits at most ten seconds. Gives the items, without the first answer and the closing event; at most 120,000.
+    /// Executes an action that is answered by a list, and returns the complete list or an error: the number of items
+    /// must equal the count in the closing event, every item must carry our `ActionID`, none may be ambiguous, and no
+    /// other block may come between them. Waits at most ten seconds. Returns the items without the first answer and the
+    /// closing event; at most 120,000.
     pub async fn list(&self, action: Action) -> Result<Vec<Message>, AmiError> {
         let (answer, answered) = oneshot::channel();
         let name = action.name();
@@ -105,7 +107,8 @@ impl Link {
         self.send(Command { action, deadline, waiting: Waiting::List(answer) }, answered, name).await
     }
 
-    /// Events from now on, at most `depth` waiting. A link that is up already says so first.
+    /// Subscribes to events from now on, with at most `depth` waiting. If the link is already up, that is the first
+    /// event.
     pub fn subscribe(&self, depth: usize, wants: fn(&Event) -> bool) -> mpsc::Receiver<LinkEvent> {
         self.shared.with_subscribers(|subscribers| {
             let session = match self.state() {
@@ -143,17 +146,17 @@ impl Link {
     }
 }
 
-/// The links of all servers, in the configuration's order.
+/// The links of all servers, in the order of the configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Links(Arc<[Link]>);
 
 impl Links {
-    /// Of these.
+    /// Creates the set from these links.
     pub fn new(links: Vec<Link>) -> Self {
         Self(links.into())
     }
 
-    /// Begins to connect to every `[[asterisk]]` of the configuration.
+    /// Starts a link for every `[[asterisk]]` of the configuration.
     pub fn start(config: &Config, clock: &Arc<dyn Clock>, stop: &CancellationToken) -> (Self, LinkTasks) {
         let (links, tasks) = config
             .asterisk
@@ -163,12 +166,12 @@ impl Links {
         (Self::new(links), LinkTasks { tasks, stop: stop.clone() })
     }
 
-    /// The link of a server.
+    /// Returns the link of a server.
     pub fn get(&self, server: &str) -> Option<&Link> {
         self.0.iter().find(|link| link.server() == server)
     }
 
-    /// All of them.
+    /// Iterates over all links.
     pub fn iter(&self) -> impl Iterator<Item = &Link> {
         self.0.iter()
     }
@@ -195,7 +198,7 @@ impl Links {
     }
 }
 
-/// The tasks behind the links.
+/// The tasks of the links.
 #[derive(Debug)]
 pub struct LinkTasks {
     tasks: Vec<JoinHandle<()>>,
@@ -203,7 +206,7 @@ pub struct LinkTasks {
 }
 
 impl LinkTasks {
-    /// Waits until the service stops and every link has logged off. An error is a task that crashed, or ended before.
+    /// Waits until the service stops and every link has logged off. An error names a task that crashed or ended early.
     pub async fn ended(self) -> Result<(), String> {
         if self.tasks.is_empty() {
             self.stop.cancelled().await;
@@ -215,7 +218,7 @@ impl LinkTasks {
     }
 }
 
-/// All of them, unless one ends before it was told to: then what became of that one.
+/// Waits for all tasks, or returns early with the result of a task that ends before the stop.
 async fn futures_of(tasks: Vec<JoinHandle<()>>) -> Vec<Result<(), String>> {
     use futures::stream::{FuturesUnordered, StreamExt as _};
     let mut running: FuturesUnordered<_> = tasks.into_iter().collect();

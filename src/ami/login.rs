@@ -1,4 +1,4 @@
-//! The way in: who we are, what we want to hear, and whether it is the server that is meant.
+//! The login: authenticates, sets the event filters, and verifies the server's identity.
 
 use md5::{Digest as _, Md5};
 use tokio::time::{Instant, timeout_at};
@@ -11,7 +11,7 @@ use super::stream::{Reader, Writer};
 use super::{Action, ActionError, Message, Session};
 use crate::secrets::hex;
 
-/// Why a login did not come about.
+/// Reason why a login failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LoginError {
     #[error("{0}")]
@@ -39,7 +39,7 @@ pub(super) enum LoginError {
 }
 
 impl LoginError {
-    /// Whether trying again soon is of no use: somebody must change something.
+    /// Reports whether an early retry is useless because an operator must change something.
     pub(super) const fn is_lasting(&self) -> bool {
         matches!(
             self,
@@ -52,13 +52,13 @@ impl LoginError {
     }
 }
 
-/// A connection on its way in.
+/// A connection that is logging in.
 pub(super) struct Login<'a> {
     pub(super) settings: &'a Settings,
     pub(super) reader: Reader,
     pub(super) writer: Writer,
     sent: u64,
-    /// `Uptime` of the last `FullyBooted`: seconds.
+    /// `Uptime` of the last `FullyBooted` in seconds.
     booted: Option<u64>,
 }
 
@@ -67,7 +67,7 @@ impl<'a> Login<'a> {
         Self { settings, reader, writer, sent: 0, booted: None }
     }
 
-    /// All of it; `waiting` is called when the server turns out to be starting still.
+    /// Performs the whole login; calls `waiting` when the server turns out to be still starting.
     pub(super) async fn run(&mut self, number: u64, waiting: impl Fn()) -> Result<Session, LoginError> {
         self.authenticate().await?;
         if self.booted.is_none() {
@@ -81,12 +81,12 @@ impl<'a> Login<'a> {
             self.ask(filter).await?;
         }
         let session = self.identify(number).await?;
-        // Last: what comes from here on is told to whoever listens.
+        // Last: later events are delivered to subscribers.
         self.ask(Action::new("Events").with("EventMask", "system,call")?).await?;
         Ok(session)
     }
 
-    /// Banner and login. The system's events are let through at first: a server that is ready says so at once, as the
+    /// Reads the banner and logs in. System events are enabled at first: a ready server reports so at once, as the
     /// first of them.
     pub(super) async fn authenticate(&mut self) -> Result<(), LoginError> {
         let deadline = Instant::now() + self.settings.timing.login;
@@ -101,7 +101,7 @@ impl<'a> Login<'a> {
             .with("Key", key)?
             .with("Events", "system")?;
         self.ask(login).await?;
-        // Its answer comes behind the event.
+        // The answer comes after the event.
         self.ask(Action::new("Ping")).await?;
         Ok(())
     }
@@ -113,7 +113,7 @@ impl<'a> Login<'a> {
                 return Err(LoginError::NotBooted);
             }
             let asked = Instant::now() + self.settings.timing.quiet;
-            // The wait is spent listening; then a ping shows whether anybody is there at all.
+            // The wait is spent listening; then a ping shows if the server is alive at all.
             while self.booted.is_none() {
                 let Ok(read) = timeout_at(asked, self.reader.next()).await else { break };
                 self.note(&read?.ok_or(LoginError::Closed)?);
@@ -138,7 +138,7 @@ impl<'a> Login<'a> {
         Ok(Session { number, started, uptime_seconds: self.booted.unwrap_or_default(), version })
     }
 
-    /// One action, one answer. Other blocks are of no use yet.
+    /// Sends one action and waits for its answer. Other blocks are ignored at this stage.
     pub(super) async fn ask(&mut self, action: Action) -> Result<Message, LoginError> {
         let name = action.name();
         self.sent += 1;
@@ -178,18 +178,18 @@ impl<'a> Login<'a> {
         }
     }
 
-    /// Whether the server said that it is booted.
+    /// Reports whether the server has sent `FullyBooted`.
     pub(super) const fn is_booted(&self) -> bool {
         self.booted.is_some()
     }
 
-    /// The connection, logged in.
+    /// Returns the logged-in connection.
     pub(super) fn into_parts(self) -> (Reader, Writer) {
         (self.reader, self.writer)
     }
 }
 
-/// What proves that we know the secret: MD5 of the challenge and it, in hexadecimal digits.
+/// Computes the proof of the secret: the MD5 of challenge and secret in hexadecimal digits.
 fn login_key(challenge: &str, secret: &str) -> String {
     hex(&Md5::new().chain_update(challenge).chain_update(secret).finalize())
 }

@@ -1,25 +1,25 @@
 //! A block of `Name: value` lines.
 
-/// One block as it came: an answer or an event.
+/// A block as received: an answer or an event.
 ///
-/// Asterisk prints some values as a caller chose them, so a block may hold lines that somebody planted: a name that comes
-/// twice (other than `Variable`, `ChanVariable` and `Output`) makes the block ambiguous, and nothing is to be concluded
-/// from it. So does a line without a name.
+/// Asterisk prints some values as a caller chose them, so a block may contain injected lines: a repeated name (other
+/// than `Variable`, `ChanVariable` and `Output`) makes the block ambiguous, and nothing may be concluded from it. A
+/// line without a name does so too.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Message {
     fields: Vec<(String, String)>,
 }
 
-/// Names that may come more than once, and names that begin like them (`ChanVariable(PJSIP/…)`, `DestChanVariable`).
+/// Names that may repeat, and prefixes of such names (`ChanVariable(PJSIP/…)`, `DestChanVariable`).
 const REPEATED: [&str; 4] = ["variable", "chanvariable", "destchanvariable", "output"];
 
 impl Message {
-    /// Of these fields, in their order.
+    /// Creates a block of these fields in their order.
     pub fn new(fields: Vec<(String, String)>) -> Self {
         Self { fields }
     }
 
-    /// The first value of a name, whatever its case.
+    /// Returns the first value of a name, ignoring case.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.fields
             .iter()
@@ -27,12 +27,12 @@ impl Message {
             .map(|(_, value)| value.as_str())
     }
 
-    /// All fields. A line without a colon has an empty name.
+    /// Returns all fields. A line without a colon has an empty name.
     pub fn fields(&self) -> &[(String, String)] {
         &self.fields
     }
 
-    /// Whether a name comes twice that may come once, or a line has no name.
+    /// Reports whether a non-repeatable name is repeated, or a line has no name.
     pub fn is_ambiguous(&self) -> bool {
         let repeats = |name: &str| {
             REPEATED.iter().any(|known| {
@@ -48,7 +48,7 @@ impl Message {
         })
     }
 
-    /// The value of the first line, if that line has this name: what an answer or an event begins with.
+    /// Returns the value of the first line if that line has this name; the first line determines the kind of block.
     pub(super) fn headed(&self, name: &str) -> Option<&str> {
         let (first, value) = self.fields.first()?;
         first.eq_ignore_ascii_case(name).then_some(value.as_str())

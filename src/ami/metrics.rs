@@ -5,23 +5,23 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// Counters of one server's link.
 #[derive(Debug, Default)]
 pub struct LinkMetrics {
-    /// Logins that succeeded: the first one and every one after a loss.
+    /// Successful logins: the first one and every one after a loss.
     pub logins: AtomicU64,
-    /// Attempts to connect and log in that failed.
+    /// Failed attempts to connect and log in.
     pub failures: AtomicU64,
-    /// Events that came, those of lists not counted.
+    /// Events received, except those of lists.
     pub events: AtomicU64,
-    /// Events that a subscriber was too slow for.
+    /// Events dropped because a subscriber was too slow.
     pub missed: AtomicU64,
-    /// Blocks that were too large, or no answer and no event.
+    /// Blocks that were oversized, or neither an answer nor an event.
     pub malformed: AtomicU64,
-    /// Actions that were sent.
+    /// Actions sent.
     pub actions: AtomicU64,
-    /// Actions that were sent and not answered in time, or at all.
+    /// Actions sent and not answered in time, or at all.
     pub unanswered: AtomicU64,
-    /// Actions that were turned away because too many waited.
+    /// Actions refused because too many were waiting.
     pub busy: AtomicU64,
-    /// Answers that nobody waits for: late ones, second ones, errors without an `ActionID`.
+    /// Answers without a waiting action: late ones, repeated ones, errors without an `ActionID`.
     pub strays: AtomicU64,
 }
 
@@ -31,7 +31,7 @@ impl LinkMetrics {
     }
 }
 
-/// A counter's name, its help, and its number.
+/// A counter's name, its help text, and its value.
 pub(super) type Counter = (&'static str, &'static str, fn(&LinkMetrics) -> &AtomicU64);
 
 pub(super) const COUNTERS: [Counter; 9] = [

@@ -1,16 +1,17 @@
 //! The manager interface (AMI): one connection to each Asterisk server.
 //!
-//! A [`Link`] is a handle to a task that connects, logs in, keeps the connection alive and connects again when it is
-//! lost. Whoever holds it asks ([`Link::ask`], [`Link::list`] and the typed actions beside them) and listens
-//! ([`Link::subscribe`]). Nothing in here knows calls or peers.
+//! A [`Link`] is a handle to a task that connects, logs in, keeps the connection alive and reconnects when it is lost.
+//! Its holders send actions ([`Link::ask`], [`Link::list`] and the typed actions) and subscribe to events
+//! ([`Link::subscribe`]). This part knows nothing of calls or peers.
 //!
-//! What it answers for:
+//! Guarantees:
 //!
-//! - an answer belongs to its action: every `ActionID` has 64 random bits, and an error that has none is given to nobody;
-//! - a list is whole or an error ([`AmiError::Incomplete`]);
-//! - an event is a hint: a caller can plant one, so nothing is concluded from it alone;
-//! - who is slow is told what was missed ([`LinkEvent::Missed`]), and how the link is, always;
-//! - a server is up once it is booted, bears the configured `systemname` and has taken the event filters.
+//! - an answer belongs to its action: every `ActionID` has 64 random bits, and an error without one is delivered to no
+//!   action;
+//! - a list is complete or an error ([`AmiError::Incomplete`]);
+//! - an event is a hint: a caller can inject one, so nothing is concluded from an event alone;
+//! - a slow subscriber is notified of missed events ([`LinkEvent::Missed`]), and always of the link's state;
+//! - a server is up once it is booted, reports the configured `systemname` and has accepted the event filters.
 
 pub mod action;
 pub mod ask;

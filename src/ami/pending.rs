@@ -1,4 +1,4 @@
-//! Actions that were sent and not answered yet, each under an `ActionID` that nobody can guess.
+//! Actions that were sent and not answered yet, each under an unpredictable `ActionID`.
 
 use std::collections::HashMap;
 
@@ -8,22 +8,22 @@ use tokio::time::Instant;
 use super::{AmiError, Message};
 use crate::secrets::random_below;
 
-/// The most items of a list: every contact of 100,000 peers, and a bound on memory (about 2 KiB an item).
+/// Maximum number of items of a list: every contact of 100,000 peers, and a bound on memory (about 2 KiB an item).
 pub(super) const MAX_LIST_ITEMS: usize = 120_000;
 
-/// Where an answer goes.
+/// The recipient of an answer.
 #[derive(Debug)]
 pub(super) enum Waiting {
-    /// To whoever asked for one answer.
+    /// A caller that asked for one answer.
     One(oneshot::Sender<Result<Message, AmiError>>),
-    /// To whoever asked for a list.
+    /// A caller that asked for a list.
     List(oneshot::Sender<Result<Vec<Message>, AmiError>>),
-    /// Nowhere: that it comes is all.
+    /// No recipient: only the arrival of the answer matters.
     Nobody,
 }
 
 impl Waiting {
-    /// Whether the asker went away.
+    /// Reports whether the caller has gone.
     pub(super) fn is_forgotten(&self) -> bool {
         match self {
             Self::One(answer) => answer.is_closed(),
@@ -33,7 +33,7 @@ impl Waiting {
     }
 
     pub(super) fn fail(self, error: AmiError) {
-        // Whoever asked may have gone away.
+        // The caller may have gone.
         match self {
             Self::One(answer) => drop(answer.send(Err(error))),
             Self::List(answer) => drop(answer.send(Err(error))),
@@ -47,33 +47,33 @@ struct Entry {
     action: &'static str,
     deadline: Instant,
     waiting: Waiting,
-    /// A list's items so far, once it has begun.
+    /// Items of a list so far, once it has begun.
     items: Option<Vec<Message>>,
-    /// What is wrong with the list.
+    /// Defect of the list, if any.
     spoiled: Option<&'static str>,
 }
 
-/// What became of a block.
+/// Classification of a block.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Taken {
-    /// It answered, or is part of an answer.
+    /// An answer, or part of one.
     Answer,
-    /// It is an event of its own.
+    /// An event on its own.
     Event(Message),
-    /// It answers nothing that waits.
+    /// An answer to no waiting action.
     Stray(&'static str),
-    /// It is neither an answer nor an event.
+    /// Neither an answer nor an event.
     Malformed,
 }
 
-/// All of one connection.
+/// The pending actions of one connection.
 #[derive(Debug)]
 pub(super) struct Pending {
     server: String,
     entries: HashMap<String, Entry>,
-    /// The list whose items come now. Asterisk writes a list in one go: 22.10.1 put nothing between the items of 306
-    /// lists under 60 calls a second and 7,282 events. So whatever else stands in it was planted by a value that held an
-    /// empty line, and the list is not to be believed.
+    /// The list whose items are arriving. Asterisk writes a list in one go: 22.10.1 put nothing between the items of
+    /// 306 lists under 60 calls a second and 7,282 events. Any other block within it was therefore injected through a
+    /// value with an empty line, and the list must not be trusted.
     open: Option<String>,
     sent: u64,
 }
@@ -87,12 +87,12 @@ impl Pending {
         self.entries.len()
     }
 
-    /// Whether an action of this name waits for its answer.
+    /// Reports whether an action of this name waits for its answer.
     pub(super) fn awaits(&self, action: &str) -> bool {
         self.entries.values().any(|entry| entry.action == action)
     }
 
-    /// Notes an action that is about to be sent; its `ActionID`.
+    /// Registers an action that is about to be sent; returns its `ActionID`.
     pub(super) fn add(&mut self, action: &'static str, deadline: Instant, waiting: Waiting) -> String {
         self.sent += 1;
         let id = action_id(self.sent);
@@ -100,7 +100,7 @@ impl Pending {
         id
     }
 
-    /// Ends what was not answered in time; how many.
+    /// Fails the actions that were not answered in time; returns their number.
     pub(super) fn expire(&mut self, now: Instant) -> usize {
         let late: Vec<_> = self
             .entries
@@ -118,7 +118,7 @@ impl Pending {
         late.len()
     }
 
-    /// Ends everything; how many waited.
+    /// Fails all actions; returns the number of those that were waiting.
     pub(super) fn lose(&mut self, reason: &str) -> usize {
         let lost = std::mem::take(&mut self.entries);
         self.open = None;
@@ -130,14 +130,14 @@ impl Pending {
         count
     }
 
-    /// A block was dropped: it may have stood in the list that comes now.
+    /// Marks the list in progress as defective: a dropped block may have been part of it.
     pub(super) fn spoil(&mut self, reason: &'static str) {
         if let Some(entry) = self.open.as_ref().and_then(|open| self.entries.get_mut(open)) {
             entry.spoiled.get_or_insert(reason);
         }
     }
 
-    /// Takes a block in.
+    /// Processes a block.
     pub(super) fn take(&mut self, block: Message) -> Taken {
         let id = block.get("ActionID").unwrap_or_default().to_owned();
         if let Some(response) = block.headed("Response") {
@@ -162,8 +162,8 @@ impl Pending {
 
     fn answer(&mut self, id: &str, response: &str, block: Message) -> Taken {
         if id.is_empty() {
-            // Asterisk answers so when it could not read an action at all. It is not given to whoever waits: the actions
-            // that are sent are such that it can be read, and a caller could plant it.
+            // Asterisk answers so when it could not read an action at all. It is delivered to no waiting action: the
+            // actions sent are always readable, and a caller could inject this answer.
             return Taken::Stray("an answer without an ActionID");
         }
         let Some(entry) = self.entries.get_mut(id) else {
@@ -236,7 +236,7 @@ impl Pending {
             None => Ok(entry.items.unwrap_or_default()),
         };
         if let Waiting::List(answer) = entry.waiting {
-            // Whoever asked may have gone away.
+            // The caller may have gone.
             let _ = answer.send(whole);
         }
     }
@@ -258,7 +258,7 @@ impl Pending {
     }
 }
 
-/// An `ActionID`: 64 random bits, so that no caller can plant an answer, and a number, so that no two are the same.
+/// Creates an `ActionID`: 64 random bits, so that no caller can forge an answer, and a number, so that each is unique.
 pub(super) fn action_id(number: u64) -> String {
     format!("{:016x}-{number}", random_below(u64::MAX))
 }

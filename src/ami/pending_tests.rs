@@ -1,4 +1,4 @@
-//! Which answer is whose, and which list is whole.
+//! Tests of the assignment of answers and of the completeness of lists.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ fn list(pending: &mut Pending) -> Asked<Vec<Message>> {
     Asked { id: pending.add("CoreShowChannels", soon(), Waiting::List(sender)), answer }
 }
 
-/// A list as Asterisk writes it: its begin, two items, its end.
+/// A list as Asterisk writes it: start, two items, end.
 fn written(id: &str) -> Vec<Message> {
     vec![
         block(&format!("Response: Success\nActionID: {id}\nEventList: start\nMessage: Channels will follow")),
@@ -51,7 +51,7 @@ fn written(id: &str) -> Vec<Message> {
     ]
 }
 
-/// What a list comes to after its text was changed.
+/// Returns the result of a list after its text was changed.
 fn told(change: impl FnOnce(&str, &mut Vec<Message>)) -> Result<Vec<Message>, AmiError> {
     let mut pending = Pending::new("pbx1");
     let mut asked = list(&mut pending);
@@ -94,7 +94,7 @@ fn an_answer_that_nobody_waits_for_goes_to_nobody() {
     assert!(asked.waits());
     let answer = format!("Response: Success\nActionID: {}\nValue: 1", asked.id);
     assert_eq!(pending.take(block(&answer)), Taken::Answer);
-    // The same again.
+    // The same answer again.
     assert!(matches!(pending.take(block(&answer)), Taken::Stray(_)));
     assert_eq!(asked.answer().unwrap().get("Value"), Some("1"));
 }
@@ -149,7 +149,7 @@ fn a_list_with_another_number_of_items_proves_nothing() {
 
 #[test]
 fn a_list_with_something_planted_in_it_proves_nothing() {
-    // A caller id with an empty line cuts an item in two and begins a block of its own.
+    // A caller id with an empty line splits an item and begins a block of its own.
     for planted in [
         "Event: Hangup\nUniqueid: evil.1",
         "CallerIDName: <unknown>\nUniqueid: real.1",
@@ -159,7 +159,7 @@ fn a_list_with_something_planted_in_it_proves_nothing() {
         let answer = told(|_, blocks| blocks.insert(2, block(planted)));
         assert!(is_incomplete(&answer), "{planted}");
     }
-    // A caller id with a line end puts a second name into an item.
+    // A caller id with a line end adds a second name to an item.
     let answer = told(|id, blocks| {
         let item = format!("Event: CoreShowChannel\nActionID: {id}\nUniqueid: evil.1\nUniqueid: real.1");
         blocks[1] = block(&item);
@@ -233,6 +233,6 @@ fn an_event_stays_an_event_and_rubbish_is_malformed() {
     assert!(matches!(pending.take(block("Event: Hangup\nUniqueid: 1")), Taken::Event(_)));
     assert_eq!(pending.take(block("Uniqueid: 1\nEvent: Hangup")), Taken::Malformed);
     assert_eq!(pending.take(block("no colon here")), Taken::Malformed);
-    // An event that claims to belong to an action that nobody sent.
+    // An event that claims to belong to an action that was never sent.
     assert!(matches!(pending.take(block("Event: Hangup\nActionID: 1\nUniqueid: 1")), Taken::Stray(_)));
 }

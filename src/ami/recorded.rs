@@ -1,4 +1,4 @@
-//! What a real Asterisk said, block by block.
+//! Recorded output of a real Asterisk, block by block.
 
 use bytes::BytesMut;
 use tokio_util::codec::Decoder as _;
@@ -6,7 +6,7 @@ use tokio_util::codec::Decoder as _;
 use super::Message;
 use super::codec::{Codec, Frame};
 
-/// The blocks of one recording of `transcripts/`.
+/// Reads the blocks of one recording in `transcripts/`.
 pub(super) fn blocks(name: &str) -> Vec<Message> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/ami/transcripts");
     let text = std::fs::read(format!("{folder}/asterisk-22.10.1-{name}.ami")).unwrap();

@@ -1,26 +1,26 @@
-//! Where a server is, who we are there, and how long it is waited for.
+//! Settings of a server: address, login and time limits.
 
 use std::time::Duration;
 
 use crate::config::{self, Secret};
 pub use crate::dial::Tls;
 
-/// One server.
+/// Settings of one server.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Its `systemname`, which it must tell of itself.
+    /// Its `systemname`, which the server must report.
     pub server: String,
-    /// Where its manager interface listens.
+    /// Host of its manager interface.
     pub host: String,
-    /// The port.
+    /// Port of its manager interface.
     pub port: u16,
-    /// The manager user.
+    /// Name of the manager user.
     pub username: String,
-    /// That user's secret.
+    /// Secret of the manager user.
     pub secret: Secret,
-    /// TLS, or plain TCP.
+    /// TLS settings; `None` for plain TCP.
     pub tls: Option<Tls>,
-    /// How long things may take.
+    /// Time limits.
     pub timing: Timing,
 }
 
@@ -41,29 +41,29 @@ impl From<&config::Asterisk> for Settings {
     }
 }
 
-/// How long things may take. The defaults are what a server runs with; tests shorten them.
+/// Time limits and intervals. The defaults apply in production; tests shorten them.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
-    /// Finding and connecting to the server, TLS included. A box in the same network answers within milliseconds.
+    /// Limit for resolving and connecting, TLS included. A server in the same network answers within milliseconds.
     pub connect: Duration,
-    /// Each answer on the way in. Asterisk holds a refused login back for a second on purpose.
+    /// Limit for each answer during the login. Asterisk delays a refused login by a second on purpose.
     pub login: Duration,
-    /// How long a server that is still starting may take. Its modules load within seconds, its peers within a minute.
+    /// Limit for a server that is still starting. Its modules load within seconds, its peers within a minute.
     pub boot: Duration,
-    /// One answer. Asterisk answers within a millisecond unless it is in trouble.
+    /// Limit for one answer. A healthy Asterisk answers within a millisecond.
     pub answer: Duration,
-    /// A whole list: thousands of channels are written in one go, but the network may be slow.
+    /// Limit for a whole list: thousands of channels are written in one go, but the network may be slow.
     pub list: Duration,
-    /// After this much silence the server is asked whether it is there, so that the last proof of life is never much
-    /// older: what nobody else knows the end of is charged up to it.
+    /// Silence after which the server is pinged, so that the last proof of life is never much older: a call whose end
+    /// is otherwise unknown is charged up to it.
     pub quiet: Duration,
-    /// The wait after the first failure; it doubles with each further one.
+    /// Delay after the first failure; it doubles with each further one.
     pub retry_first: Duration,
-    /// The longest wait: a server that comes back is noticed within it. Peers that changed meanwhile must be right on it
+    /// Maximum delay: a server that comes back is noticed within it. Peers that changed meanwhile must be right on it
     /// within ten seconds.
     pub retry_longest: Duration,
-    /// The wait after a login that was refused, or a server that is not the one meant: nothing heals by itself, and a
-    /// server that bans whoever fails often must not ban us.
+    /// Delay after a refused login or the wrong server: neither recovers by itself, and a server that bans clients
+    /// after frequent failures must not ban this one.
     pub retry_refused: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! The state that the handles of a link share with the task that keeps its connection.
+//! State shared by the handles of a link and the task that keeps its connection.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use super::state::{LinkState, Session};
 use super::subscribers::{LinkEvent, Subscribers};
 use super::{Action, Event};
 
-/// An action that waits to be sent.
+/// An action waiting to be sent.
 #[derive(Debug)]
 pub(super) struct Command {
     pub(super) action: Action,
@@ -20,21 +20,21 @@ pub(super) struct Command {
     pub(super) waiting: Waiting,
 }
 
-/// The state that the handles and their connection task share.
+/// State shared by the handles and their connection task.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) server: String,
     state: watch::Sender<LinkState>,
-    /// Monotonic milliseconds of the last byte that came from the server; 0 before the first.
+    /// Time of the last byte from the server in monotonic milliseconds; 0 before the first.
     pub(super) heard_ms: Arc<AtomicU64>,
-    /// The same, of the session before this one.
+    /// The same for the session before this one.
     heard_before_ms: AtomicU64,
     subscribers: Mutex<Subscribers>,
     pub(super) metrics: LinkMetrics,
 }
 
 impl Shared {
-    /// The state of a link that has not tried to connect yet.
+    /// Creates the state of a link that has not tried to connect yet.
     pub(super) fn new(server: String) -> Self {
         Self {
             server,
@@ -46,22 +46,23 @@ impl Shared {
         }
     }
 
-    /// The last byte of the session before the latest one, in monotonic milliseconds; 0 if there was none.
+    /// Returns the time of the last byte of the session before the latest one, in monotonic milliseconds; 0 if there
+    /// was none.
     pub(super) fn heard_before_ms(&self) -> u64 {
         self.heard_before_ms.load(Ordering::Relaxed)
     }
 
-    /// Runs `tell` on the subscribers; a state that is set in it is in force for whoever subscribes behind it.
+    /// Runs `tell` on the subscribers; a state set within it is in force for later subscribers.
     pub(super) fn with_subscribers<T>(&self, tell: impl FnOnce(&mut Subscribers) -> T) -> T {
         tell(&mut self.subscribers.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A session is about to begin: what was heard last belongs to the one before.
+    /// Stores the last proof of life of the previous session; called before a session begins.
     pub(super) fn note_last_life(&self) {
         self.heard_before_ms.store(self.heard_ms.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
-    /// The link is up.
+    /// Marks the link up.
     pub(super) fn up(&self, session: Session) {
         LinkMetrics::count(&self.metrics.logins);
         tracing::info!(
@@ -78,14 +79,14 @@ impl Shared {
         });
     }
 
-    /// The link is away, for this reason; said once.
+    /// Marks the link down for this reason; logged once.
     pub(super) fn away(&self, reason: &str) {
         if self.set_away(reason) {
             tracing::warn!(server = %self.server, "the manager link is away: {reason}");
         }
     }
 
-    /// As [`Shared::away`], where that is no news to anybody but the subscribers; whether it was not so already.
+    /// Like [`Shared::away`], but notifies only the subscribers; reports whether the state changed.
     pub(super) fn set_away(&self, reason: &str) -> bool {
         let state = LinkState::Away { reason: reason.to_owned() };
         self.with_subscribers(|subscribers| {
@@ -98,17 +99,17 @@ impl Shared {
         })
     }
 
-    /// An event came.
+    /// Delivers an event to the subscribers.
     pub(super) fn tell(&self, event: Event) {
         self.with_subscribers(|subscribers| subscribers.tell(event, &self.metrics));
     }
 
-    /// A receiver of the states of the link.
+    /// Returns a receiver of the link's state.
     pub(super) fn watch(&self) -> watch::Receiver<LinkState> {
         self.state.subscribe()
     }
 
-    /// Tells what is owed where there is room by now.
+    /// Delivers pending notices where there is room again.
     pub(super) fn settle(&self) {
         self.with_subscribers(Subscribers::settle);
     }

@@ -1,4 +1,4 @@
-//! The connection's bytes: TCP or TLS, read into blocks, written from actions.
+//! The byte stream of a connection: TCP or TLS, decoded into blocks, encoded from actions.
 
 use std::io;
 use std::sync::Arc;
@@ -15,9 +15,9 @@ use super::settings::Settings;
 use crate::clock::Clock;
 use crate::dial::{DialError, Stream, dial};
 
-/// What one read takes at most.
+/// Maximum number of bytes per read.
 const READ_BYTES: usize = 64 * 1_024;
-/// Connects, within the time that is allowed for it.
+/// Connects within the time limit.
 pub(super) async fn connect(
     settings: &Settings,
     clock: Arc<dyn Clock>,
@@ -39,7 +39,7 @@ pub(super) async fn connect(
     ))
 }
 
-/// The incoming half.
+/// The receiving half.
 pub(super) struct Reader {
     half: ReadHalf<Box<dyn Stream>>,
     codec: Codec,
@@ -51,7 +51,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// The next frame; `None` at the end of the connection. May be dropped while it waits: nothing is lost.
+    /// Returns the next frame; `None` at the end of the connection. Cancel-safe: dropping it loses nothing.
     pub(super) async fn next(&mut self) -> Result<Option<Frame>, CodecError> {
         loop {
             if let Some(frame) = self.codec.decode(&mut self.buffer)? {
@@ -68,29 +68,29 @@ impl Reader {
         }
     }
 
-    /// It is the server that is meant: what it sends proves from now on that it is alive.
+    /// Confirms the server's identity: from now on received bytes prove that it is alive.
     pub(super) fn is_the_right_one(&mut self) {
         self.is_known = true;
         self.note_life();
     }
 
     fn note_life(&self) {
-        // 0 stands for never.
+        // 0 means never.
         self.heard_ms.store(self.clock.monotonic_ms().max(1), Ordering::Relaxed);
     }
 
-    /// When something came last, or the connection began.
+    /// Returns the time of the last byte, or of the start of the connection.
     pub(super) const fn heard(&self) -> Instant {
         self.heard
     }
 
-    /// Whether an answer with free text is awaited.
+    /// Sets if an answer with free text is expected.
     pub(super) const fn expect_output(&mut self, expected: bool) {
         self.codec.expect_output(expected);
     }
 }
 
-/// The outgoing half.
+/// The sending half.
 pub(super) struct Writer {
     half: WriteHalf<Box<dyn Stream>>,
     codec: Codec,
@@ -99,19 +99,19 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Adds an action to what is to be written.
+    /// Queues an action for writing.
     pub(super) fn queue(&mut self, action: &Action, id: &str) {
-        // It writes into memory: it cannot fail.
+        // Encoding into memory cannot fail.
         let _ = self.codec.encode((action, id), &mut self.buffer);
         self.flushed = false;
     }
 
-    /// Whether something is to be written.
+    /// Reports whether bytes are waiting to be written.
     pub(super) const fn has_work(&self) -> bool {
         !self.flushed
     }
 
-    /// Writes what is queued. May be dropped while it waits: what was not written is written the next time.
+    /// Writes the queued bytes. Cancel-safe: unwritten bytes are written the next time.
     pub(super) async fn write(&mut self) -> io::Result<()> {
         while self.buffer.has_remaining() {
             self.half.write_buf(&mut self.buffer).await?;

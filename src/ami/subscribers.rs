@@ -1,7 +1,7 @@
-//! Who listens, and what becomes of what a slow listener has no room for.
+//! The subscribers of a link, and the handling of events that a slow subscriber has no room for.
 //!
-//! Reading from Asterisk never waits for a listener: Asterisk ends the session of a reader that is late. A listener's
-//! queue that is full costs it events, and it is told so, in order: how many are missing, then how the link is.
+//! Reading from Asterisk never waits for a subscriber: Asterisk ends the session of a slow reader. A full queue costs a
+//! subscriber events, and it is notified in order: first the number missed, then the state of the link.
 
 use std::sync::Arc;
 
@@ -10,17 +10,17 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use super::metrics::LinkMetrics;
 use super::{Event, Session};
 
-/// What a subscriber gets, in order.
+/// A notice to a subscriber.
 #[derive(Debug, Clone)]
 pub enum LinkEvent {
-    /// Logged in. What happened before is not known: look at everything anew.
+    /// Logged in. Earlier events are unknown: re-read the full state.
     Up(Arc<Session>),
     /// An event.
     Event(Arc<Event>),
-    /// The subscriber was slow and this many events were dropped: look at everything anew. If the link went or came back
-    /// meanwhile, how it is now comes next.
+    /// The subscriber was slow and this many events were dropped: re-read the full state. If the link's state changed
+    /// meanwhile, the current state follows.
     Missed(u64),
-    /// The link is away.
+    /// The link is down.
     Down,
 }
 
@@ -29,17 +29,17 @@ pub enum LinkEvent {
 struct Subscriber {
     wants: fn(&Event) -> bool,
     queue: mpsc::Sender<LinkEvent>,
-    /// Dropped and not told yet.
+    /// Number of dropped events not yet reported.
     missed: u64,
-    /// How the link is, where that was among what was dropped.
+    /// State of the link, if its notice was among those dropped.
     state: Option<LinkEvent>,
 }
 
-/// The least room of a queue: a missed count and the state behind it.
+/// Minimum capacity of a queue: a missed count and the state after it.
 const LEAST_DEPTH: usize = 2;
 
 impl Subscriber {
-    /// Tells what is owed; whether nothing is owed any more. An error is a listener that is gone.
+    /// Delivers pending notices; reports whether none are left. An error means that the subscriber is gone.
     fn settle(&mut self) -> Result<bool, mpsc::error::SendError<()>> {
         let room = usize::from(self.missed > 0) + usize::from(self.state.is_some());
         if room == 0 {
@@ -59,7 +59,7 @@ impl Subscriber {
         }
     }
 
-    /// Tells one thing, or notes that it is owed; whether the listener is still there.
+    /// Delivers one notice or marks it as pending; reports whether the subscriber still exists.
     fn tell(&mut self, event: LinkEvent, metrics: &LinkMetrics) -> bool {
         let Ok(settled) = self.settle() else { return false };
         let refused = if settled {
@@ -71,7 +71,7 @@ impl Subscriber {
         } else {
             event
         };
-        // How the link is now is told late, never dropped: only an older state that was not told yet is.
+        // The current state of the link may be delayed but is never dropped: only an older undelivered state is.
         let is_state = matches!(refused, LinkEvent::Up(_) | LinkEvent::Down);
         if !is_state || self.state.replace(refused).is_some() {
             self.missed += 1;
@@ -81,12 +81,12 @@ impl Subscriber {
     }
 }
 
-/// All of one link.
+/// All subscribers of one link.
 #[derive(Debug, Default)]
 pub(super) struct Subscribers(Vec<Subscriber>);
 
 impl Subscribers {
-    /// A new one, with room for at least two; `session` if the link is up.
+    /// Adds a subscriber with capacity for at least two notices; `session` if the link is up.
     pub(super) fn add(
         &mut self,
         depth: usize,
@@ -95,19 +95,19 @@ impl Subscribers {
     ) -> mpsc::Receiver<LinkEvent> {
         let (queue, events) = mpsc::channel(depth.max(LEAST_DEPTH));
         if let Some(session) = session {
-            // The queue is empty: there is room.
+            // The new queue is empty, so there is room.
             let _ = queue.try_send(LinkEvent::Up(session));
         }
         self.0.push(Subscriber { wants, queue, missed: 0, state: None });
         events
     }
 
-    /// Tells all of them how the link is now.
+    /// Notifies all subscribers of the current state of the link.
     pub(super) fn tell_state(&mut self, event: &LinkEvent, metrics: &LinkMetrics) {
         self.0.retain_mut(|subscriber| subscriber.tell(event.clone(), metrics));
     }
 
-    /// Tells those that want it.
+    /// Delivers an event to the subscribers that want it.
     pub(super) fn tell(&mut self, event: Event, metrics: &LinkMetrics) {
         let event = Arc::new(event);
         self.0.retain_mut(|subscriber| {
@@ -115,7 +115,7 @@ impl Subscribers {
         });
     }
 
-    /// Tells what is owed where there is room by now.
+    /// Delivers pending notices where there is room again.
     pub(super) fn settle(&mut self) {
         self.0.retain_mut(|subscriber| subscriber.settle().is_ok());
     }
@@ -189,8 +189,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the order of events, states and reading: nothing is lost without being counted, and the last state
-        /// told is the last one there was.
+        /// For any order of events, states and reads: nothing is lost without being counted, and the last state
+        /// delivered is the latest one.
         #[test]
         fn all_is_told_or_counted(steps in prop::collection::vec(0_u8..4, 0..200), depth in 2_usize..6) {
             let (mut all, metrics) = (Subscribers::default(), LinkMetrics::default());

@@ -10,23 +10,23 @@ use crate::store::StoreError;
 /// Reason why a process cannot serve, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
-    /// The desk cannot be opened.
+    /// The services cannot be opened.
     #[error(transparent)]
     Services(#[from] ServiceError),
-    /// An address cannot be listened on.
+    /// The process cannot listen on an address.
     #[error("{key} {address} cannot be listened on: {source}")]
     Listen {
         /// The configuration key.
         key: &'static str,
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// TLS cannot be spoken.
+    /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// There are no threads for requests.
+    /// The threads for requests cannot be started.
     #[error("no threads for requests can be started: {0}")]
     Threads(std::io::Error),
     /// Messages cannot be sent.
@@ -35,7 +35,7 @@ pub enum NodeError {
     /// The open calls cannot be read.
     #[error("the open calls cannot be read: {0}")]
     Recover(StoreError),
-    /// A part stopped that must run.
+    /// An essential part stopped.
     #[error("{0} stopped: {1}")]
     Crashed(&'static str, String),
 }

@@ -11,7 +11,7 @@ use crate::messaging::Messaging;
 use crate::metrics::{Metrics, Registry, register_ledger, register_spool};
 use crate::peers::realtime::Realtime;
 
-/// The parts of a running server that count something.
+/// The parts of a running server with metrics.
 pub(super) struct Sources<'a> {
     pub(super) metrics: &'a Arc<Metrics>,
     pub(super) ledger: &'a Ledger,
@@ -22,7 +22,7 @@ pub(super) struct Sources<'a> {
     pub(super) sockets: &'a Arc<Sockets>,
 }
 
-/// The registry of all metrics of these parts.
+/// Builds the registry of all metrics of these parts.
 pub(super) fn registry(sources: &Sources<'_>) -> Registry {
     let mut registry = Registry::default();
     sources.metrics.register(&mut registry);

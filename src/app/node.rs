@@ -1,4 +1,4 @@
-//! A serving process: its listeners, its tasks, and their orderly end.
+//! A serving process: its listeners, its tasks, and their orderly shutdown.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -41,28 +41,28 @@ use crate::secrets::tokens_match;
 use crate::services::ownership;
 use crate::services::{ServiceError, Services};
 
-/// How long requests under way may take when the process is told to stop.
+/// How long requests in progress may take after the process is asked to stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
 
 /// A process that serves.
 pub struct Node {
-    /// What it works with.
+    /// Shared services.
     pub services: Arc<Services>,
-    /// Its calls.
+    /// Calls.
     pub calls: Arc<Calls>,
-    /// Its messages.
+    /// Messages.
     pub messaging: Arc<Messaging>,
-    /// Its sale of eSIMs.
+    /// Sale of eSIMs.
     pub esim: Arc<Esim>,
-    /// Where FastAGI listens.
+    /// Address of the FastAGI listener.
     pub fastagi: SocketAddr,
-    /// Where the internal listener is.
+    /// Address of the internal listener.
     pub internal: SocketAddr,
-    /// Where the public HTTP APIs are.
+    /// Address of the public HTTP listener.
     pub http: SocketAddr,
     stop: CancellationToken,
     tasks: JoinSet<Result<(), NodeError>>,
-    /// Where everything runs that is not a call; its threads end with this.
+    /// Runtime of everything except calls; its threads end with this value.
     pub requests: Requests,
     /// Its lock proves until the end that this process lives.
     _commands: BoundSocket,
@@ -75,19 +75,19 @@ impl std::fmt::Debug for Node {
 }
 
 impl Node {
-    /// Opens everything, finds open calls again, and begins to serve.
+    /// Opens everything, recovers open calls, and begins to serve.
     pub async fn start(config: Arc<Config>) -> Result<Self, NodeError> {
         Self::start_with(config, Arc::new(SystemClock::new())).await
     }
 
-    /// As [`Node::start`], with the clock given.
+    /// Like [`Node::start`], with the given clock.
     pub async fn start_with(config: Arc<Config>, clock: Arc<dyn Clock>) -> Result<Self, NodeError> {
         tell_what_is_held(&config);
         let requests = Requests::start().map_err(NodeError::Threads)?;
         let fit = sockets::fit(&config);
         let services = Arc::new(Services::open_with(Arc::clone(&config), clock).await?);
         services.store.separate_requests(requests.handle()).await.map_err(ServiceError::from)?;
-        // Before anything is bound or taken: from here on commands of this installation wait for this server.
+        // Before anything is bound or acquired: from here on commands of this installation wait for this server.
         services.lock_for_server().await?;
         let fastagi = listen("fastagi.listen", config.fastagi.listen).await?;
         let listener = listen("internal.listen", config.internal.listen).await?;
@@ -95,15 +95,15 @@ impl Node {
         let mut commands = bind_commands(&config).await?;
         let tls = api::server::tls(&config.http)?;
         let (fastagi_at, internal_at, http_at) = (address(&fastagi), address(&listener), address(&http));
-        // Whatever changes from here on is in the feed behind this position.
+        // Changes from here on are in the feed after this position.
         let position = services.store.feed_position().await.map_err(ServiceError::from)?;
-        // Facts are facts whoever owns: what an earlier run of this node kept goes to the book even where another one
-        // owns by now. And before the balances are read.
+        // Recorded facts are valid under any owner: records kept by an earlier run of this node go to the ledger even
+        // if another node is the owner by now. This happens before the balances are read.
         services.empty_spool().await?;
         services.take_ownership(Some(&commands)).await?;
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        // From here on: loading may take longer than a lease lasts.
+        // From here on: loading may take longer than the lease lasts.
         renew_ownership(&services, &stop, &mut tasks).await?;
         let loading = services.store.head().await.map_err(ServiceError::from)?.entry_id;
         let calls = Calls::start(&services).await?;
@@ -111,11 +111,11 @@ impl Node {
             calls.add_server(&server.name);
         }
         let recovered = calls.recover().await.map_err(NodeError::Recover)?;
-        // What an earlier process wrote late is in neither the balances nor the holds.
+        // Entries that an earlier process wrote late are in neither the balances nor the holds.
         if services.store.head().await.map_err(ServiceError::from)?.entry_id != loading {
             return Err(NodeError::Crashed("the start", "the book changed while it was read".to_owned()));
         }
-        // The last that asks the database: a start that it fails has served nobody.
+        // The last step that needs the database: if it fails, the start has served no request.
         let esim = Arc::new(Esim::new(Arc::clone(&services)));
         let messaging = start_messaging(&services, &stop, &requests, &mut tasks).await?;
         tracing::info!(
@@ -131,7 +131,7 @@ impl Node {
         );
 
         let (links, linked) = Links::start(&config, &services.clock, &stop);
-        // Nobody else sets it.
+        // Nothing else sets it.
         let _ = services.links.set(links.clone());
         tasks.spawn(async move { linked.ended().await.map_err(|e| NodeError::Crashed("a manager link", e)) });
         control(&calls, &links, &stop, &mut tasks);
@@ -186,7 +186,7 @@ impl Node {
         })
     }
 
-    /// Serves until `told` to stop, then ends in order. An error is a part that crashed.
+    /// Serves until `told` completes, then shuts down in order. An error names a part that crashed.
     pub async fn run(mut self, told: impl Future<Output = ()>) -> Result<(), NodeError> {
         let mut outcome = tokio::select! {
             () = told => Ok(()),
@@ -231,7 +231,7 @@ async fn renew_ownership(
     Ok(())
 }
 
-/// The FastAGI server as configured, with at most so many connections.
+/// Builds the FastAGI server as configured, with at most `connections` connections.
 fn fastagi_server(config: &Config, connections: usize) -> Server {
     let per_address = config.fastagi.connections_per_address;
     let limits = Limits { connections, per_address, ..Limits::default() };
@@ -291,7 +291,7 @@ async fn bind_commands(config: &Config) -> Result<BoundSocket, ServiceError> {
     Ok(BoundSocket::bind(&config.command_socket(), &config.key_file()).await?)
 }
 
-/// A listener that was bound on the calls' runtime, for the runtime that this is called on.
+/// Moves a listener that was bound on the calls' runtime to the runtime this function runs on.
 fn listener_here(listener: TcpListener) -> std::io::Result<TcpListener> {
     TcpListener::from_std(listener.into_std()?)
 }
@@ -312,7 +312,7 @@ async fn start_messaging(
     Ok(messaging)
 }
 
-/// Says where calls are held whole although they were to be held by slices.
+/// Logs where calls are held whole although the configuration asks for slices.
 fn tell_what_is_held(config: &Config) {
     if config.credit.reserve == Reserve::Slice && config.asterisk.is_empty() {
         tracing::info!(
@@ -345,7 +345,7 @@ fn control(
     spawn_until(tasks, &here, "the meter", stop, steering);
 }
 
-/// Tells every Asterisk what changes of peers.
+/// Notifies every Asterisk of changes to peers.
 fn invalidate_peers(
     calls: &Arc<Calls>,
     links: &Links,
@@ -371,7 +371,7 @@ struct Listener {
     registry: Registry,
     realtime: Arc<Realtime>,
     links: Links,
-    /// Where commands are carried out: a long list that somebody asks for must not keep a call waiting.
+    /// Runtime that executes commands: a long listing must not delay a call.
     requests: Handle,
     sockets: Arc<Sockets>,
 }
@@ -434,12 +434,12 @@ impl Backend for Listener {
     }
 
     fn command(self: Arc<Self>, request: CommandRequest) -> BoxFuture<CommandAnswer> {
-        // A task of its own: whoever asked may go away, what was begun is carried to its end.
+        // A separate task: the caller may go away, but a started command runs to its end.
         let runtime = self.requests.clone();
         let running = runtime.spawn(async move {
             let owner = Owner { services: &self.services, esim: &self.esim, calls: Some(&self.calls) };
             let answer = commands::run_request(owner, &request).await;
-            // What the command changed is in force when its answer arrives.
+            // The command's changes are in force when its answer arrives.
             if let Err(error) = self.calls.catalog.refresh().await {
                 tracing::warn!(%error, "the catalogue could not be read again");
             }

@@ -1,12 +1,12 @@
-//! systemd's notifications: ready, alive, stopping. Without systemd there is nobody to tell and nothing happens.
+//! systemd notifications: ready, alive, stopping. Without systemd nothing happens.
 
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-/// Says ready, then "alive" at half the interval systemd asks for, until `stop`. A process whose runtime hangs says
-/// nothing any more and is ended by systemd: Asterisk would wait for it without limit.
+/// Reports ready, then "alive" at half the interval systemd asks for, until `stop`. A process whose runtime hangs
+/// reports nothing any more and is ended by systemd: Asterisk would wait for it without limit.
 pub async fn watchdog(stop: CancellationToken) {
     send("READY=1");
     let interval = std::env::var("WATCHDOG_USEC").ok().and_then(|us| us.parse().ok());
@@ -20,7 +20,7 @@ pub async fn watchdog(stop: CancellationToken) {
     }
 }
 
-/// Says that the process is ending.
+/// Reports that the process is stopping.
 pub fn stopping() {
     send("STOPPING=1");
 }

@@ -1,4 +1,4 @@
-//! Rows that are kept for a time are deleted when it is over: some at a time, with pauses, so that no settlement waits.
+//! Deletes rows past their retention time: a few at a time, with pauses, so that no settlement waits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,16 +11,16 @@ use crate::services::Services;
 use crate::store::StoreError;
 use crate::store::expired::Expired;
 
-/// How often it is looked for them.
+/// Interval between two runs.
 const EVERY: Duration = Duration::from_mins(10);
 /// Rows deleted in one transaction.
 const AT_ONCE: i64 = 200;
-/// The wait between two transactions: others write meanwhile.
+/// Pause between two transactions: others write meanwhile.
 const PAUSE: Duration = Duration::from_millis(10);
-/// Hours that changes are kept for the processes that read them.
+/// Retention of changes in the feed, in hours, for the processes that read them.
 const FEED_HOURS: i64 = 24;
 
-/// Deletes them until `stop`.
+/// Deletes expired rows until `stop`.
 pub(super) async fn prune(services: Arc<Services>, stop: CancellationToken) {
     loop {
         tokio::select! {
@@ -35,7 +35,7 @@ pub(super) async fn prune(services: Arc<Services>, stop: CancellationToken) {
     }
 }
 
-/// Hours that rows are kept.
+/// Returns the retention of these rows in hours.
 fn kept_hours(expired: Expired, limits: &Limits) -> i64 {
     let days = match expired {
         Expired::Feed => return FEED_HOURS,
@@ -46,7 +46,7 @@ fn kept_hours(expired: Expired, limits: &Limits) -> i64 {
     24 * i64::from(days)
 }
 
-/// Deletes all rows of a sort whose time is over. Returns how many.
+/// Deletes all expired rows of a kind and returns their number.
 pub async fn prune_once(services: &Services, expired: Expired) -> Result<u64, StoreError> {
     let before =
         services.clock.now() - SignedDuration::from_hours(kept_hours(expired, &services.config.limits));

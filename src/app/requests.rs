@@ -1,29 +1,29 @@
-//! The runtime of everything that is not a call: the public HTTP APIs, the operator's commands, messages, data packages,
+//! The runtime of everything except calls: the public HTTP APIs, the operator's commands, messages, eSIM orders,
 //! top-ups and the catalogue.
 //!
-//! Calls (FastAGI, the meter, the manager links, the ledger, the lease, the spool, peers for Asterisk) run on the runtime
-//! that the process began with. What is here has threads of its own, at a lower priority, so that no amount of it keeps a
-//! call from a thread.
+//! Calls (FastAGI, the meter, the manager links, the ledger, the lease, the spool, peers for Asterisk) run on the
+//! runtime that the process started with. Work on this runtime has its own threads, at a lower priority, so that no
+//! amount of it deprives a call of a thread.
 
 use std::io;
 use std::thread::available_parallelism;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// Worker threads of a runtime at least, also where there is one processor: one that is kept busy leaves another.
+/// Minimum worker threads of a runtime, even on a single processor: a busy thread leaves another free.
 const MIN_WORKERS: usize = 2;
-/// Threads of either runtime for work that blocks. On the calls' runtime that is the opening of the spool and the names of
-/// machines; on this one also passwords that are hashed and decks that are compiled, each of which has a bound of its own.
+/// Maximum threads of either runtime for blocking work. On the calls' runtime this is the opening of the spool and the
+/// resolution of host names; on this runtime also password hashing and deck compilation, each with its own limit.
 const MAX_BLOCKING: usize = 16;
-/// How much lower the priority of the threads here is: a third of a share beside a thread of a call that has work too.
+/// Niceness of the threads of this runtime: about a third of the share of a call's busy thread.
 const NICENESS: i32 = 5;
 
-/// Worker threads of a runtime.
+/// Returns the number of worker threads of a runtime.
 fn workers() -> usize {
     available_parallelism().map_or(MIN_WORKERS, |processors| processors.get().max(MIN_WORKERS))
 }
 
-/// The runtime that a process begins with, and that its calls run on.
+/// Builds the runtime that a process starts with and that its calls run on.
 pub fn for_calls() -> io::Result<Runtime> {
     Builder::new_multi_thread()
         .worker_threads(workers())
@@ -33,7 +33,7 @@ pub fn for_calls() -> io::Result<Runtime> {
         .build()
 }
 
-/// The runtime of requests. Dropped, it ends in the background: nothing waits for what still runs on it.
+/// The runtime of requests. On drop it ends in the background: nothing waits for its remaining tasks.
 #[derive(Debug)]
 pub struct Requests(Option<Runtime>, Handle);
 
@@ -51,7 +51,7 @@ impl Requests {
         Ok(Self(Some(runtime), handle))
     }
 
-    /// What tasks are spawned by.
+    /// Returns the handle for spawning tasks.
     pub const fn handle(&self) -> &Handle {
         &self.1
     }
@@ -65,11 +65,11 @@ impl Drop for Requests {
     }
 }
 
-/// Lowers the priority of this thread, and of those that it starts: the database's readers for requests.
+/// Lowers the priority of this thread and of the threads that it starts: the database's readers for requests.
 fn lower_priority() {
     let lowered = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
     if let Err(error) = lowered {
-        // They are threads of their own all the same.
+        // They remain separate threads all the same.
         tracing::debug!(%error, "the priority of a thread for requests could not be lowered");
     }
 }

@@ -1,8 +1,8 @@
-//! File descriptors: the process takes all it may have, and the caps of the listeners are sized to it.
+//! File descriptors: the process raises its limit as far as allowed and sizes the listeners' caps to it.
 //!
-//! Every connection takes one. A listener without a descriptor cannot accept, and what it does not accept waits in the
-//! kernel's queue without a word; Asterisk would wait there without limit. So the caps leave a reserve for everything
-//! else, and where they do not fit they are lowered: of HTTP first, of FastAGI last.
+//! Every connection uses one descriptor. A listener without a descriptor cannot accept, and unaccepted connections wait
+//! silently in the kernel's queue; Asterisk would wait there without limit. The caps therefore leave a reserve for
+//! everything else, and where they do not fit they are lowered: HTTP first, FastAGI last.
 
 use std::sync::Arc;
 
@@ -15,31 +15,31 @@ use crate::esim::simulator;
 use crate::listen::{self, CLOSING, Caps, Counted, Meter};
 use crate::metrics::Registry;
 
-/// Descriptors of the process itself: database, spool, log, runtime, listeners.
+/// Descriptors reserved for the process itself: database, spool, log, runtime, listeners.
 const RESERVE: usize = 160;
-/// Descriptors of an Asterisk's manager link, one that replaces it included.
+/// Descriptors reserved per Asterisk manager link, including a replacement connection.
 const RESERVE_PER_ASTERISK: usize = 4;
-/// Descriptors of the connections to an SMS provider.
+/// Descriptors reserved for the connections to an SMS provider.
 const RESERVE_PER_PROVIDER: usize = 32;
-/// Descriptors of the connections to the eSIM upstream.
+/// Descriptors reserved for the connections to the eSIM upstream.
 const RESERVE_ESIM: usize = 16;
-/// No cap is lowered below this.
+/// Minimum of a lowered cap.
 const LEAST: usize = 8;
-/// Where caps are lowered, HTTP keeps this part of what there is, and the internal listener half of it.
+/// Divisor of the available descriptors for HTTP when caps are lowered; the internal listener gets half of that part.
 const HTTP_PART: usize = 8;
 
-/// How many connections fit.
+/// Connection caps that fit into the descriptor limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fit {
-    /// File descriptors that the process may have open.
+    /// Maximum number of open file descriptors.
     pub limit: usize,
-    /// Of these, kept for everything that is no listener's connection.
+    /// Number of these reserved for everything except the listeners' connections.
     pub reserve: usize,
-    /// FastAGI's cap.
+    /// Cap of FastAGI connections.
     pub fastagi: usize,
-    /// The internal listener's cap.
+    /// Cap of the internal listener.
     pub internal: usize,
-    /// The public HTTP listener's cap.
+    /// Cap of the public HTTP listener.
     pub http: usize,
 }
 
@@ -47,7 +47,7 @@ impl Fit {
     /// Fits the configured caps into `limit` descriptors.
     pub fn of(config: &Config, limit: usize) -> Self {
         let simulated = if matches!(config.esim.kind, EsimKind::Simulator) {
-            // Both ends of a connection to it are this process's.
+            // Both ends of a connection to the simulator belong to this process.
             2 * simulator::MAX_CONNECTIONS
         } else {
             0
@@ -73,7 +73,7 @@ impl Fit {
         Self { limit, reserve, fastagi, internal, http }
     }
 
-    /// The public listener's caps.
+    /// Returns the caps of the public listener.
     pub fn http_caps(&self, config: &Config) -> Caps {
         let per_address = config.http.connections_per_address.min(self.http);
         Caps {
@@ -82,7 +82,7 @@ impl Fit {
         }
     }
 
-    /// The internal listener's caps.
+    /// Returns the caps of the internal listener.
     pub fn internal_caps(&self, config: &Config) -> Caps {
         let (own, configured) = (&config.internal, config.internal.max_connections);
         let per_address = own.connections_per_address.min(self.internal);
@@ -90,12 +90,12 @@ impl Fit {
     }
 }
 
-/// Where a cap was lowered, a share of it is lowered in proportion: one address alone does not get all of it.
+/// Lowers a share per address in proportion to its cap, so that one address cannot use all of it.
 fn leave_some(per_address: usize, cap: usize, configured: usize) -> usize {
     if cap < configured { per_address.min((cap / 2).max(1)) } else { per_address }
 }
 
-/// Raises the process's limit of file descriptors as far as it may be; the limit then.
+/// Raises the process's limit of file descriptors as far as allowed and returns the resulting limit.
 pub fn raise_limit() -> usize {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let size =
@@ -135,7 +135,7 @@ pub fn fit(config: &Config) -> Fit {
     fit
 }
 
-/// The caps that are lower than configured.
+/// Lists the caps that are lower than configured.
 fn lowered(config: &Config, fit: &Fit) -> impl Iterator<Item = (&'static str, usize, usize)> {
     let caps = [
         ("fastagi.max_connections", fit.fastagi, config.fastagi.max_connections),
@@ -154,7 +154,7 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// FastAGI's counters, and the HTTP listeners' meters.
+    /// Combines FastAGI's counters and the HTTP listeners' meters.
     pub fn new(fit: Fit, fastagi: Arc<Counters>, http: Vec<Arc<Meter>>) -> Self {
         Self { fit, fastagi, http }
     }
@@ -189,7 +189,7 @@ impl Sockets {
         });
     }
 
-    /// For `doctor`.
+    /// Returns the view shown by `doctor`.
     pub fn view(&self) -> SocketsView {
         let view = |of: &Counted| ListenerView {
             listener: of.listener.to_owned(),

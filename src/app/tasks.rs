@@ -1,4 +1,4 @@
-//! What goes on in a serving process without anybody asking.
+//! Background tasks of a serving process.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,22 +18,22 @@ use crate::peers::proofs;
 use crate::services::{FEED_ACCOUNT, Services};
 use crate::store::within;
 
-/// How often the change feed is read.
+/// Interval at which the change feed is read.
 const FEED_EVERY: Duration = Duration::from_millis(300);
-/// How long the feed is waited for.
+/// Time limit for reading the feed.
 const FEED_PATIENCE: Duration = Duration::from_secs(10);
-/// How long a database that is away is left alone before the spool is tried on it again.
+/// Pause before the spool is tried again on an unavailable database.
 const DRAIN_AGAIN: Duration = Duration::from_millis(250);
-/// How often movements of money whose outcome is not known are asked about.
+/// Interval at which in-doubt transfers are resolved.
 const FIND_OUT_EVERY: Duration = Duration::from_secs(1);
-/// How often holds that nobody settled are looked for.
+/// Interval at which unsettled holds are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
-/// How often exchange rates are looked for that were set for a later date.
+/// Interval at which exchange rates set for a later date are looked for.
 const FX_EVERY: Duration = Duration::from_mins(1);
 
-/// What goes on without anybody asking. With the calls: ends that wait are written, holds that nobody settled are ended,
-/// systemd is told. On the runtime of requests: the feed behind `position` is followed, top-ups are made, orders of data
-/// packages completed, exchange rates looked at, expired rows deleted.
+/// Starts the background tasks. On the calls' runtime: waiting call ends are written, unsettled holds are ended,
+/// systemd is notified. On the runtime of requests: the feed after `position` is followed, top-ups are made, eSIM
+/// orders completed, exchange rates checked, expired rows deleted.
 pub(super) fn keep_moving(
     (services, calls, esim): (&Arc<Services>, &Arc<Calls>, &Arc<Esim>),
     position: i64,
@@ -65,7 +65,7 @@ pub(super) fn keep_moving(
     spawn_until(tasks, requests, "the eSIM worker", stop, worker::run(Arc::clone(esim), stop.clone()));
 }
 
-/// Runs a task on a runtime; it ends with `stop` and not before.
+/// Runs a task on a runtime; the task may end only with `stop`.
 pub(super) fn spawn_until(
     tasks: &mut JoinSet<Result<(), NodeError>>,
     runtime: &Handle,
@@ -83,7 +83,7 @@ pub(super) fn spawn_until(
     });
 }
 
-/// Takes in what other processes, and this one's own commands, have changed.
+/// Applies changes made by other processes and by this one's own commands.
 async fn follow_feed(services: Arc<Services>, calls: Arc<Calls>, mut position: i64, stop: CancellationToken) {
     let mut away = false;
     loop {
@@ -106,7 +106,7 @@ async fn follow_feed(services: Arc<Services>, calls: Arc<Calls>, mut position: i
     }
 }
 
-/// Reads the feed from a position on; returns the position it got to.
+/// Applies the feed from a position on; returns the position reached.
 async fn take_in(services: &Services, calls: &Calls, mut position: i64) -> Result<i64, String> {
     loop {
         let changes =
@@ -122,7 +122,7 @@ async fn take_in(services: &Services, calls: &Calls, mut position: i64) -> Resul
     }
 }
 
-/// The book's writer must not end before the process does.
+/// Fails if the ledger's writer ends before the process does.
 async fn watch_writer(services: Arc<Services>, stop: CancellationToken) -> Result<(), NodeError> {
     loop {
         tokio::select! {
@@ -135,7 +135,7 @@ async fn watch_writer(services: Arc<Services>, stop: CancellationToken) -> Resul
     }
 }
 
-/// Lets the wallets follow movements of money whose outcome was not known, as soon as the book answers.
+/// Resolves in-doubt transfers and updates their wallets as soon as the ledger answers.
 async fn find_out(services: Arc<Services>, stop: CancellationToken) {
     loop {
         tokio::select! {
@@ -148,18 +148,18 @@ async fn find_out(services: Arc<Services>, stop: CancellationToken) {
     }
 }
 
-/// Writes what the spool keeps as soon as the database is back.
+/// Writes the spool's records as soon as the database is back.
 async fn drain(calls: Arc<Calls>, stop: CancellationToken) -> Result<(), NodeError> {
     loop {
         let drained = async {
             calls.spool.filled().await;
             if let Err(error) = calls.drain_spool().await {
-                // The spool has told of the outage, and the writer of the database's answer.
+                // The spool has logged the outage, and the writer the database's answer.
                 tracing::debug!(%error, "the spool cannot be drained yet");
                 tokio::time::sleep(DRAIN_AGAIN).await;
             }
         };
-        // Given up at any point it loses nothing: what was written and not forgotten is written again, once.
+        // Safe to cancel at any point: a record written but not yet removed is written again, with effect once.
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             () = drained => {}
@@ -167,7 +167,7 @@ async fn drain(calls: Arc<Calls>, stop: CancellationToken) -> Result<(), NodeErr
     }
 }
 
-/// Ends what nobody settled.
+/// Ends unsettled holds.
 async fn sweep(calls: Arc<Calls>, stop: CancellationToken) -> Result<(), NodeError> {
     loop {
         tokio::select! {
@@ -177,7 +177,7 @@ async fn sweep(calls: Arc<Calls>, stop: CancellationToken) -> Result<(), NodeErr
     }
 }
 
-/// Lets dated exchange rates come into force.
+/// Puts dated exchange rates into force.
 async fn look_after_catalog(calls: Arc<Calls>, stop: CancellationToken) {
     loop {
         tokio::select! {

@@ -15,13 +15,14 @@ use crate::store::backup::{copy_sqlite, find_corruption};
 /// `tollgate backup …`
 #[derive(Debug, Args)]
 pub struct BackupArgs {
-    /// File to write; must not exist. Readable by its owner only.
+    /// File to write; must not exist. Readable by its owner only
     pub file: PathBuf,
 }
 
-/// Copies the embedded database to a file, checks the copy, and makes it durable before it gets its name.
+/// Copies the embedded database to a file, checks the copy, and makes it durable before it gets its final name.
 ///
-/// The copy has the name `FILE.partial` until it is whole, so that a backup that was interrupted is never taken for one.
+/// The copy is named `FILE.partial` until complete, so that an interrupted backup cannot be mistaken for a complete
+/// one.
 pub async fn run(config: &Config, args: &BackupArgs) -> Outcome {
     if !config.database.url.reveal().starts_with("sqlite:") {
         let reason = "database.url is not SQLite: back up PostgreSQL with pg_dump (docs/operations.md)";
@@ -31,18 +32,18 @@ pub async fn run(config: &Config, args: &BackupArgs) -> Outcome {
         return Err(refusal(&args.file, "exists already"));
     }
     let partial = partial_name(&args.file);
-    // Empty and private before SQLite opens it: SQLite alone would make it readable by others.
+    // Created empty and private before SQLite opens it: SQLite alone would make it readable by others.
     OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(&partial)
         .map_err(|error| cannot_write(&partial, &error))?;
-    // Before the copy: a settlement that leaves the spool meanwhile may be counted here and be in the copy too.
+    // Read before the copy: a settlement that leaves the spool meanwhile may be counted here and also be in the copy.
     let spooled = look(&config.spool_dir()).map_err(|e| Failure::new("spool", e.to_string()))?.waiting.len();
     let written = write_copy(config, &partial, &args.file).await;
     if written.is_err() {
-        // The reason of the failure is reported; the next backup refuses a file that could not be removed, by name.
+        // The failure's reason is reported; the next backup refuses a leftover file by name.
         let _ = std::fs::remove_file(&partial);
     }
     let bytes = written?;
@@ -82,7 +83,7 @@ async fn write_copy(config: &Config, partial: &Path, file: &Path) -> Result<u64,
     let copy = File::open(partial).map_err(|error| cannot_write(partial, &error))?;
     copy.sync_all().map_err(|error| cannot_write(partial, &error))?;
     let bytes = copy.metadata().map_err(|error| cannot_write(partial, &error))?.len();
-    // A link, because a rename would replace a file that came to be there meanwhile.
+    // A link, because a rename would replace a file created there meanwhile.
     std::fs::hard_link(partial, file).map_err(|error| cannot_write(file, &error))?;
     std::fs::remove_file(partial).map_err(|error| cannot_write(partial, &error))?;
     let folder = match file.parent() {

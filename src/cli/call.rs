@@ -1,6 +1,6 @@
-//! `tollgate call`: plays Asterisk over FastAGI against a running server, as the shipped dialplan would.
+//! `tollgate call`: simulates Asterisk over FastAGI against a running server, in the way of the shipped dialplan.
 //!
-//! It takes as long as the talk does: a server charges no more time than has passed since it granted the call.
+//! It takes as long as the conversation: a server charges at most the time since it granted the call.
 
 use std::time::Duration;
 
@@ -13,39 +13,39 @@ use crate::commands::answer::{Answer, Failure, Outcome};
 use crate::config::Config;
 use crate::secrets::random_below;
 
-/// How long a server that does not listen yet is waited for: `serve` in the background and then `call` must work.
+/// How long to wait for a server that does not listen yet: `serve` in the background and then `call` must work.
 const STARTING: Duration = Duration::from_secs(5);
-/// The `systemname` of the Asterisk that is played.
+/// The `systemname` of the simulated Asterisk.
 pub const SERVER_NAME: &str = "tollgate-call";
-/// A server that has not answered by then is not serving.
+/// Time limit of an answer from the server.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// `tollgate call …`
 #[derive(Debug, Args)]
 pub struct CallArgs {
-    /// The SIP account that calls (a client's login).
+    /// SIP account that calls (a client's login)
     pub login: String,
-    /// The digits dialled.
+    /// Dialled digits
     pub number: String,
-    /// How long the other side talks; 0: nobody answers.
+    /// Talk time in seconds; 0 for an unanswered call
     #[arg(long, value_name = "SECONDS")]
     pub talk: u32,
-    /// The FastAGI server; the configured one when not given.
+    /// FastAGI server; the configured one by default
     #[arg(long, value_name = "HOST:PORT")]
     pub server: Option<String>,
-    /// The caller's number.
+    /// Caller number
     #[arg(long, value_name = "NUMBER", default_value = "")]
     pub caller: String,
 }
 
-/// A call that was played.
+/// Result of a simulated call.
 #[derive(Debug)]
 pub struct PlayedCall {
-    /// The variables of the grant or refusal.
+    /// Variables set by the grant or refusal.
     pub authorize: Played,
-    /// The answer to settle; none where the call was refused.
+    /// Answer to the settlement; `None` if the call was refused.
     pub settle: Option<Played>,
-    /// How long it talked, in ms, after the limits of the grant.
+    /// Talk time in ms, after the limits of the grant.
     pub talked_ms: u64,
 }
 
@@ -88,7 +88,7 @@ pub async fn run(config: &Config, args: CallArgs, json: bool) -> Outcome {
     Ok(Answer { json, text, status: u8::from(!settled) })
 }
 
-/// Lets the talk pass, and says so to a person who waits for it.
+/// Waits for the talk time and shows the wait to a person.
 #[expect(clippy::print_stderr, reason = "the answer on standard output comes when the call has ended")]
 async fn talk(time: Duration, json: bool) {
     if !json {
@@ -97,7 +97,7 @@ async fn talk(time: Duration, json: bool) {
     tokio::time::sleep(time).await;
 }
 
-/// Waits a little for a server that was started a moment ago; whether it came is found out by asking it.
+/// Waits briefly for a server that was just started; the caller's request then shows if it listens.
 async fn until_it_listens(server: &str) {
     let began = tokio::time::Instant::now();
     while began.elapsed() < STARTING && tokio::net::TcpStream::connect(server).await.is_err() {
@@ -105,7 +105,7 @@ async fn until_it_listens(server: &str) {
     }
 }
 
-/// Authorises, talks, settles. `talk` lets the time of the talk pass.
+/// Authorizes, talks, settles. `talk` waits for the talk time.
 pub async fn play<F: Future<Output = ()>>(
     server: &str,
     call: &CallArgs,
@@ -165,7 +165,7 @@ pub async fn play<F: Future<Output = ()>>(
     Ok(PlayedCall { authorize, settle: Some(settle), talked_ms })
 }
 
-/// `4.700` as 4700.
+/// Parses `4.700` as 4700.
 fn milliseconds(text: &str) -> Option<u64> {
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let thousandths: u64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;

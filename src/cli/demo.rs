@@ -1,4 +1,4 @@
-//! `tollgate demo`: the whole thing on this machine, with one call to look at.
+//! `tollgate demo`: a complete system on this machine, with one sample call.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -37,27 +37,27 @@ const CARRIER_B_DECK: &str = include_str!("../../decks/world-carrier-b.csv");
 const SMS_DECK: &str = include_str!("../../decks/world-sms.csv");
 const RESELLER: &str = "acme";
 const CLIENT: &str = "1001";
-/// A Berlin number of no one's.
+/// A Berlin number that is not assigned.
 const NUMBER: &str = "493012345678";
 const TALK_SECONDS: u32 = 75;
-/// What the upstream of data packages bills in.
+/// Currency of the eSIM upstream.
 const DOLLARS: &str = "USD";
-/// What one of them costs, invented.
+/// Invented price of one unit of it.
 const DOLLAR_RATE: &str = "0.92";
 
 /// `tollgate demo …`
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// End after the call.
+    /// Exit after the call
     #[arg(long)]
     pub once: bool,
-    /// Where the demo's database lives; `tollgate-demo` in the working directory when not given (with `--once` a
-    /// temporary folder).
+    /// Folder of the demo's database; `tollgate-demo` in the working directory by default (with `--once` a temporary
+    /// folder)
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
 }
 
-/// Sets up, serves, plays a call, shows it; stays until told to stop, unless asked not to.
+/// Sets up, serves, plays a call and shows it; runs until a signal, or ends at once with `--once`.
 pub async fn run(config: &Config, args: DemoArgs, json: bool) -> Outcome {
     let temporary = (args.once && args.data.is_none())
         .then(|| std::env::temp_dir().join(format!("tollgate-demo-{}", std::process::id())));
@@ -65,7 +65,7 @@ pub async fn run(config: &Config, args: DemoArgs, json: bool) -> Outcome {
         args.data.clone().or_else(|| temporary.clone()).unwrap_or_else(|| PathBuf::from("tollgate-demo"));
     let outcome = play(config.clone(), &folder, args.once, json).await;
     if let Some(folder) = temporary {
-        // A folder of ours that cannot be removed is only litter.
+        // A leftover temporary folder is harmless.
         let _ = std::fs::remove_dir_all(folder);
     }
     outcome
@@ -121,7 +121,7 @@ async fn play(mut config: Config, folder: &Path, once: bool, json: bool) -> Outc
     say(&text);
     let told = super::system::told_to_stop()?;
     node.run(told).await.map_err(|e| Failure::new("crashed", e.to_string()))?;
-    // Everything was said when the call was shown.
+    // Everything was printed when the call was shown.
     Ok(Answer::new(serde_json::Value::Null, ""))
 }
 
@@ -130,7 +130,7 @@ fn say(text: &str) {
     println!("{text}");
 }
 
-/// The sample decks, plans, carriers, a reseller and a client with credit; nothing where they are there already.
+/// Creates the sample decks, plans, carriers, a reseller and a client with credit; does nothing if they exist.
 async fn set_up(config: Arc<Config>) -> Result<(), Failure> {
     let services = Services::open(config).await?;
     let known = services.store.account_by_login(CLIENT).await;
@@ -144,7 +144,7 @@ async fn set_up(config: Arc<Config>) -> Result<(), Failure> {
     rated
 }
 
-/// Data packages cost dollars: an invented exchange rate lets them be sold.
+/// Sets an invented exchange rate, so that eSIM plans, which cost dollars, can be sold.
 async fn rate_dollars(services: &Services) -> Result<(), Failure> {
     let wallets = wallet_currency(services.currency())?;
     let known = fx::list(&services.store).await?;
@@ -210,14 +210,14 @@ async fn make(services: &Services) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The demo's own API keys.
+/// The demo's API keys.
 #[derive(Serialize, Deserialize)]
 struct DemoKeys {
     client: String,
     reseller: String,
 }
 
-/// The keys of the client and of the reseller, made once and kept beside the demo's database.
+/// Returns the keys of the client and the reseller, created once and stored beside the demo's database.
 async fn keys(services: &Services, folder: &Path) -> Result<DemoKeys, Failure> {
     let file = folder.join("keys.json");
     let failed = |e: std::io::Error| Failure::new("data", format!("{} cannot be used: {e}", file.display()));
@@ -236,7 +236,7 @@ async fn keys(services: &Services, folder: &Path) -> Result<DemoKeys, Failure> {
     Ok(made)
 }
 
-/// What the client and the reseller have.
+/// Returns the balances of the client and the reseller.
 async fn balances(services: &Services) -> Result<(Money, Money), Failure> {
     let client = ops::show(services, CLIENT).await?.balance;
     let reseller = ops::show(services, RESELLER).await?.balance;
@@ -406,7 +406,7 @@ mod tests {
         assert_eq!(shown["settled"], true);
         let key = shown["keys"]["client"].as_str().unwrap_or_default();
         assert!(key.len() >= 28, "a client's key has 160 bits or more: {key}");
-        // A second run finds everything there and charges one more call.
+        // A second run reuses everything and charges one more call.
         let again = play(Config::default(), folder.path(), true, true).await.unwrap().json;
         assert_eq!(again["client"]["balance_before"], shown["client"]["balance_after"]);
         assert_eq!(again["keys"], shown["keys"]);

@@ -1,4 +1,4 @@
-//! `tollgate doctor`: looks at a set-up, running or not, and says what is wrong in the operator's words.
+//! `tollgate doctor`: checks an installation, running or not, and reports problems in the operator's terms.
 
 mod files;
 mod messages;
@@ -26,10 +26,10 @@ use crate::secrets::random_below;
 use crate::services::Services;
 use crate::sip::rows::CHALLENGED_PBX;
 
-/// The longest the dialplan can be kept waiting; authorise must be far quicker.
+/// Maximum time the dialplan may wait; authorization must be far quicker.
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// How bad a finding is.
+/// Severity of a finding.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Level {
     Good,
@@ -64,7 +64,7 @@ impl Findings {
     }
 }
 
-/// Checks everything that can be checked from here. Status 1 if anything is wrong.
+/// Runs every check possible from here. Status 1 if any check fails.
 pub async fn run(config: &Arc<Config>, file: Option<&Path>) -> Outcome {
     let mut findings = Findings::default();
     configuration(config, &mut findings);
@@ -155,11 +155,11 @@ async fn owner(services: &Services, findings: &mut Findings) {
     }
 }
 
-/// How the running server's own links are: that a login from here succeeds does not tell it.
+/// Checks the running server's own links: a successful login from here does not prove them.
 async fn links(services: &Services, findings: &mut Findings) {
     let ServersView { links, reads, refused, sockets } = match services.servers_of_the_owner().await {
         Ok(Some(servers)) => servers,
-        // It has ended since.
+        // The server has ended since.
         Ok(None) => return,
         Err(error) => return findings.wrong(format!("the running server's links are not known: {error}")),
     };
@@ -195,7 +195,7 @@ async fn links(services: &Services, findings: &mut Findings) {
     }
 }
 
-/// How many connections the running server keeps, and whether its limit of file descriptors bounds them.
+/// Checks the running server's connection caps and the effect of its file descriptor limit on them.
 fn listeners(config: &Config, view: &SocketsView, findings: &mut Findings) {
     let texts: Vec<String> =
         view.listeners.iter().map(|of| format!("{} {} of {}", of.listener, of.open, of.cap)).collect();
@@ -230,7 +230,7 @@ fn listeners(config: &Config, view: &SocketsView, findings: &mut Findings) {
     }
 }
 
-/// What waits for the database, and what the database refused.
+/// Reports records that wait for the database, and records that the database refused.
 fn spool(config: &Config, findings: &mut Findings) {
     let dir = config.spool_dir();
     let found = match look(&dir) {
@@ -283,7 +283,7 @@ async fn catalogue(services: &Services, findings: &mut Findings) {
     }
 }
 
-/// Peers as Asterisk reads them, and what their number and their names cost.
+/// Checks peers as Asterisk reads them, and the cost of their number and of host names.
 async fn peers(services: &Services, findings: &mut Findings) {
     let config = &services.config;
     if config.realtime.token.as_ref().is_some_and(|token| token.reveal().len() < 24) {
@@ -310,7 +310,7 @@ async fn peers(services: &Services, findings: &mut Findings) {
     addresses(services, findings).await;
 }
 
-/// IP peers: how many there are, which wait, and which have an address of the operator's own.
+/// Checks IP peers: their number, pending claims, and claims of the operator's own addresses.
 async fn addresses(services: &Services, findings: &mut Findings) {
     let limit = i64::from(services.config.peers.ips_in_all);
     let near = limit - limit / 10;
@@ -349,7 +349,7 @@ async fn addresses(services: &Services, findings: &mut Findings) {
     }
 }
 
-/// What keeps data packages from being sold, and orders that wait.
+/// Reports reasons why eSIM plans cannot be sold, and orders that wait.
 async fn esim(esim: &Esim, findings: &mut Findings) {
     let services = &esim.services;
     let config = &services.config.esim;
@@ -411,7 +411,7 @@ async fn esim(esim: &Esim, findings: &mut Findings) {
     }
 }
 
-/// Asks FastAGI for a call nobody may make: a serving engine refuses it, with the right reason, at once.
+/// Requests a call that no account may make: a serving engine refuses it at once, with the right reason.
 async fn fastagi(config: &Config, findings: &mut Findings) {
     let mut address = config.fastagi.listen;
     if address.ip().is_unspecified() {
@@ -446,7 +446,7 @@ async fn fastagi(config: &Config, findings: &mut Findings) {
     check_reachable(address, config, findings);
 }
 
-/// Logs in to each Asterisk as the server would, and looks what its manager user may do.
+/// Logs in to each Asterisk as the server would, and checks the permissions of its manager user.
 async fn asterisk(config: &Config, findings: &mut Findings) {
     let clock = Arc::new(SystemClock::new());
     let settings: Vec<_> = config.asterisk.iter().map(Settings::from).collect();
@@ -501,7 +501,7 @@ fn rights_of(name: &str, rights: &Rights, findings: &mut Findings) {
     }
 }
 
-/// The addresses of the configured Asterisk servers must be allowed to ask.
+/// Checks that the addresses of the configured Asterisk servers may connect.
 fn check_reachable(address: SocketAddr, config: &Config, findings: &mut Findings) {
     for server in &config.asterisk {
         let Ok(host) = server.host.parse::<IpAddr>() else { continue };

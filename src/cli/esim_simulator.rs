@@ -15,31 +15,31 @@ use crate::esim::simulator::{Settings, Simulator};
 /// `tollgate esim-simulator …`
 #[derive(Debug, Args)]
 pub struct SimulatorArgs {
-    /// Address and port to listen on; port 0 is any free one, and is told.
+    /// Address and port to listen on; port 0 chooses a free port and prints it
     #[arg(long, default_value = "127.0.0.1:8090", value_name = "ADDRESS")]
     pub listen: SocketAddr,
-    /// A file that keeps its orders, one JSON line each.
+    /// File that stores its orders, one JSON line each
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
-    /// How long an order takes until its eSIM is there.
+    /// Time until an order has its eSIM
     #[arg(long, default_value_t = 2_000, value_name = "MS")]
     pub allocate_ms: u64,
-    /// File that holds the access code that it takes, `-` for standard input; any code when not given.
+    /// File that contains the accepted access code, `-` for standard input; any code by default
     #[arg(long, value_name = "FILE")]
     pub access_code_file: Option<PathBuf>,
-    /// File that holds the secret that requests must be signed with, `-` for standard input; unsigned requests are
-    /// accepted when not given.
+    /// File that contains the secret that requests must be signed with, `-` for standard input; unsigned requests are
+    /// accepted by default
     #[arg(long, value_name = "FILE")]
     pub secret_file: Option<PathBuf>,
-    /// Removed; named so that its absence is explained.
+    /// Removed; kept by name to explain its absence
     #[arg(long, hide = true)]
     access_code: Option<Secret>,
-    /// Removed; named so that its absence is explained.
+    /// Removed; kept by name to explain its absence
     #[arg(long, hide = true)]
     secret: Option<Secret>,
 }
 
-/// Runs a simulator until it is told to stop.
+/// Runs the simulator until a signal.
 pub async fn simulate(args: SimulatorArgs, json: bool) -> Outcome {
     secret_input::refuse("--access-code", "--access-code-file", args.access_code.is_some())?;
     secret_input::refuse("--secret", "--secret-file", args.secret.is_some())?;

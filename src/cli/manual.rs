@@ -18,19 +18,19 @@ const PROGRAM: &str = "tollgate";
 /// `tollgate completion …`
 #[derive(Clone, Copy, Debug, Args)]
 pub struct CompletionArgs {
-    /// Shell that is to complete the commands.
+    /// Shell to generate the script for
     pub shell: Shell,
 }
 
 /// `tollgate man-pages …`
 #[derive(Debug, Args)]
 pub struct ManPagesArgs {
-    /// Folder to write the pages to; must exist.
+    /// Existing folder to write the pages to
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
 }
 
-/// The script that completes commands and options in a shell.
+/// Generates the script that completes commands and options in a shell.
 pub fn completion(args: CompletionArgs) -> Outcome {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), PROGRAM, &mut script);
@@ -38,7 +38,7 @@ pub fn completion(args: CompletionArgs) -> Outcome {
     Ok(Answer::new(json!({ "shell": args.shell.to_string(), "script": script }), script.trim_end()))
 }
 
-/// Writes a page for the program and one for each command, `tollgate.1` and `tollgate-COMMAND.1`.
+/// Writes one page for the program and one for each command, `tollgate.1` and `tollgate-COMMAND.1`.
 pub fn man_pages(args: &ManPagesArgs) -> Outcome {
     let failed =
         |e: io::Error| Failure::new("man_pages", format!("{} cannot be written: {e}", args.dir.display()));
@@ -53,7 +53,7 @@ fn write_pages(dir: &Path) -> io::Result<()> {
     further_sections().to_writer(&mut page)
 }
 
-/// What the definition of the command line does not hold.
+/// Sections that the definition of the command line does not contain.
 fn further_sections() -> Roff {
     let mut page = Roff::new();
     let mut section = |title: &str, entries: &[(&str, &str)]| {
@@ -111,7 +111,7 @@ mod tests {
         completion(CompletionArgs { shell }).unwrap().text
     }
 
-    /// The names of a command's pages: its own and those below it.
+    /// Collects the names of a command's pages: its own and those of its subcommands.
     fn pages_of(command: &clap::Command, name: &str, pages: &mut Vec<String>) {
         pages.push(format!("{name}.1"));
         for below in command.get_subcommands() {

@@ -1,7 +1,7 @@
-//! The command line: arguments in, one answer out. What a command does is elsewhere.
+//! The command line: parses arguments and prints one answer. The commands themselves are in other modules.
 //!
-//! Commands that read or change a running server's data are sent to it over the command socket, as the words that
-//! were typed; without a running server they are run here, after taking the ownership where they write.
+//! Commands that read or change a running server's data are sent to it over the command socket, as the words typed;
+//! without a running server they run here, after acquiring the ownership if they write.
 
 pub mod backup;
 pub mod call;
@@ -29,70 +29,70 @@ use crate::control::{CommandAnswer, CommandRequest};
 use crate::esim::Esim;
 use crate::services::{ServiceError, Services};
 
-/// Telephony control plane for Asterisk with a real-time rating engine.
+/// Telephony control plane for Asterisk with a real-time rating engine
 #[derive(Debug, Parser)]
 #[command(name = "tollgate", version, propagate_version = true)]
 pub struct Cli {
-    /// The configuration file (TOML); every key can be overridden by `TOLLGATE_SECTION__KEY`.
+    /// Configuration file (TOML); every key can be overridden by `TOLLGATE_SECTION__KEY`
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Print one JSON value.
+    /// Print one JSON value
     #[arg(long, global = true)]
     pub json: bool,
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// The code of an answer while a server of the installation starts or ends.
+/// Error code while a server of the installation starts or stops.
 const SERVER_STARTS: &str = ServiceError::Starting.code();
-/// How long a command waits for a server that starts or ends.
+/// How long a command waits for a server that starts or stops.
 const START_PATIENCE: Duration = Duration::from_secs(30);
-/// How long a command waits for a server that starts to record its address: the lease of the process before ends by then.
+/// How long a command waits for a starting server to record its address: the previous process's lease ends by then.
 const ADDRESS_PATIENCE: Duration = Duration::from_secs(7);
-/// How often it asks again.
+/// Interval between two attempts.
 const START_AGAIN: Duration = Duration::from_millis(100);
 
 /// Every command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show the whole thing on this machine: embedded database, sample deck, one call, both balances.
+    /// Run a complete system on this machine: embedded database, sample deck, one call, both balances
     Demo(demo::DemoArgs),
-    /// Serve calls until told to stop.
+    /// Serve calls until a signal
     Serve,
-    /// Bring the database's schema up to date.
+    /// Migrate the database schema to the current version
     Migrate,
-    /// Check the configuration and show it as it is understood.
+    /// Check the configuration and print the effective values
     CheckConfig,
-    /// Check a running set-up and report what is wrong.
+    /// Check an installation and report problems
     Doctor,
-    /// Recompute every wallet and every charge from the ledger.
+    /// Recompute every wallet and every charge from the ledger
     Audit,
-    /// Copy the embedded database to a file while it is in use.
+    /// Copy the embedded database to a file while it is in use
     Backup(backup::BackupArgs),
-    /// Tariffs: decks of rates.
+    /// Manage tariffs: decks of rates
     #[command(subcommand)]
     Tariff(tariff::TariffCommand),
     #[command(flatten)]
     Owner(OwnerCommand),
-    /// Run a simulator of the eSIM Access API, for trying things out: nothing real is sold.
+    /// Run a simulator of the eSIM Access API for tests: nothing real is sold
     EsimSimulator(esim_simulator::SimulatorArgs),
-    /// Play Asterisk over FastAGI against a running server.
+    /// Simulate an Asterisk call over FastAGI against a running server
     Call(call::CallArgs),
-    /// Print the completion script of a shell.
+    /// Print the completion script of a shell
     Completion(manual::CompletionArgs),
-    /// Write the man pages of every command.
+    /// Write the man pages of all commands
     ManPages(manual::ManPagesArgs),
 }
 
-/// Reads the command line, does what it says, prints the answer.
+/// Parses the command line, runs the command, prints the answer.
 pub fn main() -> ExitCode {
-    // Databases, keys and whatever else is made are for this user alone.
+    // Databases, keys and every other created file are accessible to this user alone.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let cli = match Cli::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are no errors; a wrong usage is status 2. Printing cannot be helped if it fails.
+            // Help and version are not errors; wrong usage is status 2. A failure to print has no remedy.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
@@ -153,10 +153,10 @@ async fn run_here(config: Arc<Config>, command: Command, file: Option<&Path>, js
     }
 }
 
-/// Sends the command to the owner; where none runs, runs it here. A server that is starting or ending is waited for: it
-/// answers when it serves, and when it has ended the command is run here.
+/// Sends the command to the owner, or runs it here if there is none. Waits for a server that is starting or stopping:
+/// once it serves it answers the command, and once it has stopped the command runs here.
 async fn run_at_owner(config: Arc<Config>, mut command: OwnerCommand) -> Result<CommandAnswer, Failure> {
-    // Here, with the rights and in the folder of whoever typed it.
+    // Read here, with the rights and in the folder of the user who typed the command.
     let password = match command.password_input() {
         Some(input) => {
             input.read()?;
@@ -174,7 +174,7 @@ async fn run_at_owner(config: Arc<Config>, mut command: OwnerCommand) -> Result<
         let answer = match asked {
             Ok(Some(answer)) => Some(answer),
             Ok(None) => Some(commands::run_request(owner, &request).await),
-            // The address may be that of the process before a server that starts.
+            // The recorded address may be that of the process before a server that is starting.
             Err(ServiceError::OwnedElsewhere { .. })
                 if began.elapsed() < ADDRESS_PATIENCE && services.has_server()? =>
             {
@@ -183,7 +183,7 @@ async fn run_at_owner(config: Arc<Config>, mut command: OwnerCommand) -> Result<
             Err(error) => return Err(error.into()),
         };
         services.close().await;
-        // Nothing was written then: whatever writes money locks the installation first.
+        // Nothing was written in this case: every command that writes money locks the installation first.
         if let Some(answer) = answer
             && (answer.json["code"] != SERVER_STARTS || began.elapsed() >= START_PATIENCE)
         {
@@ -193,10 +193,10 @@ async fn run_at_owner(config: Arc<Config>, mut command: OwnerCommand) -> Result<
     }
 }
 
-/// Prints the answer and gives its status. A reader that has closed its end (`tollgate … | head`) changes neither.
+/// Prints the answer and returns its status. A reader that closes its end (`tollgate … | head`) affects neither.
 fn print(json: bool, answer: &CommandAnswer) -> ExitCode {
     let _ = if answer.json.is_null() {
-        // The command has printed its answer.
+        // The command has already printed its answer.
         Ok(())
     } else if json {
         writeln!(io::stdout(), "{}", answer.json)

@@ -1,4 +1,4 @@
-//! `tollgate rate --deck`: prices from a deck's file, without a database.
+//! `tollgate rate --deck`: prices from a deck file, without a database.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::commands::answer::{Answer, Failure, Outcome};
 use crate::commands::catalog::open_deck;
 use crate::commands::rate::{Question, RateArgs, explain};
 
-/// The longest call that a deck alone allows: nobody's caps are known.
+/// Maximum duration for a deck alone: the caps of an account are not known.
 const DECK_CAP_SECONDS: u32 = 14_400;
 
 /// `tollgate rate --deck FILE …`: without a database.

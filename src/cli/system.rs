@@ -17,7 +17,7 @@ use crate::ledger::spool::{Kept, look};
 use crate::services::{ServiceError, Services};
 use crate::store::{Store, StoreError};
 
-/// Sets up logging to standard error, as configured.
+/// Sets up logging to standard error as configured.
 pub fn log(config: &Config) {
     let filter = tracing_subscriber::EnvFilter::try_new(&config.log.filter)
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
@@ -33,7 +33,7 @@ pub fn log(config: &Config) {
 pub async fn serve(config: Arc<Config>, file: Option<&Path>) -> Outcome {
     refuse_exposed(file)?;
     log(&config);
-    // Before anything else: a signal that comes while it starts must not end it half-way, as if it had crashed.
+    // Installed first: a signal during the start must not end it half-way, as if it had crashed.
     let mut told = Box::pin(told_to_stop()?);
     let node = tokio::select! {
         node = Node::start(config) => node.map_err(|error| start_failure(&error))?,
@@ -43,8 +43,8 @@ pub async fn serve(config: Arc<Config>, file: Option<&Path>) -> Outcome {
     Ok(Answer::new(json!({ "stopped": true }), "stopped"))
 }
 
-/// The failure of a start. Its exit status says whether another start can succeed without a change of the configuration.
-/// The key file is not part of it: a standby waits until the owner's new one is copied to it.
+/// Converts the failure of a start. Its exit status distinguishes failures that need a change of the configuration from
+/// others. The key file does not count as configuration: a standby waits until the owner's new one is copied to it.
 fn start_failure(error: &NodeError) -> Failure {
     let is_permanent = matches!(
         error,
@@ -61,7 +61,7 @@ fn start_failure(error: &NodeError) -> Failure {
     failure("serve", error.to_string())
 }
 
-/// Ends when the process is told to stop; from then on a further signal ends it with status 1.
+/// Completes at a termination signal; from then on a further signal ends the process with status 1.
 pub fn told_to_stop() -> Result<impl Future<Output = ()>, Failure> {
     let catch = |kind| signal(kind).map_err(|e| Failure::new("signals", format!("no signals: {e}")));
     let (mut terminate, mut interrupt) = (catch(SignalKind::terminate())?, catch(SignalKind::interrupt())?);
@@ -76,7 +76,7 @@ pub fn told_to_stop() -> Result<impl Future<Output = ()>, Failure> {
     })
 }
 
-/// Brings the schema up to date.
+/// Migrates the schema to the current version.
 pub async fn migrate(config: &Config) -> Outcome {
     let failed = |e: StoreError| Failure::new("database", e.to_string());
     let store = Store::open(config.database.url.reveal()).await.map_err(failed)?;
@@ -86,7 +86,7 @@ pub async fn migrate(config: &Config) -> Outcome {
     Ok(Answer::new(json!({ "migrated": true }), "the schema is up to date"))
 }
 
-/// Shows the configuration as it is understood, secrets left out.
+/// Prints the effective configuration without secrets.
 pub fn check_config(config: &Config, file: Option<&Path>) -> Outcome {
     refuse_exposed(file)?;
     let failed = |e: String| Failure::of_config("bad_config", e);
@@ -95,16 +95,16 @@ pub fn check_config(config: &Config, file: Option<&Path>) -> Outcome {
     Ok(Answer::new(json, text))
 }
 
-/// Refuses a configuration file whose secrets every user can read.
+/// Refuses a configuration file with secrets that every user can read.
 fn refuse_exposed(file: Option<&Path>) -> Result<(), Failure> {
     let refused = |error: Exposure| Failure::of_config("exposed_config", error.to_string());
     file.map_or(Ok(()), |file| exposure::check(file).map_err(refused))
 }
 
-/// Recomputes the book, and says what waits outside of it.
+/// Audits the ledger and reports records that wait outside of it.
 pub async fn audit(config: Arc<Config>) -> Outcome {
     let failed = |e: StoreError| Failure::new("database", e.to_string());
-    // First: what is written meanwhile is in the book then, and not counted.
+    // Read first: records written meanwhile are in the ledger by then and not counted.
     let spool = look(&config.spool_dir()).map_err(|e| Failure::new("spool", e.to_string()))?;
     let services = Services::open(config).await?;
     let report = audit::audit(&services.store).await.map_err(failed)?;
@@ -135,7 +135,7 @@ pub async fn audit(config: Arc<Config>) -> Outcome {
     Ok(Answer { json, text, status: u8::from(!report.ok) })
 }
 
-/// How many of these ended calls the book does not have.
+/// Counts the ended calls among these that are missing in the ledger.
 async fn outside(store: &Store, kept: &[Kept]) -> Result<usize, StoreError> {
     let mut count = 0;
     for kept in kept {

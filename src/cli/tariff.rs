@@ -23,30 +23,30 @@ use crate::store::{Store, from_micros};
 /// `tollgate tariff …`
 #[derive(Debug, Subcommand)]
 pub enum TariffCommand {
-    /// Import a deck: all of it becomes the tariff's new version, or nothing changes.
+    /// Import a deck: all of it becomes the tariff's new version, or nothing changes
     Import(ImportArgs),
-    /// List the tariffs.
+    /// List the tariffs
     List,
-    /// Show a tariff, or what it says for a prefix or number.
+    /// Show a tariff, or its rate for a prefix or number
     Show {
-        /// Its name.
+        /// Name of the tariff
         name: String,
-        /// Digits: the longest prefix that they begin with is shown.
+        /// Digits; shows the rate of the longest prefix they begin with
         prefix: Option<String>,
     },
-    /// Show what importing a deck would change.
+    /// Show the changes that importing a deck would make
     Diff {
-        /// The tariff.
+        /// Name of the tariff
         name: String,
-        /// The deck.
+        /// Deck file
         file: PathBuf,
-        /// Columns by the deck's own headers.
+        /// Map columns to the deck's own headers
         #[arg(long, value_name = "COLUMN=HEADER,…", default_value = "")]
         columns: ColumnMap,
     },
-    /// Write the current deck in the canonical form.
+    /// Write the current deck in the canonical form
     Export {
-        /// The tariff.
+        /// Name of the tariff
         name: String,
     },
 }
@@ -54,20 +54,20 @@ pub enum TariffCommand {
 /// `tollgate tariff import …`
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// The tariff; made where there is none.
+    /// Name of the tariff; created if it does not exist
     pub name: String,
-    /// The deck: CSV, UTF-8, with a header row.
+    /// Deck file: CSV, UTF-8, with a header row
     pub file: PathBuf,
-    /// The deck prices messages by the segment: `prefix,price`.
+    /// The deck prices messages per segment: `prefix,price`
     #[arg(long)]
     pub sms: bool,
-    /// Check everything, change nothing.
+    /// Check the deck without changing anything
     #[arg(long)]
     pub dry_run: bool,
-    /// The deck's currency; a new tariff's is the wallets' when not given.
+    /// Currency of the deck; for a new tariff the wallets' currency by default
     #[arg(long)]
     pub currency: Option<Currency>,
-    /// Columns by the deck's own headers: `prefix=Code,price_per_minute=Rate`.
+    /// Map columns to the deck's own headers: `prefix=Code,price_per_minute=Rate`
     #[arg(long, value_name = "COLUMN=HEADER,…", default_value = "")]
     pub columns: ColumnMap,
 }
@@ -239,7 +239,7 @@ async fn diff(store: &Store, name: &str, file: &Path, columns: ColumnMap) -> Out
     Ok(Answer::new(json, text))
 }
 
-/// A rate with every column of a deck; what a deck leaves empty is null.
+/// Formats a rate with every column of a deck; empty columns are null.
 fn row_json(kind: TariffKind, row: &RateRow) -> Value {
     if kind == TariffKind::Sms {
         return json!({
@@ -273,10 +273,10 @@ fn row_json(kind: TariffKind, row: &RateRow) -> Value {
     })
 }
 
-/// A rate on one line: what differs from the plainest rate is said.
+/// Formats a rate on one line, showing only differences from the simplest rate.
 fn row_text(kind: TariffKind, row: &RateRow) -> String {
     let mut text = format!("{} {}: {} a ", row.prefix, row.destination, row.price_per_minute);
-    // Of messages there is nothing to say but the validity.
+    // A message rate has only its validity to show.
     let _ = match kind {
         TariffKind::Voice => write!(text, "minute, {}/{}", row.initial_block, row.increment),
         TariffKind::Sms => write!(text, "segment"),
@@ -314,7 +314,7 @@ fn row_text(kind: TariffKind, row: &RateRow) -> String {
     text
 }
 
-/// How many bad rows a person is shown; programs get all that were kept.
+/// Maximum number of bad rows shown as text; JSON contains all that were kept.
 const SHOWN_ERRORS: usize = 20;
 
 fn rows_failure(errors: &DeckErrors, layout: &Layout) -> Failure {

@@ -16,17 +16,17 @@ use crate::services::Services;
 /// `tollgate reseller …`
 #[derive(Debug, Subcommand)]
 pub enum ResellerCommand {
-    /// Make a reseller.
+    /// Create a reseller
     Create {
-        /// Its login.
+        /// Login of the reseller
         login: String,
-        /// The plan it pays by (wholesale).
+        /// Wholesale plan that prices its calls
         #[arg(long)]
         plan: String,
-        /// The reseller above it.
+        /// Parent reseller
         #[arg(long)]
         parent: Option<String>,
-        /// How far below zero its balance may go.
+        /// Credit limit: how far below zero its balance may go
         #[arg(long, value_name = "AMOUNT")]
         credit_limit: Option<String>,
     },
@@ -35,17 +35,17 @@ pub enum ResellerCommand {
 /// `tollgate client …`
 #[derive(Debug, Subcommand)]
 pub enum ClientCommand {
-    /// Make a client and its main SIP account.
+    /// Create a client and its main SIP account
     Create {
-        /// Its login; a random one of 7 to 9 digits when not given.
+        /// Login of the client; a random one of 7 to 9 digits by default
         login: Option<String>,
-        /// The reseller it belongs to; the operator's own client when not given.
+        /// Reseller the client belongs to; a direct client of the operator by default
         #[arg(long)]
         reseller: Option<String>,
-        /// The plan it pays by (retail).
+        /// Retail plan that prices its calls
         #[arg(long)]
         plan: String,
-        /// How far below zero its balance may go.
+        /// Credit limit: how far below zero its balance may go
         #[arg(long, value_name = "AMOUNT")]
         credit_limit: Option<String>,
     },
@@ -54,59 +54,60 @@ pub enum ClientCommand {
 /// `tollgate account …`
 #[derive(Debug, Subcommand)]
 pub enum AccountCommand {
-    /// Show an account and its money.
+    /// Show an account, its balance and its limits
     Show {
-        /// Its login.
+        /// Login of the account
         login: String,
     },
-    /// Give an account another password: what its holder proves himself with in portals and to the API.
+    /// Set a new password for an account, used to log in to portals and the API
     Password {
-        /// Its login.
+        /// Login of the account
         login: String,
-        /// Where the password is.
+        /// The source of the password.
         #[command(flatten)]
         password: PasswordInput,
     },
-    /// Change an account.
+    /// Change the settings of an account
     Set(Box<SetArgs>),
 }
 
-/// `tollgate account set …`; an option not given leaves its value as it is, `none` removes a limit.
+/// `tollgate account set …`; an omitted option keeps its value, `none` removes a limit.
 #[derive(Debug, Args)]
 pub struct SetArgs {
-    /// Its login.
+    /// Login of the account
     pub login: String,
-    /// Whether it may call.
+    /// Allow or forbid calls
     #[arg(long, value_name = "yes|no", value_parser = yes_or_no)]
     pub active: Option<bool>,
-    /// How far below zero its balance may go.
+    /// Credit limit: how far below zero its balance may go
     #[arg(long, value_name = "AMOUNT")]
     pub credit_limit: Option<String>,
-    /// Calls at once.
+    /// Maximum concurrent calls
     #[arg(long, value_name = "N|none")]
     pub max_calls: Option<String>,
-    /// Calls a second.
+    /// Maximum new calls per second
     #[arg(long, value_name = "N|none")]
     pub cps: Option<String>,
-    /// Spend a day.
+    /// Maximum spend per day
     #[arg(long, value_name = "AMOUNT|none")]
     pub daily_spend: Option<String>,
-    /// The dearest price a minute it may call.
+    /// Highest price per minute the account may call
     #[arg(long, value_name = "AMOUNT|none")]
     pub max_price: Option<String>,
-    /// Its longest call.
+    /// Maximum duration of a call in seconds
     #[arg(long, value_name = "N|none")]
     pub max_call_seconds: Option<String>,
-    /// A prefix it may not call; all of them are given anew, `none` clears them.
+    /// Blocked prefix (repeatable); replaces the whole list, `none` clears it
     #[arg(long, value_name = "PREFIX")]
     pub block: Vec<String>,
-    /// The caller number its calls present.
+    /// Caller number its calls present
     #[arg(long, value_name = "NUMBER|none")]
     pub callerid: Option<String>,
-    /// How its phones write numbers, for example `00=>,0=>49`; all of them are given anew, `none` clears them.
+    /// Rewrite rules for the number formats its phones dial, for example `00=>,0=>49`; replaces the whole list, `none`
+    /// clears it
     #[arg(long, value_name = "RULES|none")]
     pub dial_rule: Vec<String>,
-    /// Its calls may be routed at a loss.
+    /// Allow calls to be routed at a loss
     #[arg(long, num_args = 0..=1, default_missing_value = "yes", value_name = "yes|no", value_parser = yes_or_no)]
     pub allow_loss: Option<bool>,
 }
@@ -114,16 +115,16 @@ pub struct SetArgs {
 /// `tollgate credit …`
 #[derive(Debug, Args)]
 pub struct CreditArgs {
-    /// The account's login.
+    /// Login of the account
     pub login: String,
     /// Amount to credit; negative to debit.
     #[arg(allow_hyphen_values = true)]
     pub amount: String,
-    /// Note in the ledger.
+    /// Note stored in the ledger
     #[arg(long)]
     pub reference: String,
-    /// Name under which this credit happens once: the same command with the same key credits nothing more and answers
-    /// with the first transaction. Without one, a command whose answer was lost must not be repeated unseen.
+    /// Idempotency key: repeating the command with the same key credits nothing more and returns the first transaction.
+    /// Without a key, a command whose answer was lost must not be repeated unchecked
     #[arg(long)]
     pub key: Option<String>,
 }

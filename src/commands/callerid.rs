@@ -12,19 +12,19 @@ use crate::store::callerids::CalleridRecord;
 /// `tollgate callerid …`
 #[derive(Debug, Subcommand)]
 pub enum CalleridCommand {
-    /// List the numbers that an account may present.
+    /// List the numbers an account may present
     List {
-        /// The account's login.
+        /// Login of the account
         login: String,
     },
-    /// Let a number be presented (callerid.policy = "approval").
+    /// Approve a number for presentation (callerid.policy = "approval")
     Approve {
-        /// Its id.
+        /// Id of the number
         id: i64,
     },
-    /// Remove a number that is not its account's.
+    /// Reject and remove a number that does not belong to the account
     Reject {
-        /// Its id.
+        /// Id of the number
         id: i64,
     },
 }

@@ -13,16 +13,16 @@ use crate::calls::view::LiveCall;
 /// `tollgate calls …`
 #[derive(Debug, Subcommand)]
 pub enum CallsCommand {
-    /// Show the calls that hold credit now.
+    /// List the calls that currently hold credit
     Live,
-    /// End a call now.
+    /// End a call immediately
     Hangup(HangupArgs),
 }
 
 /// `tollgate calls hangup …`
 #[derive(Debug, Args)]
 pub struct HangupArgs {
-    /// The call, as `calls live` shows it: SERVER/UNIQUEID.LEG.
+    /// The call as listed by `calls live`: SERVER/UNIQUEID.LEG
     pub call: String,
 }
 

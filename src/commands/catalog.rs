@@ -1,4 +1,4 @@
-//! What commands about the catalogue share.
+//! Helpers shared by the commands of the catalogue.
 
 use std::fs::File;
 use std::path::Path;
@@ -10,12 +10,12 @@ use crate::catalog::admin::AdminError;
 use crate::catalog::fx::Currency;
 use crate::services::Services;
 
-/// The deployment's currency.
+/// Parses the deployment's currency.
 pub(crate) fn wallet_currency(currency: &str) -> Result<Currency, Failure> {
     currency.parse().map_err(|error| Failure::new("bad_config", format!("money.currency: {error}")))
 }
 
-/// Puts a change of the catalogue in force at once. Where that fails the change feed does it a moment later.
+/// Puts a change of the catalogue into force at once. If that fails, the change feed does it a moment later.
 pub(crate) async fn refresh_catalog(services: &Services) {
     if let Some(memory) = services.memory_if_loaded()
         && let Err(error) = memory.catalog.refresh().await

@@ -15,43 +15,43 @@ use crate::store::StoreError;
 use crate::store::esim::EsimPrice;
 use crate::store::esim_orders::{EsimOrder, EsimStatus};
 
-/// Orders that are listed at most.
+/// Maximum number of orders listed.
 const LISTED: i64 = 200;
 
 /// `tollgate esim …`
 #[derive(Debug, Subcommand)]
 pub enum EsimCommand {
-    /// Read the upstream's catalogue now.
+    /// Read the upstream's catalogue now
     Sync,
-    /// List packages with their cost, their prices, and why they are not sold.
+    /// List packages with their cost, their prices, and the reason if they are not sold
     Packages {
-        /// Words that must all be in a package's name, code or countries.
+        /// Words that must all occur in a package's name, code or countries
         #[arg(value_name = "WORDS")]
         q: Vec<String>,
-        /// Only those that nobody can buy.
+        /// List only packages that cannot be bought
         #[arg(long)]
         unsold: bool,
-        /// How many.
+        /// Maximum number of packages
         #[arg(long, default_value_t = 50, value_name = "N")]
         limit: usize,
     },
-    /// Fix what a package costs, or let its prices follow its cost again.
+    /// Fix the prices of a package, or let them follow its cost again
     Price(PriceArgs),
-    /// List orders, the newest first.
+    /// List orders, newest first
     Orders {
-        /// Only pending ones that the upstream has given no eSIM for in `esim.stuck_minutes`.
+        /// List only pending orders without an eSIM from the upstream after `esim.stuck_minutes`
         #[arg(long)]
         stuck: bool,
-        /// Only those of one status, such as FAILED.
+        /// List only orders of one status, such as FAILED
         #[arg(long, value_name = "STATUS", value_parser = status, conflicts_with = "stuck")]
         status: Option<EsimStatus>,
     },
-    /// End a pending order that the upstream says it does not have: what is held is given back.
+    /// Fail a pending order that the upstream reports as unknown, and release its hold
     GiveUp {
-        /// The order.
+        /// Id of the order
         order: i64,
     },
-    /// Show what we have at the upstream.
+    /// Show the operator's balance at the upstream
     Balance,
 }
 
@@ -59,18 +59,18 @@ pub enum EsimCommand {
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["client", "reseller", "remove"])))]
 pub struct PriceArgs {
-    /// The package's code.
+    /// Code of the package
     pub package: String,
-    /// What clients pay.
+    /// Price for clients
     #[arg(long, value_name = "AMOUNT", value_parser = amount)]
     pub client: Option<Money>,
-    /// What resellers pay.
+    /// Price for resellers
     #[arg(long, value_name = "AMOUNT", value_parser = amount)]
     pub reseller: Option<Money>,
-    /// Sell it even below its cost.
+    /// Allow a price below the cost
     #[arg(long)]
     pub allow_loss: bool,
-    /// Let both prices follow the cost again.
+    /// Let both prices follow the cost again
     #[arg(long, conflicts_with_all = ["client", "reseller", "allow_loss"])]
     pub remove: bool,
 }
@@ -142,7 +142,7 @@ async fn sync(esim: &Esim) -> Outcome {
     Ok(Answer::new(json, text))
 }
 
-/// A package's prices as a command shows them.
+/// Formats a package's prices for output.
 fn package_json(package: &Package, prices: Result<Prices, Unsold>, fixed: Option<&EsimPrice>) -> Value {
     let text = |price: Result<Money, Unsold>| price.ok().map(|price| price.to_string());
     let side = |pick: fn(Prices) -> Result<Money, Unsold>| prices.and_then(pick);
@@ -210,7 +210,7 @@ async fn price(esim: &Esim, args: PriceArgs) -> Outcome {
             return Err(Failure::new("not_found", format!("{code} has no price of its own")));
         }
     } else {
-        // What is not said stays as it was fixed before.
+        // Omitted values keep their earlier fixed price.
         let before = snapshot.fixed(&code);
         let rule = EsimPrice {
             package_code: code.clone(),
@@ -286,7 +286,7 @@ async fn list(esim: &Esim, stuck: bool, status: Option<EsimStatus>) -> Outcome {
             order.new.price.to_string(),
             order.new.created_at
         );
-        // What the upstream's console finds it by.
+        // The reference that finds the order in the upstream's console.
         let login = order_json(esim, order)["login"].as_str().unwrap_or_default().to_owned();
         let _ = write!(text, " for {login}, transaction {}", order.new.transaction_id);
         if let Some(order_no) = &order.order_no {

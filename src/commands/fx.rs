@@ -17,19 +17,19 @@ use crate::store::{FxRate, Store, from_micros};
 /// `tollgate fx …`
 #[derive(Debug, Subcommand)]
 pub enum FxCommand {
-    /// Set what one unit of a currency costs in another.
+    /// Set the rate of one currency in another
     Set {
-        /// The currency that is priced, such as USD.
+        /// Base currency, such as USD
         base: Currency,
-        /// The currency it is priced in, such as EUR.
+        /// Quote currency, such as EUR
         quote: Currency,
-        /// What one unit costs, at most twelve decimals.
+        /// Price of one unit of the base currency in the quote currency, at most twelve decimals
         rate: Rate,
-        /// From when: a date (UTC) or an RFC 3339 time; now when not given.
+        /// Start of validity: a date (UTC) or an RFC 3339 time; now by default
         #[arg(long, value_name = "DATE", value_parser = from_date)]
         from: Option<Timestamp>,
     },
-    /// List every rate that was set.
+    /// List every rate ever set
     List,
 }
 

@@ -11,30 +11,30 @@ use crate::store::keys::KeyRecord;
 /// `tollgate key …`
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
-    /// Make an API key of an account; it is shown this once.
+    /// Create an API key for an account; the key is shown only once
     Create {
-        /// The account's login.
+        /// Login of the account
         login: String,
-        /// Let the subaccounts API answer it with numbers, for clients that cannot read text.
+        /// Make the subaccounts API answer this key with numbers, for clients that cannot parse text
         #[arg(long)]
         numbers: bool,
     },
-    /// Show the secret that an account's requests to the subaccounts API may be signed with; made when first asked for.
+    /// Show the secret that signs an account's requests to the subaccounts API; created on first use
     Signing {
-        /// The client's login.
+        /// Login of the client
         login: String,
-        /// Make it anew: what was signed with the old one is refused from then on.
+        /// Replace the secret: requests signed with the old one are refused from then on
         #[arg(long)]
         anew: bool,
     },
-    /// List an account's keys, the revoked ones too.
+    /// List an account's keys, including revoked ones
     List {
-        /// The account's login.
+        /// Login of the account
         login: String,
     },
-    /// Revoke a key at once and for ever.
+    /// Revoke a key immediately and permanently
     Revoke {
-        /// Its id.
+        /// Id of the key
         id: i64,
     },
 }

@@ -1,6 +1,6 @@
-//! Commands that the owner of the wallets runs: the running server where there is one, else the command line.
+//! Commands executed by the owner of the wallets: the running server if there is one, otherwise the command line.
 //!
-//! The command line sends the words that were typed over the command socket; the server parses them with the same parser.
+//! The command line sends the typed words over the command socket; the server parses them with the same parser.
 
 pub mod account;
 pub mod answer;
@@ -32,7 +32,7 @@ use crate::services::{ServiceError, Services};
 use answer::{Failure, Outcome, to_wire};
 use secret_input::PasswordInput;
 
-/// What the process that runs a command has.
+/// The services available to the process that runs a command.
 #[derive(Debug, Clone, Copy)]
 pub struct Owner<'a> {
     /// The shared services.
@@ -43,62 +43,62 @@ pub struct Owner<'a> {
     pub calls: Option<&'a Arc<Calls>>,
 }
 
-/// Commands that the owner runs.
+/// Commands executed by the owner.
 #[derive(Debug, Subcommand)]
 pub enum OwnerCommand {
-    /// The key file.
+    /// Manage the key file
     #[command(subcommand)]
     Secrets(secrets::SecretsCommand),
-    /// Exchange rates.
+    /// Manage exchange rates
     #[command(subcommand)]
     Fx(fx::FxCommand),
-    /// Plans: tariffs as sold.
+    /// Manage plans: tariffs as sold
     #[command(subcommand)]
     Plan(plan::PlanCommand),
-    /// Resellers.
+    /// Manage resellers
     #[command(subcommand)]
     Reseller(account::ResellerCommand),
-    /// Clients.
+    /// Manage clients
     #[command(subcommand)]
     Client(account::ClientCommand),
-    /// Credit an account, or debit it.
+    /// Credit or debit an account
     Credit(account::CreditArgs),
-    /// Accounts.
+    /// Manage accounts
     #[command(subcommand)]
     Account(account::AccountCommand),
-    /// API keys.
+    /// Manage API keys
     #[command(subcommand)]
     Key(key::KeyCommand),
-    /// SIP accounts of a client.
+    /// Manage the SIP accounts of a client
     #[command(subcommand)]
     Sip(peers::SipCommand),
-    /// IP peers of a SIP account: PBXs that are known by their address.
+    /// Manage the IP peers of a SIP account: PBXs authenticated by address
     #[command(subcommand)]
     Ipauth(peers::IpauthCommand),
-    /// Vouchers.
+    /// Manage vouchers
     #[command(subcommand)]
     Voucher(voucher::VoucherCommand),
-    /// Numbers that accounts may present.
+    /// Manage the caller numbers that accounts may present
     #[command(subcommand)]
     Callerid(callerid::CalleridCommand),
-    /// Trunks: carriers.
+    /// Manage trunks: carriers
     #[command(subcommand)]
     Trunk(trunk::TrunkCommand),
-    /// eSIM plans.
+    /// Manage eSIM plans
     #[command(subcommand)]
     Esim(esim::EsimCommand),
-    /// Messages.
+    /// Inspect messages
     #[command(subcommand)]
     Sms(sms::SmsCommand),
-    /// Live calls.
+    /// Manage live calls
     #[command(subcommand)]
     Calls(calls::CallsCommand),
-    /// Explain what a number costs.
+    /// Explain the price of a number
     Rate(rate::RateArgs),
 }
 
 impl OwnerCommand {
-    /// The password input of a command that sets a password.
+    /// Returns the password input of a command that sets a password.
     pub const fn password_input(&mut self) -> Option<&mut PasswordInput> {
         match self {
             Self::Account(account::AccountCommand::Password { password, .. })
@@ -110,7 +110,7 @@ impl OwnerCommand {
     }
 }
 
-/// The words of a command, with the options that every command has.
+/// The words of a command, with the options common to all commands.
 #[derive(Debug, Parser)]
 #[command(name = "tollgate")]
 struct Words {

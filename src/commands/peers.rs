@@ -19,51 +19,51 @@ use crate::store::peers::PeerRecord;
 /// `tollgate sip …`
 #[derive(Debug, Subcommand)]
 pub enum SipCommand {
-    /// List a client's SIP accounts.
+    /// List a client's SIP accounts
     List {
-        /// The client's login.
+        /// Login of the client
         login: String,
-        /// Its IP peers and web phones too.
+        /// Include its IP peers and web phones
         #[arg(long)]
         include_service: bool,
     },
-    /// Make a further SIP account, with the next free name.
+    /// Create an additional SIP account with the next free name
     Create {
-        /// The client's login.
+        /// Login of the client
         login: String,
-        /// Where its password is.
+        /// The source of the password.
         #[command(flatten)]
         password: PasswordInput,
     },
-    /// Give a SIP account another password.
+    /// Set a new password for a SIP account
     Password {
-        /// The client's login.
+        /// Login of the client
         login: String,
-        /// The SIP account; the main one when not given.
+        /// Name of the SIP account; the main one by default
         name: Option<String>,
-        /// Where the password is.
+        /// The source of the password.
         #[command(flatten)]
         password: PasswordInput,
     },
-    /// Switch a SIP account off, and its IP peers with it: its calls end at once.
+    /// Disable a SIP account and its IP peers; its calls end at once
     Disable {
-        /// The client's login.
+        /// Login of the client
         login: String,
-        /// The SIP account; the main one when not given.
+        /// Name of the SIP account; the main one by default
         name: Option<String>,
     },
-    /// Switch a SIP account on again.
+    /// Enable a SIP account again
     Enable {
-        /// The client's login.
+        /// Login of the client
         login: String,
-        /// The SIP account; the main one when not given.
+        /// Name of the SIP account; the main one by default
         name: Option<String>,
     },
-    /// Delete a further SIP account and its IP peers.
+    /// Delete an additional SIP account and its IP peers
     Delete {
-        /// The client's login.
+        /// Login of the client
         login: String,
-        /// The SIP account.
+        /// Name of the SIP account
         name: String,
     },
 }
@@ -71,58 +71,58 @@ pub enum SipCommand {
 /// `tollgate ipauth …`
 #[derive(Debug, Subcommand)]
 pub enum IpauthCommand {
-    /// List the IP peers of a SIP account.
+    /// List the IP peers of a SIP account
     List {
-        /// The SIP account.
+        /// The SIP account
         sip_login: String,
     },
-    /// Let a public IPv4 address speak for a SIP account, without a password.
+    /// Authorize a public IPv4 address to call as a SIP account without a password
     Create {
-        /// The SIP account.
+        /// The SIP account
         sip_login: String,
-        /// The address.
+        /// Public IPv4 address
         ip: String,
     },
-    /// List the claims of addresses that wait for approval or a proof.
+    /// List the address claims that await approval or proof
     Pending,
-    /// Approve a pending claim of an address.
+    /// Approve a pending address claim
     Approve {
-        /// The SIP account.
+        /// The SIP account
         sip_login: String,
-        /// The IP peer's id, name or address.
+        /// Id, name or address of the IP peer
         which: String,
     },
-    /// Show whose IP peers have an address, in force or not.
+    /// Find the IP peers with an address, in force or not
     Find {
-        /// The address.
+        /// Public IPv4 address
         ip: String,
     },
-    /// Take an address from whoever has it and give it to a SIP account.
+    /// Move an address from its current owner to a SIP account
     Move {
-        /// The address.
+        /// Public IPv4 address
         ip: String,
-        /// The SIP account that it is to speak for.
+        /// SIP account that receives the address
         sip_login: String,
     },
-    /// Switch an IP peer off: its calls end at once.
+    /// Disable an IP peer; its calls end at once
     Disable {
-        /// The SIP account.
+        /// The SIP account
         sip_login: String,
-        /// The IP peer's id, name or address.
+        /// Id, name or address of the IP peer
         which: String,
     },
-    /// Switch an IP peer on again.
+    /// Enable an IP peer again
     Enable {
-        /// The SIP account.
+        /// The SIP account
         sip_login: String,
-        /// The IP peer's id, name or address.
+        /// Id, name or address of the IP peer
         which: String,
     },
-    /// Delete an IP peer.
+    /// Delete an IP peer
     Delete {
-        /// The SIP account.
+        /// The SIP account
         sip_login: String,
-        /// The IP peer's id, name or address.
+        /// Id, name or address of the IP peer
         which: String,
     },
 }
@@ -192,7 +192,7 @@ async fn switch(services: &Services, login: &str, name: Option<String>, active: 
     let name = name.unwrap_or_else(|| login.to_owned());
     let peer = ops::set_active(services, login, &name, active).await?;
     let text = format!("SIP account {} switched {}", peer.name, if active { "on" } else { "off" });
-    // A moment after the change nobody is registered: who was is dropped, and who will be is not yet.
+    // Just after the change no phone is registered: earlier registrations were dropped, and new ones are yet to come.
     Ok(Answer::new(sip_json(&peer, Some(false)), text))
 }
 
@@ -228,7 +228,7 @@ async fn list_addresses(services: &Services, sip_account: &str) -> Outcome {
     Ok(Answer::new(json!({ "sip_login": sip_account, "ip_auth": listed }), text))
 }
 
-/// IP peers of several SIP accounts.
+/// Formats IP peers of several SIP accounts.
 fn claims(peers: &[PeerRecord]) -> Answer {
     let mut text = format!("{:<8} {:<40} {:<15} state", "id", "name", "address");
     for peer in peers {
@@ -238,7 +238,7 @@ fn claims(peers: &[PeerRecord]) -> Answer {
     Answer::new(json!({ "ip_auth": peers.iter().map(address_json).collect::<Vec<_>>() }), text)
 }
 
-/// Whether somebody is registered as each peer: known where the server runs that is linked to Asterisk.
+/// Reports the peers with a registered phone: known only in the server that is linked to Asterisk.
 async fn registered(services: &Services, peers: &[PeerRecord]) -> HashMap<String, bool> {
     let Some(links) = services.links.get() else { return HashMap::new() };
     let names: Vec<&str> =
@@ -260,7 +260,7 @@ fn sip_json(peer: &PeerRecord, registered: Option<bool>) -> Value {
     })
 }
 
-/// An IP peer as the published API names it; SIP comes to port 5060.
+/// Formats an IP peer as the published API does; SIP uses port 5060.
 fn address_json(peer: &PeerRecord) -> Value {
     json!({
         "id": peer.id,

@@ -21,87 +21,87 @@ use crate::store::{PlanVersion, Store, from_micros};
 /// `tollgate plan …`
 #[derive(Debug, Subcommand)]
 pub enum PlanCommand {
-    /// Make a plan on a tariff, or on another plan with a markup.
+    /// Create a plan from a tariff, or from another plan with a markup
     Create(Box<CreateArgs>),
-    /// List the plans.
+    /// List the plans
     List,
-    /// Give a plan a price of its own for a prefix, or take it away again.
+    /// Set or remove a plan's own price for a prefix
     Override {
-        /// The plan.
+        /// Name of the plan
         name: String,
-        /// The prefix in international digits.
+        /// Prefix in international digits
         prefix: Prefix,
-        /// Price per minute, or `none`.
+        /// Price per minute, or `none` to remove it
         #[arg(value_name = "PRICE|none")]
         price: String,
     },
-    /// Change the markup of a plan that derives from another.
+    /// Change the markup of a plan derived from another plan
     Markup {
-        /// The plan.
+        /// Name of the plan
         name: String,
-        /// Percent, at most four decimals.
+        /// Markup in percent, at most four decimals
         percent: Markup,
     },
-    /// Change what a plan sells messages by.
+    /// Change how a plan prices messages
     #[command(group(clap::ArgGroup::new("change").required(true).args(["sms_tariff", "no_sms_tariff"])))]
     Set {
-        /// The plan.
+        /// Name of the plan
         name: String,
-        /// The tariff for messages that it sells as it stands.
+        /// Message tariff sold unchanged
         #[arg(long, value_name = "TARIFF")]
         sms_tariff: Option<String>,
-        /// No tariff for messages of its own: the base plan's with its markup, where that has one.
+        /// Remove the plan's own message tariff: use the base plan's with its markup, if it has one
         #[arg(long)]
         no_sms_tariff: bool,
     },
 }
 
-/// `tollgate plan create …`; what is not given is the base plan's.
+/// `tollgate plan create …`; an omitted option uses the base plan's value.
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("basis").required(true).args(["tariff", "base"])))]
 pub struct CreateArgs {
-    /// Its name.
+    /// Name of the plan
     pub name: String,
-    /// The tariff it sells as it stands.
+    /// Tariff sold unchanged
     #[arg(long)]
     pub tariff: Option<String>,
-    /// The plan whose prices it marks up.
+    /// Base plan whose prices are marked up
     #[arg(long, value_name = "PLAN", requires = "markup")]
     pub base: Option<String>,
-    /// What is added to the base plan's prices.
+    /// Markup in percent on the base plan's prices
     #[arg(long, value_name = "PERCENT", requires = "base", conflicts_with = "tariff")]
     pub markup: Option<Markup>,
-    /// Which way charges are rounded: up, half-up, half-even, down.
+    /// Rounding of charges: up, half-up, half-even, down
     #[arg(long)]
     pub rounding: Option<RoundingMode>,
-    /// Decimals of charges.
+    /// Number of decimals of charges
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=9))]
     pub decimals: Option<u8>,
-    /// How milliseconds become seconds: up, down, half-up.
+    /// Rounding of milliseconds to seconds: up, down, half-up
     #[arg(long)]
     pub duration_rounding: Option<DurationRounding>,
-    /// What is rounded to the increment: `after_initial` (the rest) or `whole` (the call).
+    /// Duration rounded to the increment: `after_initial` (the remainder) or `whole` (the whole call)
     #[arg(long)]
     pub block_rounding: Option<BlockRounding>,
-    /// Time zone of windows, dates and the spending day.
+    /// Time zone of time windows, dates and the spending day
     #[arg(long, value_name = "ZONE")]
     pub zone: Option<String>,
-    /// The longest call.
+    /// Maximum duration of a call
     #[arg(long, value_name = "SECONDS")]
     pub max_call_seconds: Option<u32>,
-    /// Its owner's clients can choose it themselves.
+    /// Let clients of the plan's owner choose it themselves
     #[arg(long)]
     pub signup: bool,
-    /// Credit of a new client on it.
+    /// Initial credit of a new client on this plan
     #[arg(long, value_name = "AMOUNT")]
     pub initial_credit: Option<String>,
-    /// How many plans an agent on it may own.
+    /// Maximum number of plans an agent on this plan may own
     #[arg(long, value_name = "N")]
     pub tariff_limit: Option<u32>,
-    /// The tariff for messages that it sells as it stands; the base plan's with its markup when not given.
+    /// Message tariff sold unchanged; by default the base plan's with its markup
     #[arg(long, value_name = "TARIFF")]
     pub sms_tariff: Option<String>,
-    /// The reseller it belongs to.
+    /// Reseller that owns the plan
     #[arg(long, value_name = "RESELLER")]
     pub owner: Option<String>,
 }
@@ -173,7 +173,7 @@ async fn run_on(store: &Store, clock: &dyn Clock, owner_id: Option<i64>, command
     }
 }
 
-/// An amount of a command line, never negative.
+/// Parses a non-negative amount of the command line.
 pub(super) fn amount(field: &'static str, text: &str) -> Result<Money, Failure> {
     Money::parse_non_negative(text).map_err(|error| {
         let mut failure = Failure::new("invalid", format!("{field}: {error}"));

@@ -1,4 +1,4 @@
-//! `tollgate rate`: what a number costs, and why.
+//! `tollgate rate`: explains the price of a number.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -15,56 +15,56 @@ use super::answer::Failure;
 use crate::catalog::admin::parse_zone;
 use crate::catalog::deck::ColumnMap;
 
-/// How long a call is priced for when nothing is said.
+/// Default duration of a priced call in milliseconds.
 const DEFAULT_MS: u64 = 60_000;
 
-/// What a LOGIN's plan says by itself.
+/// Options that a LOGIN's plan already defines.
 const DECK_ONLY: [&str; 8] =
     ["deck", "columns", "rounding", "decimals", "duration_rounding", "block_rounding", "zone", "markup"];
 
 /// `tollgate rate (LOGIN | --deck FILE) NUMBER …`
 #[derive(Debug, Args)]
 pub struct RateArgs {
-    /// LOGIN and NUMBER; with --deck the NUMBER alone.
+    /// LOGIN and NUMBER; with --deck the NUMBER alone
     #[arg(value_name = "LOGIN|NUMBER")]
     pub first: String,
-    /// The number, after a LOGIN.
+    /// The number, after a LOGIN
     #[arg(value_name = "NUMBER", required_unless_present = "deck", conflicts_with_all = DECK_ONLY)]
     pub second: Option<String>,
-    /// Price by a deck's file; needs no database.
+    /// Price by a deck file; needs no database
     #[arg(long, value_name = "FILE")]
     pub deck: Option<PathBuf>,
-    /// The deck's columns by its own headers.
+    /// Map the deck's columns to its own headers
     #[arg(long, value_name = "COLUMN=HEADER,…", default_value = "")]
     pub columns: ColumnMap,
-    /// Which way the cost is rounded: up, half-up, half-even, down.
+    /// Rounding of the cost: up, half-up, half-even, down
     #[arg(long)]
     pub rounding: Option<RoundingMode>,
-    /// Decimals of the cost.
+    /// Number of decimals of the cost
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=9))]
     pub decimals: Option<u8>,
-    /// How milliseconds become seconds: up, down, half-up.
+    /// Rounding of milliseconds to seconds: up, down, half-up
     #[arg(long)]
     pub duration_rounding: Option<DurationRounding>,
-    /// What is rounded to the increment: `after_initial` or `whole`.
+    /// Duration rounded to the increment: `after_initial` or `whole`
     #[arg(long)]
     pub block_rounding: Option<BlockRounding>,
-    /// Time zone of windows and dates.
+    /// Time zone of time windows and dates
     #[arg(long, value_name = "Z")]
     pub zone: Option<String>,
-    /// Percent that is added to every price.
+    /// Markup in percent on every price
     #[arg(long, value_name = "P")]
     pub markup: Option<Markup>,
-    /// Answered seconds; 60 when nothing is said.
+    /// Answered duration in seconds; 60 by default
     #[arg(long, value_name = "S", conflicts_with = "ms")]
     pub seconds: Option<u64>,
-    /// Answered milliseconds.
+    /// Answered duration in milliseconds
     #[arg(long, value_name = "MS")]
     pub ms: Option<u64>,
-    /// When the call is answered; now when not given.
+    /// Time of answer; now by default
     #[arg(long, value_name = "RFC3339")]
     pub at: Option<Timestamp>,
-    /// Credit: how long a call does it pay?
+    /// Credit: also compute the call duration it pays for
     #[arg(long, value_name = "A", allow_hyphen_values = true, value_parser = money)]
     pub credit: Option<Money>,
 }
@@ -74,12 +74,12 @@ fn money(text: &str) -> Result<Money, String> {
 }
 
 impl RateArgs {
-    /// The number as typed.
+    /// Returns the number as typed.
     pub fn number(&self) -> &str {
         self.second.as_deref().unwrap_or(&self.first)
     }
 
-    /// Answered milliseconds to price.
+    /// Returns the answered duration to price, in milliseconds.
     pub fn answered_ms(&self) -> u64 {
         self.ms.or_else(|| self.seconds.map(|seconds| seconds.saturating_mul(1_000))).unwrap_or(DEFAULT_MS)
     }
@@ -99,22 +99,22 @@ impl RateArgs {
     }
 }
 
-/// What a call costs at one rate.
+/// Input for the price of a call at one rate.
 #[derive(Clone, Debug)]
 pub struct Question {
     /// The number called.
     pub number: E164,
-    /// When it is answered.
+    /// Time of answer.
     pub at: Timestamp,
-    /// For how long.
+    /// Answered duration in milliseconds.
     pub ms: u64,
-    /// What a payer can spend.
+    /// Amount a payer can spend.
     pub credit: Option<Money>,
-    /// The longest call, with the credit.
+    /// Maximum duration of the call for the credit, in seconds.
     pub cap_seconds: u32,
 }
 
-/// Explains a rate: as JSON, and as lines for a person. The same for a deck, for each payer and for each route.
+/// Explains a rate as JSON and as text, in the same way for a deck, for each payer and for each route.
 pub fn explain(rate: &CallRate, question: &Question) -> Result<(Value, String), Failure> {
     let Question { number, at, ms, credit, cap_seconds } = *question;
     let charge = rate.charge(ms, at).map_err(|error| Failure::new("too_long", error.to_string()))?;

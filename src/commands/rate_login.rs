@@ -1,4 +1,4 @@
-//! `tollgate rate LOGIN`: what a call would cost everybody, where it would go, and what would be refused.
+//! `tollgate rate LOGIN`: the price of a call for every payer, its routes, and the reasons to refuse it.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::calls::ticket::TicketPayer;
 use crate::catalog::{Snapshot, lcr};
 use crate::directory::Account;
 
-/// Explains a call of an account, taking no hold.
+/// Explains a call of an account without placing a hold.
 pub async fn run(owner: Owner<'_>, args: RateArgs) -> Outcome {
     if args.deck.is_some() {
         return Err(Failure::new("bad_usage", "--deck is read by the command line itself"));
@@ -55,7 +55,7 @@ pub async fn run(owner: Owner<'_>, args: RateArgs) -> Outcome {
     let mut text = String::new();
     let mut top_json = Value::Null;
     for (place, (account, payer)) in chain.iter().zip(&rates).enumerate() {
-        // The question's credit is the caller's; those above pay from what they have.
+        // The question's credit belongs to the caller; resellers above pay from their available balance.
         let available = account.wallet.snapshot().available;
         let credit = if place == 0 { question.credit.or(Some(available)) } else { Some(available) };
         let (mut json, lines) = explain(&payer.rate, &Question { credit, ..question.clone() })?;
@@ -89,7 +89,7 @@ pub async fn run(owner: Owner<'_>, args: RateArgs) -> Outcome {
     Ok(Answer::new(json, text))
 }
 
-/// Every payer's rate, blocked ones too: they are shown, and why they are refused.
+/// Returns every payer's rate, including blocked ones: they are shown with the reason for refusal.
 fn rates(
     snapshot: &Snapshot,
     chain: &[Arc<Account>],
@@ -118,7 +118,7 @@ fn rates(
         .collect()
 }
 
-/// Why authorise would refuse, in the order in which it looks.
+/// Lists the reasons why authorization would refuse the call, in the order of its checks.
 fn refusals(chain: &[Arc<Account>], rates: &[PayerRate], question: &Question) -> Vec<Reason> {
     let mut reasons = Vec::new();
     if chain.iter().any(|account| !account.settings().active) {
@@ -162,7 +162,7 @@ fn carriers(
     funded: u64,
 ) -> Result<(Vec<Value>, Vec<Value>, String), Failure> {
     let Some(top) = rates.last() else { return Ok((Vec::new(), Vec::new(), String::new())) };
-    // Without credit the routes are still worth seeing: judged as if the call ran to its caps.
+    // Routes are useful even without credit: evaluated as if the call lasted to its caps.
     let seconds = if funded == 0 { question.cap_seconds } else { u32::try_from(funded).unwrap_or(u32::MAX) };
     let request = calls.route_request(chain, question.number, top, seconds);
     let (used, left_out) =

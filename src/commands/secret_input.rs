@@ -1,5 +1,5 @@
-//! Secrets that a command is given: from a file or standard input. An argument stands in the process list, where every user
-//! of the machine reads it.
+//! Secrets passed to a command: from a file or standard input. A secret in an argument is visible in the process list
+//! to every user of the machine.
 
 use std::io::{BufRead as _, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,25 +10,25 @@ use clap::Args;
 use super::answer::Failure;
 use crate::config::Secret;
 
-/// The longest secret that is read, in bytes.
+/// Maximum length of a secret in bytes.
 const MAX_BYTES: u64 = 4096;
 
-/// How a command is given a password.
+/// Password options of a command.
 #[derive(Debug, Default, Args)]
 pub struct PasswordInput {
-    /// File that holds the password, `-` for standard input; one is generated and shown once when not given.
+    /// File that contains the password, `-` for standard input; by default a password is generated and shown once
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// Removed; named so that its absence is explained.
+    /// Removed; kept by name to explain its absence
     #[arg(long, hide = true)]
     password: Option<Secret>,
-    /// The password, once it was read by the process that the operator started.
+    /// The password, once read by the process that the operator started.
     #[arg(skip)]
     given: Option<Secret>,
 }
 
 impl PasswordInput {
-    /// Reads the password where the operator said it is.
+    /// Reads the password from the given file or standard input.
     pub fn read(&mut self) -> Result<(), Failure> {
         self.refuse_argument()?;
         if let Some(file) = &self.password_file {
@@ -37,17 +37,17 @@ impl PasswordInput {
         Ok(())
     }
 
-    /// Notes the password that another process has read.
+    /// Stores the password that another process has read.
     pub fn set(&mut self, password: Option<Secret>) {
         self.given = password;
     }
 
-    /// The password that was read.
+    /// Returns the password that was read.
     pub const fn given(&self) -> Option<&Secret> {
         self.given.as_ref()
     }
 
-    /// The password; `None` where one is to be generated.
+    /// Returns the password; `None` if one must be generated.
     pub fn take(self) -> Result<Option<String>, Failure> {
         self.refuse_argument()?;
         if self.password_file.is_some() && self.given.is_none() {
@@ -64,7 +64,7 @@ impl PasswordInput {
     }
 }
 
-/// Refuses a secret that was given as an argument.
+/// Refuses a secret passed as an argument.
 pub fn refuse(argument: &str, instead: &str, is_given: bool) -> Result<(), Failure> {
     if is_given {
         return Err(Failure::new(
@@ -78,7 +78,7 @@ pub fn refuse(argument: &str, instead: &str, is_given: bool) -> Result<(), Failu
     Ok(())
 }
 
-/// The secret in a file, `-` for the first line of standard input.
+/// Reads the secret in a file, or the first line of standard input for `-`.
 pub fn read(argument: &str, file: &Path) -> Result<Secret, Failure> {
     let failed =
         |reason: String| Failure::new("bad_argument", format!("{argument} {}: {reason}", file.display()));
@@ -90,7 +90,7 @@ pub fn read(argument: &str, file: &Path) -> Result<Secret, Failure> {
         let opened = std::fs::File::open(file).map_err(|error| failed(error.to_string()))?;
         let metadata = opened.metadata().map_err(|error| failed(error.to_string()))?;
         let mode = metadata.permissions().mode() & 0o777;
-        // A pipe of the shell has no mode that matters.
+        // The mode of a shell's pipe does not matter.
         if metadata.is_file() && mode & 0o007 != 0 {
             return Err(failed(format!(
                 "every user can get at it (mode {mode:o}): run chmod 600 {} and change the secret",

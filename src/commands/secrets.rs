@@ -13,15 +13,15 @@ use crate::services::Services;
 /// `tollgate secrets …`
 #[derive(Debug, Subcommand)]
 pub enum SecretsCommand {
-    /// Make a new current key; the older ones stay readable, and stored passwords are encrypted with the new one.
+    /// Create a new current key; older keys stay readable, and stored passwords are re-encrypted with the new key
     Rotate,
-    /// Show the line of `site/realtime-token.conf` that lets Asterisk read peers.
+    /// Show the line of `site/realtime-token.conf` that lets Asterisk read peers
     Realtime,
-    /// Show the header that lets a monitoring read `/metrics` on the internal listener.
+    /// Show the header that lets a monitoring system read `/metrics` on the internal listener
     Metrics,
 }
 
-/// Runs `tollgate secrets …`, in the running server where there is one: its keys are the ones in use.
+/// Runs `tollgate secrets …`, in the running server if there is one: its keys are the ones in use.
 pub async fn run(services: &Services, command: &SecretsCommand) -> Outcome {
     match command {
         SecretsCommand::Rotate => rotate(services).await,
@@ -33,7 +33,7 @@ pub async fn run(services: &Services, command: &SecretsCommand) -> Outcome {
     }
 }
 
-/// The header that monitoring sends.
+/// Returns the header that a monitoring system must send.
 fn metrics_header(services: &Services) -> Answer {
     let token = services.metrics_tokens().pop().unwrap_or_default();
     Answer::new(json!({ "token": token }), format!("Authorization: Bearer {token}"))
@@ -43,7 +43,7 @@ async fn rotate(services: &Services) -> Outcome {
     let failed = |e: String| Failure::new("key_file", e);
     let mut secrets = (**services.secrets.load()).clone();
     if let Some(oldest) = secrets.dropped_next() {
-        // What is still under the key that is dropped would be lost.
+        // Values still encrypted with the dropped key would be lost.
         let under_oldest = peers::ops::seal_anew(&services.store, &secrets).await?
             + keys::seal_anew(&services.store, &secrets).await?;
         if under_oldest > 0 {

@@ -11,9 +11,9 @@ use crate::services::Services;
 /// `tollgate sms …`
 #[derive(Debug, Subcommand)]
 pub enum SmsCommand {
-    /// Explain what a message costs everybody who pays for it.
+    /// Explain the price of a message for every payer
     Price(price::PriceArgs),
-    /// List messages of which nobody knows whether their provider has them.
+    /// List messages whose delivery to the provider is in doubt
     Unknown(unknown::UnknownArgs),
 }
 

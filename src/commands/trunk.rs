@@ -17,45 +17,45 @@ use crate::store::{Store, TrunkRow};
 /// `tollgate trunk …`
 #[derive(Debug, Subcommand)]
 pub enum TrunkCommand {
-    /// Make a trunk: a carrier's PJSIP endpoint with the tariff it is bought by.
+    /// Create a trunk: a carrier's PJSIP endpoint with its buying tariff
     Create(CreateArgs),
-    /// List the trunks.
+    /// List the trunks
     List,
 }
 
 /// `tollgate trunk create …`
 #[derive(Debug, Args)]
 pub struct CreateArgs {
-    /// Its name.
+    /// Name of the trunk
     pub name: String,
-    /// The PJSIP endpoint.
+    /// PJSIP endpoint
     #[arg(long, value_name = "PJSIP_ENDPOINT")]
     pub endpoint: String,
-    /// The tariff it is bought by.
+    /// Tariff of the carrier's prices
     #[arg(long, value_name = "BUY")]
     pub tariff: String,
-    /// The host of the dialled URI; the endpoint's own contact when not given.
+    /// Host of the dialled URI; the endpoint's own contact by default
     #[arg(long, value_name = "SIP_HOST")]
     pub host: Option<String>,
-    /// Among trunks that cost the same the lower goes first.
+    /// Priority among trunks of equal cost; lower goes first
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub priority: u32,
-    /// Its share of the calls among trunks of one cost and priority.
+    /// Weight of the trunk among trunks of equal cost and priority
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub weight: u32,
-    /// Time zone of its tariff's windows and dates.
+    /// Time zone of the tariff's time windows and dates
     #[arg(long, value_name = "Z", default_value = "UTC")]
     pub zone: String,
-    /// What is rounded to the increment: `after_initial` or `whole`.
+    /// Duration rounded to the increment: `after_initial` or `whole`
     #[arg(long, default_value = "after_initial")]
     pub block_rounding: BlockRounding,
-    /// The most calls at once.
+    /// Maximum concurrent calls
     #[arg(long, value_name = "N")]
     pub max_calls: Option<u32>,
-    /// Digits taken off the front where the number begins with them.
+    /// Digits to remove from the front of numbers that begin with them
     #[arg(long, value_name = "D", default_value = "")]
     pub strip: String,
-    /// Digits put in front afterwards.
+    /// Digits to prepend afterwards
     #[arg(long, value_name = "D", default_value = "")]
     pub prepend: String,
 }

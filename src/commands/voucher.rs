@@ -11,15 +11,15 @@ use crate::services::Services;
 /// `tollgate voucher …`
 #[derive(Debug, Subcommand)]
 pub enum VoucherCommand {
-    /// Make vouchers; their codes are shown this once.
+    /// Create vouchers; their codes are shown only once
     Create {
-        /// What each is worth.
+        /// Value of each voucher
         #[arg(long, value_name = "AMOUNT")]
         amount: String,
-        /// How many.
+        /// Number of vouchers
         #[arg(long, value_name = "N")]
         count: u32,
-        /// The reseller whose clients may redeem them; the operator's direct clients when not given.
+        /// Reseller whose clients may redeem the vouchers; the operator's direct clients by default
         #[arg(long, value_name = "LOGIN")]
         issuer: Option<String>,
     },

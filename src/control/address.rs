@@ -4,9 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Names the start of this machine; another machine has another, and so has this one after a reboot.
+/// File that identifies the boot of this machine; another machine and a reboot have other values.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
-/// What every such address begins with.
+/// Scheme of every such address.
 const SCHEME: &str = "unix";
 
 /// `unix:BOOT:INSTANCE:PATH`.
@@ -14,7 +14,7 @@ const SCHEME: &str = "unix";
 pub struct CommandAddress {
     /// The boot id of the machine the server runs on.
     pub boot: String,
-    /// Random, new with every start; the lock file beside the socket holds it too.
+    /// Random, new with every start; also stored in the lock file beside the socket.
     pub instance: String,
     /// The absolute path of the socket.
     pub path: PathBuf,
@@ -43,12 +43,12 @@ impl FromStr for CommandAddress {
     }
 }
 
-/// The text is no command address: a process that only runs a command records none.
+/// The text is not a command address: a process that only runs a command records none.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not the address of a command socket")]
 pub struct NotAnAddress;
 
-/// The boot id of this machine; empty where the system does not tell it.
+/// Reads the boot id of this machine; empty where the system does not provide it.
 pub fn boot_id() -> String {
     std::fs::read_to_string(BOOT_ID).map(|id| id.trim().to_owned()).unwrap_or_default()
 }

@@ -17,75 +17,75 @@ use crate::control::address::CommandAddress;
 use crate::control::folder::{Sign, SocketError, Trusted, look};
 use crate::control::{CommandAnswer, CommandRequest, MAX_BODY_BYTES, ServersView};
 
-/// How long connecting may take: the socket is on this machine.
+/// Time limit for connecting: the socket is on this machine.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// The wait between two tries to connect.
+/// Wait between two attempts to connect.
 const CONNECT_AGAIN: Duration = Duration::from_millis(50);
-/// How long a command may take, once the server has shown that it is alive.
+/// Time limit of a command, once the server has answered the health check.
 const COMMAND_TIMEOUT: Duration = Duration::from_mins(2);
-/// How long a server that is alive takes for anything else.
+/// Time limit of any other request to a live server.
 const ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why the owner did not answer.
+/// Reason why the owner did not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Its process has ended.
+    /// The server's process has ended.
     #[error("the server at {0} has ended")]
     Gone(PathBuf),
-    /// It cannot be seen from here.
+    /// The socket is not visible from here.
     #[error("the running server's socket {0} is not on this machine, or was removed")]
     NotHere(PathBuf),
-    /// Its process lives but does not answer as the owner would.
+    /// The server's process lives but does not answer as an owner must.
     #[error("the running server at {path} does not answer: {reason}")]
     Silent {
-        /// Where it was asked.
+        /// Path of its socket.
         path: PathBuf,
-        /// What went wrong.
+        /// Description of the failure.
         reason: String,
     },
-    /// The folder of its socket cannot be trusted.
+    /// The folder of the socket cannot be trusted.
     #[error(transparent)]
     Untrusted(#[from] SocketError),
-    /// A process of another user listens there.
+    /// A process of another user listens on the socket.
     #[error(
         "{path} is served by a process of user {uid}, who is neither root nor the owner of the key file: nothing was sent \
          to it"
     )]
     Impostor {
-        /// Where it listens.
+        /// Path of the socket.
         path: PathBuf,
-        /// Its user.
+        /// User id of that process.
         uid: u32,
     },
 }
 
-/// The running server, as far as it is known from the owner row.
+/// The running server, as recorded in the owner row.
 #[derive(Clone, Debug)]
 pub struct Owner {
-    /// Where it is.
+    /// Address of its command socket.
     pub address: CommandAddress,
-    /// Whose process it must be.
+    /// Users whose process it must be.
     pub trusted: Trusted,
 }
 
 impl Owner {
-    /// Has a command run.
+    /// Runs a command on the server.
     pub async fn command(&self, request: &CommandRequest) -> Result<CommandAnswer, ClientError> {
         let body = serde_json::to_vec(request).map_err(|e| self.silent(e.to_string()))?;
-        // A hung process is told from a busy one before anything is asked of it.
+        // A health check first, to distinguish a hung process from a busy one.
         self.exchange(Method::GET, "/health", Vec::new(), ALIVE_TIMEOUT).await?;
         let (status, bytes) = self.exchange(Method::POST, "/v1/command", body, COMMAND_TIMEOUT).await?;
         self.expect_ok(status)?;
         serde_json::from_slice(&bytes).map_err(|e| self.silent(e.to_string()))
     }
 
-    /// Has it take in what the change feed holds now; answers when it has.
+    /// Makes the server apply the current contents of the change feed; returns when it has.
     pub async fn catch_up(&self) -> Result<(), ClientError> {
         let (status, _) = self.exchange(Method::POST, "/v1/catch-up", Vec::new(), ALIVE_TIMEOUT).await?;
         self.expect_ok(status)
     }
 
-    /// Asks how it and the Asterisk servers see each other.
+    /// Asks for the connection state between the owner and the Asterisk servers.
     pub async fn servers(&self) -> Result<ServersView, ClientError> {
         let (status, bytes) = self.exchange(Method::GET, "/v1/servers", Vec::new(), ALIVE_TIMEOUT).await?;
         self.expect_ok(status)?;
@@ -104,7 +104,7 @@ impl Owner {
         ClientError::Silent { path: self.address.path.clone(), reason }
     }
 
-    /// Connects, and proves who is at the other end before anything is sent.
+    /// Connects and verifies the peer process before anything is sent.
     async fn connect(&self) -> Result<UnixStream, ClientError> {
         let path = &self.address.path;
         let connecting = async {
@@ -116,7 +116,7 @@ impl Owner {
                 }
                 match UnixStream::connect(path).await {
                     Ok(stream) => return Ok(stream),
-                    // It listens before it is recorded, and lives a little longer than it listens.
+                    // The server listens before it is recorded, and lives a little longer than it listens.
                     Err(error)
                         if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound) =>
                     {

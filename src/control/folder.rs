@@ -1,8 +1,9 @@
-//! The folder of the command socket: who may own it, and the lock that proves that its server lives.
+//! The folder of the command socket: its permitted owners, and the lock that proves that its server lives.
 //!
-//! The server holds an exclusive lock on `SOCKET.lock` until its process ends, however it ends. So whoever gets the lock
-//! knows that the server is dead, and of two that start at once only one listens. The lock file holds the random name of
-//! the start that took it last: a file of another container at the same path holds another one and proves nothing.
+//! The server holds an exclusive lock on `SOCKET.lock` until its process ends, however it ends. A process that gets the
+//! lock therefore knows that the server is dead, and of two that start at once only one listens. The lock file holds
+//! the random name of the start that acquired it last: a file of another container at the same path holds a different
+//! name and proves nothing.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
@@ -14,16 +15,16 @@ use std::time::Duration;
 use crate::control::address::{CommandAddress, boot_id};
 use crate::secrets::{hex, random_bytes};
 
-/// The longest path that a socket's address can hold: 108 bytes with the closing zero.
+/// Maximum length of a socket's path in bytes: 108 with the terminating zero.
 const MAX_PATH_BYTES: usize = 107;
-/// How long a start waits for the lock: commands that look whether the server lives hold it for a moment.
+/// How long a start waits for the lock: commands that check the server hold it for a moment.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
-/// The wait between two tries.
+/// Wait between two attempts to lock.
 const LOCK_AGAIN: Duration = Duration::from_millis(20);
 /// Root's user id.
 const ROOT: u32 = 0;
 
-/// Why the command socket cannot be used.
+/// Reason why the command socket cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
     /// The path does not fit into a socket's address, or names no file in a folder.
@@ -31,69 +32,69 @@ pub enum SocketError {
     BadPath {
         /// The path.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Description of the problem.
         reason: String,
     },
-    /// Something else is in the folder's place, or somebody else can get at it.
+    /// The folder's path is not a folder, or untrusted users can access it.
     #[error("internal.socket: the folder {folder} {reason}")]
     Folder {
         /// The folder.
         folder: PathBuf,
-        /// What is wrong with it, and the remedy.
+        /// Description of the problem and its remedy.
         reason: String,
     },
-    /// Another process listens there.
+    /// Another process listens on the socket.
     #[error("internal.socket: a running server owns {path}: stop it first")]
     InUse {
         /// The socket.
         path: PathBuf,
     },
-    /// The system refused.
+    /// The operating system refused.
     #[error("internal.socket: {path} cannot be used: {source}")]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
 }
 
-/// The users whose processes may be at either end of the socket beside root.
+/// Users, beside root, whose processes may be at either end of the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trusted {
     uid: u32,
 }
 
 impl Trusted {
-    /// This process's own user.
+    /// Trusts this process's own user.
     pub fn own() -> Self {
         Self { uid: rustix::process::geteuid().as_raw() }
     }
 
-    /// The owner of the key file: whoever runs the server can read it, and nobody else but root can.
+    /// Trusts the owner of the key file: the server's user can read it, and no other user except root.
     pub fn owner_of(key_file: &Path) -> Result<Self, SocketError> {
         let metadata = std::fs::metadata(key_file).map_err(|source| io_error(key_file, source))?;
         Ok(Self { uid: metadata.uid() })
     }
 
-    /// Whether a process or a folder of this user is trusted.
+    /// Reports whether a process or folder of this user is trusted.
     pub const fn includes(self, uid: u32) -> bool {
         uid == self.uid || uid == ROOT
     }
 }
 
-/// A socket that commands can be sent to, while it is held.
+/// A socket that accepts commands for as long as it exists.
 #[derive(Debug)]
 pub struct BoundSocket {
     listener: Option<UnixListener>,
-    /// Where, as the owner row records it.
+    /// Its address, as the owner row records it.
     address: CommandAddress,
     /// Held until the process ends.
     _lock: File,
 }
 
 impl BoundSocket {
-    /// Listens on `path`, in a folder of mode 0700 that is made where there is none. Refused while another process does.
+    /// Listens on `path`, in a folder of mode 0700 that is created if missing. Fails while another process listens.
     pub async fn bind(path: &Path, key_file: &Path) -> Result<Self, SocketError> {
         let path = std::path::absolute(path).map_err(|source| io_error(path, source))?;
         check_path(&path)?;
@@ -111,23 +112,23 @@ impl BoundSocket {
         let instance = hex(&random_bytes::<8>());
         remove_stale(&path)?;
         let listener = UnixListener::bind(&path).map_err(|source| io_error(&path, source))?;
-        // The folder keeps others out; a socket of mode 0600 says so once more.
+        // The folder keeps other users out; mode 0600 on the socket is a second barrier.
         std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
             .and_then(|()| write_instance(&lock, &instance))
             .map_err(|source| io_error(&path, source))?;
-        // It was looked at by name: it must be the same one still.
+        // The folder was checked by name: it must still be the same folder.
         check_folder(folder, trusted)?;
         let address = CommandAddress { boot: boot_id(), instance, path };
         Ok(Self { listener: Some(listener), address, _lock: lock })
     }
 
-    /// The listening end, once.
+    /// Returns the listening end; `None` after the first call.
     pub fn listening(&mut self) -> Option<Listening> {
         let listener = self.listener.take()?;
         Some(Listening { listener, instance: self.address.instance.clone() })
     }
 
-    /// Where it listens.
+    /// Returns the address it listens on.
     pub const fn address(&self) -> &CommandAddress {
         &self.address
     }
@@ -135,7 +136,7 @@ impl BoundSocket {
 
 impl Drop for BoundSocket {
     fn drop(&mut self) {
-        // One that stays is only litter: the lock says that nobody listens.
+        // A leftover socket file is harmless: the lock shows that nobody listens.
         let _ = std::fs::remove_file(&self.address.path);
     }
 }
@@ -147,18 +148,18 @@ pub struct Listening {
     pub(crate) instance: String,
 }
 
-/// What is known of the server at an address without asking it.
+/// State of the server at an address, determined without contacting it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sign {
     /// Its process lives: it holds its lock.
     Lives,
     /// Its process has ended.
     Dead,
-    /// It cannot be seen from here: another machine, another container, or its folder was removed.
+    /// Not visible from here: another machine or container, or its folder was removed.
     NotHere,
 }
 
-/// Looks whether the process of the server at this address lives.
+/// Checks if the process of the server at this address lives.
 pub(super) fn look(address: &CommandAddress, trusted: Trusted) -> Result<Sign, SocketError> {
     if address.boot != boot_id() {
         return Ok(Sign::NotHere);
@@ -185,7 +186,7 @@ pub(super) fn look(address: &CommandAddress, trusted: Trusted) -> Result<Sign, S
     }
 }
 
-/// Looks at the folder of a socket, where it is there already.
+/// Checks the folder of a socket if it exists.
 pub fn examine(path: &Path, key_file: &Path) -> Result<(), SocketError> {
     let path = std::path::absolute(path).map_err(|source| io_error(path, source))?;
     check_path(&path)?;
@@ -196,7 +197,7 @@ pub fn examine(path: &Path, key_file: &Path) -> Result<(), SocketError> {
     check_folder(folder, Trusted::owner_of(key_file)?)
 }
 
-/// Refuses a folder that anybody but a trusted user could put something into.
+/// Refuses a folder that an untrusted user could write to.
 fn check_folder(folder: &Path, trusted: Trusted) -> Result<(), SocketError> {
     let refused = |reason: String| SocketError::Folder { folder: folder.to_owned(), reason };
     let metadata = std::fs::symlink_metadata(folder).map_err(|source| io_error(folder, source))?;
@@ -251,7 +252,7 @@ fn lock_file(path: &Path) -> PathBuf {
 }
 
 fn open_lock(file: &Path) -> std::io::Result<File> {
-    // Not truncated: it names whoever has it.
+    // Not truncated: it names the process that holds the lock.
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(file)
 }
 
@@ -283,10 +284,10 @@ fn remove_stale(path: &Path) -> Result<(), SocketError> {
     }
 }
 
-/// The name in a lock file; empty where it has none yet.
+/// Reads the instance name in a lock file; empty if there is none yet.
 fn read_instance(mut lock: &File) -> String {
     let mut text = String::new();
-    // One that cannot be read names nobody.
+    // An unreadable file names no instance.
     match lock.rewind().and_then(|()| lock.take(64).read_to_string(&mut text)) {
         Ok(_) => text.trim().to_owned(),
         Err(_) => String::new(),

@@ -1,7 +1,7 @@
 //! The command socket as its clients see it: addresses, the folder that protects it, requests and answers.
 //!
-//! Commands go over a Unix socket in a folder of mode 0700. The kernel reports the peer process to each side, and no secret
-//! crosses the connection. [`crate::internal`] serves it.
+//! Commands go over a Unix socket in a folder of mode 0700. The kernel reports the peer process to each side, and no
+//! secret crosses the connection. [`crate::internal`] serves it.
 
 pub mod address;
 pub mod client;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Secret;
 
-/// Header of a request that names the instance of the server it is meant for.
+/// Header that names the server instance a request is meant for.
 pub const INSTANCE: HeaderName = HeaderName::from_static("tollgate-instance");
 
 /// The largest request or answer that crosses the command socket. Exports of large tariffs are made by the
@@ -22,7 +22,7 @@ pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
 /// A command for the owner: the words after `tollgate`, without `--config`.
 #[derive(Serialize, Deserialize)]
 pub struct CommandRequest {
-    /// For example `["credit", "1001", "10", "--reference", "cash"]`.
+    /// The words, for example `["credit", "1001", "10", "--reference", "cash"]`.
     pub argv: Vec<String>,
     /// Password that the command line has read for the command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -30,12 +30,12 @@ pub struct CommandRequest {
 }
 
 impl CommandRequest {
-    /// These words, with the password that goes with them.
+    /// Creates a command of these words, with the password it needs.
     pub fn new(argv: Vec<String>, password: Option<Secret>) -> Self {
         Self { argv, password: password.map(|password| password.reveal().to_owned()) }
     }
 
-    /// The password that came with the words.
+    /// Returns the password sent with the words.
     pub fn password(&self) -> Option<Secret> {
         self.password.clone().map(Secret::new)
     }
@@ -47,23 +47,23 @@ impl std::fmt::Debug for CommandRequest {
     }
 }
 
-/// How the owner's link to an Asterisk server is.
+/// State of the owner's link to an Asterisk server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkView {
-    /// The server's name.
+    /// Name of the server.
     pub server: String,
-    /// Why the link is away, in words; `None` while it is up.
+    /// Reason why the link is down; `None` while it is up.
     pub away: Option<String>,
 }
 
-/// How the owner and the Asterisk servers see each other.
+/// Connection state between the owner and the Asterisk servers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServersView {
-    /// The owner's links to them.
+    /// The owner's links to the Asterisk servers.
     pub links: Vec<LinkView>,
-    /// Their readings of peers since the owner started, refused ones included.
+    /// Number of peer reads by the Asterisk servers since the owner started, refused ones included.
     pub reads: u64,
-    /// Where the last reading came from, if it was refused: a wrong token, or an address that is not allowed.
+    /// Source of the last read, if it was refused: a wrong token, or an address that is not allowed.
     pub refused: Option<String>,
     /// The owner's listeners and file descriptors.
     #[serde(default)]
@@ -73,9 +73,9 @@ pub struct ServersView {
 /// The file descriptors of a serving process, and its listeners.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SocketsView {
-    /// File descriptors that it may have open.
+    /// Maximum number of open file descriptors.
     pub limit: usize,
-    /// Of these, kept for everything that is no listener's connection.
+    /// Number of these reserved for everything except the listeners' connections.
     pub reserve: usize,
     /// The listeners.
     pub listeners: Vec<ListenerView>,
@@ -86,23 +86,23 @@ pub struct SocketsView {
 pub struct ListenerView {
     /// `fastagi`, `internal` or `http`.
     pub listener: String,
-    /// Connections at once, at most.
+    /// Maximum concurrent connections.
     pub cap: usize,
-    /// Open ones.
+    /// Open connections.
     pub open: usize,
-    /// Refused since the start because there were too many.
+    /// Connections refused since the start because there were too many.
     pub refused: u64,
-    /// The last address that was refused for not being allowed.
+    /// The last address refused because it is not allowed.
     pub refused_address: Option<String>,
 }
 
-/// What the owner did.
+/// Result of a command.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CommandAnswer {
-    /// The exit status: 0 done, 1 refused or failed.
+    /// Exit status: 0 done, 1 refused or failed.
     pub status: u8,
     /// The answer for `--json`.
     pub json: serde_json::Value,
-    /// The answer for a person.
+    /// The answer as text.
     pub text: String,
 }

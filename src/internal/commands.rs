@@ -1,6 +1,7 @@
-//! The command socket's server: what changes anything or shows secrets, for root and the server's own user alone.
+//! The command socket's server: every operation that changes state or shows secrets, for root and the server's own user
+//! only.
 //!
-//! The kernel says whose process is at the other end. Nothing secret crosses: being that user is the proof.
+//! The kernel reports the user of the peer process. No secret crosses the socket: being that user is the proof.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use crate::control::INSTANCE;
 use crate::control::folder::{Listening, Trusted};
 use crate::control::{CommandAnswer, CommandRequest, MAX_BODY_BYTES, ServersView};
 
-/// How long accepting rests where the process has no descriptor left.
+/// Pause in accepting connections while the process has no file descriptor left.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
 /// The answer to a process of another user.
 const STRANGER: &[u8] = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -66,7 +67,7 @@ impl axum::serve::Listener for OwnProcesses {
                             peer.pid = peer.pid(),
                             "connection to the command socket refused: another user's process"
                         );
-                        // Nobody is owed an answer; a new socket takes these bytes at once.
+                        // Best effort: a new socket accepts these bytes at once.
                         let _ = stream.try_write(STRANGER);
                     }
                     Err(error) => {
@@ -86,7 +87,7 @@ impl axum::serve::Listener for OwnProcesses {
     }
 }
 
-/// Refuses what is meant for another server: in another container the same path may be another's.
+/// Refuses a request meant for another server: in another container the same path may belong to another server.
 async fn require_instance(State(instance): State<Arc<str>>, request: Request, next: Next) -> Response {
     if request.headers().get(INSTANCE).is_some_and(|meant| meant.as_bytes() == instance.as_bytes()) {
         next.run(request).await

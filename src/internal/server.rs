@@ -1,4 +1,4 @@
-//! The internal listener: health, metrics and Asterisk's reading of peers, over TCP. Nothing that changes anything.
+//! The internal listener: health, metrics and Asterisk's reads of peers, over TCP. It changes nothing.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -20,24 +20,24 @@ use crate::metrics::CONTENT_TYPE;
 /// A future that can be stored.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// What the listener needs of the service.
+/// The operations that the listener needs from the service.
 pub trait Backend: Send + Sync + 'static {
-    /// Whether calls are being authorised now; the text says why not.
+    /// Reports whether calls are being authorized; the error text gives the reason why not.
     fn health(&self) -> Result<(), String>;
-    /// The metrics as `OpenMetrics` text.
+    /// Returns the metrics as `OpenMetrics` text.
     fn metrics(&self) -> String;
-    /// How the link to each Asterisk server is, in the configuration's order.
+    /// Returns the state of the link to each Asterisk server, in the order of the configuration.
     fn servers(&self) -> ServersView;
-    /// Whether this token may read the metrics.
+    /// Reports whether this token may read the metrics.
     fn metrics_token_is_right(&self, token: &str) -> bool;
     /// Runs a command of the command line.
     fn command(self: Arc<Self>, request: CommandRequest) -> BoxFuture<CommandAnswer>;
-    /// Takes in what the change feed holds now.
+    /// Applies the current contents of the change feed.
     fn catch_up(self: Arc<Self>) -> BoxFuture<Result<(), String>>;
 }
 
-/// How the internal listener treats connections: from Asterisk servers that may read peers, from `internal.allow` and
-/// from this machine they are taken, others are closed unread.
+/// Returns the connection settings of the internal listener: connections are accepted from Asterisk servers that may
+/// read peers, from `internal.allow` and from this machine; others are closed unread.
 pub fn settings(config: &Config, caps: Caps) -> Settings {
     let allow = config.internal.allow.iter().chain(&config.realtime.allow).copied().collect();
     Settings {
@@ -49,7 +49,7 @@ pub fn settings(config: &Config, caps: Caps) -> Settings {
     }
 }
 
-/// Serves until `shutdown`: its own routes, and others that guard themselves.
+/// Serves its own routes, and others with their own access checks, until `shutdown`.
 pub async fn serve<B: Backend>(
     listener: Listener,
     backend: Arc<B>,
@@ -95,7 +95,7 @@ async fn metrics<B: Backend>(State(backend): State<Arc<B>>) -> Response {
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], backend.metrics()).into_response()
 }
 
-/// Commands were here once, and a token that could give credit with them.
+/// Formerly the address of commands, and of a token that could credit accounts with them.
 async fn moved() -> Response {
     (StatusCode::GONE, "commands go over the Unix socket internal.socket: run tollgate on this machine\n")
         .into_response()

@@ -1,4 +1,4 @@
-//! Refused calls under a flood: the first few of a source get a CDR, the others are counted, and memory is bounded.
+//! Refused calls under a flood: the first few of each source get a CDR, the rest are counted; memory is bounded.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -8,9 +8,9 @@ use std::{
 use super::limits::LedgerLimits;
 use crate::store::{attempts::RefusalCount, cdr::RefusedAttempt};
 
-/// Who is counted when too many are calling to be told apart.
+/// Source under which refused calls are counted once too many distinct sources are seen.
 const EVERYBODY: &str = "*";
-/// Reasons are our own machine codes, a dozen; anything longer is not one.
+/// Longest reason in bytes. Reasons are about a dozen machine codes of this program; a longer text is not one of them.
 const MAX_REASON_BYTES: usize = 32;
 
 const MINUTES_A_DAY: i64 = 1_440;
@@ -18,7 +18,7 @@ const MINUTES_A_DAY: i64 = 1_440;
 /// Counts by source, reason and minute.
 type Counts = HashMap<(String, String, i64), i64>;
 
-/// What waits to be written.
+/// Rows and counts waiting to be written.
 #[derive(Debug, Default)]
 pub(super) struct TakenAttempts {
     pub(super) recorded: Vec<RefusedAttempt>,
@@ -31,7 +31,7 @@ impl TakenAttempts {
     }
 }
 
-/// Refused calls since the writer last came by, and how many rows each source has had this minute and this day.
+/// Refused calls since the writer last collected them, and rows per source in this minute and this day.
 #[derive(Debug)]
 pub(super) struct AttemptBook {
     per_source: u32,
@@ -44,7 +44,7 @@ pub(super) struct AttemptBook {
     recorded_by_source: HashMap<String, u32>,
     recorded_today: u32,
     recorded_today_by_source: HashMap<String, u32>,
-    /// Sources and reasons that have a count of their own this minute.
+    /// Sources and reasons with a count of their own in this minute.
     named: HashSet<(String, String)>,
     named_today: u32,
     waiting: Vec<RefusedAttempt>,
@@ -71,7 +71,7 @@ impl AttemptBook {
         }
     }
 
-    /// Records or counts a refused call of this minute (since the epoch).
+    /// Records or counts a refused call; `minute` is in minutes since the epoch.
     pub(super) fn add(&mut self, attempt: RefusedAttempt, minute: i64) {
         if minute != self.minute {
             self.minute = minute;
@@ -130,7 +130,7 @@ impl AttemptBook {
         }
     }
 
-    /// Hands over what waits.
+    /// Returns the waiting rows and counts and empties this buffer.
     pub(super) fn take(&mut self) -> TakenAttempts {
         let counted = mem::take(&mut self.counts)
             .into_iter()
@@ -139,7 +139,7 @@ impl AttemptBook {
         TakenAttempts { recorded: mem::take(&mut self.waiting), counted }
     }
 
-    /// Takes back counts that could not be written. CDRs that could not be are counted too.
+    /// Puts back counts that could not be written. CDRs that could not be written are counted as well.
     pub(super) fn give_back(&mut self, taken: TakenAttempts) {
         for attempt in taken.recorded {
             self.count(source(&attempt), attempt.cdr.refused_reason.unwrap_or_default());
@@ -152,7 +152,7 @@ impl AttemptBook {
     }
 }
 
-/// Who is told apart: the account if it is known, else the address the request came from.
+/// Returns the source that a refused call is counted under: the account if known, otherwise the request's address.
 fn source(attempt: &RefusedAttempt) -> String {
     match (attempt.cdr.account_id, &attempt.cdr.source_address) {
         (Some(account), _) => format!("account:{account}"),

@@ -1,15 +1,16 @@
-//! The proof of the book: everything in it is computed again from what it follows from, and what differs is named.
+//! Audit of the ledger: recomputes every derived value from its inputs and reports each difference.
 //!
 //! - every transaction sums to zero in each currency, and every entry has its transaction;
 //! - every checkpoint is the sum of its account's entries;
 //! - every call's charges and cost are what its own rates say for its own durations, its margin what remains of them,
-//!   and its entries in the ledger those charges and nothing else;
-//! - every call key names one CDR, and every CDR but a refused call's has one;
-//! - the charges of a record that another one replaces are cancelled once (`audit::corrections`);
-//! - every message is charged once if it was sent and never if not, and what is set aside is what waits (`audit::messages`);
-//! - every order of a data package is charged once to all who pay, or not at all, and held while it waits (`audit::esim`).
+//!   and its ledger entries are exactly those charges;
+//! - every call key names one CDR, and every CDR except those of refused calls has a key;
+//! - the charges of a replaced record are cancelled once (`audit::corrections`);
+//! - every sent message is charged once, an unsent one never, and holds equal the cost of waiting messages
+//!   (`audit::messages`);
+//! - every eSIM order is charged once to all payers or not at all, and held while it waits (`audit::esim`).
 //!
-//! It reads page by page: its memory grows with the accounts, not with the calls and messages.
+//! The audit reads page by page: its memory grows with the number of accounts, not of calls and messages.
 
 mod corrections;
 mod esim;
@@ -30,43 +31,43 @@ use crate::store::{
     posting::{CALL_REVENUE, LAST_SYSTEM_ACCOUNT, RESOLD_CALLS},
 };
 
-/// Differences that are named one by one; a broken book may have millions.
+/// Maximum number of differences listed individually; a damaged ledger may have millions.
 const NAMED_DIFFERENCES: usize = 1_000;
 const NANOS_PER_UNIT: i128 = 1_000_000_000;
 
-/// Something in the book that does not follow from the rest of it.
+/// A value in the ledger that disagrees with the values it is derived from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// What sort of thing is wrong.
+    /// Category of the difference.
     pub kind: &'static str,
-    /// Where: `call 12 payer 100`, `transaction 7`, …
+    /// Subject: `call 12 payer 100`, `transaction 7`, …
     pub subject: String,
-    /// What it should be.
+    /// Expected value.
     pub expected: String,
-    /// What it is.
+    /// Actual value.
     pub found: String,
 }
 
-/// What the audit found.
+/// Result of the audit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct AuditReport {
-    /// Whether nothing differs.
+    /// True if nothing differs.
     pub ok: bool,
-    /// Wallets with entries.
+    /// Number of wallets with entries.
     pub wallets: u64,
-    /// Entries read.
+    /// Number of entries read.
     pub entries: u64,
-    /// Calls checked, refused ones included.
+    /// Number of calls checked, refused ones included.
     pub calls: u64,
-    /// Messages checked.
+    /// Number of messages checked.
     pub messages: u64,
-    /// What differs, the first thousand.
+    /// The first thousand differences.
     pub differences: Vec<Difference>,
-    /// How many more there are.
+    /// Number of differences beyond those listed.
     pub more_differences: u64,
 }
 
-/// Proves the book as it stands now; settlements may go on meanwhile.
+/// Audits the ledger in its current state; settlements may continue meanwhile.
 pub async fn audit(store: &Store) -> Result<AuditReport, StoreError> {
     let checkpoints = store.audit_checkpoints().await?;
     let head = store.head().await?;
@@ -83,14 +84,14 @@ pub async fn audit(store: &Store) -> Result<AuditReport, StoreError> {
 
 type Sums = HashMap<(i64, String), i128>;
 
-/// An audit under way.
+/// An audit in progress.
 #[derive(Default)]
 pub(super) struct Audit {
     report: AuditReport,
 }
 
 impl Audit {
-    /// Notes a difference.
+    /// Records a difference.
     pub(super) fn differs(
         &mut self,
         kind: &'static str,
@@ -154,7 +155,7 @@ impl Audit {
         Ok(())
     }
 
-    /// Entries of a transaction stand together, and transactions in order.
+    /// Checks that the entries of a transaction are adjacent and that transactions are in order.
     fn order(&mut self, entry: &EntryRow, before: i64) {
         if entry.tx_id < before {
             self.differs(
@@ -269,7 +270,7 @@ impl Audit {
         }
     }
 
-    /// Computes an amount again from the rate it was computed from.
+    /// Recomputes an amount from its rate.
     fn rated(
         &mut self,
         kind: &'static str,
@@ -307,7 +308,7 @@ impl Audit {
     }
 }
 
-/// An amount in a CDR and what it was computed for.
+/// An amount in a CDR and the input it was computed from.
 #[derive(Clone, Copy)]
 struct Rated {
     ms: i64,
@@ -315,7 +316,7 @@ struct Rated {
     amount: i64,
 }
 
-/// What the payers' charges do to each account.
+/// Computes the effect of the payers' charges on each account.
 pub(super) fn expected_entries(payers: &[PayerRow]) -> BTreeMap<i64, i128> {
     let mut expected = BTreeMap::new();
     for (position, payer) in payers.iter().enumerate() {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct LedgerCounters {
     /// Calls settled.
     pub settled: AtomicU64,
-    /// Settlements whose call had been settled before.
+    /// Settlements of calls that had already been settled.
     pub duplicates: AtomicU64,
     /// Postings written.
     pub posted: AtomicU64,
@@ -15,9 +15,9 @@ pub struct LedgerCounters {
     pub batches: AtomicU64,
     /// Rows that the database refused.
     pub refused_rows: AtomicU64,
-    /// Batches given up because the database was away.
+    /// Batches abandoned because the database was unavailable.
     pub unavailable: AtomicU64,
-    /// Opened calls that were not journalled because too many waited, or because another process owned by then.
+    /// Call openings not journalled because too many were waiting or another process had become the owner.
     pub openings_dropped: AtomicU64,
     /// Refused calls with a CDR.
     pub attempts_recorded: AtomicU64,

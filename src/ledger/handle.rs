@@ -41,7 +41,7 @@ pub struct Ledger {
     clock: Arc<dyn Clock>,
     store: Store,
     limits: LedgerLimits,
-    /// Names postings that have no reference, so that one whose commit was cut off can be tried again.
+    /// Names postings without a reference, so that one whose commit was interrupted can be retried.
     run: i64,
     unnamed: Arc<AtomicU64>,
 }
@@ -53,8 +53,8 @@ impl std::fmt::Debug for Ledger {
 }
 
 impl Ledger {
-    /// Starts the writer on a migrated store. The task ends when `shutdown` is cancelled and everything that was queued
-    /// is written; if it ends otherwise it has crashed, and the process must stop.
+    /// Starts the writer on a migrated store. The task ends when `shutdown` is cancelled and everything queued is
+    /// written; if it ends otherwise it has crashed, and the process must stop.
     pub async fn start(
         store: Store,
         clock: Arc<dyn Clock>,
@@ -85,22 +85,22 @@ impl Ledger {
         Ok((ledger, task))
     }
 
-    /// Settles a call: on return its CDR and charges are durable. A call that was settled before changes nothing and
-    /// answers with the first CDR's id.
+    /// Settles a call: on return its CDR and charges are durable. Settling a call again changes nothing and returns the
+    /// first CDR's id.
     pub async fn settle(&self, mut settlement: Settlement) -> Result<Settled, LedgerError> {
         text::clean_settlement(&mut settlement);
         let (answer, answered) = oneshot::channel();
         self.ask(Command::Settle(Box::new(settlement), answer), answered).await
     }
 
-    /// Ends what a call holds without a CDR: it was never dialled. A call that holds nothing does not matter.
+    /// Releases the holds of a call that was never dialled, without a CDR. Does nothing if the call holds nothing.
     pub async fn void(&self, mut key: CallKey) -> Result<(), LedgerError> {
         text::clean_key(&mut key);
         let (answer, answered) = oneshot::channel();
         self.ask(Command::Void(key, answer), answered).await
     }
 
-    /// Writes a posting, once if it has a reference.
+    /// Writes a posting; a posting with a reference is written once.
     pub async fn post(&self, mut posting: Posting) -> Result<Posted, LedgerError> {
         if posting.reference.is_none() {
             let number = self.unnamed.fetch_add(1, Ordering::Relaxed);
@@ -110,18 +110,18 @@ impl Ledger {
         self.ask(Command::Post(Box::new(posting), answer), answered).await
     }
 
-    /// Writes openings of calls under this epoch from now on. An opening holds credit: one of an epoch that is over is not
-    /// written, see [`Ledger::fenced`].
+    /// Writes call openings under this epoch from now on. An opening holds credit: an opening of an earlier epoch is
+    /// not written, see [`Ledger::fenced`].
     pub fn fence_openings(&self, epoch: i64) {
         self.inbox.epoch.store(epoch, Ordering::SeqCst);
     }
 
-    /// Returns when an opening was not written because its epoch is over: another process owns.
+    /// Returns when an opening was not written because its epoch is over: another process is the owner.
     pub async fn fenced(&self) {
         self.inbox.fenced.notified().await;
     }
 
-    /// Journals a granted call, soon. The journal has it before its settlement, whenever that comes.
+    /// Queues a granted call for the journal. The journal has the call before its settlement, whenever that comes.
     pub fn open_call(&self, mut call: OpenCall) {
         text::clean_key(&mut call.key);
         let mut opened = lock(&self.inbox.opened);
@@ -135,30 +135,30 @@ impl Ledger {
         self.inbox.filled.notify_one();
     }
 
-    /// Records a refused call, or counts it when its source has had enough CDRs this minute.
+    /// Records a refused call, or only counts it when its source has reached its CDR limit for this minute.
     pub fn attempt(&self, mut attempt: RefusedAttempt) {
         text::clean_attempt(&mut attempt);
         let minute = self.clock.now().as_second().div_euclid(60);
         lock(&self.inbox.attempts).add(attempt, minute);
     }
 
-    /// Returns when everything that was handed over before is durable, refusals and openings included.
+    /// Returns when everything queued before is durable, refusals and openings included.
     pub async fn flush(&self) -> Result<(), LedgerError> {
         let (answer, answered) = oneshot::channel();
         self.ask(Command::Flush(answer), answered).await
     }
 
-    /// An account's balance as the book has it.
+    /// Reads an account's balance from the ledger.
     pub async fn balance(&self, account_id: i64, currency: &str) -> Result<Balance, StoreError> {
         self.store.balance(account_id, currency).await
     }
 
-    /// What it has counted.
+    /// Returns the ledger's counters.
     pub fn counters(&self) -> &LedgerCounters {
         &self.counters
     }
 
-    /// Commands that wait to be written.
+    /// Returns the number of commands waiting to be written.
     pub fn queued(&self) -> usize {
         self.limits.queue.saturating_sub(self.queue.capacity())
     }

@@ -1,4 +1,4 @@
-//! The commands that wait for the writer, and the rows that callers hand over without waiting.
+//! Commands waiting for the writer, and rows that callers queue without waiting.
 
 use std::sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicI64};
 
@@ -12,7 +12,7 @@ use crate::store::{
     posting::{Posted, Posting},
 };
 
-/// A queued command, with the channel that its answer goes to.
+/// A queued command with the channel for its answer.
 pub(super) enum Command {
     Settle(Box<Settlement>, oneshot::Sender<Result<Settled, LedgerError>>),
     Void(CallKey, oneshot::Sender<Result<(), LedgerError>>),
@@ -20,19 +20,19 @@ pub(super) enum Command {
     Flush(oneshot::Sender<Result<(), LedgerError>>),
 }
 
-/// Rows that callers hand over without waiting; the writer collects them with its next batch.
+/// Rows that callers queue without waiting; the writer collects them with its next batch.
 pub(super) struct Inbox {
     pub(super) opened: Mutex<Vec<OpenCall>>,
     /// The epoch under which openings are written; 0 for none.
     pub(super) epoch: AtomicI64,
     pub(super) attempts: Mutex<AttemptBook>,
     pub(super) filled: Notify,
-    /// Openings were refused because their epoch is over.
+    /// Notified when openings were refused because their epoch is over.
     pub(super) fenced: Notify,
 }
 
-/// Locks a mutex whose holders leave the data consistent between two statements, so that a panic of one of them does not
-/// invalidate it.
+/// Locks a mutex whose data is consistent between any two statements of its holders, so that a panic of a holder does
+/// not invalidate it.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

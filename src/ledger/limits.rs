@@ -1,35 +1,37 @@
-//! Bounds of the ledger.
+//! Limits of the ledger.
 
 use std::time::Duration;
 
-/// Bounds of the ledger, each with a decision for what is beyond it.
+/// Limits of the ledger, each with a defined behaviour beyond it.
 #[derive(Clone, Copy, Debug)]
 pub struct LedgerLimits {
-    /// Settlements, voids and postings that wait to be written; more callers wait outside.
+    /// Maximum settlements, voids and postings waiting to be written; further callers wait.
     pub queue: usize,
-    /// The most of them in one transaction: bounds how long one commit can take.
+    /// Maximum of these in one transaction: bounds the duration of one commit.
     pub batch: usize,
-    /// Opened calls that wait to be journalled; more are dropped and counted (the ticket is on the channel anyway).
+    /// Maximum opened calls waiting to be journalled; further ones are dropped and counted (the ticket is on the
+    /// channel anyway).
     pub opened: usize,
-    /// Refused calls of one source and minute that get a CDR; more are counted.
+    /// Maximum refused calls per source and minute with a CDR; further ones are counted.
     pub refused_per_source: u32,
-    /// Refused calls of one source and day that get a CDR; more are counted.
+    /// Maximum refused calls per source and day with a CDR; further ones are counted.
     pub refused_per_source_day: u32,
-    /// Refused calls of a day that get a CDR, and counts of a day that name their source; more are counted together.
+    /// Maximum refused calls per day with a CDR, and counts per day that name their source; further ones are counted
+    /// together.
     pub refused_per_day: u32,
-    /// Sources that are told apart within a minute; more are counted together.
+    /// Maximum sources distinguished within a minute; further ones are counted together.
     pub sources: usize,
-    /// Refused calls that wait for their CDR; more are counted.
+    /// Maximum refused calls waiting for their CDR; further ones are counted.
     pub refused_waiting: usize,
-    /// How long an unavailable database is tried again before callers get an error.
+    /// How long the writer retries an unavailable database before callers get an error.
     pub patience: Duration,
-    /// How long a call's opening waits for others to be journalled with it, unless something else is written sooner: a
-    /// commit for every few would cost as much as authorising them. What a crash loses meanwhile is the hold's record,
-    /// not the call: its ticket is on the channel.
+    /// How long a call's opening waits to be journalled together with others, unless something else is written sooner:
+    /// a commit for every few openings would cost as much as authorizing the calls. A crash meanwhile loses the hold's
+    /// record, not the call: its ticket is on the channel.
     pub gather: Duration,
-    /// How often refusals and openings are written when nothing else is.
+    /// Interval at which refusals and openings are written when nothing else is.
     pub idle_flush: Duration,
-    /// Entries between checkpoints: start-up sums at most about so many.
+    /// Number of entries between checkpoints: start-up sums at most about this many.
     pub checkpoint_entries: usize,
 }
 

@@ -1,10 +1,10 @@
 //! Accounts' money: entries, group commit, audit.
 //!
-//! The [`Ledger`] is a handle to one writer task. Callers queue facts, the writer takes whatever is queued, writes it in
-//! one transaction and acknowledges each caller after the commit that holds its row. The busier it is, the more calls
+//! The [`Ledger`] is a handle to one writer task. Callers queue facts; the writer collects the queue, writes it in one
+//! transaction and acknowledges each caller after the commit that holds its row. The higher the load, the more calls
 //! share a commit; an idle ledger commits a call at once.
 //!
-//! | what | when the queue is full | acknowledged |
+//! | operation | when the queue is full | acknowledged |
 //! |---|---|---|
 //! | [`Ledger::settle`] | waits | after the commit, once by its key |
 //! | [`Ledger::void`] | waits | after the commit |
@@ -13,9 +13,9 @@
 //! | [`Ledger::attempt`] | is counted instead of recorded | never waits |
 //!
 //! A row that the database refuses fails alone: the rest of its batch is written without it. While the database is
-//! away the writer tries again for [`LedgerLimits::patience`] and then gives each caller
-//! [`LedgerError::Unavailable`]; it goes on by itself when the database is back. The [`Spool`] keeps such
-//! settlements on this machine until it is.
+//! unavailable the writer retries for [`LedgerLimits::patience`] and then returns [`LedgerError::Unavailable`] to each
+//! caller; it resumes by itself when the database is back. The [`Spool`] keeps such settlements on this machine until
+//! then.
 
 mod attempts;
 pub mod audit;

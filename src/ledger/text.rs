@@ -1,11 +1,11 @@
-//! Texts that come from the network, made fit for the book: a call must not go missing because of what it is called.
+//! Cleans texts from the network for the ledger: a call must not be lost because of its texts.
 //!
-//! `PostgreSQL` refuses NUL in a text, and other control characters have no business in a CDR; a text longer than any
-//! that SIP or Asterisk produces is cut.
+//! `PostgreSQL` refuses NUL in a text, and other control characters do not belong in a CDR; a text longer than any that
+//! SIP or Asterisk produces is cut.
 
 use crate::store::cdr::{CallKey, CdrDraft, RefusedAttempt, Settlement};
 
-/// Asterisk's own limit for extensions and caller ids is 80; a Call-ID may be longer.
+/// Maximum length in bytes. Asterisk limits extensions and caller ids to 80; a Call-ID may be longer.
 const MAX_BYTES: usize = 255;
 
 pub(super) fn clean_settlement(settlement: &mut Settlement) {
@@ -18,7 +18,7 @@ pub(super) fn clean_attempt(attempt: &mut RefusedAttempt) {
     clean_draft(&mut attempt.cdr);
 }
 
-/// The same key is cleaned to the same text, so it still names one call.
+/// Cleans a key. Equal keys are cleaned to equal texts, so the key still names one call.
 pub(super) fn clean_key(key: &mut CallKey) {
     clean(&mut key.server);
     clean(&mut key.unique_id);

@@ -1,4 +1,4 @@
-//! The one task that writes: takes what is queued, commits it together, tells everyone.
+//! The single writer task: collects the queue, commits it together, notifies every caller.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -33,18 +33,18 @@ use crate::{
     },
 };
 
-/// The first wait before an unavailable database is tried again; it doubles up to the last: calls
-/// wait for the database's return.
+/// First wait before an unavailable database is retried; it doubles up to the last: calls wait for the database's
+/// return.
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_millis(250);
-/// A server that vanished without a word never answers: one try of a batch takes at most this long.
+/// Time limit of one attempt at a batch: a server that vanished silently never answers.
 const TRY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long housekeeping may keep the only writer.
+/// Time limit of housekeeping, which occupies the only writer.
 const HOUSE_PATIENCE: Duration = Duration::from_secs(30);
-/// How often the months ahead are looked after.
+/// Interval in milliseconds at which partitions for the coming months are created.
 const PARTITIONS_EVERY_MS: u64 = 6 * 60 * 60 * 1_000;
 
-/// One thing to write, and whom to tell.
+/// A row to write, and the channel for its result.
 enum Item {
     Opened(OpenCall),
     Settle(Box<Settlement>, oneshot::Sender<Result<Settled, LedgerError>>),
@@ -60,7 +60,7 @@ pub(super) struct Writer {
     limits: LedgerLimits,
     inbox: Arc<Inbox>,
     counters: Arc<LedgerCounters>,
-    /// The name of the load that is being written.
+    /// Name of the batch being written.
     name: BatchName,
     entries_since_checkpoint: usize,
     partitions_at_ms: u64,
@@ -88,7 +88,7 @@ impl Writer {
         }
     }
 
-    /// Writes until the shutdown, then what is still queued.
+    /// Writes until the shutdown, then writes what is still queued.
     pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Command>, shutdown: CancellationToken) {
         let mut commands = Vec::with_capacity(self.limits.batch);
         loop {
@@ -109,14 +109,14 @@ impl Writer {
         }
     }
 
-    /// Returns when calls were opened and others have had the time to be. Given up at any point it loses nothing: every
-    /// write takes all that is in the inbox.
+    /// Returns when calls were opened and the gathering time has passed. Safe to cancel at any point: every write
+    /// collects the whole inbox.
     async fn openings(&self) {
         self.inbox.filled.notified().await;
         sleep(self.limits.gather).await;
     }
 
-    /// Writes commands, and what callers have left in the inbox, in as few transactions as the database allows.
+    /// Writes commands and the contents of the inbox in as few transactions as the database allows.
     async fn write(&mut self, commands: Vec<Command>) {
         let mut flushed = Vec::new();
         let mut items = Vec::with_capacity(commands.len());
@@ -128,7 +128,7 @@ impl Writer {
                 Command::Flush(answer) => flushed.push(answer),
             }
         }
-        // Taken after the commands: a call's opening was left here before its settlement was queued.
+        // Collected after the commands: a call's opening was queued here before its settlement.
         let mut load: Vec<Item> = self.take_opened().into_iter().map(Item::Opened).collect();
         load.append(&mut items);
         let taken = lock(&self.inbox.attempts).take();
@@ -136,12 +136,12 @@ impl Writer {
         load.extend(taken.counted.into_iter().map(Item::Count));
         let result = if load.is_empty() { Ok(()) } else { self.write_load(load).await };
         for answer in flushed {
-            // A caller that has gone away need not be told.
+            // The caller may have gone.
             let _ = answer.send(result.clone());
         }
     }
 
-    /// The calls opened since the last time, the latest word of each.
+    /// Collects the calls opened since the last time, the latest record of each.
     fn take_opened(&self) -> Vec<OpenCall> {
         let opened = mem::take(&mut *lock(&self.inbox.opened));
         let mut place = HashMap::with_capacity(opened.len());
@@ -157,7 +157,7 @@ impl Writer {
         latest
     }
 
-    /// Writes a load whole, or in halves down to the row that the database refuses.
+    /// Writes a batch whole, or in halves down to the row that the database refuses.
     async fn write_load(&mut self, load: Vec<Item>) -> Result<(), LedgerError> {
         self.name.batch += 1;
         let mut waiting = vec![load];
@@ -184,7 +184,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Tries until it is written, refused, or the patience is over.
+    /// Retries until the batch is written or refused, or the patience has elapsed.
     async fn try_write(&self, load: &[Item]) -> Result<Written, StoreError> {
         let fence = match self.inbox.epoch.load(Ordering::SeqCst) {
             0 => Fence::Fact,
@@ -251,7 +251,7 @@ impl Writer {
         }
     }
 
-    /// The database refused this one row: everybody else's is written.
+    /// Reports that the database refused this row; all other rows are written.
     fn refuse(&self, load: Vec<Item>, error: StoreError) {
         LedgerCounters::add(&self.counters.refused_rows, 1);
         let error = LedgerError::Refused(Arc::new(error));
@@ -277,10 +277,10 @@ impl Writer {
         }
     }
 
-    /// The database is away: callers are told, what nobody waits for is kept for the next time.
+    /// Reports the unavailable database to callers and keeps rows without a waiting caller for the next batch.
     fn give_up(&self, load: Vec<Item>, error: &LedgerError) {
         let mut kept = TakenAttempts::default();
-        // A call that ended in this load, or before it in an answer that was lost, must not be journalled after it.
+        // A call that ended in this batch, or in an earlier one of unknown outcome, must not be journalled afterwards.
         let over: HashSet<CallKey> = load
             .iter()
             .filter_map(|item| match item {
@@ -307,8 +307,8 @@ impl Writer {
         }
     }
 
-    /// Puts openings back before those that came meanwhile, unless these say something newer of the same call. In an
-    /// outage that goes on, calls being admitted, it is done over and over with all of them.
+    /// Puts openings back before those queued meanwhile, unless these have a newer record of the same call. During a
+    /// long outage with calls being admitted this repeats with all of them.
     fn keep_opened(&self, mut calls: Vec<OpenCall>) {
         let mut opened = lock(&self.inbox.opened);
         let newer: HashSet<&CallKey> = opened.iter().map(|call| &call.key).collect();
@@ -320,7 +320,7 @@ impl Writer {
         *opened = calls;
     }
 
-    /// Checkpoints and months: neither may fail a caller, and both are tried again.
+    /// Writes checkpoints and creates partitions: neither may fail a caller, and both are retried.
     async fn keep_house(&mut self) {
         if self.entries_since_checkpoint >= self.limits.checkpoint_entries {
             self.entries_since_checkpoint = 0;
@@ -338,7 +338,7 @@ impl Writer {
     }
 }
 
-/// A load sorted for the store. The rows that nobody waits for are copied, so that they can be kept if it fails.
+/// A batch sorted for the store. Rows without a waiting caller are copied, so that they can be kept on failure.
 #[derive(Default)]
 struct BatchParts<'a> {
     name: BatchName,

@@ -1,4 +1,4 @@
-//! Bodies of requests and answers as a listener sees them.
+//! Bodies of requests and answers as seen by a listener.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio::time::Sleep;
 
 use super::seats::Seat;
 
-/// A request's body that must arrive, all of it, within a time from the first wait for it.
+/// A request body that must arrive completely within a time limit from the first wait for it.
 pub(super) struct Timely {
     body: Incoming,
     patience: Duration,
@@ -50,7 +50,7 @@ impl HttpBody for Timely {
     }
 }
 
-/// An answer's body, at whose end the connection waits again.
+/// An answer body; at its end the connection becomes idle again.
 pub(super) struct Answering {
     body: Body,
     seat: Arc<Seat>,

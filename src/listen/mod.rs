@@ -1,7 +1,7 @@
-//! HTTP listeners: which connections are kept, and how long each part of one may take.
+//! HTTP listeners: which connections are kept, and the time limit of each part of a connection.
 //!
-//! A connection is accepted at once, always: it is kept, or closed before anything is read. So no caller waits in the
-//! kernel's queue, and what waits longest goes first where there are too many (`seats`).
+//! Every connection is accepted at once: it is kept, or closed before anything is read. No caller waits in the kernel's
+//! queue, and when there are too many connections the one that waits longest is closed first (`seats`).
 
 mod body;
 mod paced;
@@ -37,25 +37,25 @@ pub use self::seats::Caps;
 use self::seats::{NoSeat, Seat, Seats};
 use crate::metrics::Registry;
 
-/// The largest head of a request.
+/// Maximum size of a request's head in bytes.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
-/// Header lines of a request.
+/// Maximum number of header lines in a request.
 const MAX_HEADERS: usize = 64;
-/// Log lines about refused connections, at most one in so many.
+/// Refused connections per log line about them.
 const LOG_ONE_IN: u64 = 1_000;
 
-/// How long each part of a connection may take.
+/// Time limits of the parts of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// A TLS handshake.
+    /// Limit for a TLS handshake.
     pub handshake: Duration,
-    /// A request's head, all of it, and the idle time before it.
+    /// Limit for a complete request head, including the idle time before it.
     pub head: Duration,
-    /// A request's body, all of it.
+    /// Limit for a complete request body.
     pub body: Duration,
-    /// Waits for the other side to take what is sent, in all; taking 4 KiB a second gives it back.
+    /// Limit for the total time writes wait for the other side; reading 4 KiB a second restores it.
     pub write: Duration,
-    /// Requests under way when the listener stops.
+    /// Limit for requests in progress when the listener stops.
     pub stop: Duration,
 }
 
@@ -71,18 +71,18 @@ impl Default for Patience {
     }
 }
 
-/// How a listener treats connections.
+/// Settings of a listener.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Its name in metrics and the log.
     pub name: &'static str,
-    /// How many connections it keeps.
+    /// Connection caps.
     pub caps: Caps,
-    /// Networks that connections are taken from, beside this machine's own address; any where there are none.
+    /// Networks from which connections are accepted, beside this machine's own address; `None` accepts any.
     pub allow: Option<Vec<IpNet>>,
-    /// Proxies: a share does not bound their connections, the cap does.
+    /// Networks of proxies: only the total cap bounds their connections, not the share per address.
     pub proxies: Vec<IpNet>,
-    /// How long each part may take.
+    /// Time limits.
     pub patience: Patience,
 }
 
@@ -94,7 +94,7 @@ pub struct Listener {
     meter: Arc<Meter>,
 }
 
-/// What a listener counts.
+/// Counters of a listener.
 #[derive(Debug)]
 pub struct Meter {
     name: &'static str,
@@ -107,33 +107,33 @@ pub struct Meter {
     last_refused: Mutex<Option<IpAddr>>,
 }
 
-/// A line of the connection metrics.
+/// A row of the connection metrics.
 #[derive(Clone, Copy, Debug)]
 pub struct Counted {
-    /// The listener.
+    /// Name of the listener.
     pub listener: &'static str,
-    /// Connections at once, at most.
+    /// Maximum concurrent connections.
     pub cap: usize,
-    /// Open ones.
+    /// Open connections.
     pub open: usize,
-    /// Waiting ones that were closed for others.
+    /// Waiting connections closed in favour of others.
     pub evicted: u64,
-    /// Refused: the address is not allowed.
+    /// Connections refused because the address is not allowed.
     pub refused_address: u64,
-    /// Refused: the address has its share.
+    /// Connections refused because the address has reached its share.
     pub refused_share: u64,
-    /// Refused: the listener is full.
+    /// Connections refused because the listener is full.
     pub refused_full: u64,
-    /// Refused: the process has no file descriptor.
+    /// Connections refused because the process has no file descriptor left.
     pub refused_descriptors: u64,
     /// Failed accepts.
     pub accept_errors: u64,
-    /// The address that was last refused for not being allowed.
+    /// The last address refused because it is not allowed.
     pub last_refused: Option<IpAddr>,
 }
 
 impl Meter {
-    /// For a listener with these settings.
+    /// Creates the meter of a listener with these settings.
     pub fn new(settings: &Settings) -> Arc<Self> {
         Arc::new(Self {
             name: settings.name,
@@ -147,7 +147,7 @@ impl Meter {
         })
     }
 
-    /// The counts now.
+    /// Returns the current counts.
     pub fn counted(&self) -> Counted {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counted {
@@ -165,7 +165,7 @@ impl Meter {
     }
 }
 
-/// Registers the metrics of all listeners, whose counts `counted` reads.
+/// Registers the metrics of all listeners; `counted` reads their counts.
 pub fn register_metrics(
     registry: &mut Registry,
     counted: impl Fn() -> Vec<Counted> + Clone + Send + Sync + 'static,
@@ -200,28 +200,28 @@ pub fn register_metrics(
 }
 
 impl Listener {
-    /// A listener with these settings.
+    /// Creates a listener with these settings.
     pub fn new(tcp: TcpListener, settings: Settings) -> Self {
         let meter = Meter::new(&settings);
         Self::metered(tcp, settings, meter)
     }
 
-    /// A listener that counts with this meter, which was made for the same settings.
+    /// Creates a listener with this meter, which must be made for the same settings.
     pub fn metered(tcp: TcpListener, settings: Settings, meter: Arc<Meter>) -> Self {
         Self { tcp, settings, meter }
     }
 
-    /// What it counts.
+    /// Returns the listener's meter.
     pub fn meter(&self) -> Arc<Meter> {
         Arc::clone(&self.meter)
     }
 
-    /// Its address.
+    /// Returns the listener's address.
     pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
         self.tcp.local_addr()
     }
 
-    /// Serves until `shutdown`; requests under way then have some seconds.
+    /// Serves until `shutdown`; requests in progress then get `patience.stop` to finish.
     pub async fn serve(self, tls: Option<TlsAcceptor>, router: Router, shutdown: CancellationToken) {
         let graceful = GracefulShutdown::new();
         let mut acceptor = Acceptor::new(self.settings.name, &self.tcp, &self.meter.accept);
@@ -250,7 +250,7 @@ impl Listener {
         }
     }
 
-    /// A seat for a connection, if its address may have one.
+    /// Returns a seat for a connection, if its address may have one.
     fn admit(&self, stream: &TcpStream, address: SocketAddr) -> Option<Seat> {
         let from = address.ip().to_canonical();
         let (counter, reason) = if self.may_connect(stream, from) {

@@ -1,4 +1,4 @@
-//! A connection whose other side must keep taking what is sent to it.
+//! A connection whose other side must keep reading.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-/// Bytes that give back a second of patience: whoever takes fewer a second is cut off in the end.
+/// Bytes that restore a second of patience: a reader slower than this per second is eventually disconnected.
 const BYTES_A_SECOND: u32 = 4 * 1024;
 
-/// A stream that ends a connection once its writes have waited longer than `patience` in all. What the other side
-/// takes gives patience back, up to the whole of it: a byte now and then does not keep a connection.
+/// A stream that ends a connection once its writes have waited longer than `patience` in total. Bytes read by the other
+/// side restore patience, up to its full amount: an occasional byte does not keep a connection alive.
 #[derive(Debug)]
 pub(super) struct Paced<S> {
     stream: S,
@@ -32,7 +32,7 @@ impl<S> Paced<S> {
         Self { stream, patience, left: patience, stalled: None }
     }
 
-    /// Notes what became of a write.
+    /// Records the result of a write.
     fn note(
         &mut self,
         written: Poll<io::Result<usize>>,

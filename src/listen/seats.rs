@@ -1,8 +1,9 @@
-//! Which connections a listener keeps: at most so many, at most so many of one address.
+//! Decides which connections a listener keeps, within a total limit and a limit per address.
 //!
-//! A connection is busy from a request's head to the end of its answer, and waits otherwise: for a handshake, for a head,
-//! for the next request. Where a new connection finds no place, the one that has waited longest is closed for it: of its
-//! own address where that has its share, else of the address with most connections. It is refused where all are busy.
+//! A connection is busy from a request's head to the end of its answer, and waits otherwise: for a handshake, for a
+//! head, for the next request. Where a new connection finds no free seat, the connection that has waited longest is
+//! closed for it: of its own address where that has reached its share, else of the address with most connections. The
+//! new connection is refused where all are busy.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,34 +14,35 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tollgate_agi::accept::network;
 
-/// Closed connections whose descriptors may still be open beyond the cap: closing takes a task's turn.
+/// Maximum closed connections whose descriptors may still be open beyond the cap: a task must be scheduled to close
+/// them.
 pub(crate) const CLOSING: usize = 32;
 
-/// How many connections a listener keeps.
+/// Connection caps of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caps {
-    /// All at once.
+    /// Maximum concurrent connections in total.
     pub connections: usize,
-    /// Of one address at once; of IPv6, of one /64.
+    /// Maximum concurrent connections per address; for IPv6 per /64.
     pub per_address: usize,
 }
 
-/// Why a connection is refused.
+/// Reason why a connection is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoSeat {
-    /// All are busy.
+    /// All connections are busy.
     Full,
-    /// All of its address are busy.
+    /// All connections of its address are busy.
     Share,
 }
 
-/// Zero while a connection is busy.
+/// Value of `waiting_since` while a connection is busy.
 const BUSY: u64 = 0;
 
 #[derive(Debug)]
 struct Occupant {
     network: IpAddr,
-    /// Since when it waits, in milliseconds on the seats' clock.
+    /// Start of its wait, in milliseconds on the seats' clock.
     waiting_since: AtomicU64,
     evicted: CancellationToken,
 }
@@ -48,10 +50,10 @@ struct Occupant {
 #[derive(Debug, Default)]
 struct Occupied {
     next_id: u64,
-    /// Those that were not evicted.
+    /// Connections that were not evicted.
     seats: HashMap<u64, Arc<Occupant>>,
     of: HashMap<IpAddr, usize>,
-    /// Those whose descriptors are open, evicted ones included.
+    /// Number of connections with open descriptors, evicted ones included.
     open: usize,
 }
 
@@ -64,7 +66,7 @@ pub(super) struct Seats {
     evictions: AtomicU64,
 }
 
-/// A connection's seat; free again when dropped.
+/// A connection's seat, freed on drop.
 #[derive(Debug)]
 pub(super) struct Seat {
     seats: Arc<Seats>,
@@ -86,17 +88,18 @@ impl Seats {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
     }
 
-    /// Open connections.
+    /// Returns the number of open connections.
     pub(super) fn open(&self) -> usize {
         self.lock().open
     }
 
-    /// Connections that were closed for others.
+    /// Returns the number of connections closed in favour of others.
     pub(super) fn evictions(&self) -> u64 {
         self.evictions.load(Ordering::Relaxed)
     }
 
-    /// A seat for a connection from this address; `shares` where many come from it by right, as from a proxy.
+    /// Allocates a seat for a connection from this address; `shares` exempts an address with many legitimate
+    /// connections, such as a proxy.
     pub(super) fn take(self: &Arc<Self>, address: IpAddr, shares: bool) -> Result<Seat, NoSeat> {
         let network = network(address);
         let mut occupied = self.lock();
@@ -134,7 +137,7 @@ impl Seats {
 }
 
 impl Occupied {
-    /// The one that has waited longest among those with the highest rank.
+    /// Finds the connection that has waited longest among those with the highest rank.
     fn longest_waiting(&self, rank: impl Fn(&Occupant) -> Option<usize>) -> Option<u64> {
         let waiting = self.seats.iter().filter_map(|(id, occupant)| {
             let since = occupant.waiting_since.load(Ordering::Relaxed);
@@ -157,17 +160,17 @@ impl Occupied {
 }
 
 impl Seat {
-    /// A request is being answered.
+    /// Marks the connection busy: a request is being answered.
     pub(super) fn set_busy(&self) {
         self.occupant.waiting_since.store(BUSY, Ordering::Relaxed);
     }
 
-    /// The answer is complete.
+    /// Marks the connection waiting: the answer is complete.
     pub(super) fn set_waiting(&self) {
         self.occupant.waiting_since.store(self.seats.now(), Ordering::Relaxed);
     }
 
-    /// Done once the connection must be closed for another one.
+    /// Completes once the connection must be closed in favour of another.
     pub(super) async fn evicted(&self) {
         self.occupant.evicted.cancelled().await;
     }

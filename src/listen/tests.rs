@@ -1,4 +1,4 @@
-//! Connections that are slow in every way, against a listener with little patience.
+//! Slow connections of every kind, against a listener with little patience.
 
 use std::io::ErrorKind;
 
@@ -11,9 +11,9 @@ use tokio::time::timeout;
 use super::*;
 
 const SHORT: Duration = Duration::from_millis(500);
-/// Far beyond what a cut takes on a busy machine.
+/// Far longer than a disconnection takes on a busy machine.
 const LONG: Duration = Duration::from_secs(20);
-/// More than any socket's buffers hold.
+/// More bytes than any socket's buffers hold.
 const LARGE: usize = 32 * 1024 * 1024;
 
 struct Running {
@@ -67,7 +67,7 @@ impl Drop for Running {
     }
 }
 
-/// Reads until the other side closes, in order or not.
+/// Reads until the other side closes, cleanly or not.
 async fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
     let mut read = Vec::new();
     let ended = timeout(LONG, stream.read_to_end(&mut read)).await.expect("it is closed");
@@ -154,7 +154,7 @@ async fn an_address_that_is_not_allowed_is_closed_before_anything_is_read() {
     assert_eq!(until_closed(&mut refused).await, b"");
     let counted = running.meter.counted();
     assert_eq!((counted.refused_address, counted.last_refused), (1, Some([127, 0, 0, 2].into())));
-    // This machine, by the address that it listens on.
+    // This machine, by the address it listens on.
     let mut own = running.connect().await;
     own.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
     assert!(until_closed(&mut own).await.starts_with(b"HTTP/1.1 200"));
@@ -170,7 +170,7 @@ async fn what_is_beyond_the_caps_is_closed_at_once_where_all_are_busy() {
         busy.push(stream);
         running.until_open(busy.len()).await;
     }
-    // The heads are read by now, or within moments: a seat that still waits is given away, and its stream replaced.
+    // The heads are read by now, or within moments: a waiting seat is reassigned, and its stream replaced.
     tokio::time::sleep(SHORT / 2).await;
     let mut own = running.connect().await;
     assert_eq!(until_closed(&mut own).await, b"");

@@ -1,4 +1,4 @@
-//! Accounts, and the namespace of logins and peers.
+//! Accounts, and the namespace shared by logins and peers.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -26,23 +26,23 @@ const TRUNK_ENDPOINTS: &str = include_str!("../../sql/queries/trunk_endpoint_cou
 const CDR_CHARGES: &str = include_str!("../../sql/queries/cdr_charges.sql");
 const SPENT_SINCE: &str = include_str!("../../sql/queries/spent_since.sql");
 
-/// Rows read at a time when everything is loaded.
+/// Number of rows per page when everything is loaded.
 const PAGE_ROWS: i64 = 5_000;
 
 /// Kind of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// Sells to clients; pays wholesale.
+    /// Sells to clients; pays wholesale prices.
     Reseller,
-    /// Has phones; pays retail.
+    /// Has phones; pays retail prices.
     Client,
-    /// A client's account with a purse of its own.
+    /// A client's account with its own wallet.
     Subaccount,
 }
 
 impl Kind {
-    /// As stored and shown.
+    /// Returns the name that is stored and shown.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Reseller => "reseller",
@@ -51,55 +51,55 @@ impl Kind {
         }
     }
 
-    /// Reads what [`Kind::as_str`] wrote.
+    /// Parses a name returned by [`Kind::as_str`].
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Reseller, Self::Client, Self::Subaccount].into_iter().find(|kind| kind.as_str() == text)
     }
 }
 
-/// An account as the store has it.
+/// An account as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountRecord {
-    /// Its id, from 100.
+    /// Id, from 100.
     pub id: i64,
-    /// Its login, one namespace with peers' names.
+    /// Login, in one namespace with peers' names.
     pub login: String,
-    /// What it is.
+    /// Kind of the account.
     pub kind: Kind,
-    /// The account above it.
+    /// Id of the parent account.
     pub parent_id: Option<i64>,
-    /// The plan it pays by.
+    /// Id of the plan that prices its calls.
     pub plan_id: i64,
-    /// Whether it may call.
+    /// True if the account may call.
     pub active: bool,
-    /// How far below zero its balance may go.
+    /// Credit limit: how far below zero its balance may go.
     pub credit_limit: Money,
-    /// Its limits beside money.
+    /// Limits other than credit.
     pub limits: AccountLimits,
-    /// The caller number its calls present, in place of the phone's.
+    /// Caller number its calls present, in place of the phone's.
     pub callerid: Option<String>,
-    /// How its phones write numbers, as given (`00=>,0=>49`).
+    /// Rewrite rules for the number formats its phones dial, as given (`00=>,0=>49`).
     pub dial_rules: Option<String>,
-    /// Whether its calls may be routed at a loss.
+    /// True if its calls may be routed at a loss.
     pub allow_loss: bool,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
 }
 
-/// Limits beside money; `None` is no limit.
+/// Limits other than credit; `None` is no limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccountLimits {
-    /// Calls at once, its clients' included.
+    /// Maximum concurrent calls, including its clients' calls.
     pub max_calls: Option<u32>,
-    /// Calls a second.
+    /// Maximum new calls per second.
     pub calls_per_second: Option<u32>,
-    /// Spend a day, in the plan's zone.
+    /// Maximum spend per day, in the plan's time zone.
     pub daily_spend: Option<Money>,
-    /// The dearest price a minute it may call.
+    /// Highest price per minute the account may call.
     pub max_price: Option<Money>,
-    /// Its longest call, in seconds.
+    /// Maximum duration of a call in seconds.
     pub max_call_seconds: Option<u32>,
-    /// Prefixes it may not call, digits.
+    /// Blocked prefixes, digits only.
     pub blocked_prefixes: Vec<String>,
 }
 
@@ -165,13 +165,13 @@ impl AccountRow {
 }
 
 impl Tx {
-    /// The id the next account gets. Reserve ids or append to the feed first: that lock makes it nobody else's.
+    /// Returns the id of the next account. Reserve ids or append to the feed first: that lock makes the id exclusive.
     pub async fn next_account_id(&mut self) -> Result<i64, StoreError> {
         let (id,): (i64,) = on!(self, c => sqlx::query_as(NEXT_ID).fetch_one(c).await)?;
         Ok(id)
     }
 
-    /// Adds an account and its login to the namespace.
+    /// Inserts an account and adds its login to the namespace.
     pub async fn insert_account(&mut self, account: &AccountRecord) -> Result<(), StoreError> {
         let limits = &account.limits;
         on!(self, c => sqlx::query(INSERT)
@@ -196,7 +196,7 @@ impl Tx {
         self.insert_name(&account.login, account.id).await
     }
 
-    /// Writes what can change of an account. A client's subaccounts have its plan.
+    /// Updates the mutable columns of an account. A client's subaccounts get its plan.
     pub async fn update_account(&mut self, account: &AccountRecord) -> Result<(), StoreError> {
         let limits = &account.limits;
         on!(self, c => sqlx::query(UPDATE)
@@ -221,9 +221,9 @@ impl Tx {
         Ok(())
     }
 
-    /// An account as this transaction sees it.
+    /// Reads an account within this transaction.
     pub async fn account_by_login(&mut self, login: &str) -> Result<Option<AccountRecord>, StoreError> {
-        // PostgreSQL takes no text with NUL, so nobody has such a login.
+        // PostgreSQL does not accept NUL in a text, so no account has such a login.
         if login.contains('\0') {
             return Ok(None);
         }
@@ -232,47 +232,47 @@ impl Tx {
         row.map(AccountRow::record).transpose()
     }
 
-    /// An account as this transaction sees it, by its id.
+    /// Reads an account by its id within this transaction.
     pub async fn account_by_id(&mut self, id: i64) -> Result<Option<AccountRecord>, StoreError> {
         let row: Option<AccountRow> = on!(self, c => sqlx::query_as(BY_ID).bind(id).fetch_optional(c).await)?;
         row.map(AccountRow::record).transpose()
     }
 
-    /// The subaccounts of a client.
+    /// Reads the subaccounts of a client.
     pub async fn subaccounts_of(&mut self, client_id: i64) -> Result<Vec<AccountRecord>, StoreError> {
         let rows: Vec<AccountRow> =
             on!(self, c => sqlx::query_as(SUBACCOUNTS_OF).bind(client_id).fetch_all(c).await)?;
         rows.into_iter().map(AccountRow::record).collect()
     }
 
-    /// How many resellers pay by a plan.
+    /// Counts the resellers on a plan.
     pub async fn resellers_on_plan(&mut self, plan_id: i64) -> Result<i64, StoreError> {
         let (count,): (i64,) =
             on!(self, c => sqlx::query_as(RESELLERS_ON_PLAN).bind(plan_id).fetch_one(c).await)?;
         Ok(count)
     }
 
-    /// Whose a plan is: `Some(None)` is one of the operator's.
+    /// Returns the owner of a plan: `Some(None)` for a plan of the operator, `None` if there is no such plan.
     pub async fn plan_owner(&mut self, plan_id: i64) -> Result<Option<Option<i64>>, StoreError> {
         let row: Option<(Option<i64>,)> =
             on!(self, c => sqlx::query_as(PLAN_OWNER).bind(plan_id).fetch_optional(c).await)?;
         Ok(row.map(|(owner,)| owner))
     }
 
-    /// Takes a name in the one namespace of logins and peers; a name that is taken is an error of the database.
+    /// Adds a name to the shared namespace of logins and peers; an existing name is a database error.
     pub async fn insert_name(&mut self, name: &str, account_id: i64) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(NAME_INSERT).bind(name).bind(account_id).execute(c).await.map(drop))?;
         Ok(())
     }
 
-    /// Whose a name is.
+    /// Returns the account that owns a name.
     pub async fn name_owner(&mut self, name: &str) -> Result<Option<i64>, StoreError> {
         let row: Option<(i64,)> =
             on!(self, c => sqlx::query_as(NAME_FIND).bind(name).fetch_optional(c).await)?;
         Ok(row.map(|(id,)| id))
     }
 
-    /// Whether a trunk is reached by a PJSIP endpoint of this name: no peer may have it too.
+    /// Reports whether a trunk uses a PJSIP endpoint of this name, which no peer may share.
     pub async fn trunk_endpoint_exists(&mut self, endpoint: &str) -> Result<bool, StoreError> {
         let (count,): (i64,) =
             on!(self, c => sqlx::query_as(TRUNK_ENDPOINTS).bind(endpoint).fetch_one(c).await)?;
@@ -281,7 +281,7 @@ impl Tx {
 }
 
 impl Tx {
-    /// How many clients a reseller has.
+    /// Counts the clients of a reseller.
     pub async fn count_clients(&mut self, reseller_id: i64) -> Result<i64, StoreError> {
         let (count,): (i64,) =
             on!(self, c => sqlx::query_as(CLIENTS_COUNT).bind(reseller_id).fetch_one(c).await)?;
@@ -290,7 +290,7 @@ impl Tx {
 }
 
 impl Store {
-    /// A plan's id.
+    /// Returns a plan's id.
     pub async fn plan_id(&self, name: &str) -> Result<Option<i64>, StoreError> {
         let mut reader = self.reader().await?;
         let row: Option<(i64,)> =
@@ -298,7 +298,7 @@ impl Store {
         Ok(row.map(|(id,)| id))
     }
 
-    /// A plan's name.
+    /// Returns a plan's name.
     pub async fn plan_name(&self, id: i64) -> Result<Option<String>, StoreError> {
         let mut reader = self.reader().await?;
         let row: Option<(String,)> =
@@ -306,7 +306,7 @@ impl Store {
         Ok(row.map(|(name,)| name))
     }
 
-    /// What a recorded call cost each payer: account and charge, the client first.
+    /// Returns the charges of a recorded call: payer account and charge, the client first.
     pub async fn cdr_charges(&self, cdr_id: i64) -> Result<Vec<(i64, Money)>, StoreError> {
         let mut reader = self.reader().await?;
         let rows: Vec<(i64, i64)> =
@@ -314,7 +314,7 @@ impl Store {
         Ok(rows.into_iter().map(|(account, nanos)| (account, Money::from_nanos(nanos))).collect())
     }
 
-    /// What an account's calls have cost it since a moment.
+    /// Sums the charges of an account's calls since a time.
     pub async fn spent_since(&self, account_id: i64, since: Timestamp) -> Result<Money, StoreError> {
         let mut reader = self.reader().await?;
         let (nanos,): (i64,) = on!(&mut reader, c => sqlx::query_as(SPENT_SINCE)
@@ -322,9 +322,9 @@ impl Store {
         Ok(Money::from_nanos(nanos))
     }
 
-    /// An account by its login.
+    /// Reads an account by its login.
     pub async fn account_by_login(&self, login: &str) -> Result<Option<AccountRecord>, StoreError> {
-        // PostgreSQL takes no text with NUL, so nobody has such a login.
+        // PostgreSQL does not accept NUL in a text, so no account has such a login.
         if login.contains('\0') {
             return Ok(None);
         }
@@ -334,7 +334,7 @@ impl Store {
         row.map(AccountRow::record).transpose()
     }
 
-    /// An account by its id.
+    /// Reads an account by its id.
     pub async fn account_by_id(&self, id: i64) -> Result<Option<AccountRecord>, StoreError> {
         let mut reader = self.reader().await?;
         let row: Option<AccountRow> =
@@ -342,7 +342,7 @@ impl Store {
         row.map(AccountRow::record).transpose()
     }
 
-    /// The next page of accounts after an id, by id; empty at the end.
+    /// Reads the next page of accounts after an id, by id; empty at the end.
     pub async fn accounts_after(&self, id: i64) -> Result<Vec<AccountRecord>, StoreError> {
         let mut reader = self.reader().await?;
         let rows: Vec<AccountRow> =
@@ -350,7 +350,7 @@ impl Store {
         rows.into_iter().map(AccountRow::record).collect()
     }
 
-    /// A page of a reseller's own clients, newest first, and how many there are.
+    /// Reads a page of a reseller's own clients, newest first, and their total number.
     pub async fn clients_of(
         &self,
         reseller_id: i64,

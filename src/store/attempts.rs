@@ -1,4 +1,4 @@
-//! Refusals beyond those that are recorded one by one: counted by source, reason and minute.
+//! Counts of refusals that have no CDR, by source, reason and minute.
 
 use std::sync::LazyLock;
 
@@ -9,16 +9,16 @@ use super::{
 };
 
 row! {
-    /// How often a source was refused for a reason within a minute, besides the refusals that have a CDR.
+    /// Number of refusals of a source for a reason within a minute, besides those with a CDR.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct RefusalCount {
-        /// The account or address that called; `*` for the many of a flood.
+        /// The account or address that called; `*` for the sources of a flood, counted together.
         pub source: String,
-        /// The machine code.
+        /// Machine code of the reason.
         pub reason: String,
         /// Minutes since the epoch.
         pub minute: i64,
-        /// How often.
+        /// Number of refusals.
         pub count: i64,
     }
 }
@@ -33,7 +33,7 @@ pub(super) static REFUSALS: LazyLock<ManyRows> = LazyLock::new(|| {
 
 const LIST: &str = include_str!("../../sql/queries/refusal_counts_since.sql");
 
-/// Adds counts. A source, reason and minute may come once in `counts`.
+/// Adds counts. Each source, reason and minute must occur at most once in `counts`.
 pub(super) async fn add(tx: &mut impl Session, counts: &[RefusalCount]) -> Result<(), StoreError> {
     let mut rows = Vec::with_capacity(counts.len() * 4);
     for refused in counts {
@@ -48,7 +48,7 @@ pub(super) async fn add(tx: &mut impl Session, counts: &[RefusalCount]) -> Resul
 }
 
 impl Store {
-    /// The counts from a minute on, newest minute first, at most so many.
+    /// Reads the counts from a minute on, newest minute first, up to a limit.
     pub async fn refusal_counts_since(
         &self,
         minute: i64,

@@ -1,7 +1,7 @@
-//! The book read from its first row to its last, a page at a time, for the audit.
+//! Reads the ledger from its first row to its last, a page at a time, for the audit.
 //!
-//! Every page is bounded by ids that were committed when the audit began, so what is written meanwhile does not matter.
-//! The lengths of the pages stand in the texts: of a length in a parameter `PostgreSQL` assumes a tenth of the table,
+//! Every page is bounded by ids that were committed when the audit began, so rows written meanwhile do not matter. The
+//! page lengths are literals in the SQL texts: for a length in a parameter `PostgreSQL` assumes a tenth of the table
 //! and reads all of it for every page.
 
 pub(crate) mod corrections;
@@ -18,12 +18,12 @@ const PAYERS: &str = include_str!("../../sql/queries/audit_payers.sql");
 const CALL_ENTRIES: &str = include_str!("../../sql/queries/audit_call_entries.sql");
 
 row! {
-    /// A line of the ledger.
+    /// A ledger entry.
     #[derive(Debug)]
     pub(crate) struct EntryRow {
         pub(crate) id: i64,
         pub(crate) tx_id: i64,
-        /// The transaction's id again, if there is such a transaction.
+        /// The transaction's id again, if such a transaction exists.
         pub(crate) known_tx: Option<i64>,
         pub(crate) account_id: i64,
         pub(crate) amount: i64,
@@ -32,7 +32,7 @@ row! {
 }
 
 row! {
-    /// A transaction of a call, and the CDR that names it as its own.
+    /// A transaction of a call, and the CDR that refers to it.
     #[derive(Debug)]
     pub(crate) struct TransactionRow {
         pub(crate) id: i64,
@@ -41,7 +41,8 @@ row! {
 }
 
 row! {
-    /// A checkpoint, and the entry that all of them include. Without any, one row that has only that entry.
+    /// A checkpoint, and the last entry that all checkpoints include. Without checkpoints, a single row with that entry
+    /// only.
     #[derive(Debug)]
     pub(crate) struct CheckpointRow {
         pub(crate) covers: i64,
@@ -53,7 +54,7 @@ row! {
 }
 
 row! {
-    /// What of a CDR its amounts follow from.
+    /// The columns of a CDR from which its amounts are derived.
     #[derive(Debug)]
     pub(crate) struct CallRow {
         pub(crate) id: i64,
@@ -66,13 +67,13 @@ row! {
         pub(crate) buy_cost: Option<i64>,
         pub(crate) buy_rate_json: Option<String>,
         pub(crate) margin: i64,
-        /// The CDR that its call key names.
+        /// The CDR of its call key.
         pub(crate) key_cdr_id: Option<i64>,
     }
 }
 
 row! {
-    /// One payer of a CDR.
+    /// A payer of a CDR.
     #[derive(Debug)]
     pub(crate) struct PayerRow {
         pub(crate) cdr_id: i64,
@@ -84,7 +85,7 @@ row! {
 }
 
 row! {
-    /// What a call's transaction does to an account.
+    /// The effect of a call's transaction on an account.
     #[derive(Debug)]
     pub(crate) struct CallEntryRow {
         pub(crate) tx_id: i64,
@@ -93,7 +94,7 @@ row! {
     }
 }
 
-/// Calls with their payers and entries, all of the same stretch of ids.
+/// Calls with their payers and entries, all of the same range of ids.
 #[derive(Debug, Default)]
 pub(crate) struct CallPage {
     pub(crate) calls: Vec<CallRow>,
@@ -102,13 +103,13 @@ pub(crate) struct CallPage {
 }
 
 impl Store {
-    /// The next entries, in the order of their ids.
+    /// Reads the next entries in order of their ids.
     pub(crate) async fn audit_entries(&self, after: i64, head: Head) -> Result<Vec<EntryRow>, StoreError> {
         let mut reader = self.reader().await?;
         Ok(on!(&mut reader, c => sqlx::query_as(ENTRIES).bind(after).bind(head.entry_id).fetch_all(c).await)?)
     }
 
-    /// The next transactions of calls, in the order of their ids.
+    /// Reads the next transactions of calls in order of their ids.
     pub(crate) async fn audit_transactions(
         &self,
         after: i64,
@@ -119,13 +120,14 @@ impl Store {
             .fetch_all(c).await)?)
     }
 
-    /// Every checkpoint, in one reading. Read it before the head: it covers no entry beyond.
+    /// Reads every checkpoint in one statement. Must precede the reading of the head: then no checkpoint covers an
+    /// entry beyond it.
     pub(crate) async fn audit_checkpoints(&self) -> Result<Vec<CheckpointRow>, StoreError> {
         let mut reader = self.reader().await?;
         Ok(on!(&mut reader, c => sqlx::query_as(CHECKPOINTS).fetch_all(c).await)?)
     }
 
-    /// The next calls with all that belongs to them.
+    /// Reads the next calls with all their rows.
     pub(crate) async fn audit_calls(&self, after: i64, head: Head) -> Result<CallPage, StoreError> {
         let mut reader = self.reader().await?;
         let calls: Vec<CallRow> = on!(&mut reader, c => sqlx::query_as(CALL_PAGE).bind(after).bind(head.cdr_id).fetch_all(c).await)?;

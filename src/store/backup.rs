@@ -10,8 +10,8 @@ use super::StoreError;
 
 /// Writes a copy of the `SQLite` database at `url` into `target`, which must be an empty file.
 ///
-/// The copy is one read transaction: it holds every transaction that was committed when it began and no part of a later
-/// one. Writers go on meanwhile. The caller makes the file durable.
+/// The copy is one read transaction: it contains every transaction committed when it began and no part of a later one.
+/// Writers continue meanwhile. The caller makes the file durable.
 pub async fn copy_sqlite(url: &str, target: &Path) -> Result<(), StoreError> {
     let options = SqliteConnectOptions::from_str(url)
         .map_err(|error| StoreError::Url(error.to_string()))?
@@ -24,7 +24,7 @@ pub async fn copy_sqlite(url: &str, target: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The first fault that `SQLite` finds in the structure of a database file; `None` when it finds none.
+/// Returns the first fault that `SQLite` finds in the structure of a database file; `None` if there is none.
 pub async fn find_corruption(file: &Path) -> Result<Option<String>, StoreError> {
     let options = SqliteConnectOptions::new().filename(file).read_only(true).immutable(true);
     let mut copy = options.connect().await?;

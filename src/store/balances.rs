@@ -5,7 +5,7 @@ use tollgate_rating::Money;
 
 use super::{Head, Reserved, Session, Store, StoreError, Tx, head::read_head, on, row, to_micros};
 
-/// Sums are taken in SQL in two parts that cannot overflow there, and put together here.
+/// Divisor that splits sums in SQL into two parts that cannot overflow there; they are combined here.
 const NANOS_PER_UNIT: i128 = 1_000_000_000;
 
 const ACCOUNT: &str = include_str!("../../sql/queries/balance_account.sql");
@@ -15,7 +15,7 @@ const SAVE: &str = include_str!("../../sql/queries/checkpoint_save.sql");
 const MOVE_HEAD: &str = include_str!("../../sql/queries/checkpoint_move_head.sql");
 
 row! {
-    /// A sum, or its part per account and currency, in two parts.
+    /// A sum per account and currency, split into two parts that cannot overflow.
     struct Parts {
         account_id: i64,
         currency: String,
@@ -24,19 +24,19 @@ row! {
     }
 }
 
-/// What an account has, in a currency.
+/// Balance of an account in a currency.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Balance {
-    /// Whose.
+    /// Id of the account.
     pub account_id: i64,
-    /// In what.
+    /// Currency code.
     pub currency: String,
-    /// Nano-units; an account of the house sums many wallets, so it may not fit a [`Money`].
+    /// Balance in nano-units; an internal account sums many wallets, so it may not fit a [`Money`].
     pub nanos: i128,
 }
 
 impl Balance {
-    /// The balance of a wallet, or `None` where it is beyond what a wallet can hold.
+    /// Returns the balance of a wallet, or `None` where it exceeds the range of a wallet.
     pub fn money(&self) -> Option<Money> {
         i64::try_from(self.nanos).ok().map(Money::from_nanos)
     }
@@ -55,22 +55,22 @@ impl Parts {
 }
 
 impl Store {
-    /// An account's balance in a currency; an account without entries has nothing.
+    /// Reads an account's balance in a currency; an account without entries has zero.
     pub async fn balance(&self, account_id: i64, currency: &str) -> Result<Balance, StoreError> {
         let mut reader = self.reader().await?;
         let parts: Parts = on!(&mut reader, c => sqlx::query_as(ACCOUNT).bind(account_id).bind(currency).fetch_one(c).await)?;
         Ok(parts.into())
     }
 
-    /// Every account's balances as they are now: what a process loads at its start. Costs the accounts and the
-    /// entries since the last checkpoint, not the history.
+    /// Reads the current balances of all accounts, for the start of a process. The cost depends on the number of
+    /// accounts and of entries since the last checkpoint, not on the history.
     pub async fn balances(&self) -> Result<Vec<Balance>, StoreError> {
         all_balances(&mut self.reader().await?).await
     }
 
-    /// Moves every account's checkpoint up to the newest entry, and returns that.
+    /// Moves every account's checkpoint up to the newest entry, and returns that entry's id.
     ///
-    /// It locks the counters' row while it sums the entries since the last time.
+    /// Locks the counters' row while it sums the entries since the last checkpoint.
     pub async fn write_checkpoint(&self, at: Timestamp) -> Result<i64, StoreError> {
         let mut tx = self.begin().await?;
         tx.reserve_ids(Reserved::default()).await?;
@@ -85,7 +85,7 @@ impl Store {
     }
 }
 
-/// `delta` is the account's new sum already: the query adds its last checkpoint.
+/// `delta` is already the account's new sum: the query adds its last checkpoint.
 async fn save(tx: &mut Tx, sum: &Parts, entry_id: i64, at: i64) -> Result<(), StoreError> {
     let overflow =
         |_| StoreError::Inconsistent { table: "checkpoints", reason: "a balance out of range".to_owned() };
@@ -97,7 +97,7 @@ async fn save(tx: &mut Tx, sum: &Parts, entry_id: i64, at: i64) -> Result<(), St
     Ok(())
 }
 
-/// Every account's balances, as this session sees them.
+/// Reads the balances of all accounts as this session sees them.
 pub(super) async fn all_balances(session: &mut impl Session) -> Result<Vec<Balance>, StoreError> {
     let parts: Vec<Parts> = on!(session, c => sqlx::query_as(ALL).fetch_all(c).await)?;
     Ok(parts.into_iter().map(Balance::from).collect())

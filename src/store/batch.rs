@@ -1,7 +1,7 @@
-//! One transaction that carries many facts: the ledger's group commit.
+//! A transaction with many facts: the ledger's group commit.
 //!
-//! Everything in a batch is durable together or not at all. A row that the database refuses fails the whole batch;
-//! finding that row and going on without it is the ledger's work.
+//! Everything in a batch is durable together or not at all. A row that the database refuses fails the whole batch; the
+//! ledger finds that row and writes the rest without it.
 
 mod content;
 mod known;
@@ -26,7 +26,7 @@ pub use self::content::{Batch, BatchName, PostingRefusal, Replaced, Settled, Wri
 pub use self::known::RecordedCall;
 pub(super) use self::rows::{CALL_KEYS, ENTRIES, TRANSACTIONS};
 
-/// The start that postings which are written outside of the ledger's batches are named for.
+/// Run number of postings that are written outside of the ledger's batches.
 const OUTSIDE_THE_LEDGER: i64 = -1;
 
 const ADD_REFERENCE: &str = include_str!("../../sql/queries/posting_reference_add.sql");
@@ -44,7 +44,7 @@ impl Store {
         let entries = rows.write(&mut tx).await?;
         let fenced = !batch.opened.is_empty() && !tx.allows(batch.opened_under).await?;
         open_calls::insert(&mut tx, if fenced { &[] } else { batch.opened }).await?;
-        // An emergency call was never journalled: what stands under its key is another call's.
+        // An emergency call was never journalled: an open call under its key is a different call.
         let ended = batch.settlements.iter().filter(|settlement| settlement.cdr.kind == CallKind::Call);
         let ended = ended.map(|settlement| &settlement.key).chain(batch.voided.iter().copied());
         open_calls::delete(&mut tx, ended).await?;
@@ -55,8 +55,8 @@ impl Store {
 }
 
 impl Tx {
-    /// Writes one posting as part of a larger whole, which its caller commits: what the posting pays for and the posting
-    /// are in the book together or not at all. Everything else goes through the ledger, which shares commits.
+    /// Writes one posting as part of a larger transaction, which its caller commits: the posting and the thing it pays
+    /// for are in the ledger together or not at all. All other postings go through the ledger, which shares commits.
     pub async fn post(
         &mut self,
         posting: &Posting,
@@ -68,14 +68,14 @@ impl Tx {
         posted.into_iter().next().ok_or_else(refused)
     }
 
-    /// As [`Tx::post`], of several: an answer for each, in order.
+    /// Like [`Tx::post`] for several postings; returns a result for each, in order.
     pub async fn post_all(
         &mut self,
         postings: &[&Posting],
         at: Timestamp,
     ) -> Result<Vec<Result<Posted, PostingRefusal>>, StoreError> {
         let mut batch = Batch { postings: postings.to_vec(), ..Batch::default() };
-        // No start of a ledger has this number; the transaction's id makes the name one of its own.
+        // No run of a ledger has this number; the transaction's id makes the name unique.
         batch.name.run = OUTSIDE_THE_LEDGER;
         let mut rows = BatchRows::open(self, &batch, to_micros(at)).await?;
         rows.name = BatchName { run: OUTSIDE_THE_LEDGER, batch: rows.next.transactions };
@@ -86,7 +86,7 @@ impl Tx {
 }
 
 impl<'a> BatchRows<'a> {
-    /// Takes the calls' keys, and writes CDRs and entries of those that were free.
+    /// Claims the calls' keys, and writes CDRs and entries of those that were free.
     async fn settle(
         &mut self,
         tx: &mut Tx,
@@ -115,7 +115,7 @@ impl<'a> BatchRows<'a> {
             }
         }
         cdr_rows::insert(tx, &cdrs, self.at).await?;
-        // Those of known calls come after the records of this batch, which may be what they repeat or replace.
+        // Known calls come after the records of this batch, which they may repeat or replace.
         let mut settled: Vec<Settled> = Vec::with_capacity(settlements.len());
         for (id, &settlement) in (first_id..).zip(settlements) {
             let outcome = if fresh.contains(&id) {
@@ -128,7 +128,7 @@ impl<'a> BatchRows<'a> {
         Ok(settled)
     }
 
-    /// Writes the postings that may be written.
+    /// Writes the valid postings.
     async fn post(
         &mut self,
         tx: &mut Tx,
@@ -192,7 +192,7 @@ impl<'a> BatchRows<'a> {
         Ok(Ok(Posted { tx_id, duplicate: false }))
     }
 
-    /// CDRs of refused calls.
+    /// Adds CDRs of refused calls.
     fn refuse(&mut self, refused: &'a [RefusedAttempt]) -> Result<Vec<NewCdr<'a>>, StoreError> {
         let first_id = self.next.cdrs;
         self.next.cdrs += count(refused.len());

@@ -21,20 +21,20 @@ row! {
     }
 }
 
-/// A number of an account.
+/// A caller number of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CalleridRecord {
-    /// Its id: the feed position of the change that made it.
+    /// Id: the feed position of the change that created it.
     pub id: i64,
-    /// Whose it is.
+    /// Id of the account.
     pub account_id: i64,
     /// `+` and digits.
     pub cid: String,
-    /// What its owner calls it.
+    /// Name chosen by its owner.
     pub name: String,
-    /// Whether the operator's word on it is there, or was not needed.
+    /// True if the operator has approved it, or approval is not required.
     pub approved: bool,
-    /// When it was added.
+    /// Time of creation.
     pub created_at: Timestamp,
 }
 
@@ -57,19 +57,19 @@ async fn of(session: &mut impl Session, account_id: i64) -> Result<Vec<CalleridR
 }
 
 impl Tx {
-    /// An account's numbers, the newest first.
+    /// Reads an account's numbers, newest first.
     pub async fn callerids_of(&mut self, account_id: i64) -> Result<Vec<CalleridRecord>, StoreError> {
         of(self, account_id).await
     }
 
-    /// A number by its id.
+    /// Reads a number by its id.
     pub async fn callerid_by_id(&mut self, id: i64) -> Result<Option<CalleridRecord>, StoreError> {
         let row: Option<CalleridRow> =
             on!(self, c => sqlx::query_as(BY_ID).bind(id).fetch_optional(c).await)?;
         Ok(row.map(CalleridRow::record))
     }
 
-    /// Adds a number.
+    /// Inserts a number.
     pub async fn insert_callerid(&mut self, callerid: &CalleridRecord) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(INSERT)
             .bind(callerid.id)
@@ -82,13 +82,13 @@ impl Tx {
         Ok(())
     }
 
-    /// Gives the operator's word.
+    /// Approves a number.
     pub async fn approve_callerid(&mut self, id: i64) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(APPROVE).bind(id).execute(c).await.map(drop))?;
         Ok(())
     }
 
-    /// Removes a number.
+    /// Deletes a number.
     pub async fn delete_callerid(&mut self, id: i64) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(DELETE).bind(id).execute(c).await.map(drop))?;
         Ok(())
@@ -96,7 +96,7 @@ impl Tx {
 }
 
 impl Store {
-    /// An account's numbers, the newest first.
+    /// Reads an account's numbers, newest first.
     pub async fn callerids_of(&self, account_id: i64) -> Result<Vec<CalleridRecord>, StoreError> {
         of(&mut self.reader().await?, account_id).await
     }

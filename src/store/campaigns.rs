@@ -1,4 +1,4 @@
-//! Campaigns: one text to many.
+//! Campaigns: one text to many recipients.
 
 use jiff::Timestamp;
 use tollgate_rating::Money;
@@ -22,29 +22,29 @@ const DISCARD_MESSAGES: &str = include_str!("../../sql/queries/campaigns_discard
 const DISCARD: &str = include_str!("../../sql/queries/campaigns_discard.sql");
 const STAGING: &str = include_str!("../../sql/queries/campaigns_staging.sql");
 
-/// Messages of a discarded campaign deleted in one transaction.
+/// Number of messages of a discarded campaign deleted in one transaction.
 const DISCARDED_AT_ONCE: i64 = 500;
 
-/// A campaign to write. It is nobody's until it is published.
+/// A campaign to write. It is invisible until it is published.
 #[derive(Clone, Debug)]
 pub struct NewCampaign {
-    /// Its id.
+    /// Id of the campaign.
     pub id: i64,
-    /// Who sends it.
+    /// Account that sends it.
     pub account_id: i64,
-    /// The name under which its credit is set aside.
+    /// Reference of its hold.
     pub reference: String,
-    /// Which provider sends it.
+    /// Provider that sends it.
     pub provider: String,
-    /// What its messages should show as their sender.
+    /// Requested sender id of its messages.
     pub sender_id: Option<String>,
     /// The text.
     pub body: String,
-    /// Its alphabet.
+    /// Alphabet of the text.
     pub encoding: &'static str,
-    /// Its segments.
+    /// Number of segments per message.
     pub segments: u16,
-    /// When its sender wants it sent; none for at once.
+    /// Requested time of sending; `None` for at once.
     pub scheduled_at: Option<Timestamp>,
 }
 
@@ -71,44 +71,44 @@ row! {
     }
 }
 
-/// A campaign.
+/// A campaign as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CampaignRecord {
-    /// Its id.
+    /// Id of the campaign.
     pub id: i64,
-    /// Who sends it.
+    /// Account that sends it.
     pub account_id: i64,
-    /// The name under which its credit is set aside.
+    /// Reference of its hold.
     pub reference: String,
-    /// Which provider sends it.
+    /// Provider that sends it.
     pub provider: String,
-    /// What its messages should show as their sender.
+    /// Requested sender id of its messages.
     pub sender_id: Option<String>,
     /// The text.
     pub body: String,
-    /// Its segments.
+    /// Number of segments per message.
     pub segments: i64,
-    /// When its sender wants it sent.
+    /// Requested time of sending; `None` for at once.
     pub scheduled_at: Option<Timestamp>,
-    /// When it was given to us.
+    /// Time of submission.
     pub created_at: Timestamp,
-    /// QUEUED, RUNNING, COMPLETED or CANCELLED; STAGING as long as it is nobody's.
+    /// QUEUED, RUNNING, COMPLETED or CANCELLED; STAGING until it is published.
     pub state: String,
-    /// To how many it goes.
+    /// Number of recipients.
     pub recipients: i64,
-    /// How many messages are not at their end.
+    /// Number of messages not yet in a final state.
     pub waiting: i64,
-    /// How many the provider took.
+    /// Number of messages that the provider accepted.
     pub sent: i64,
-    /// How many of those were delivered.
+    /// Number of these that were delivered.
     pub delivered: i64,
-    /// How many were refused or not delivered.
+    /// Number of messages refused or not delivered.
     pub failed: i64,
-    /// Of how many it is not known whether the provider has them.
+    /// Number of messages whose delivery to the provider is in doubt.
     pub unknown: i64,
-    /// How many were called back.
+    /// Number of cancelled messages.
     pub cancelled: i64,
-    /// What its sender was charged so far.
+    /// Amount charged to its sender so far.
     pub cost: Money,
 }
 
@@ -137,23 +137,23 @@ impl From<CampaignRow> for CampaignRecord {
     }
 }
 
-/// What became of some of a campaign's messages that were waiting.
+/// Changes to a campaign's counters from the outcomes of waiting messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CampaignProgress {
-    /// Taken by the provider.
+    /// Messages accepted by the provider.
     pub sent: i64,
-    /// Refused, or given up.
+    /// Messages refused or given up.
     pub failed: i64,
-    /// Perhaps taken.
+    /// Messages whose outcome is unknown.
     pub unknown: i64,
-    /// Called back.
+    /// Messages cancelled.
     pub cancelled: i64,
-    /// What their sender was charged.
+    /// Amount charged to their sender.
     pub cost: Money,
 }
 
 impl Tx {
-    /// Writes a campaign that is nobody's yet.
+    /// Inserts a campaign that is not published yet.
     pub async fn insert_campaign(&mut self, campaign: &NewCampaign, at: Timestamp) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(INSERT)
             .bind(campaign.id)
@@ -170,8 +170,8 @@ impl Tx {
         Ok(())
     }
 
-    /// Publishes a staged campaign: the number of its messages, which wait, and of recipients without a price, which have no
-    /// message. `false` if it is not staged.
+    /// Publishes a staged campaign with the number of its waiting messages and of recipients without a price, which
+    /// have no message. `false` if it is not staged.
     pub async fn publish_campaign(
         &mut self,
         id: i64,
@@ -183,13 +183,13 @@ impl Tx {
         Ok(rows == 1)
     }
 
-    /// The campaigns whose messages were just taken to be sent are running.
+    /// Marks the campaigns of the messages just claimed for sending as running.
     pub async fn run_campaigns(&mut self, claim: i64) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(RUN).bind(claim).execute(c).await.map(drop))?;
         Ok(())
     }
 
-    /// Counts what became of messages that waited; a campaign without further ones is completed.
+    /// Counts the outcomes of waiting messages; a campaign without further waiting messages is completed.
     pub async fn count_campaign(
         &mut self,
         id: i64,
@@ -202,7 +202,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Counts what became of messages that had been sent: what is added to each number.
+    /// Counts the receipts of sent messages by adding to each counter.
     pub async fn count_receipt(
         &mut self,
         id: i64,
@@ -216,15 +216,15 @@ impl Tx {
         Ok(())
     }
 
-    /// Calls an account's campaign back: none of its messages is taken any more. `false` where it is at its end.
+    /// Cancels an account's campaign: none of its messages is claimed any more. `false` if it is in a final state.
     pub async fn cancel_campaign(&mut self, id: i64, account_id: i64) -> Result<bool, StoreError> {
         let rows = on!(self, c => sqlx::query(CANCEL).bind(id).bind(account_id)
             .execute(c).await.map(|done| done.rows_affected()))?;
         Ok(rows == 1)
     }
 
-    /// Deletes a campaign that is not published, which has no messages any more, with its hold: returns what was held of
-    /// whom. `None` if there is no such campaign.
+    /// Deletes an unpublished campaign without messages, with its hold: returns the amounts held of each payer. `None`
+    /// if there is no such campaign.
     pub async fn discard_campaign(&mut self, id: i64) -> Result<Option<Payers>, StoreError> {
         let row: Option<(String,)> =
             on!(self, c => sqlx::query_as(DISCARD).bind(id).fetch_optional(c).await)?;
@@ -234,14 +234,14 @@ impl Tx {
         }
     }
 
-    /// A campaign, as this transaction sees it.
+    /// Reads a campaign within this transaction.
     pub async fn campaign_now(&mut self, id: i64) -> Result<Option<CampaignRecord>, StoreError> {
         let row: Option<CampaignRow> = on!(self, c => sqlx::query_as(FIND).bind(id).fetch_optional(c).await)?;
         Ok(row.map(Into::into))
     }
 
-    /// Calls back at most so many of a campaign's waiting messages, the first ones behind an id, and returns their ids and
-    /// who had been going to pay what for each.
+    /// Cancels a limited number of a campaign's waiting messages, the first ones after an id, and returns their ids
+    /// with the payers and amounts of each.
     pub async fn cancel_some(
         &mut self,
         campaign_id: i64,
@@ -259,7 +259,7 @@ impl Tx {
 }
 
 impl Store {
-    /// A campaign.
+    /// Reads a campaign.
     pub async fn campaign(&self, id: i64) -> Result<Option<CampaignRecord>, StoreError> {
         let mut reader = self.reader().await?;
         let row: Option<CampaignRow> =
@@ -267,7 +267,7 @@ impl Store {
         Ok(row.map(Into::into))
     }
 
-    /// An account's campaigns, newest first, and how many there are.
+    /// Reads an account's campaigns, newest first, and their total number.
     pub async fn campaigns(
         &self,
         account_id: i64,
@@ -282,14 +282,14 @@ impl Store {
         Ok((rows.into_iter().map(Into::into).collect(), total))
     }
 
-    /// Campaigns that were called back and have messages that still wait.
+    /// Reads cancelled campaigns that still have waiting messages.
     pub async fn campaigns_to_cancel(&self) -> Result<Vec<CampaignRecord>, StoreError> {
         let mut reader = self.reader().await?;
         let rows: Vec<CampaignRow> = on!(&mut reader, c => sqlx::query_as(TO_CANCEL).fetch_all(c).await)?;
         Ok(rows.into_iter().map(Into::into).collect())
     }
 
-    /// Deletes the messages of a campaign that is not published, some at a time: others may write in between.
+    /// Deletes the messages of an unpublished campaign, some at a time: other transactions may write in between.
     pub async fn discard_messages(&self, campaign_id: i64) -> Result<(), StoreError> {
         loop {
             let mut tx = self.begin().await?;
@@ -303,7 +303,7 @@ impl Store {
         }
     }
 
-    /// Campaigns that are not published.
+    /// Reads the ids of unpublished campaigns.
     pub async fn staged_campaigns(&self) -> Result<Vec<i64>, StoreError> {
         let mut reader = self.reader().await?;
         let rows: Vec<(i64,)> = on!(&mut reader, c => sqlx::query_as(STAGING).fetch_all(c).await)?;

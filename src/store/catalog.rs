@@ -1,7 +1,7 @@
-//! Tariffs, exchange rates, plans and trunks: what is kept of them, and nothing of what it means.
+//! Tariffs, exchange rates, plans and trunks as stored rows, without their interpretation.
 //!
-//! Versions are only ever added. A change of the catalog takes the row lock of `catalog_head` first and appends to the
-//! feed last, so changes follow one another and never wait for a settlement while they hold something it needs.
+//! Versions are only ever added. A change of the catalog acquires the row lock of `catalog_head` first and appends to
+//! the feed last, so changes are serialized, and none holds a lock that a settlement needs while it waits.
 
 mod decks;
 mod plans;
@@ -17,8 +17,8 @@ use super::{StoreError, Tx, on};
 const IDS: &str = include_str!("../../sql/queries/catalog_ids.sql");
 
 impl Tx {
-    /// Hands out that many ids for things of the catalog, and lets no other change of it run until this one ends:
-    /// returns the first.
+    /// Reserves `count` ids for objects of the catalog, and blocks other changes of the catalog until this transaction
+    /// ends: returns the first id.
     pub async fn catalog_ids(&mut self, count: i64) -> Result<i64, StoreError> {
         let (last,): (i64,) = on!(self, c => sqlx::query_as(IDS).bind(count).fetch_one(c).await)?;
         Ok(last - count + 1)

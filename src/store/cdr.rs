@@ -1,4 +1,4 @@
-//! Call detail records: what happened to a call, who paid what for it, and what it cost.
+//! Call detail records: the events of a call, its payers and their charges, and its cost.
 
 use jiff::{Timestamp, fmt::serde::timestamp::microsecond};
 use serde::{Deserialize, Serialize};
@@ -6,18 +6,18 @@ use tollgate_rating::Money;
 
 use super::to_micros;
 
-/// What names a call: unique ids repeat across servers, and a channel may dial more than once.
+/// Key of a call: unique ids repeat across servers, and a channel may dial more than once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CallKey {
     /// Asterisk's `systemname`.
     pub server: String,
     /// The channel's unique id.
     pub unique_id: String,
-    /// The outgoing leg, from 1.
+    /// Number of the outgoing leg, from 1.
     pub leg: u32,
 }
 
-/// Texts that the database keeps: the enum's name for each.
+/// Defines enums that the database stores as texts.
 macro_rules! words {
     ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$meta])*
@@ -26,12 +26,12 @@ macro_rules! words {
         pub enum $name { $($(#[$variant_meta])* $variant,)+ }
 
         impl $name {
-            /// The word that the database and the APIs use.
+            /// Returns the word that the database and the APIs use.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)+ }
             }
 
-            /// The variant of a word.
+            /// Parses the word of a variant.
             pub fn from_word(word: &str) -> Option<Self> {
                 match word { $($word => Some(Self::$variant),)+ _ => None }
             }
@@ -40,17 +40,17 @@ macro_rules! words {
 }
 
 words! {
-    /// What sort of call it was.
+    /// Kind of a call.
     CallKind {
-        /// An ordinary call, paid for by its chain.
+        /// An ordinary call, charged to its chain of accounts.
         Call = "call",
-        /// An emergency call: dialled without authorisation, free, recorded afterwards.
+        /// An emergency call: dialled without authorization, free, recorded afterwards.
         Emergency = "emergency",
     }
 }
 
 words! {
-    /// Which way it went.
+    /// Direction of a call.
     Direction {
         /// From one of our peers to a carrier.
         Outbound = "outbound",
@@ -60,19 +60,19 @@ words! {
 }
 
 words! {
-    /// How it ended.
+    /// Disposition of a call.
     Disposition {
-        /// Somebody answered.
+        /// The call was answered.
         Answered = "answered",
-        /// Somebody answered, and the call ended because its payers could pay no more.
+        /// The call was answered, and ended because its payers' credit was exhausted.
         CreditExhausted = "credit_exhausted",
-        /// It rang until somebody gave up.
+        /// It rang without an answer.
         NoAnswer = "no_answer",
         /// The called side was busy.
         Busy = "busy",
         /// The caller hung up before an answer.
         Cancelled = "cancelled",
-        /// No route took it.
+        /// No route accepted it.
         Failed = "failed",
         /// It was never dialled.
         Refused = "refused",
@@ -80,142 +80,143 @@ words! {
 }
 
 words! {
-    /// Where the answered duration comes from, best first.
+    /// Source of the answered duration, best first.
     DurationSource {
         /// Asterisk's own measurement.
         Asterisk = "asterisk",
-        /// The record that Asterisk kept for us while we were away.
+        /// The record that Asterisk kept while this service was unavailable.
         Astdb = "astdb",
-        /// The last moment at which the call was known to be alive.
+        /// The last time at which the call was known to be alive.
         LastProofOfLife = "last_proof_of_life",
-        /// There was no answer, or no call.
+        /// The call was not answered, or not made.
         None = "none",
     }
 }
 
-/// One try of one route.
+/// An attempt on one route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteAttempt {
     /// The route's number in the grant, from 1.
     pub route: u32,
-    /// The trunk, if the grant is known.
+    /// Name of the trunk, if the grant is known.
     pub trunk: Option<String>,
     /// Asterisk's DIALSTATUS.
     pub dial_status: String,
     /// Asterisk's HANGUPCAUSE (Q.850).
     pub cause: Option<u16>,
-    /// How long it took.
+    /// Duration in milliseconds.
     pub ms: Option<u64>,
 }
 
 /// The trunk that carried the call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrunkUsed {
-    /// Its id in the catalogue.
+    /// Id in the catalogue.
     pub trunk_id: i64,
-    /// Its name then.
+    /// Name at the time of the call.
     pub name: String,
 }
 
-/// What is written down about a call besides its money.
+/// The facts recorded about a call, apart from charges.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CdrDraft {
-    /// What sort of call.
+    /// Kind of the call.
     pub kind: CallKind,
-    /// Which way.
+    /// Direction of the call.
     pub direction: Direction,
-    /// How it ended.
+    /// Disposition of the call.
     pub disposition: Disposition,
-    /// The machine code of the refusal, when refused.
+    /// Machine code of the refusal, if refused.
     pub refused_reason: Option<String>,
-    /// The account that called, if it was known.
+    /// The calling account, if known.
     pub account_id: Option<i64>,
-    /// The peer's name.
+    /// Name of the peer.
     pub endpoint: String,
-    /// The caller's number as it was shown to the carrier, or as it came.
+    /// The caller's number as presented to the carrier, or as received.
     pub caller: String,
-    /// The digits as dialled.
+    /// Digits as dialled.
     pub dialled: String,
-    /// The E.164 digits that were rated.
+    /// E.164 digits that were rated.
     pub number: Option<String>,
-    /// The destination's name in the retail deck.
+    /// Name of the destination in the retail deck.
     pub destination: Option<String>,
-    /// When it was authorised, or refused.
+    /// Time of authorization or refusal.
     #[serde(with = "microsecond::required")]
     pub setup_at: Timestamp,
-    /// When it was answered.
+    /// Time of answer.
     #[serde(with = "microsecond::optional")]
     pub answered_at: Option<Timestamp>,
-    /// When it ended.
+    /// Time of the end.
     #[serde(with = "microsecond::required")]
     pub ended_at: Timestamp,
-    /// The real answered duration: what the carrier is paid for.
+    /// Actual answered duration in milliseconds: the basis of the carrier's cost.
     pub answered_ms: u64,
-    /// The duration that the payers are charged for, at most the real one.
+    /// Duration charged to the payers in milliseconds, at most the actual one.
     pub charged_ms: u64,
-    /// By how much it outlived its funded end.
+    /// Milliseconds by which the call outlived its funded end.
     pub overrun_ms: u64,
-    /// Post-dial delay.
+    /// Post-dial delay in milliseconds.
     pub pdd_ms: Option<u64>,
     /// Asterisk's HANGUPCAUSE (Q.850).
     pub hangup_cause: Option<u16>,
-    /// The last SIP answer.
+    /// Code of the last SIP response.
     pub sip_code: Option<u16>,
-    /// `caller`, `callee`, `tollgate`, …
+    /// Party that hung up: `caller`, `callee`, `tollgate`, …
     pub hung_up_by: Option<String>,
-    /// Where the SIP request came from.
+    /// Source address of the SIP request.
     pub source_address: Option<String>,
     /// The SIP Call-ID.
     pub sip_call_id: Option<String>,
-    /// Where the duration comes from.
+    /// Source of the duration.
     pub duration_source: DurationSource,
-    /// The trunk that carried it.
+    /// Trunk that carried the call.
     pub trunk: Option<TrunkUsed>,
-    /// The route's number in the grant; 0: none.
+    /// The route's number in the grant; 0 for none.
     pub route: u32,
-    /// Every route that was tried, in order.
+    /// Every attempted route, in order.
     pub attempts: Vec<RouteAttempt>,
-    /// The currency of every amount here (the wallets' own).
+    /// Currency of every amount here (the wallets' own).
     pub currency: String,
 }
 
-/// One payer's part of a settled call.
+/// The part of a payer in a settled call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PayerCharge {
-    /// Who pays.
+    /// Id of the paying account.
     pub account_id: i64,
-    /// The plan's versions, from the base plan to the account's own.
+    /// Versions of the plans, from the base plan to the account's own.
     pub plan_versions: Vec<i64>,
-    /// The version of the tariff under them.
+    /// Version of the tariff beneath the plans.
     pub tariff_version: Option<i64>,
-    /// The prefix that matched.
+    /// Matching prefix.
     pub prefix: Option<String>,
-    /// The price per minute at the answer, as printed.
+    /// Price per minute at the time of answer, as printed.
     pub price_per_minute: Option<Money>,
-    /// Seconds billed.
+    /// Billed seconds.
     pub billed_seconds: u64,
-    /// What is taken from the wallet.
+    /// Amount debited from the wallet.
     pub charge: Money,
     /// The rate itself ([`tollgate_rating::CallRate`] as JSON), from which the audit computes the charge again.
     pub rate_json: Option<String>,
 }
 
-/// What the carrier gets.
+/// Cost of the carrier.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuyCost {
-    /// The version of the trunk's tariff.
+    /// Version of the trunk's tariff.
     pub tariff_version: Option<i64>,
-    /// The prefix that matched in it.
+    /// Matching prefix in that tariff.
     pub prefix: Option<String>,
-    /// The price per minute in the wallets' currency.
+    /// Price per minute in the wallets' currency.
     pub price_per_minute: Option<Money>,
-    /// The currency of the carrier's deck.
+    /// Currency of the carrier's deck.
     pub currency: String,
-    /// Units of the wallets' currency for one of the deck's, as decimal text: the rate the deck was compiled at.
+    /// Exchange rate at which the deck was compiled, in decimal text: units of the wallets' currency for one of the
+    /// deck's.
     pub fx_rate: Option<String>,
-    /// Seconds billed.
+    /// Billed seconds.
     pub billed_seconds: u64,
-    /// The cost in the wallets' currency.
+    /// Cost in the wallets' currency.
     pub cost: Money,
     /// The rate itself, prices converted, as JSON.
     pub rate_json: Option<String>,
@@ -224,35 +225,35 @@ pub struct BuyCost {
 /// A call that ended: a fact, accepted once by its key, from any epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settlement {
-    /// Which call.
+    /// Key of the call.
     pub key: CallKey,
-    /// What happened.
+    /// Facts of the call.
     pub cdr: CdrDraft,
-    /// Who paid: the client first, then each reseller above it. Empty for a call that nobody pays for.
+    /// Payers and their charges: the client first, then each reseller above it. Empty for a free call.
     pub payers: Vec<PayerCharge>,
-    /// The carrier's side, when a trunk was paid.
+    /// Cost of the carrier, if a trunk was used.
     pub buy: Option<BuyCost>,
-    /// Written without the call's ticket: a settlement of the same call with its ticket replaces it, once.
+    /// True if written without the call's ticket: a settlement of the same call with its ticket replaces it, once.
     #[serde(default)]
     pub provisional: bool,
 }
 
 impl Settlement {
-    /// The same call under a key with the time of its grant, for a call whose unique id another one had before.
+    /// Returns the call's key extended by the time of its grant, for a call whose unique id an earlier call had.
     pub(crate) fn key_apart(&self) -> CallKey {
         let granted_at = to_micros(self.cdr.setup_at);
         CallKey { unique_id: format!("{}~{granted_at:x}", self.key.unique_id), ..self.key.clone() }
     }
 }
 
-/// A call that was refused. It takes no call key: whoever was refused may call again.
+/// A refused call. It claims no call key: the caller may call again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedAttempt {
-    /// Which call.
+    /// Key of the call.
     pub key: CallKey,
-    /// What was asked; its disposition is refused and it has a reason.
+    /// Facts of the request; its disposition is refused, with a reason.
     pub cdr: CdrDraft,
-    /// The chain that would have paid, as far as it was known: the client first.
+    /// Accounts of the chain that would have paid, as far as known: the client first.
     pub account_ids: Vec<i64>,
 }
 

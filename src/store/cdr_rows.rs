@@ -30,10 +30,10 @@ pub(super) static PAYERS: LazyLock<ManyRows> = LazyLock::new(|| {
     )
 });
 
-/// One CDR on its way into the tables.
+/// A CDR to be inserted.
 pub(super) struct NewCdr<'a> {
     pub(super) id: i64,
-    /// Its transaction, if money moved.
+    /// Id of its transaction, if it was charged.
     pub(super) tx_id: Option<i64>,
     pub(super) key: &'a CallKey,
     pub(super) draft: &'a CdrDraft,
@@ -43,7 +43,7 @@ pub(super) struct NewCdr<'a> {
     pub(super) attempts: String,
 }
 
-/// One payer of it: a charge, or the mere name of an account that a refused call belongs to.
+/// A payer of the CDR: a charge, or just the account of a refused call.
 pub(super) enum NewPayer<'a> {
     Charged { charge: &'a PayerCharge, plan_versions: String },
     Named(i64),
@@ -55,7 +55,7 @@ impl<'a> NewCdr<'a> {
         NewPayer::Charged { charge, plan_versions: versions.join(",") }
     }
 
-    /// What the top of the chain pays, less what the carrier gets.
+    /// Computes the margin: the charge at the top of the chain, less the carrier's cost.
     fn margin(&self) -> i64 {
         let paid = match self.payers.last() {
             Some(NewPayer::Charged { charge, .. }) => charge.charge.nanos(),
@@ -65,7 +65,7 @@ impl<'a> NewCdr<'a> {
     }
 }
 
-/// Writes CDRs with their payers.
+/// Inserts CDRs with their payers.
 pub(super) async fn insert(
     tx: &mut impl Session,
     cdrs: &[NewCdr<'_>],
@@ -163,7 +163,7 @@ fn push_payer<'v>(rows: &mut Vec<Value<'v>>, payer: &'v NewPayer<'_>) {
     }
 }
 
-/// A count as the tables hold it; what does not fit is as good as endless.
+/// Converts a count to the type of the tables; larger values are capped.
 fn whole(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

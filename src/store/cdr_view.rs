@@ -1,4 +1,4 @@
-//! A recorded call, read back.
+//! Reads the record of a call.
 
 use super::cdr::CallKey;
 use super::{Store, StoreError, on, row, to_micros};
@@ -8,57 +8,57 @@ const COUNT_SINCE: &str = include_str!("../../sql/queries/cdr_count_since.sql");
 const PAYERS: &str = include_str!("../../sql/queries/cdr_payers_of.sql");
 
 row! {
-    /// What a call's record says of its money; prices and amounts in nano-units.
+    /// The financial part of a call's record; prices and amounts in nano-units.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct CdrView {
-        /// Its id.
+        /// Id of the CDR.
         pub id: i64,
-        /// When it was authorised, in microseconds since the epoch: two calls of one unique id differ in it.
+        /// Time of authorization in microseconds since the epoch: two calls of one unique id differ in it.
         pub setup_at: i64,
-        /// The number called.
+        /// Called number.
         pub number: Option<String>,
-        /// Its name.
+        /// Name of the destination.
         pub destination: Option<String>,
-        /// How it ended.
+        /// Disposition of the call.
         pub disposition: String,
-        /// The real duration.
+        /// Actual duration in milliseconds.
         pub answered_ms: i64,
-        /// What the payers were charged for.
+        /// Duration charged to the payers in milliseconds.
         pub charged_ms: i64,
-        /// The carrier.
+        /// Name of the carrier's trunk.
         pub trunk_name: Option<String>,
-        /// The prefix in the carrier's deck.
+        /// Prefix in the carrier's deck.
         pub buy_prefix: Option<String>,
-        /// The carrier's price a minute.
+        /// The carrier's price per minute.
         pub buy_price: Option<i64>,
-        /// What the carrier bills.
+        /// Seconds billed by the carrier.
         pub buy_billed_seconds: Option<i64>,
         /// The carrier's cost.
         pub buy_cost: Option<i64>,
-        /// What is left of what the top of the chain paid.
+        /// Margin: the charge at the top of the chain, less the carrier's cost.
         pub margin: i64,
     }
 }
 
 row! {
-    /// One payer's part of a recorded call.
+    /// The part of a payer in a recorded call.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct CdrPayerView {
-        /// Who paid.
+        /// Id of the paying account.
         pub account_id: i64,
-        /// The prefix that matched.
+        /// Matching prefix.
         pub prefix: Option<String>,
-        /// The price a minute, nano-units.
+        /// Price per minute in nano-units.
         pub price: Option<i64>,
-        /// Seconds billed.
+        /// Billed seconds.
         pub billed_seconds: i64,
-        /// What was taken, nano-units.
+        /// Charge in nano-units.
         pub charge: i64,
     }
 }
 
 impl Store {
-    /// The record of a call, with its payers, the client first.
+    /// Reads the record of a call with its payers, the client first.
     pub async fn call_record(
         &self,
         key: &CallKey,
@@ -74,7 +74,7 @@ impl Store {
             on!(&mut reader, c => sqlx::query_as(PAYERS).bind(call.id).fetch_all(c).await)?;
         Ok(Some((call, payers)))
     }
-    /// How many calls of an account began since a moment, answered or not; what was refused is none.
+    /// Counts the calls of an account since a time, answered or not; refused calls do not count.
     pub async fn calls_since(&self, account_id: i64, since: jiff::Timestamp) -> Result<i64, StoreError> {
         let mut reader = self.reader().await?;
         let (calls,): (i64,) = on!(&mut reader, c =>

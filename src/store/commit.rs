@@ -1,7 +1,8 @@
-//! Commits whose answer may be lost.
+//! Commits whose outcome may be in doubt.
 //!
-//! A connection that breaks during COMMIT leaves it open whether the transaction is in the database. The evidence of it is then
-//! looked for under the counters' lock, which a transaction still under way would hold, until the database answers.
+//! A connection that breaks during COMMIT leaves it open if the transaction is in the database. The evidence of it is
+//! then looked for, until the database answers, under the counters' lock, which a transaction still in progress would
+//! hold.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::head::Reserved;
 use super::open::Store;
 use super::session::Tx;
 
-/// The pause between two questions.
+/// Pause between two queries for the evidence.
 const RETRY_EVERY: Duration = Duration::from_millis(200);
 
 /// Evidence that a transaction was committed.
@@ -22,19 +23,19 @@ pub trait Evidence: Sync {
     fn is_committed(&self, tx: &mut Tx) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }
 
-/// How long the database is asked about a commit in doubt.
+/// How long to keep querying about a commit in doubt.
 #[derive(Clone, Copy, Debug)]
 pub enum Patience<'a> {
-    /// Until it answers.
+    /// Until the database answers.
     Unlimited,
-    /// For so long at most.
+    /// At most this long.
     AtMost(Duration),
     /// Until the process stops.
     UntilStop(&'a CancellationToken),
 }
 
 impl Patience<'_> {
-    /// Waits before the next question; `false` where patience is over.
+    /// Waits before the next query; `false` if the patience has elapsed.
     async fn pause(self, since: Instant) -> bool {
         match self {
             Self::Unlimited => {
@@ -74,7 +75,7 @@ impl CommitError {
 }
 
 impl Store {
-    /// Commits a transaction. Where the answer is lost, looks for its evidence. On `Ok` the transaction is durable.
+    /// Commits a transaction. If the outcome is in doubt, looks for the evidence. On `Ok` the transaction is durable.
     pub async fn commit(
         &self,
         tx: Tx,
@@ -87,7 +88,7 @@ impl Store {
         }
     }
 
-    /// Finds out what became of a commit that failed with `error`.
+    /// Determines the outcome of a commit that failed with `error`.
     async fn resolve_commit(
         &self,
         error: StoreError,
@@ -112,7 +113,7 @@ impl Store {
         Err(CommitError::InDoubt(error))
     }
 
-    /// Waits until every transaction that another connection had under way has ended; `false` where patience is over.
+    /// Waits until every transaction in progress on another connection has ended; `false` if the patience has elapsed.
     pub async fn wait_for_writers(&self, patience: Patience<'_>) -> bool {
         let since = Instant::now();
         loop {
@@ -161,15 +162,15 @@ mod tests {
     async fn resolve_all(store: &Store) {
         store.migrate(SystemClock::new().now()).await.unwrap();
         let short = Patience::AtMost(Duration::from_secs(20));
-        // The database has it; only the answer was lost.
+        // The database has the row; only the answer was lost.
         let mut tx = store.begin().await.unwrap();
         tx.set_meta("there", "1").await.unwrap();
         tx.commit().await.unwrap();
         store.resolve_commit(lost(), &Row("there"), short).await.unwrap();
-        // It never arrived.
+        // The row never arrived.
         let resolved = store.resolve_commit(lost(), &Row("gone"), short).await;
         assert!(matches!(resolved, Err(CommitError::NotCommitted(_))), "{resolved:?}");
-        // It arrives while it is asked about: the question waits for the writer.
+        // The row arrives during the query: the query waits for the writer.
         let mut tx = store.begin().await.unwrap();
         tx.reserve_ids(Reserved::default()).await.unwrap();
         tx.set_meta("late", "1").await.unwrap();

@@ -1,4 +1,4 @@
-//! What can go wrong with the database, sorted by what a caller can do about it.
+//! Errors of the database, classified by the caller's possible reactions.
 
 use std::borrow::Cow;
 
@@ -6,39 +6,39 @@ use std::borrow::Cow;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The database URL is not one that the service can use.
+    /// The database URL is unusable.
     #[error("database.url: {0}")]
     Url(String),
-    /// The library holds the bug that loses commits when two connections write a checkpoint at once (fixed in 3.51.3).
+    /// The library has the bug that loses commits when two connections write a checkpoint at once (fixed in 3.51.3).
     #[error("SQLite {found} can lose commits; 3.51.3 or newer is needed")]
     OldSqlite {
-        /// The version that was found.
+        /// The version found.
         found: String,
     },
-    /// The database was written by a newer or a changed program.
+    /// The database was written by a newer or modified program.
     #[error("migration {version}: {reason}")]
     Migration {
-        /// The migration's number.
+        /// Number of the migration.
         version: i64,
-        /// What does not fit.
+        /// Description of the mismatch.
         reason: String,
     },
-    /// Another process owns the accounts by now, or nobody does: nothing was written.
+    /// Another process owns the accounts by now, or no process does: nothing was written.
     #[error("epoch {epoch} no longer owns the accounts")]
     StaleEpoch {
-        /// The epoch that was presented.
+        /// The epoch presented.
         epoch: i64,
     },
-    /// The database holds something that the program never writes.
+    /// The database contains a value that the program never writes.
     #[error("{table}: {reason}")]
     Inconsistent {
-        /// Where.
+        /// Table of the value.
         table: &'static str,
-        /// What.
+        /// Description of the value.
         reason: String,
     },
-    /// The connection's transaction is not in the state that this program expects: it has ended by itself, or another
-    /// one is open. What was written in it is not in the database.
+    /// The connection's transaction is not in the expected state: it has ended by itself, or another one is open. Its
+    /// writes are not in the database.
     #[error("the transaction was lost: {0}")]
     Transaction(#[source] sqlx::Error),
     /// The database refused or failed.
@@ -46,15 +46,16 @@ pub enum StoreError {
     Sql(#[from] sqlx::Error),
 }
 
-/// The way in which an operation on the database failed: what a caller can do about it.
+/// Class of a failed database operation, by the caller's possible reaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// The database is away, busy, full or read-only. It passes without this process: by itself or by an operator.
+    /// The database is unavailable, busy, full or read-only. This passes without this process: by itself or by an
+    /// operator.
     Away,
-    /// The state of the connection, of the library or of the database does not allow it, and no row is to blame. It may
-    /// need a new connection, a new process or an operator.
+    /// The state of the connection, the library or the database prevents the operation, independently of the row. It
+    /// may require a new connection, a new process or an operator.
     Broken,
-    /// The database refused what was asked; asking again does not help.
+    /// The database refused the request; retrying does not help.
     Refused,
 }
 
@@ -66,16 +67,16 @@ const SQLITE_REFUSED: [i32; 5] = [1, 18, 19, 20, 25];
 /// `PostgreSQL`'s classes of conditions of [`Failure::Away`]: connection exception, transaction rollback, insufficient
 /// resources, operator intervention, system error; and single ones: read-only transaction, lock not available.
 const POSTGRES_AWAY: [&str; 7] = ["08", "40", "53", "57", "58", "25006", "55P03"];
-/// `PostgreSQL`'s conditions of [`Failure::Broken`] within the classes that are otherwise refusals: a privilege, a table
-/// or a cached plan that is missing for every row alike.
+/// `PostgreSQL`'s conditions of [`Failure::Broken`] within the classes that are otherwise refusals: a privilege, a
+/// table or a cached plan that is missing for every row alike.
 const POSTGRES_BROKEN: [&str; 3] = ["42501", "42P01", "0A000"];
 /// `PostgreSQL`'s classes of [`Failure::Refused`]: feature not supported, cardinality violation, data exception,
 /// integrity constraint violation, WITH CHECK OPTION violation, syntax error, program limit exceeded, PL/pgSQL error.
 const POSTGRES_REFUSED: [&str; 8] = ["0A", "21", "22", "23", "44", "42", "54", "P0"];
 
 impl StoreError {
-    /// The way in which it failed. A failure that is not known to be a refusal of what was asked counts as none: a
-    /// settlement that is taken for refused is put aside, one that waits is charged.
+    /// Returns the class of the failure. A failure not known to be a refusal does not count as one: a settlement
+    /// mistaken for refused is moved out of the queue, whereas a waiting one is charged.
     pub fn failure(&self) -> Failure {
         match self {
             Self::Transaction(_) => Failure::Broken,
@@ -97,12 +98,12 @@ impl StoreError {
         }
     }
 
-    /// Whether trying again later can help: nothing is wrong with what was asked.
+    /// Reports whether retrying later can help: the request itself is not at fault.
     pub fn is_unavailable(&self) -> bool {
         self.failure() != Failure::Refused
     }
 
-    /// The database's own word on a broken uniqueness, if it is that.
+    /// Returns the database's message about a uniqueness violation, if the error is one.
     pub fn unique_violation(&self) -> Option<Cow<'_, str>> {
         let Self::Sql(sqlx::Error::Database(refusal)) = self else { return None };
         refusal.is_unique_violation().then(|| Cow::Borrowed(refusal.message()))

@@ -1,4 +1,4 @@
-//! Data packages: the upstream's catalogue as it was last read, and prices that the operator has fixed.
+//! eSIM packages: the upstream's catalogue as last read, and prices fixed by the operator.
 
 use jiff::Timestamp;
 use tollgate_rating::Money;
@@ -13,32 +13,32 @@ const PUT_PRICE: &str = include_str!("../../sql/queries/esim_prices_put.sql");
 const DELETE_PRICE: &str = include_str!("../../sql/queries/esim_prices_delete.sql");
 
 row! {
-    /// A package as it is kept.
+    /// A package as stored.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct EsimPackageRow {
-        /// Its code.
+        /// Package code.
         pub code: String,
-        /// Its other name.
+        /// Alternative code (slug).
         pub slug: String,
-        /// Its name.
+        /// Name of the package.
         pub name: String,
-        /// Its description.
+        /// Description of the package.
         pub description: String,
-        /// What it costs us, in 1/10,000 of the currency.
+        /// Cost to the operator in 1/10,000 of the currency.
         pub price_e4: i64,
-        /// The currency.
+        /// Currency of the cost.
         pub currency: String,
-        /// Bytes.
+        /// Data volume in bytes.
         pub volume_bytes: i64,
-        /// How long it is good, in units.
+        /// Validity, in `duration_unit`.
         pub duration: i64,
-        /// The unit.
+        /// Unit of the validity.
         pub duration_unit: String,
-        /// ISO 3166 codes, separated by commas.
+        /// ISO 3166 country codes, separated by commas.
         pub locations: String,
-        /// Networks by country, JSON.
+        /// Networks by country, as JSON.
         pub coverage: String,
-        /// 1: the upstream does not list it any more.
+        /// 1 if the upstream no longer lists it, otherwise 0.
         pub gone: i64,
     }
 }
@@ -52,21 +52,21 @@ row! {
     }
 }
 
-/// Prices that were fixed for a package.
+/// Fixed prices of a package.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EsimPrice {
-    /// Which package.
+    /// Code of the package.
     pub package_code: String,
-    /// What clients pay.
+    /// Price for clients.
     pub client: Option<Money>,
-    /// What resellers pay.
+    /// Price for resellers.
     pub reseller: Option<Money>,
-    /// Whether it may be sold below its cost.
+    /// True if it may be sold below its cost.
     pub allow_loss: bool,
 }
 
 impl Tx {
-    /// Adds a package, or writes it over what it was.
+    /// Inserts or replaces a package.
     pub async fn put_esim_package(
         &mut self,
         package: &EsimPackageRow,
@@ -89,13 +89,13 @@ impl Tx {
         Ok(())
     }
 
-    /// Notes that the upstream does not list a package any more.
+    /// Marks a package as no longer listed by the upstream.
     pub async fn esim_package_is_gone(&mut self, code: &str) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(GONE).bind(code).execute(c).await.map(drop))?;
         Ok(())
     }
 
-    /// Fixes prices of a package, over those that were.
+    /// Inserts or replaces the fixed prices of a package.
     pub async fn put_esim_price(&mut self, price: &EsimPrice, at: Timestamp) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(PUT_PRICE)
             .bind(&price.package_code)
@@ -107,7 +107,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Lets a package's prices follow its cost again; `false` where none were fixed.
+    /// Deletes a package's fixed prices, so that they follow its cost again; `false` if there were none.
     pub async fn delete_esim_price(&mut self, code: &str) -> Result<bool, StoreError> {
         let deleted = on!(self, c => sqlx::query(DELETE_PRICE)
             .bind(code).execute(c).await.map(|done| done.rows_affected()))?;
@@ -116,13 +116,13 @@ impl Tx {
 }
 
 impl Store {
-    /// Every package that was ever listed, by code.
+    /// Reads every package ever listed, by code.
     pub async fn esim_packages(&self) -> Result<Vec<EsimPackageRow>, StoreError> {
         let mut reader = self.reader().await?;
         Ok(on!(&mut reader, c => sqlx::query_as(ALL).fetch_all(c).await)?)
     }
 
-    /// Every price that was fixed.
+    /// Reads every fixed price.
     pub async fn esim_prices(&self) -> Result<Vec<EsimPrice>, StoreError> {
         let mut reader = self.reader().await?;
         let rows: Vec<PriceRow> = on!(&mut reader, c => sqlx::query_as(PRICES).fetch_all(c).await)?;

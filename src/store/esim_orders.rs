@@ -1,4 +1,4 @@
-//! Orders of data packages.
+//! Orders of eSIM packages.
 
 use jiff::Timestamp;
 use tollgate_rating::Money;
@@ -24,27 +24,27 @@ const STATUS: &str = include_str!("../../sql/queries/esim_orders_status.sql");
 const NEWEST_CHARGED: &str = include_str!("../../sql/queries/esim_orders_newest_charged.sql");
 const STUCK: &str = include_str!("../../sql/queries/esim_orders_stuck.sql");
 
-/// Where an order is.
+/// Status of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EsimStatus {
-    /// Its price is held; the upstream has given no eSIM yet.
+    /// Its price is held; the upstream has not provided the eSIM yet.
     Pending,
-    /// The eSIM is there and was not used.
+    /// The eSIM is provided and unused.
     Allocated,
-    /// It is used.
+    /// The eSIM is in use.
     InUse,
-    /// Its data is used up.
+    /// Its data volume is used up.
     UsedUp,
-    /// Its time is over.
+    /// Its validity has ended.
     Expired,
-    /// The upstream has taken it back.
+    /// The upstream has revoked it.
     Cancelled,
-    /// It was refused; nothing was charged.
+    /// The order was refused; nothing was charged.
     Failed,
 }
 
 impl EsimStatus {
-    /// All of them.
+    /// All statuses.
     pub const ALL: [Self; 7] = [
         Self::Pending,
         Self::Allocated,
@@ -55,7 +55,7 @@ impl EsimStatus {
         Self::Failed,
     ];
 
-    /// As it is shown and kept.
+    /// Returns the name that is shown and stored.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "PENDING",
@@ -68,88 +68,88 @@ impl EsimStatus {
         }
     }
 
-    /// Read back.
+    /// Parses the name of a status.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
 }
 
-/// A new order: pending.
+/// A new, pending order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEsimOrder {
-    /// Its id.
+    /// Id of the order.
     pub id: i64,
-    /// Who buys.
+    /// Account of the buyer.
     pub account_id: i64,
-    /// What.
+    /// Code of the package.
     pub package_code: String,
-    /// Its name at the time.
+    /// Name of the package at the time of the order.
     pub package_name: String,
-    /// What the buyer pays.
+    /// Price for the buyer.
     pub price: Money,
-    /// What each reseller above the buyer pays.
+    /// Price for each reseller above the buyer.
     pub wholesale: Money,
-    /// In this currency.
+    /// Currency of both prices.
     pub currency: String,
-    /// What the upstream is told that it costs.
+    /// Cost stated to the upstream in 1/10,000 of its currency.
     pub cost_e4: i64,
-    /// In this currency.
+    /// Currency of the cost.
     pub cost_currency: String,
-    /// Our name for it with the upstream.
+    /// Transaction id of the order at the upstream.
     pub transaction_id: String,
-    /// The name of its QR code.
+    /// Name of its QR code.
     pub qr_token: String,
-    /// When.
+    /// Time of the order.
     pub created_at: Timestamp,
 }
 
-/// What the upstream says of an eSIM.
+/// State of an eSIM as reported by the upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EsimGiven {
-    /// Where it is; never pending or failed.
+    /// Status; never pending or failed.
     pub status: EsimStatus,
-    /// The upstream's name for it.
+    /// Transaction number of the eSIM at the upstream.
     pub tran_no: String,
-    /// Its card number.
+    /// ICCID of the card.
     pub iccid: String,
-    /// What a phone installs it by.
+    /// Activation code that installs it on a phone.
     pub activation_code: String,
-    /// Bytes bought.
+    /// Purchased volume in bytes.
     pub total_bytes: Option<i64>,
-    /// Bytes used.
+    /// Used volume in bytes.
     pub used_bytes: Option<i64>,
-    /// Until when it is good.
+    /// End of validity.
     pub expires_at: Option<Timestamp>,
 }
 
-/// An order as it stands.
+/// An order as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EsimOrder {
-    /// How it began.
+    /// The order as created.
     pub new: NewEsimOrder,
-    /// Where it is.
+    /// Status of the order.
     pub status: EsimStatus,
-    /// Why it failed, or what the upstream last said.
+    /// Reason of the failure, or the upstream's last message.
     pub reason: Option<String>,
-    /// The upstream's number of it.
+    /// The upstream's order number.
     pub order_no: Option<String>,
-    /// The upstream's name for its eSIM.
+    /// Transaction number of the eSIM at the upstream.
     pub tran_no: Option<String>,
-    /// The card number.
+    /// ICCID of the card.
     pub iccid: Option<String>,
-    /// What a phone installs it by.
+    /// Activation code that installs it on a phone.
     pub activation_code: Option<String>,
-    /// Bytes bought.
+    /// Purchased volume in bytes.
     pub total_bytes: Option<i64>,
-    /// Bytes used.
+    /// Used volume in bytes.
     pub used_bytes: Option<i64>,
-    /// Until when it is good.
+    /// End of validity.
     pub expires_at: Option<Timestamp>,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
-    /// When the upstream was last asked.
+    /// Time of the last query to the upstream.
     pub asked_at: Timestamp,
-    /// Its transaction in the book.
+    /// Id of its ledger transaction.
     pub tx_id: Option<i64>,
 }
 
@@ -224,7 +224,7 @@ fn orders(rows: Vec<OrderRow>) -> Result<Vec<EsimOrder>, StoreError> {
 }
 
 impl Tx {
-    /// Adds an order, pending.
+    /// Inserts a pending order.
     pub async fn insert_esim_order(&mut self, order: &NewEsimOrder) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(INSERT)
             .bind(order.id)
@@ -243,13 +243,13 @@ impl Tx {
         Ok(())
     }
 
-    /// Where an order is, as this transaction sees it.
+    /// Reads the status of an order within this transaction.
     pub async fn esim_order_status(&mut self, id: i64) -> Result<Option<EsimStatus>, StoreError> {
         let row: Option<(String,)> = on!(self, c => sqlx::query_as(STATUS).bind(id).fetch_optional(c).await)?;
         Ok(row.and_then(|(status,)| EsimStatus::parse(&status)))
     }
 
-    /// Writes what a pending order got, with its transaction in the book; `false` where it is not pending any more.
+    /// Writes the result of a pending order with its ledger transaction; `false` if it is no longer pending.
     pub async fn settle_esim_order(
         &mut self,
         id: i64,
@@ -272,7 +272,7 @@ impl Tx {
         Ok(changed == 1)
     }
 
-    /// Writes that a pending order was refused; `false` where it is not pending any more.
+    /// Marks a pending order as refused; `false` if it is no longer pending.
     pub async fn fail_esim_order(
         &mut self,
         id: i64,
@@ -287,7 +287,7 @@ impl Tx {
 }
 
 impl Store {
-    /// Writes the upstream's number of a pending order; `false` where another order has it.
+    /// Writes the upstream's number of a pending order; `false` if another order has it.
     pub async fn esim_order_accepted(
         &self,
         id: i64,
@@ -304,8 +304,8 @@ impl Store {
         }
     }
 
-    /// Writes what became of an eSIM that was given; `false` where its status is not `before` any more, and nothing is
-    /// written over what somebody else has learned meanwhile.
+    /// Writes the new state of a provided eSIM; `false` if its status is no longer `before`, so that a newer state is
+    /// never overwritten.
     pub async fn esim_order_state(
         &self,
         id: i64,
@@ -328,21 +328,21 @@ impl Store {
         Ok(changed == 1)
     }
 
-    /// Notes what the upstream last said of a pending order that is no answer.
+    /// Writes the upstream's last inconclusive message about a pending order.
     pub async fn note_esim_order(&self, id: i64, reason: &str) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         on!(&mut tx, c => sqlx::query(NOTED).bind(id).bind(reason).execute(c).await.map(drop))?;
         tx.commit().await
     }
 
-    /// Notes that the upstream was asked about an order.
+    /// Writes the time of a query about an order.
     pub async fn esim_order_was_asked(&self, id: i64, at: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         on!(&mut tx, c => sqlx::query(ASKED).bind(id).bind(to_micros(at)).execute(c).await.map(drop))?;
         tx.commit().await
     }
 
-    /// An order.
+    /// Reads an order.
     pub async fn esim_order(&self, id: i64) -> Result<Option<EsimOrder>, StoreError> {
         let mut reader = self.reader().await?;
         let row: Option<OrderRow> =
@@ -350,7 +350,7 @@ impl Store {
         row.map(OrderRow::order).transpose()
     }
 
-    /// An account's orders, newest first, and how many there are.
+    /// Reads an account's orders, newest first, and their total number.
     pub async fn esim_orders_of(
         &self,
         account_id: i64,
@@ -365,7 +365,7 @@ impl Store {
         Ok((orders(rows)?, total))
     }
 
-    /// Orders of everybody, newest first: of one status where one is said, made up to a moment.
+    /// Reads the orders of all accounts created up to a time, newest first; optionally of one status.
     pub async fn esim_orders_page(
         &self,
         status: Option<EsimStatus>,
@@ -379,7 +379,7 @@ impl Store {
         orders(rows)
     }
 
-    /// The newest order that was charged and whose eSIM was not taken back.
+    /// Reads the newest order that was charged and not revoked.
     pub async fn esim_order_newest_charged(&self) -> Result<Option<EsimOrder>, StoreError> {
         let mut reader = self.reader().await?;
         let row: Option<OrderRow> =
@@ -387,14 +387,14 @@ impl Store {
         row.map(OrderRow::order).transpose()
     }
 
-    /// Every pending order, oldest first.
+    /// Reads every pending order, oldest first.
     pub async fn esim_orders_pending(&self) -> Result<Vec<EsimOrder>, StoreError> {
         let mut reader = self.reader().await?;
         let rows: Vec<OrderRow> = on!(&mut reader, c => sqlx::query_as(PENDING).fetch_all(c).await)?;
         orders(rows)
     }
 
-    /// eSIMs that live and were not asked about since a moment, the longest ago first.
+    /// Reads active eSIMs that were not queried since a time, least recently queried first.
     pub async fn esim_orders_stale(
         &self,
         since: Timestamp,
@@ -406,7 +406,7 @@ impl Store {
         orders(rows)
     }
 
-    /// The order that the upstream knows by one of its names: its number, its eSIM's, the card's.
+    /// Finds the order by one of the upstream's names: its order number, its eSIM's number, the card's ICCID.
     pub async fn esim_order_named(&self, name: &str) -> Result<Option<i64>, StoreError> {
         let mut reader = self.reader().await?;
         let row: Option<(i64,)> =
@@ -414,7 +414,7 @@ impl Store {
         Ok(row.map(|(id,)| id))
     }
 
-    /// The activation code of the order whose QR code has this name.
+    /// Reads the activation code of the order whose QR code has this name.
     pub async fn esim_activation_code(&self, qr_token: &str) -> Result<Option<String>, StoreError> {
         let mut reader = self.reader().await?;
         let row: Option<(Option<String>,)> =
@@ -422,7 +422,7 @@ impl Store {
         Ok(row.and_then(|(code,)| code))
     }
 
-    /// How many orders made before a moment are pending.
+    /// Counts the pending orders created before a time.
     pub async fn esim_orders_stuck(&self, made_before: Timestamp) -> Result<i64, StoreError> {
         let mut reader = self.reader().await?;
         let (count,): (i64,) =

@@ -1,4 +1,4 @@
-//! Rows that are kept for a time: some of the oldest are deleted at once, so that other writers never wait long.
+//! Deletes rows past their retention time, a few of the oldest at once, so that other writers never wait long.
 
 use jiff::Timestamp;
 
@@ -10,13 +10,13 @@ const TRANSFERS: &str = include_str!("../../sql/queries/transfers_prune.sql");
 const PAYMENTS: &str = include_str!("../../sql/queries/payments_prune.sql");
 const REFUSAL_COUNTS: &str = include_str!("../../sql/queries/refusal_counts_prune.sql");
 
-/// Microseconds of the minutes that refused calls are counted by.
+/// Microseconds per minute, the interval of the counts of refused calls.
 const MINUTE_US: i64 = 60_000_000;
 
-/// Rows that are kept for a time.
+/// Kinds of rows with a retention time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expired {
-    /// Changes that every running process has long read.
+    /// Changes that every running process has read long ago.
     Feed,
     /// Answers to requests with an `Idempotency-Key`.
     IdempotentAnswers,
@@ -29,7 +29,7 @@ pub enum Expired {
 }
 
 impl Expired {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 5] = [
         Self::Feed,
         Self::IdempotentAnswers,
@@ -40,7 +40,7 @@ impl Expired {
 }
 
 impl Store {
-    /// Deletes at most so many rows from before a time, the oldest first. Returns how many.
+    /// Deletes a limited number of rows from before a time, oldest first. Returns the number deleted.
     pub async fn delete_expired(
         &self,
         expired: Expired,

@@ -1,8 +1,8 @@
-//! The statements whose text is generated, because each covers many rows.
+//! Statements with generated texts, because each covers many rows.
 
 use super::{attempts, batch, cdr_rows, messages, open_calls};
 
-/// The name and text of every generated statement, so that a test can prepare each on both databases.
+/// Returns the name and text of every generated statement, so that a test can prepare each on both databases.
 pub fn generated_queries() -> Vec<(String, String)> {
     let all = [
         &batch::TRANSACTIONS,

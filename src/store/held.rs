@@ -1,6 +1,6 @@
-//! Credit that is set aside without a call: a row for each payer, by the name of what it is set aside for.
+//! Holds without a call: a row per payer, under the reference of the hold's purpose.
 //!
-//! The rows are the truth of what is held; wallets in memory follow. A payer whose part is nothing has no row.
+//! The rows are the authority on held credit; wallets in memory follow them. A payer with a zero part has no row.
 
 use jiff::Timestamp;
 use tollgate_rating::Money;
@@ -23,7 +23,7 @@ row! {
 }
 
 impl Tx {
-    /// Sets credit aside under a name: of each payer, in order.
+    /// Holds credit of each payer under a reference, in order.
     pub async fn hold_credit(
         &mut self,
         reference: &str,
@@ -40,8 +40,8 @@ impl Tx {
         Ok(())
     }
 
-    /// Takes so much of what is set aside under a name, of each payer in the order it was set aside; what is used up is
-    /// gone. `false` where less is set aside: then the transaction must not be committed.
+    /// Reduces a hold by an amount of each payer, in the order of the hold; rows at zero are deleted. `false` if less
+    /// is held: then the transaction must not be committed.
     pub async fn take_held(&mut self, reference: &str, amounts: &[Money]) -> Result<bool, StoreError> {
         for (position, amount) in (1_i64..).zip(amounts) {
             if *amount == Money::ZERO {
@@ -67,14 +67,14 @@ impl Tx {
 }
 
 impl Store {
-    /// What is set aside of each account, as far as anything is.
+    /// Reads the total held of each account with holds.
     pub async fn held_sums(&self) -> Result<Vec<(i64, Money)>, StoreError> {
         let mut reader = self.reader().await?;
         let rows: Vec<SumRow> = on!(&mut reader, c => sqlx::query_as(SUMS).fetch_all(c).await)?;
         Ok(rows.into_iter().map(|row| (row.account_id, Money::from_nanos(row.amount))).collect())
     }
 
-    /// What is set aside of an account.
+    /// Reads the total held of an account.
     pub async fn held_of(&self, account_id: i64) -> Result<Money, StoreError> {
         let mut reader = self.reader().await?;
         let (sum,): (i64,) =

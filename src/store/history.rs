@@ -1,4 +1,4 @@
-//! What an account did and got: its calls, its refills. Newest first.
+//! History of an account: its calls and refills, newest first.
 
 use super::{Store, StoreError, on, row};
 
@@ -10,73 +10,72 @@ const REFILLS: &str = include_str!("../../sql/queries/refills_of_account.sql");
 const REFILL_COUNT: &str = include_str!("../../sql/queries/refills_of_account_count.sql");
 
 row! {
-    /// A call as the account that paid for it may see it: its own part of the money, nothing of the trunk or of whoever
-    /// is above it.
+    /// A call as shown to an account that paid for it: its own charge, without the trunk and the accounts above.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct OwnCall {
-        /// The record's id.
+        /// Id of the record.
         pub id: i64,
         /// The channel's unique id.
         pub unique_id: String,
-        /// When it was authorised or refused, in microseconds since the epoch.
+        /// Time of authorization or refusal in microseconds since the epoch.
         pub setup_at: i64,
-        /// The caller's number.
+        /// Number of the caller.
         pub caller: String,
-        /// The digits as dialled.
+        /// Digits as dialled.
         pub dialled: String,
-        /// The number that was rated.
+        /// Number that was rated.
         pub number: Option<String>,
-        /// Its name in the account's deck.
+        /// Name of the destination in the account's deck.
         pub destination: Option<String>,
-        /// How it ended.
+        /// Disposition of the call.
         pub disposition: String,
-        /// The machine code of the refusal.
+        /// Machine code of the refusal.
         pub refused_reason: Option<String>,
-        /// Q.850.
+        /// Hangup cause (Q.850).
         pub hangup_cause: Option<i64>,
-        /// How long it was answered.
+        /// Answered duration in milliseconds.
         pub answered_ms: i64,
-        /// The prefix that matched.
+        /// Matching prefix.
         pub prefix: Option<String>,
-        /// The account's price a minute, nano-units.
+        /// The account's price per minute in nano-units.
         pub price: Option<i64>,
-        /// Seconds billed.
+        /// Billed seconds.
         pub billed_seconds: i64,
-        /// What it cost the account, nano-units.
+        /// The account's charge in nano-units.
         pub charge: i64,
     }
 }
 
 row! {
-    /// Money that came into an account without a call.
+    /// A credit to an account without a call.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Refill {
-        /// The entry's id.
+        /// Id of the entry.
         pub id: i64,
-        /// When, in microseconds since the epoch.
+        /// Time in microseconds since the epoch.
         pub at: i64,
-        /// The posting's kind.
+        /// Kind of the posting.
         pub kind: String,
-        /// How much, nano-units.
+        /// Amount in nano-units.
         pub amount: i64,
-        /// What was noted with it.
+        /// Note of the posting.
         pub note: Option<String>,
     }
 }
 
-/// Which calls of an account.
+/// Filter for an account's calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// All of them.
+    /// All calls.
     All,
-    /// Those that somebody answered.
+    /// Answered calls.
     Answered,
-    /// The others.
+    /// Unanswered calls.
     Unanswered,
 }
 
 impl Which {
-    /// As the queries of one sort compare it; none where there is nothing to compare.
+    /// Returns the value that the queries compare; `None` for no comparison.
     const fn answered(self) -> Option<i64> {
         match self {
             Self::All => None,
@@ -87,7 +86,7 @@ impl Which {
 }
 
 impl Store {
-    /// Some of an account's calls, and how many there are.
+    /// Reads a page of an account's calls, and their total number.
     pub async fn calls_of(
         &self,
         account_id: i64,
@@ -110,7 +109,7 @@ impl Store {
         Ok((calls, count))
     }
 
-    /// Some of an account's refills, and how many there are.
+    /// Reads a page of an account's refills, and their total number.
     pub async fn refills_of(
         &self,
         account_id: i64,

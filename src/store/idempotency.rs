@@ -1,4 +1,4 @@
-//! Answers that a repeated request gets again.
+//! Stored answers for repeated requests.
 
 use jiff::Timestamp;
 
@@ -10,23 +10,23 @@ const REPLACE: &str = include_str!("../../sql/queries/idempotent_answers_replace
 const FORGET: &str = include_str!("../../sql/queries/idempotent_answers_forget.sql");
 const FIND: &str = include_str!("../../sql/queries/idempotent_answers_find.sql");
 
-/// An answer with the request it belongs to.
+/// An answer and the request it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RememberedAnswer {
-    /// Who asked.
+    /// Account of the requester.
     pub account_id: i64,
     /// The `Idempotency-Key`.
     pub key: String,
-    /// SHA-256 of what was asked.
+    /// SHA-256 of the request.
     pub request_digest: [u8; 32],
     /// The answer, encrypted.
     pub answer: Sealed,
-    /// When it was given.
+    /// Time of the answer.
     pub created_at: Timestamp,
 }
 
 impl Tx {
-    /// Keeps an answer; of one key only the first can be kept.
+    /// Stores an answer; only the first one of a key can be stored.
     pub async fn remember_answer(&mut self, answer: &RememberedAnswer) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(INSERT)
             .bind(answer.account_id)
@@ -41,7 +41,7 @@ impl Tx {
 }
 
 impl Store {
-    /// Keeps another answer in the place of one that was kept.
+    /// Replaces a stored answer.
     pub async fn replace_answer(&self, answer: &RememberedAnswer) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         on!(&mut tx, c => sqlx::query(REPLACE)
@@ -53,14 +53,14 @@ impl Store {
         tx.commit().await
     }
 
-    /// Forgets the answer that was kept for a key.
+    /// Deletes the stored answer of a key.
     pub async fn forget_answer(&self, account_id: i64, key: &str) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         on!(&mut tx, c => sqlx::query(FORGET).bind(account_id).bind(key).execute(c).await.map(drop))?;
         tx.commit().await
     }
 
-    /// The answer that was kept for a key.
+    /// Reads the stored answer of a key.
     pub async fn remembered_answer(
         &self,
         account_id: i64,

@@ -1,4 +1,4 @@
-//! Many rows in one statement: a round trip a row is what makes a group commit slow on `PostgreSQL`.
+//! Inserts many rows per statement: a round trip per row would slow down a group commit on `PostgreSQL`.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use sqlx::AssertSqlSafe;
 
 use super::{Session, Side, StoreError, on};
 
-/// Rows in one statement, largest first: few distinct texts, so that each is prepared once a connection.
+/// Numbers of rows per statement, largest first: few distinct texts, so that each is prepared once per connection.
 const CHUNKS: [usize; 3] = [64, 8, 1];
 
 /// Binds every value of a chunk.
@@ -26,7 +26,7 @@ macro_rules! bound {
     }};
 }
 
-/// One column's value of one row.
+/// A column's value in a row.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Value<'a> {
     Int(i64),
@@ -44,10 +44,10 @@ pub(crate) struct ManyRows {
     texts: [Text; CHUNKS.len()],
 }
 
-/// One statement as each database reads it fastest.
+/// The text of a statement in the form that each database parses fastest.
 ///
-/// `PostgreSQL` knows only numbered marks. To `SQLite` a numbered mark is a name, and the driver looks the name of each
-/// mark up in a list of all of them: with a thousand marks that takes longer than inserting the rows.
+/// `PostgreSQL` knows only numbered placeholders. To `SQLite` a numbered placeholder is a name, and the driver looks up
+/// each name in a list of all of them: with a thousand placeholders that takes longer than inserting the rows.
 #[derive(Debug)]
 struct Text {
     numbered: Arc<str>,
@@ -64,15 +64,15 @@ impl Text {
 }
 
 impl ManyRows {
-    /// An INSERT; `columns` is its list, `suffix` follows the values (ON CONFLICT, RETURNING).
+    /// Creates an INSERT; `columns` is its list, `suffix` follows the values (ON CONFLICT, RETURNING).
     pub(crate) fn insert(table: &'static str, columns: &'static str, suffix: &str) -> Self {
         let marks = vec!["$"; columns.split(',').count()];
         Self::new(table, &format!("INSERT INTO {table} ({columns}) VALUES "), &marks, suffix)
     }
 
-    /// A DELETE of the rows with one of the calls' keys.
+    /// Creates a DELETE of the rows with the given call keys.
     pub(crate) fn delete_calls(table: &'static str) -> Self {
-        // A mark's type in VALUES cannot be inferred from the left side on `PostgreSQL`.
+        // `PostgreSQL` cannot infer a placeholder's type in VALUES from the left side.
         let marks = ["CAST($ AS TEXT)", "CAST($ AS TEXT)", "CAST($ AS BIGINT)"];
         Self::new(
             table,
@@ -91,13 +91,13 @@ impl ManyRows {
         Self { name, columns: marks.len(), texts }
     }
 
-    /// Values of one row.
+    /// Returns the number of values per row.
     pub(crate) const fn columns(&self) -> usize {
         self.columns
     }
 
-    /// The texts that both databases understand, named, for the test that prepares them all. The others differ in
-    /// nothing but their marks.
+    /// Returns the texts that both databases understand, with names, for the test that prepares them all. The other
+    /// texts differ only in their placeholders.
     pub(crate) fn texts(&self) -> impl Iterator<Item = (String, String)> {
         CHUNKS
             .iter()
@@ -105,7 +105,7 @@ impl ManyRows {
             .map(|(rows, text)| (format!("{} x {rows}", self.name), text.numbered.to_string()))
     }
 
-    /// Runs it for the rows, whose values follow each other in the columns' order.
+    /// Executes the statement for the rows, whose values follow each other in the columns' order.
     pub(crate) async fn execute(
         &self,
         session: &mut impl Session,
@@ -121,7 +121,7 @@ impl ManyRows {
         Ok(())
     }
 
-    /// Inserts the rows and returns the one number that the suffix's RETURNING names, of each row that was inserted.
+    /// Inserts the rows and returns the number named in the suffix's RETURNING for each inserted row.
     pub(crate) async fn returning(
         &self,
         session: &mut impl Session,
@@ -139,7 +139,7 @@ impl ManyRows {
         Ok(inserted)
     }
 
-    /// The largest chunk that the rest fills, its text, and what remains.
+    /// Returns the largest chunk that the remaining values fill, its text, and the rest.
     fn next_chunk<'v, 'a>(
         &self,
         values: &'v [Value<'a>],
@@ -151,7 +151,7 @@ impl ManyRows {
     }
 }
 
-/// `($1,$2),($3,$4)`: each row's marks, numbered through, as `mark` writes the one of a number.
+/// Formats `($1,$2),($3,$4)`: the placeholders of each row, numbered consecutively; `mark` formats a placeholder.
 fn values(marks: &[&str], rows: usize, mark: impl Fn(usize) -> String) -> String {
     let groups: Vec<String> = (0..rows)
         .map(|row| {

@@ -17,7 +17,7 @@ const SET_SIGNING: &str = include_str!("../../sql/queries/credentials_set_signin
 const SIGNING_UNDER_OTHER_KEY: &str =
     include_str!("../../sql/queries/credentials_signing_under_other_key.sql");
 
-/// Rows read at a time when everything is loaded.
+/// Number of rows per page when everything is loaded.
 const PAGE_ROWS: i64 = 5_000;
 
 row! {
@@ -31,20 +31,20 @@ row! {
     }
 }
 
-/// A key as the store has it.
+/// An API key as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRecord {
-    /// Its id: the feed position of the change that made it.
+    /// Id: the feed position of the change that created it.
     pub id: i64,
-    /// Whose it is.
+    /// Id of the account.
     pub account_id: i64,
-    /// SHA-256 of it.
+    /// SHA-256 of the key.
     pub digest: [u8; 32],
-    /// Whether the subaccounts API answers it with numbers.
+    /// True if the subaccounts API answers this key with numbers.
     pub numbers: bool,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When it was revoked.
+    /// Time of revocation.
     pub revoked_at: Option<Timestamp>,
 }
 
@@ -83,7 +83,7 @@ async fn signing(session: &mut impl Session, account_id: i64) -> Result<Option<S
 }
 
 impl Tx {
-    /// Adds a key.
+    /// Inserts a key.
     pub async fn insert_key(&mut self, key: &KeyRecord) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(INSERT)
             .bind(key.id)
@@ -95,13 +95,13 @@ impl Tx {
         Ok(())
     }
 
-    /// An account's keys that are not revoked, oldest first.
+    /// Reads an account's unrevoked keys, oldest first.
     pub async fn keys_of(&mut self, account_id: i64) -> Result<Vec<KeyRecord>, StoreError> {
         let all = keys_of(self, account_id).await?;
         Ok(all.into_iter().filter(|key| key.revoked_at.is_none()).collect())
     }
 
-    /// A key by its id.
+    /// Reads a key by its id.
     pub async fn key_by_id(&mut self, id: i64) -> Result<Option<KeyRecord>, StoreError> {
         let row: Option<KeyRow> = on!(self, c => sqlx::query_as(BY_ID).bind(id).fetch_optional(c).await)?;
         row.map(KeyRow::record).transpose()
@@ -113,20 +113,20 @@ impl Tx {
         Ok(())
     }
 
-    /// Sets an account's password, as its hash.
+    /// Sets the hash of an account's password.
     pub async fn set_password(&mut self, account_id: i64, hash: &str) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(SET_PASSWORD).bind(account_id).bind(hash).execute(c).await.map(drop))?;
         Ok(())
     }
 
-    /// The hash of an account's password.
+    /// Reads the hash of an account's password.
     pub async fn password(&mut self, account_id: i64) -> Result<Option<String>, StoreError> {
         let row: Option<(Option<String>,)> =
             on!(self, c => sqlx::query_as(PASSWORD).bind(account_id).fetch_optional(c).await)?;
         Ok(row.and_then(|(hash,)| hash))
     }
 
-    /// An account's signing secret, encrypted.
+    /// Reads an account's signing secret, encrypted.
     pub async fn signing_secret(&mut self, account_id: i64) -> Result<Option<Sealed>, StoreError> {
         signing(self, account_id).await
     }
@@ -141,7 +141,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Accounts whose signing secret is under another key than this one.
+    /// Reads accounts whose signing secret is encrypted with a key other than this one.
     pub async fn signing_under_other_key(
         &mut self,
         key_id: u16,
@@ -157,18 +157,18 @@ impl Tx {
 }
 
 impl Store {
-    /// The next page of keys that are not revoked after an id, by id; empty at the end.
+    /// Reads the next page of unrevoked keys after an id, by id; empty at the end.
     pub async fn keys_after(&self, id: i64) -> Result<Vec<KeyRecord>, StoreError> {
         let mut reader = self.reader().await?;
         records(on!(&mut reader, c => sqlx::query_as(PAGE).bind(id).bind(PAGE_ROWS).fetch_all(c).await)?)
     }
 
-    /// An account's keys, the revoked ones too, oldest first.
+    /// Reads an account's keys, revoked ones included, oldest first.
     pub async fn keys_of(&self, account_id: i64) -> Result<Vec<KeyRecord>, StoreError> {
         keys_of(&mut self.reader().await?, account_id).await
     }
 
-    /// The hash of an account's password.
+    /// Reads the hash of an account's password.
     pub async fn password(&self, account_id: i64) -> Result<Option<String>, StoreError> {
         let mut reader = self.reader().await?;
         let row: Option<(Option<String>,)> =
@@ -176,7 +176,7 @@ impl Store {
         Ok(row.and_then(|(hash,)| hash))
     }
 
-    /// An account's signing secret, encrypted.
+    /// Reads an account's signing secret, encrypted.
     pub async fn signing_secret(&self, account_id: i64) -> Result<Option<Sealed>, StoreError> {
         signing(&mut self.reader().await?, account_id).await
     }

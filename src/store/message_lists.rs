@@ -1,4 +1,4 @@
-//! Messages as they are shown: one, and lists of an account's.
+//! Messages as shown: a single message, and lists of an account's messages.
 
 use jiff::Timestamp;
 use tollgate_rating::Money;
@@ -34,54 +34,54 @@ row! {
     }
 }
 
-/// A message as it is shown.
+/// A message as shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageRecord {
-    /// Its id.
+    /// Id of the message.
     pub id: i64,
-    /// To whom.
+    /// Number of the recipient.
     pub phone: String,
-    /// Which provider sends it.
+    /// Provider that sends it.
     pub provider: String,
-    /// What it should show as its sender.
+    /// Requested sender id.
     pub sender_id: Option<String>,
-    /// The text.
+    /// Text of the message.
     pub body: String,
-    /// Its segments.
+    /// Number of segments.
     pub segments: i64,
-    /// When its sender wants it sent.
+    /// Requested time of sending.
     pub scheduled_at: Option<Timestamp>,
-    /// When it was given to us.
+    /// Time of submission.
     pub created_at: Timestamp,
-    /// When something last became of it.
+    /// Time of the last change.
     pub updated_at: Timestamp,
-    /// When the provider took it.
+    /// Time the provider accepted it.
     pub sent_at: Option<Timestamp>,
-    /// When the phone got it, as the provider says.
+    /// Time of delivery to the phone, as reported by the provider.
     pub delivered_at: Option<Timestamp>,
-    /// Where it is.
+    /// State of the message.
     pub state: MessageState,
-    /// What its sender pays for it, if it is sent.
+    /// Charge to its sender if it is sent.
     pub charge: Money,
-    /// Why it was not sent or delivered.
+    /// Reason why it was not sent or delivered.
     pub failure: Option<String>,
-    /// The campaign it belongs to.
+    /// Id of its campaign.
     pub campaign_id: Option<i64>,
-    /// The name that the provider was given.
+    /// Reference given to the provider.
     pub reference: String,
 }
 
 impl MessageRecord {
-    /// What its sender paid for it; what is set aside while it waits. What ended without a provider's having taken it cost
-    /// nothing.
+    /// Returns the charge to its sender, or the amount held while it waits. A message that ended without acceptance by
+    /// a provider costs nothing.
     pub fn cost(&self) -> Money {
         let waits =
             matches!(self.state, MessageState::Scheduled | MessageState::Queued | MessageState::Sending);
         if waits || self.sent_at.is_some() { self.charge } else { Money::ZERO }
     }
 
-    /// Why it was not sent or delivered, for its sender: in the words of the provider or network where they are about this
-    /// message, never in those of a connection, which name what is the operator's alone.
+    /// Returns the reason of the failure for the sender: the provider's or network's message where it concerns this
+    /// message, never a connection error, which would reveal the operator's configuration.
     pub fn shown_failure(&self) -> Option<&str> {
         match self.state {
             MessageState::Unknown => Some("it is not known whether the provider has it"),
@@ -118,7 +118,7 @@ impl TryFrom<ShownRow> for MessageRecord {
 }
 
 impl Store {
-    /// A message of an account's.
+    /// Reads a message of an account.
     pub async fn message(&self, id: i64, account_id: i64) -> Result<Option<MessageRecord>, StoreError> {
         let mut reader = self.reader().await?;
         let row: Option<ShownRow> =
@@ -126,7 +126,7 @@ impl Store {
         row.map(TryInto::try_into).transpose()
     }
 
-    /// An account's messages that were to be sent, newest first, and how many there are.
+    /// Reads an account's messages that are neither scheduled nor cancelled, newest first, and their total number.
     pub async fn message_history(
         &self,
         account_id: i64,
@@ -141,7 +141,7 @@ impl Store {
         Ok((shown(rows)?, total))
     }
 
-    /// An account's messages that were given a time, newest first, and how many there are.
+    /// Reads an account's messages with a requested time, newest first, and their total number.
     pub async fn scheduled_messages(
         &self,
         account_id: i64,
@@ -156,7 +156,7 @@ impl Store {
         Ok((shown(rows)?, total))
     }
 
-    /// The newest messages of which it is not known whether their provider has them; their texts are left out.
+    /// Reads the newest messages whose delivery to the provider is in doubt, without their texts.
     pub async fn unknown_messages(&self, limit: i64) -> Result<Vec<MessageRecord>, StoreError> {
         let mut reader = self.reader().await?;
         let rows: Vec<ShownRow> =

@@ -1,4 +1,4 @@
-//! What an operator wants to know of messages: which wait, and of which nobody knows.
+//! State of the message queues for the operator: waiting messages, and messages of unknown outcome.
 
 use jiff::Timestamp;
 
@@ -16,19 +16,19 @@ row! {
     }
 }
 
-/// The messages that wait for a provider.
+/// Messages waiting for a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitingMessages {
-    /// Which.
+    /// Name of the provider.
     pub provider: String,
-    /// How many.
+    /// Number of waiting messages.
     pub waiting: i64,
-    /// When the first of them is due.
+    /// Due time of the first of them.
     pub first_due: Timestamp,
 }
 
 impl Store {
-    /// How many messages wait for whom.
+    /// Counts the waiting messages of each provider.
     pub async fn waiting_messages(&self) -> Result<Vec<WaitingMessages>, StoreError> {
         let mut reader = self.reader().await?;
         let rows: Vec<WaitingRow> = on!(&mut reader, c => sqlx::query_as(WAITING).fetch_all(c).await)?;
@@ -40,14 +40,14 @@ impl Store {
         Ok(rows.into_iter().map(read).collect())
     }
 
-    /// Of how many messages nobody knows whether their provider has them.
+    /// Counts the messages whose delivery to the provider is in doubt.
     pub async fn unknown_messages_count(&self) -> Result<i64, StoreError> {
         let mut reader = self.reader().await?;
         let (count,): (i64,) = on!(&mut reader, c => sqlx::query_as(UNKNOWN_COUNT).fetch_one(c).await)?;
         Ok(count)
     }
 
-    /// How many messages have been written as being sent since before that moment.
+    /// Counts the messages in the state of being sent since before a time.
     pub async fn sending_messages_count(&self, since_before: Timestamp) -> Result<i64, StoreError> {
         let mut reader = self.reader().await?;
         let (count,): (i64,) = on!(&mut reader, c => sqlx::query_as(SENDING_SINCE).bind(to_micros(since_before))

@@ -1,5 +1,5 @@
-//! Messages: who sends them to whom, what they cost whom, what became of them. Campaigns are in [`super::campaigns`],
-//! receipts in [`super::receipts`].
+//! Messages: sender, recipient, payers, charges and outcome. Campaigns are in [`super::campaigns`], receipts in
+//! [`super::receipts`].
 
 use std::sync::LazyLock;
 
@@ -29,36 +29,36 @@ pub(super) static MESSAGES: LazyLock<ManyRows> = LazyLock::new(|| {
     )
 });
 
-/// Who pays how much, in the order of the chain: at most four.
+/// Payer accounts and their amounts, in the order of the chain: at most four.
 pub type Payers = Vec<(i64, Money)>;
 
-/// Where a message is.
+/// State of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MessageState {
-    /// It waits for its time.
+    /// Waiting for its scheduled time.
     Scheduled,
-    /// It waits to be sent.
+    /// Waiting to be sent.
     Queued,
-    /// A provider is being asked to take it.
+    /// Being submitted to a provider.
     Sending,
-    /// A provider has taken it.
+    /// Accepted by a provider.
     SentToProvider,
-    /// The phone has it.
+    /// Delivered to the phone.
     Delivered,
-    /// No provider took it in time, or the network could not deliver it.
+    /// Not accepted by a provider in time, or not deliverable by the network.
     Failed,
-    /// The network did not deliver it in time.
+    /// Not delivered by the network in time.
     Expired,
-    /// The provider, the price list or the network refused it.
+    /// Refused by the provider, the price list or the network.
     Rejected,
-    /// Whether the provider has it is not known.
+    /// Delivery to the provider is in doubt.
     Unknown,
-    /// It was called back before it was sent.
+    /// Cancelled before it was sent.
     Cancelled,
 }
 
 impl MessageState {
-    /// As it is shown: one that is being sent waits, to whoever looks at it.
+    /// Returns the name that is shown: a message being sent is shown as waiting.
     pub const fn shown(self) -> &'static str {
         match self {
             Self::Sending => "QUEUED",
@@ -66,7 +66,7 @@ impl MessageState {
         }
     }
 
-    /// As it is stored.
+    /// Returns the name that is stored.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Scheduled => "SCHEDULED",
@@ -102,42 +102,42 @@ impl MessageState {
     }
 }
 
-/// A message to write.
+/// A message to insert.
 #[derive(Clone, Debug)]
 pub struct NewMessage {
-    /// Its id.
+    /// Id of the message.
     pub id: i64,
-    /// Who sends it.
+    /// Account of the sender.
     pub account_id: i64,
-    /// The campaign it belongs to; then the text is the campaign's.
+    /// Id of its campaign, if any; then the text is the campaign's.
     pub campaign_id: Option<i64>,
-    /// The name that the provider is given.
+    /// Reference given to the provider.
     pub reference: String,
-    /// Which provider sends it.
+    /// Provider that sends it.
     pub provider: String,
-    /// To whom, E.164 digits.
+    /// Number of the recipient in E.164 digits.
     pub phone: String,
-    /// What it should show as its sender.
+    /// Requested sender id.
     pub sender_id: Option<String>,
-    /// The text; none in a campaign.
+    /// Text; `None` in a campaign.
     pub body: Option<String>,
-    /// Its alphabet.
+    /// Alphabet of the text.
     pub encoding: &'static str,
-    /// Its segments.
+    /// Number of segments.
     pub segments: u16,
-    /// When its sender wants it sent; none for at once.
+    /// Requested time of sending; `None` for at once.
     pub scheduled_at: Option<Timestamp>,
-    /// When it is due.
+    /// Time it is due.
     pub due_at: Timestamp,
-    /// Where it is.
+    /// State of the message.
     pub state: MessageState,
-    /// Who has taken it already to send it.
+    /// Claim under which it is already being sent.
     pub claim: Option<i64>,
-    /// Who pays what.
+    /// Payers and their amounts.
     pub payers: Payers,
-    /// By which rates: JSON.
+    /// Rates of the charges, as JSON.
     pub prices: String,
-    /// Why it is not sent, where it is not.
+    /// Reason if it is not sent.
     pub failure: Option<String>,
 }
 
@@ -156,7 +156,7 @@ row! {
 }
 
 impl PayersRow {
-    /// The message and who pays what for it.
+    /// Returns the message id, and the payers and their amounts.
     pub(super) fn read(&self) -> (i64, Payers) {
         let all = [
             (Some(self.payer_1), self.charge_1),
@@ -170,7 +170,7 @@ impl PayersRow {
     }
 }
 
-/// A message's reference beside its payers.
+/// A message's reference and its payers.
 struct ScheduledRow {
     reference: String,
     payers: PayersRow,
@@ -206,7 +206,7 @@ row! {
     }
 }
 
-/// A taken message's fields beside its payers.
+/// A claimed message's fields and its payers.
 struct ClaimedRow {
     fields: ClaimedFields,
     payers: PayersRow,
@@ -223,38 +223,38 @@ where
     }
 }
 
-/// A message that somebody has taken to send it.
+/// A message claimed for sending.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimedMessage {
-    /// Its id.
+    /// Id of the message.
     pub id: i64,
-    /// Who sends it.
+    /// Account of the sender.
     pub account_id: i64,
-    /// The campaign it belongs to.
+    /// Id of its campaign, if any.
     pub campaign_id: Option<i64>,
-    /// The name that the provider is given.
+    /// Reference given to the provider.
     pub reference: String,
-    /// The name under which its credit is set aside.
+    /// Reference of its hold.
     pub held_under: String,
-    /// Which provider sends it.
+    /// Provider that sends it.
     pub provider: String,
-    /// To whom.
+    /// Number of the recipient.
     pub phone: String,
-    /// What it should show as its sender.
+    /// Requested sender id.
     pub sender_id: Option<String>,
-    /// The text.
+    /// Text of the message.
     pub body: String,
-    /// Its alphabet.
+    /// Alphabet of the text.
     pub encoding: String,
-    /// Its segments.
+    /// Number of segments.
     pub segments: u16,
-    /// Until when it is tried; none before its first try found no taker.
+    /// Deadline for further attempts; `None` until the first attempt failed.
     pub give_up_at: Option<Timestamp>,
-    /// How often it was tried, this time included.
+    /// Number of attempts, including this one.
     pub attempts: i64,
-    /// The name that it was taken under: only this taking may end it.
+    /// The claim: only its holder may write the outcome.
     pub claim: i64,
-    /// Who pays what.
+    /// Payers and their amounts.
     pub payers: Payers,
 }
 
@@ -281,27 +281,27 @@ impl From<ClaimedRow> for ClaimedMessage {
     }
 }
 
-/// How a try to send a message ended.
+/// Outcome of an attempt to send a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MessageEnd {
-    /// When the provider took it.
+    /// Time the provider accepted it.
     pub sent_at: Option<Timestamp>,
-    /// The transaction that charges it.
+    /// Id of the transaction that charges it.
     pub tx_id: Option<i64>,
-    /// Why it was not sent, or what is not known.
+    /// Reason why it was not sent, or why its outcome is unknown.
     pub failure: Option<String>,
-    /// What the provider takes for it, and in which currency.
+    /// The provider's cost and its currency.
     pub upstream_cost: Option<(Money, String)>,
-    /// When the provider is asked where it is.
+    /// Time to ask the provider for its state.
     pub ask_at: Option<Timestamp>,
-    /// When it is tried again.
+    /// Time of the next attempt.
     pub due_at: Option<Timestamp>,
-    /// Until when it is tried.
+    /// Deadline for further attempts.
     pub give_up_at: Option<Timestamp>,
 }
 
 impl Tx {
-    /// Writes messages.
+    /// Inserts messages.
     pub async fn insert_messages(
         &mut self,
         messages: &[NewMessage],
@@ -346,7 +346,7 @@ impl Tx {
         MESSAGES.execute(self, &values).await
     }
 
-    /// Takes at most so many of a provider's messages that are due and of no campaign, under a name that nobody else uses.
+    /// Claims a limited number of a provider's due messages that belong to no campaign, under a unique claim.
     pub async fn claim_messages(
         &mut self,
         provider: &str,
@@ -358,7 +358,7 @@ impl Tx {
             .execute(c).await.map(|done| done.rows_affected()))?)
     }
 
-    /// Takes at most so many of a provider's messages that are due and of campaigns that run, as
+    /// Claims a limited number of a provider's due messages that belong to running campaigns, like
     /// [`Tx::claim_messages`].
     pub async fn claim_of_campaigns(
         &mut self,
@@ -373,8 +373,8 @@ impl Tx {
         )
     }
 
-    /// Writes how a try ended; `false` where the message is not being sent, or was taken under another name: nobody else
-    /// ends it.
+    /// Writes the outcome of an attempt; `false` if the message is not being sent or has a different claim: only the
+    /// holder of its claim writes the outcome.
     pub async fn end_message(
         &mut self,
         (id, claim): (i64, i64),
@@ -400,13 +400,13 @@ impl Tx {
         Ok(rows == 1)
     }
 
-    /// Where a message is; none where there is none.
+    /// Reads the state of a message; `None` if there is no such message.
     pub async fn message_state(&mut self, id: i64) -> Result<Option<MessageState>, StoreError> {
         let row = self.state_and_claim(id).await?;
         row.map(|(state, _)| MessageState::read(&state)).transpose()
     }
 
-    /// Whether a message is being sent by whoever took it under this name.
+    /// Reports whether a message is being sent under this claim.
     pub async fn is_claimed(&mut self, id: i64, claim: i64) -> Result<bool, StoreError> {
         let row = self.state_and_claim(id).await?;
         Ok(row.is_some_and(|(state, by)| state == MessageState::Sending.as_str() && by == claim))
@@ -416,7 +416,7 @@ impl Tx {
         Ok(on!(self, c => sqlx::query_as(STATE).bind(id).fetch_optional(c).await)?)
     }
 
-    /// Calls back a message that is on its own and waits; `false` where there is none such.
+    /// Cancels a waiting message that belongs to no campaign; `false` if there is no such message.
     pub async fn cancel_message(
         &mut self,
         id: i64,
@@ -430,7 +430,7 @@ impl Tx {
 }
 
 impl Store {
-    /// Whether a message of a provider's is due.
+    /// Reports whether a message of a provider is due.
     pub async fn has_due_messages(&self, provider: &str, at: Timestamp) -> Result<bool, StoreError> {
         let mut reader = self.reader().await?;
         for text in [DUE, DUE_OF_CAMPAIGNS] {
@@ -443,7 +443,7 @@ impl Store {
         Ok(false)
     }
 
-    /// Messages that are being sent, behind an id, at most 500: those of a claim, or all.
+    /// Reads the messages being sent after an id, at most 500: those of a claim, or all.
     pub async fn claimed_messages(
         &self,
         claim: Option<i64>,
@@ -455,7 +455,7 @@ impl Store {
         Ok(rows.into_iter().map(Into::into).collect())
     }
 
-    /// An account's message that was given a time and is on its own: its reference, and who pays what for it.
+    /// Reads the reference and payers of an account's scheduled message that belongs to no campaign.
     pub async fn scheduled_message(
         &self,
         id: i64,

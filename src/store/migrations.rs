@@ -1,11 +1,11 @@
-//! The schema's history: each step once, in order, in a transaction of its own, and never changed afterwards.
+//! The migrations of the schema: each runs once, in order, in its own transaction, and is never changed afterwards.
 
 use sha2::{Digest as _, Sha256};
 
 use super::{Session as _, Side, Store, StoreError, Tx, on, to_micros};
 use crate::secrets::hex;
 
-/// One step, in both dialects.
+/// A migration in both dialects.
 struct Migration {
     version: i64,
     name: &'static str,
@@ -24,7 +24,7 @@ macro_rules! migration {
     };
 }
 
-/// Every step there ever was. Add at the end.
+/// All migrations. Append new ones at the end.
 const MIGRATIONS: &[Migration] = &[
     migration!(1, "0001_ledger"),
     migration!(2, "0002_catalog"),
@@ -42,13 +42,13 @@ const MIGRATIONS: &[Migration] = &[
     migration!(14, "0014_owner"),
 ];
 
-/// Any number will do that nothing else locks: two nodes that start at once migrate one after the other.
+/// An arbitrary number that nothing else locks: two nodes that start at once migrate one after the other.
 const POSTGRES_LOCK: &str = "SELECT pg_advisory_xact_lock(7300115921)";
 
 impl Store {
-    /// Brings the schema up to this program's, and makes the next months' partitions on `PostgreSQL`.
+    /// Migrates the schema to this program's version, and creates the next months' partitions on `PostgreSQL`.
     ///
-    /// A database of a newer program, or one whose steps were changed, is refused and left as it is.
+    /// A database of a newer program, or one with modified migrations, is refused and left unchanged.
     pub async fn migrate(&self, now: jiff::Timestamp) -> Result<(), StoreError> {
         let mut tx = self.begin_schema_change().await?;
         on!(&mut tx, c => sqlx::raw_sql(include_str!("../../sql/queries/migrations_table.sql")).execute(c).await.map(drop))?;
@@ -68,7 +68,7 @@ impl Store {
         Ok(())
     }
 
-    /// Changes of the schema follow one another, whichever process makes them.
+    /// Begins a transaction for a schema change; these are serialized across processes.
     pub(super) async fn begin_schema_change(&self) -> Result<Tx, StoreError> {
         let mut tx = self.begin().await?;
         if let Side::Postgres(connection) = tx.side() {

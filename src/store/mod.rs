@@ -1,11 +1,11 @@
-//! Every SQL statement of the service lives here.
+//! Storage: contains every SQL statement of the service.
 //!
 //! Two databases, one text per query: `SQLite` (embedded: WAL, synchronous=FULL, one writer and a pool of readers) and
-//! `PostgreSQL` (the shared book). Placeholders are `$1`; ids, money and microseconds are 64-bit integers in both.
+//! `PostgreSQL` (the shared ledger). Placeholders are `$1`; ids, money and microseconds are 64-bit integers in both.
 //! Fixed texts are files in `sql/queries/`, which a test prepares on both databases.
 //!
-//! A module per thing that is stored, each adding methods to [`Store`] (reads, and writes that are whole by themselves)
-//! and to [`Tx`] (writes that belong to a larger whole):
+//! A module per stored entity, each adding methods to [`Store`] (reads, and writes that are complete by themselves) and
+//! to [`Tx`] (writes that are part of a larger transaction):
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), tollgate::store::StoreError> {
@@ -77,7 +77,7 @@ pub use session::{Reader, Session, Side, Tx};
 pub(crate) use session::{on, row};
 pub use time::{from_micros, to_micros};
 
-/// Waits for the database at most so long; a server that vanished without a word never answers.
+/// Waits for the database at most this long; a server that vanished silently never answers.
 pub async fn within<T>(
     patience: std::time::Duration,
     answer: impl Future<Output = Result<T, StoreError>>,

@@ -1,4 +1,4 @@
-//! Opening either database with the settings that money needs.
+//! Opens either database with the settings that money requires.
 
 use std::{
     str::FromStr,
@@ -19,26 +19,28 @@ use tokio::{
 
 use super::{Reader, StoreError, Tx, session::lost_transaction};
 
-/// Readers of the embedded database: queries are short, and two cores serve no more at once.
+/// Connections for reading the embedded database: queries are short, and two cores serve no more at once.
 const SQLITE_READERS: u32 = 4;
-/// Connections to `PostgreSQL` of what runs with the calls: the ledger writes by one, another renews the lease.
+/// Connections to `PostgreSQL` for calls: the ledger writes over one, another renews the lease.
 const POSTGRES_CONNECTIONS: u32 = 6;
-/// Connections to `PostgreSQL` of requests.
+/// Connections to `PostgreSQL` for requests.
 const POSTGRES_CONNECTIONS_OF_REQUESTS: u32 = 8;
-/// How long a connection is waited for before the database counts as unavailable.
+/// How long to wait for a connection before the database counts as unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long `SQLite` waits for another process' write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a connection that comes back to its pool may take to answer. A `PostgreSQL` that vanished without a word never
-/// does, and the pool has few.
+/// How long a connection returned to its pool may take to answer. A `PostgreSQL` that vanished silently never does, and
+/// the pool has few connections.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(3);
-/// Requests that write to `SQLite` at once: the ledger and the lease wait for one transaction of them at most.
+/// Maximum requests that write to `SQLite` at once: the ledger and the lease wait for at most one of their
+/// transactions.
 const WRITING_REQUESTS: usize = 1;
-/// How a writing transaction of `SQLite` begins.
+/// Statement that begins a writing transaction of `SQLite`.
 const BEGIN: &str = "BEGIN IMMEDIATE";
-/// Multi-row inserts come in three lengths for each table: room for all of them, prepared once a connection.
+/// Capacity of the cache of prepared statements: multi-row inserts have three lengths for each table, each prepared
+/// once per connection.
 const STATEMENTS: usize = 256;
-/// The first `SQLite` without the bug that loses commits when two connections checkpoint the WAL at once.
+/// First version of `SQLite` without the bug that loses commits when two connections checkpoint the WAL at once.
 const SQLITE_NEEDED: [u32; 3] = [3, 51, 3];
 
 /// The two databases.
@@ -46,9 +48,9 @@ const SQLITE_NEEDED: [u32; 3] = [3, 51, 3];
 pub enum Db {
     /// Embedded.
     Sqlite {
-        /// One connection: `SQLite` has one writer, and waiting in our queue is fairer than its busy handler.
+        /// A single connection: `SQLite` has one writer, and waiting in this queue is fairer than its busy handler.
         writer: Pool<Sqlite>,
-        /// They see the last commit and never wait for the writer.
+        /// Connections that see the last commit and never wait for the writer.
         readers: Pool<Sqlite>,
     },
     /// Shared.
@@ -57,10 +59,10 @@ pub enum Db {
 
 /// The service's database. Cloning is cheap: it is a handle to pools.
 ///
-/// A process that serves has two sets of connections, chosen by the runtime that asks: requests have theirs
-/// ([`Store::separate_requests`]), so that no number of them keeps the ledger, the lease or the spool from a connection. A
-/// connection to `PostgreSQL` also hears from its server by the runtime that opened it, so that one which requests opened
-/// would answer the ledger no sooner than they leave that runtime time to.
+/// A serving process has two sets of connections, selected by the calling runtime: requests have their own
+/// ([`Store::separate_requests`]), so that no number of them deprives the ledger, the lease or the spool of a
+/// connection. A `PostgreSQL` connection also receives data on the runtime that opened it, so a connection opened by
+/// requests would serve the ledger only as fast as their load permits.
 #[derive(Clone)]
 pub struct Store {
     db: Db,
@@ -68,29 +70,29 @@ pub struct Store {
     requests: Arc<OnceLock<OfRequests>>,
 }
 
-/// How the runtime of requests reaches the database.
+/// Access of the runtime of requests to the database.
 #[derive(Debug)]
 struct OfRequests {
     runtime: runtime::Id,
     db: Db,
-    /// Opens transactions of the only writing connection of `SQLite`: the thread that works for it is started by whoever
-    /// opens it, and has that one's priority.
+    /// Runtime that opens transactions of the only writing connection of `SQLite`: its worker thread is started by the
+    /// thread that opens it, and inherits that thread's priority.
     calls: Handle,
-    /// One request at a time writes to `SQLite`: others wait here and not before the ledger.
+    /// Admits one request at a time to write to `SQLite`: others wait here and not in front of the ledger.
     turns: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The URL may hold a password.
+        // The URL may contain a password.
         f.debug_struct("Store").field("db", &self.db).finish_non_exhaustive()
     }
 }
 
 impl Store {
-    /// Opens `sqlite://FILE` (made when missing) or `postgres://…`.
+    /// Opens `sqlite://FILE` (created if missing) or `postgres://…`.
     ///
-    /// `SQLite` needs a file: an in-memory database is another one for each connection.
+    /// `SQLite` needs a file: each connection to an in-memory database would get a different one.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let db = match url.split_once(':').map(|(scheme, _)| scheme) {
             Some("sqlite") => open_sqlite(url).await?,
@@ -100,12 +102,12 @@ impl Store {
         Ok(Self { db, url: url.into(), requests: Arc::default() })
     }
 
-    /// The same database by connections of their own.
+    /// Opens separate connections to the same database.
     pub(super) async fn reconnected(&self) -> Result<Self, StoreError> {
         Self::open(&self.url).await
     }
 
-    /// Opens connections of its own for everything that asks on this runtime, once.
+    /// Opens separate connections for all callers on this runtime, once.
     pub async fn separate_requests(&self, runtime: &Handle) -> Result<(), StoreError> {
         let open = {
             let (url, db) = (Arc::clone(&self.url), self.db.clone());
@@ -133,14 +135,14 @@ impl Store {
         Ok(())
     }
 
-    /// What requests have, where it is one that asks.
+    /// Returns the access of requests if the caller is on their runtime.
     fn of_requests(&self) -> Option<&OfRequests> {
         let requests = self.requests.get()?;
         let here = Handle::try_current().ok()?;
         (here.id() == requests.runtime).then_some(requests)
     }
 
-    /// Begins a writing transaction. On `SQLite` it waits for the writer before it and is then the only one.
+    /// Begins a writing transaction. On `SQLite` it first waits for the writer and is then the only one.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         let requests = self.of_requests();
         Ok(match requests.map_or(&self.db, |requests| &requests.db) {
@@ -148,7 +150,7 @@ impl Store {
                 None => Tx::Sqlite(writer.begin_with(BEGIN).await.map_err(lost_transaction)?, None),
                 Some(OfRequests { calls, turns, .. }) => {
                     let turn = tokio::time::timeout(BUSY_TIMEOUT, Arc::clone(turns).acquire_owned()).await;
-                    // Nobody closes the semaphore.
+                    // The semaphore is never closed.
                     let turn = turn.ok().and_then(Result::ok).ok_or(sqlx::Error::PoolTimedOut)?;
                     let writer = writer.clone();
                     let begun = calls.spawn(async move { writer.begin_with(BEGIN).await }).await;
@@ -160,7 +162,7 @@ impl Store {
         })
     }
 
-    /// A connection to read what is committed.
+    /// Returns a connection for reading committed data.
     pub async fn reader(&self) -> Result<Reader, StoreError> {
         Ok(match self.of_requests().map_or(&self.db, |requests| &requests.db) {
             Db::Sqlite { readers, .. } => Reader::Sqlite(readers.acquire().await?),
@@ -168,12 +170,12 @@ impl Store {
         })
     }
 
-    /// Whether it is `PostgreSQL`, for the few things that only one of the two has.
+    /// Reports whether it is `PostgreSQL`, for the few features that only one of the two has.
     pub const fn is_postgres(&self) -> bool {
         matches!(self.db, Db::Postgres(_))
     }
 
-    /// Closes the connections: those in use finish first.
+    /// Closes the connections, after those in use have finished.
     pub async fn close(&self) {
         match self.requests.get().map(|requests| &requests.db) {
             Some(Db::Sqlite { readers, .. }) => readers.close().await,
@@ -190,7 +192,7 @@ impl Store {
     }
 }
 
-/// Makes the database's file where there is none, readable by its owner alone: it holds balances and who called whom.
+/// Creates the database's file if needed, readable by its owner alone: it contains balances and call records.
 fn make_private(file: &std::path::Path) -> Result<(), StoreError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
@@ -200,7 +202,7 @@ fn make_private(file: &std::path::Path) -> Result<(), StoreError> {
     }
 }
 
-/// How the embedded database is opened.
+/// Returns the options for opening the embedded database.
 fn sqlite_options(url: &str) -> Result<SqliteConnectOptions, StoreError> {
     let options = SqliteConnectOptions::from_str(url).map_err(|error| StoreError::Url(error.to_string()))?;
     let name = options.get_filename().to_string_lossy();
@@ -214,7 +216,8 @@ fn sqlite_options(url: &str) -> Result<SqliteConnectOptions, StoreError> {
     Ok(options
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
-        // FULL: a commit is on disk before it is acknowledged; NORMAL in WAL mode loses the last ones with the power.
+        // FULL: a commit is on disk before it is acknowledged; NORMAL in WAL mode loses the last ones in a power
+        // failure.
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
@@ -237,7 +240,7 @@ async fn sqlite_readers(options: SqliteConnectOptions) -> Result<Pool<Sqlite>, S
     Ok(sqlite_pool(SQLITE_READERS).connect_with(options.pragma("query_only", "1")).await?)
 }
 
-/// Connections to a file never go stale: no lifetime, no idle end, no ping before use.
+/// Connections to a file never become stale: no lifetime, no idle timeout, no ping before use.
 fn sqlite_pool(connections: u32) -> PoolOptions<Sqlite> {
     PoolOptions::new()
         .max_connections(connections)
@@ -248,11 +251,11 @@ fn sqlite_pool(connections: u32) -> PoolOptions<Sqlite> {
         .after_release(|connection, _| Box::pin(is_reusable(connection)))
 }
 
-/// Whether a connection that comes back to its pool has no transaction open, by the library's count. `SQLite` rolls a
-/// transaction back by itself where the disk is full, fails, or memory runs out; the library counts on and refuses to begin
-/// another. Such a connection is closed, and the pool opens a new one.
+/// Reports whether a connection returned to its pool has no open transaction, by the library's count. `SQLite` rolls a
+/// transaction back by itself if the disk is full or fails, or memory runs out; the library keeps its count and refuses
+/// to begin another. Such a connection is closed, and the pool opens a new one.
 async fn is_reusable<C: Connection>(connection: &mut C) -> Result<bool, sqlx::Error> {
-    // Behind a rollback that is still queued.
+    // Ordered after a rollback that is still queued.
     match tokio::time::timeout(RELEASE_PATIENCE, connection.ping()).await {
         Ok(answer) => answer?,
         Err(_) => return Err(sqlx::Error::PoolTimedOut),
@@ -269,8 +272,8 @@ async fn postgres_pool(url: &str, connections: u32) -> Result<Pool<Postgres>, St
         .map_err(|error| StoreError::Url(error.to_string()))?
         .application_name("tollgate")
         .statement_cache_capacity(STATEMENTS)
-        // synchronous_commit: an acknowledged call is on disk whatever the server's or role's default is.
-        // lock_timeout: a forgotten lock is an error that is retried and seen, not a silent stop of the book.
+        // synchronous_commit: an acknowledged call is on disk whatever the default of the server or role is.
+        // lock_timeout: a forgotten lock becomes a visible error that is retried, not a silent stop of the ledger.
         .options([("synchronous_commit", "on"), ("lock_timeout", "5000"), ("timezone", "UTC")]);
     let pool = PoolOptions::new()
         .max_connections(connections)
@@ -279,7 +282,7 @@ async fn postgres_pool(url: &str, connections: u32) -> Result<Pool<Postgres>, St
     Ok(pool.connect_with(options).await?)
 }
 
-/// `3.51.3` as numbers; what is not a number counts as 0.
+/// Parses `3.51.3` as numbers; a part that is not a number counts as 0.
 fn version(text: &str) -> [u32; 3] {
     let mut parts = text.split('.').map(|part| part.parse().unwrap_or(0));
     [(); 3].map(|()| parts.next().unwrap_or(0))

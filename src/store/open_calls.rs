@@ -1,4 +1,4 @@
-//! The journal of calls that hold credit, so that a process that starts again finds what it had granted.
+//! The journal of calls that hold credit, from which a restarted process recovers the calls it had granted.
 
 use std::sync::LazyLock;
 
@@ -14,42 +14,42 @@ use super::{
     on, row, to_micros,
 };
 
-/// What one payer holds for a call.
+/// The amount that a payer holds for a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
-    /// Whose wallet.
+    /// Account of the wallet.
     pub account_id: i64,
-    /// How much.
+    /// Amount held.
     pub amount: Money,
 }
 
-/// A call that was granted and is not settled.
+/// A granted call that is not settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenCall {
-    /// Which call.
+    /// Key of the call.
     pub key: CallKey,
-    /// The signed reference to its grant.
+    /// Signed reference to its grant.
     pub ticket: String,
-    /// What is held: the client first.
+    /// Amounts held, the client's first.
     pub held: Vec<Held>,
-    /// When it was granted.
+    /// Time of the grant.
     pub granted_at: Timestamp,
-    /// Until when the holds pay for it.
+    /// Time up to which the holds pay for it.
     pub hold_until: Timestamp,
-    /// The epoch of the owner that granted it.
+    /// Epoch of the owner that granted it.
     pub epoch: i64,
-    /// For how many seconds the holds pay.
+    /// Seconds of talk that the holds pay for.
     pub funded_seconds: u32,
-    /// To which second after its answer Asterisk was told to let it run; more than `funded_seconds` only where the
-    /// operator lets calls run to their grant.
+    /// Time limit set in Asterisk, in seconds after the answer; more than `funded_seconds` only where the operator lets
+    /// calls run to their grant.
     pub pushed_seconds: u32,
-    /// When it was answered, if that is known.
+    /// Time of answer, if known.
     pub answered_at: Option<Timestamp>,
-    /// Its last proof of life when this was written, once it was answered.
+    /// Time of its last proof of life before this was written, once answered.
     pub alive_at: Option<Timestamp>,
 }
 
-/// A granted call as a row, from the caller's thread to the writer's.
+/// Statement that inserts granted calls; the rows are built in the caller's thread.
 pub(super) static OPENED: LazyLock<ManyRows> = LazyLock::new(|| {
     ManyRows::insert(
         "open_calls",
@@ -82,9 +82,9 @@ row! {
     }
 }
 
-/// Journals calls; one that is there already (its grant was renewed) is replaced.
+/// Journals calls; a call already in the journal (with a renewed grant) is replaced.
 ///
-/// A key may come once in `calls`: `PostgreSQL` refuses to update one row twice in a statement.
+/// Each key must occur at most once in `calls`: `PostgreSQL` refuses to update a row twice in a statement.
 pub(super) async fn insert(tx: &mut impl Session, calls: &[OpenCall]) -> Result<(), StoreError> {
     let held: Vec<String> = calls
         .iter()
@@ -111,7 +111,7 @@ pub(super) async fn insert(tx: &mut impl Session, calls: &[OpenCall]) -> Result<
     OPENED.execute(tx, &rows).await
 }
 
-/// Takes calls out of the journal; those that are not in it do not matter.
+/// Removes calls from the journal; calls that are not in it are ignored.
 pub(super) async fn delete(
     tx: &mut impl Session,
     keys: impl Iterator<Item = &CallKey> + Send,
@@ -124,14 +124,14 @@ pub(super) async fn delete(
 }
 
 impl Store {
-    /// Every call in the journal, oldest grant first. Read once, at the start.
+    /// Reads every call in the journal, oldest grant first. Used once, at the start.
     pub async fn open_calls(&self) -> Result<Vec<OpenCall>, StoreError> {
         let mut reader = self.reader().await?;
         let rows: Vec<OpenCallRow> = on!(&mut reader, c => sqlx::query_as(LOAD).fetch_all(c).await)?;
         rows.into_iter().map(OpenCall::try_from).collect()
     }
 
-    /// Takes a call out of the journal outside of the ledger's batches.
+    /// Removes a call from the journal outside of the ledger's batches.
     pub async fn delete_open_call(&self, key: &CallKey) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         delete(&mut tx, std::iter::once(key)).await?;

@@ -1,20 +1,20 @@
 //! The owner of the accounts: one process at a time may admit calls and spend balances.
 //!
-//! An epoch is a number that grows with every change of owner. A write that spends carries the epoch it was decided
-//! under and is refused when that is over ([`Tx::require_epoch`]): the database decides, not a belief about a lease.
-//! A lease is measured by the database's clock alone; no caller's clock takes part.
+//! An epoch is a number that grows with every change of owner. A write that spends carries the epoch in which it was
+//! decided and is refused when that epoch is over ([`Tx::require_epoch`]): the database decides, not a process's belief
+//! about its lease. A lease is measured by the database's clock alone; no caller's clock is involved.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Session, Side, Store, StoreError, Tx, from_micros, on, posting::Fence, row};
 
-/// All account trees: they have one owner together until they are shared out among nodes.
+/// All account trees: they share one owner until they are distributed among nodes.
 const ALL_TREES: i64 = 0;
 
 const RELEASE: &str = include_str!("../../sql/queries/owner_release.sql");
 const REQUIRE: &str = include_str!("../../sql/queries/owner_require.sql");
 
-/// The statements that read the database's clock, which has no name that both know.
+/// The statements that read the database's clock, which has a different name in each dialect.
 struct Texts {
     acquire: &'static str,
     renew: &'static str,
@@ -48,47 +48,47 @@ row! {
     }
 }
 
-/// A process that wants to own the accounts.
+/// A process that requests the ownership.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'a> {
-    /// The name of its machine, for people to read.
+    /// Name of its machine, for people.
     pub node: &'a str,
-    /// The address of its internal listener; empty for a command.
+    /// Address of its internal listener; empty for a command.
     pub address: &'a str,
-    /// The identity of the lock it holds: no other process of that identity runs.
+    /// Identity of the lock it holds: no other process with that identity is running.
     pub installation: &'a str,
 }
 
-/// The present or last owner.
+/// The current or last owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
-    /// Its epoch.
+    /// Epoch of the owner.
     pub epoch: i64,
-    /// The name of its machine.
+    /// Name of its machine.
     pub node: String,
-    /// The address of its internal listener; empty for a command.
+    /// Address of its internal listener; empty for a command.
     pub address: String,
-    /// The end of its lease by the database's clock, unless it renews.
+    /// End of its lease by the database's clock, unless it renews.
     pub lease_until: Timestamp,
-    /// The time left of it; not positive where it is over.
+    /// Remaining time of the lease; zero or negative if it has ended.
     pub lease_left: SignedDuration,
 }
 
-/// The answer to a process that wants to own the accounts.
+/// Result of a request for the ownership.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Acquired {
-    /// It does, in this new epoch.
+    /// The process is the owner, in this new epoch.
     Owned {
-        /// To be carried by everything that spends.
+        /// Epoch that every write that spends must carry.
         epoch: i64,
     },
-    /// Another process does.
+    /// Another process is the owner.
     HeldBy(Owner),
 }
 
 impl Store {
-    /// Takes the ownership if it is free, its lease is over, or its owner held the very lock that the candidate holds
-    /// now, and begins a new epoch.
+    /// Acquires the ownership, and begins a new epoch, if there is no owner, its lease is over, or the owner held the
+    /// very lock that the candidate holds now.
     pub async fn acquire_ownership(
         &self,
         candidate: Candidate<'_>,
@@ -109,7 +109,7 @@ impl Store {
         Ok(acquired)
     }
 
-    /// Keeps the ownership for longer. An error of [`StoreError::StaleEpoch`] means that it is lost.
+    /// Extends the lease. [`StoreError::StaleEpoch`] means that the ownership is lost.
     pub async fn renew_ownership(&self, epoch: i64, lease: SignedDuration) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         let renew = Texts::of(&mut tx).renew;
@@ -119,7 +119,7 @@ impl Store {
         if rows == 1 { Ok(()) } else { Err(StoreError::StaleEpoch { epoch }) }
     }
 
-    /// As [`Store::renew_ownership`], by a new connection: whether the database takes it, whatever the pool's state is.
+    /// Like [`Store::renew_ownership`], over a new connection: independent of the state of the pool.
     pub async fn renew_ownership_apart(&self, epoch: i64, lease: SignedDuration) -> Result<(), StoreError> {
         let apart = self.reconnected().await?;
         let renewed = apart.renew_ownership(epoch, lease).await;
@@ -127,14 +127,15 @@ impl Store {
         renewed
     }
 
-    /// Gives the ownership up, so that the next process need not wait for the lease. Nothing happens if it is lost already.
+    /// Releases the ownership, so that the next process need not wait for the lease. Does nothing if it is already
+    /// lost.
     pub async fn release_ownership(&self, epoch: i64) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         on!(&mut tx, c => sqlx::query(RELEASE).bind(ALL_TREES).bind(epoch).execute(c).await.map(drop))?;
         tx.commit().await
     }
 
-    /// The process that owns, or did without giving it up: its lease may be over.
+    /// Reads the current owner, or the last one that did not release the ownership: its lease may be over.
     pub async fn owner(&self) -> Result<Option<Owner>, StoreError> {
         let mut reader = self.reader().await?;
         let read = Texts::of(&mut reader).read;
@@ -149,9 +150,9 @@ fn micros(lease: SignedDuration) -> i64 {
 }
 
 impl Tx {
-    /// Refuses to go on unless `epoch` still owns, and keeps others from taking over until this transaction ends.
+    /// Fails unless `epoch` is the current one, and blocks a takeover until this transaction ends.
     pub async fn require_epoch(&mut self, epoch: i64) -> Result<(), StoreError> {
-        // An update, because only that takes the row's lock in both dialects.
+        // An update, because only an update locks the row in both dialects.
         let rows = on!(self, c => sqlx::query(REQUIRE).bind(ALL_TREES).bind(epoch).execute(c).await
             .map(|done| done.rows_affected()))?;
         if rows == 1 { Ok(()) } else { Err(StoreError::StaleEpoch { epoch }) }
@@ -159,7 +160,7 @@ impl Tx {
 }
 
 impl Tx {
-    /// Whether a write under this fence may be made; as [`Tx::require_epoch`], without an error where it may not.
+    /// Reports whether a write under this fence is permitted; like [`Tx::require_epoch`], but without an error.
     pub(super) async fn allows(&mut self, fence: Fence) -> Result<bool, StoreError> {
         let Fence::Owner { epoch } = fence else { return Ok(true) };
         match self.require_epoch(epoch).await {

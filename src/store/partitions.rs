@@ -1,4 +1,4 @@
-//! Months of the book on `PostgreSQL`: made ahead, so that no settlement waits for one.
+//! Monthly partitions of the ledger on `PostgreSQL`, created ahead so that no settlement waits for one.
 
 use jiff::{Timestamp, ToSpan as _, civil, tz::TimeZone};
 use sqlx::AssertSqlSafe;
@@ -7,13 +7,14 @@ use super::{Session as _, Side, Store, StoreError, to_micros};
 
 /// The tables that grow with every call; each is partitioned by the time of its commit.
 const PARTITIONED: [&str; 4] = ["transactions", "entries", "cdrs", "cdr_payers"];
-/// This month and so many after it: a service that is not restarted for a quarter still has its months.
+/// Number of months created after the current one: a service that runs for a quarter without a restart still has
+/// partitions.
 const MONTHS_AHEAD: i32 = 3;
 
 impl Store {
-    /// Makes the partitions of this month and the next ones; where they are there already, nothing happens.
+    /// Creates the partitions of this month and the next ones; existing ones are kept.
     ///
-    /// A month whose rows have already gone to the default partition (the clock was far off) stays there.
+    /// A month with rows already in the default partition (the clock was far off) stays there.
     pub async fn make_partitions(&self, now: Timestamp) -> Result<(), StoreError> {
         if !self.is_postgres() {
             return Ok(());
@@ -42,7 +43,7 @@ impl Store {
         if exists.0 {
             return tx.rollback().await;
         }
-        // Names and bounds are this module's own: a table of the list above, digits of a date.
+        // Safe to format: the names and bounds are a table of the list above and digits of a date.
         let text = format!(
             "CREATE TABLE IF NOT EXISTS {table}_{month} PARTITION OF {table} FOR VALUES FROM ({from}) TO ({until})"
         );
@@ -57,7 +58,7 @@ impl Store {
     }
 }
 
-/// Names and bounds (microseconds, the second exclusive) of the months from this one on, in UTC.
+/// Returns the names and bounds (microseconds, the second exclusive) of the months from this one on, in UTC.
 fn months(now: Timestamp) -> Vec<(String, i64, i64)> {
     let first = now.to_zoned(TimeZone::UTC).date().first_of_month();
     (0..=MONTHS_AHEAD)

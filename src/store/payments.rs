@@ -1,4 +1,4 @@
-//! Payments that resellers' portals received, credited or not.
+//! Payments received by resellers' portals, credited or not.
 
 use jiff::Timestamp;
 use tollgate_rating::Money;
@@ -11,41 +11,41 @@ const UNCREDITED_COUNT: &str = include_str!("../../sql/queries/payments_uncredit
 const OF: &str = include_str!("../../sql/queries/payments_of.sql");
 const OF_TXID: &str = include_str!("../../sql/queries/payments_of_txid.sql");
 
-/// How a payment was credited.
+/// The credit of a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Credited {
-    /// The book's transaction.
+    /// Id of the ledger transaction.
     pub tx_id: i64,
-    /// What the client had after it.
+    /// Balance of the client afterwards.
     pub client_balance: Money,
 }
 
-/// One payment.
+/// A payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaymentRecord {
-    /// Its id.
+    /// Id of the payment.
     pub id: i64,
-    /// Whose portal received it.
+    /// Reseller whose portal received it.
     pub reseller_id: i64,
-    /// For whom.
+    /// Account that it is for.
     pub account_id: i64,
-    /// The reseller's name for it.
+    /// The reseller's reference of the payment.
     pub external_id: String,
-    /// How much.
+    /// Amount of the payment.
     pub amount: Money,
-    /// In which currency.
+    /// Currency of the amount.
     pub currency: String,
-    /// Who took it.
+    /// Payment provider.
     pub provider: String,
-    /// The provider's name for it; empty until it is known.
+    /// The provider's reference; empty until known.
     pub provider_txid: String,
-    /// The provider's word on it.
+    /// Status as reported by the provider.
     pub status: String,
-    /// Whether it was credited, and how.
+    /// The credit; `None` if it was not credited.
     pub credited: Option<Credited>,
-    /// When it was first told.
+    /// Time of the first report.
     pub created_at: Timestamp,
-    /// When something of it last changed.
+    /// Time of the last change.
     pub changed_at: Timestamp,
 }
 
@@ -99,14 +99,14 @@ async fn payment_of(
 }
 
 impl Tx {
-    /// How many payments of a reseller were not credited.
+    /// Counts a reseller's uncredited payments.
     pub async fn count_uncredited_payments(&mut self, reseller_id: i64) -> Result<i64, StoreError> {
         let (count,): (i64,) =
             on!(self, c => sqlx::query_as(UNCREDITED_COUNT).bind(reseller_id).fetch_one(c).await)?;
         Ok(count)
     }
 
-    /// Adds a payment.
+    /// Inserts a payment.
     pub async fn insert_payment(&mut self, payment: &PaymentRecord) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(INSERT)
             .bind(payment.id)
@@ -126,7 +126,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Writes what can change of a payment: the provider's name and word, and the credit.
+    /// Updates the mutable columns of a payment: the provider's reference and status, and the credit.
     pub async fn change_payment(&mut self, payment: &PaymentRecord) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(CHANGE)
             .bind(payment.id)
@@ -139,7 +139,7 @@ impl Tx {
         Ok(())
     }
 
-    /// A payment by its reseller's name for it.
+    /// Reads a payment by the reseller's reference.
     pub async fn payment_of(
         &mut self,
         reseller_id: i64,
@@ -148,7 +148,7 @@ impl Tx {
         payment_of(self, reseller_id, external_id).await
     }
 
-    /// The reseller's name for the payment that a provider has under this name.
+    /// Returns the reseller's reference of the payment with this provider reference.
     pub async fn payment_of_provider(
         &mut self,
         reseller_id: i64,
@@ -162,7 +162,7 @@ impl Tx {
 }
 
 impl Store {
-    /// A payment by its reseller's name for it.
+    /// Reads a payment by the reseller's reference.
     pub async fn payment_of(
         &self,
         reseller_id: i64,

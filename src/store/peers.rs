@@ -1,4 +1,4 @@
-//! Peers: SIP accounts, peers known by their address, web phones.
+//! Peers: SIP accounts, peers authenticated by address, web phones.
 
 use std::net::Ipv4Addr;
 
@@ -28,23 +28,23 @@ const SET_SECRET: &str = include_str!("../../sql/queries/peers_set_secret.sql");
 const DELETE: &str = include_str!("../../sql/queries/peers_delete.sql");
 const NAME_DELETE: &str = include_str!("../../sql/queries/names_delete.sql");
 
-/// Rows read at a time when everything is loaded.
+/// Number of rows per page when everything is loaded.
 const PAGE_ROWS: i64 = 5_000;
 
 /// Kind of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PeerKind {
-    /// A SIP account: known by its name, always with a password.
+    /// A SIP account: identified by its name, always with a password.
     Sip,
-    /// `<sip account>_ipaN`: known by the address of its requests, and by nothing else.
+    /// `<sip account>_ipaN`: identified by the source address of its requests alone.
     Ipa,
-    /// `<login>_webN`: a web phone, known as a SIP account is.
+    /// `<login>_webN`: a web phone, identified like a SIP account.
     Web,
 }
 
 impl PeerKind {
-    /// As stored and shown.
+    /// Returns the name that is stored and shown.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Sip => "sip",
@@ -53,12 +53,12 @@ impl PeerKind {
         }
     }
 
-    /// Reads what [`PeerKind::as_str`] wrote.
+    /// Parses a name returned by [`PeerKind::as_str`].
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Sip, Self::Ipa, Self::Web].into_iter().find(|kind| kind.as_str() == text)
     }
 
-    /// Whether it is known by its name and a password.
+    /// Reports whether it is identified by its name and a password.
     pub const fn has_password(self) -> bool {
         matches!(self, Self::Sip | Self::Web)
     }
@@ -83,39 +83,39 @@ row! {
     }
 }
 
-/// A peer as the store has it.
+/// A peer as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerRecord {
-    /// Its id, unique for ever: the feed position of the change that made it.
+    /// Id, never reused: the feed position of the change that created it.
     pub id: i64,
-    /// The endpoint's name, one namespace with logins.
+    /// Name of the endpoint, in one namespace with logins.
     pub name: String,
-    /// Who pays.
+    /// Account that pays for its calls.
     pub account_id: i64,
-    /// What it is.
+    /// Kind of the peer.
     pub kind: PeerKind,
-    /// Whether it is its account's main SIP account.
+    /// True for its account's main SIP account.
     pub main: bool,
-    /// Whether it may call; an account's own `active` is another matter.
+    /// True if the peer is enabled; independent of its account's `active`.
     pub active: bool,
-    /// Of an `_ipaN`: whether its claim of the address is in force; a pending one waits.
+    /// For an `_ipaN`: true if its claim of the address is approved; otherwise the claim is pending.
     pub approved: bool,
-    /// Of an `_ipaN`: the SIP account it belongs to.
+    /// For an `_ipaN`: the SIP account it belongs to.
     pub sip_account: Option<String>,
-    /// Of an `_ipaN`: the address that its requests come from.
+    /// For an `_ipaN`: the source address of its requests.
     pub source: Option<Ipv4Addr>,
     /// The N of `_ipaN` and `_webN`.
     pub number: Option<u32>,
-    /// Its password, encrypted; none of an `_ipaN`, and of a SIP account older than passwords.
+    /// Encrypted password; `None` for an `_ipaN`, and for a SIP account older than passwords.
     pub secret: Option<Sealed>,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub changed_at: Timestamp,
 }
 
 impl PeerRecord {
-    /// Of an `_ipaN`: whether it is in force, in a word.
+    /// Returns the state of an `_ipaN` as a word.
     pub const fn state(&self) -> &'static str {
         match (self.active, self.approved) {
             (false, _) => "disabled",
@@ -163,9 +163,9 @@ fn records(rows: Vec<PeerRow>) -> Result<Vec<PeerRecord>, StoreError> {
     rows.into_iter().map(PeerRow::record).collect()
 }
 
-/// A peer by its name, as this session sees it.
+/// Reads a peer by its name as this session sees it.
 async fn by_name(session: &mut impl Session, name: &str) -> Result<Option<PeerRecord>, StoreError> {
-    // No name has one, and `PostgreSQL` takes no text with one.
+    // No name contains NUL, and `PostgreSQL` does not accept it in a text.
     if name.contains('\0') {
         return Ok(None);
     }
@@ -183,9 +183,9 @@ async fn active_address_peers(session: &mut impl Session) -> Result<i64, StoreEr
 }
 
 impl Tx {
-    /// Adds a peer whose name is in the namespace already.
+    /// Inserts a peer whose name is already in the namespace.
     ///
-    /// An address that another active `_ipaN` has is an error of the database ([`StoreError::unique_violation`]).
+    /// An address that another active `_ipaN` uses is a database error ([`StoreError::unique_violation`]).
     pub async fn insert_peer(&mut self, peer: &PeerRecord) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(INSERT)
             .bind(peer.id)
@@ -206,36 +206,36 @@ impl Tx {
         Ok(())
     }
 
-    /// A peer as this transaction sees it.
+    /// Reads a peer within this transaction.
     pub async fn peer_by_name(&mut self, name: &str) -> Result<Option<PeerRecord>, StoreError> {
         by_name(self, name).await
     }
 
-    /// The `_ipaN` in force that has an address.
+    /// Reads the `_ipaN` in force with an address.
     pub async fn peer_of_address(&mut self, ip: Ipv4Addr) -> Result<Option<PeerRecord>, StoreError> {
         let row: Option<PeerRow> =
             on!(self, c => sqlx::query_as(OF_ADDRESS).bind(ip.to_string()).fetch_optional(c).await)?;
         row.map(PeerRow::record).transpose()
     }
 
-    /// The `_ipaN` of a SIP account, by N.
+    /// Reads the `_ipaN` of a SIP account, by N.
     pub async fn address_peers_of(&mut self, sip_account: &str) -> Result<Vec<PeerRecord>, StoreError> {
         of_sip_account(self, sip_account).await
     }
 
-    /// An account's peers: the main one first, then by age.
+    /// Reads an account's peers: the main one first, then by age.
     pub async fn peers_of(&mut self, account_id: i64) -> Result<Vec<PeerRecord>, StoreError> {
         records(on!(self, c => sqlx::query_as(OF).bind(account_id).fetch_all(c).await)?)
     }
 
-    /// How many peers of a kind an account has.
+    /// Counts an account's peers of a kind.
     pub async fn count_peers(&mut self, account_id: i64, kind: PeerKind) -> Result<i64, StoreError> {
         let (count,): (i64,) =
             on!(self, c => sqlx::query_as(COUNT).bind(account_id).bind(kind.as_str()).fetch_one(c).await)?;
         Ok(count)
     }
 
-    /// Switches a peer on or off. As with [`Tx::insert_peer`] its address may be taken.
+    /// Enables or disables a peer. As with [`Tx::insert_peer`] its address may already be in use.
     pub async fn set_peer_active(
         &mut self,
         name: &str,
@@ -247,8 +247,8 @@ impl Tx {
         Ok(())
     }
 
-    /// Switches a peer on or off and says whether its claim is in force. As with [`Tx::insert_peer`] its address may be
-    /// taken.
+    /// Enables or disables a peer, and approves or suspends its claim. As with [`Tx::insert_peer`] its address may
+    /// already be in use.
     pub async fn set_peer_state(
         &mut self,
         name: &str,
@@ -261,19 +261,19 @@ impl Tx {
         Ok(())
     }
 
-    /// How many `_ipaN` an account and all below it have, in force or not.
+    /// Counts the `_ipaN` of an account and all accounts below it, in force or not.
     pub async fn count_addresses_below(&mut self, account_id: i64) -> Result<i64, StoreError> {
         let (count,): (i64,) =
             on!(self, c => sqlx::query_as(ADDRESSES_BELOW).bind(account_id).fetch_one(c).await)?;
         Ok(count)
     }
 
-    /// How many `_ipaN` are in force by their own switch.
+    /// Counts the enabled `_ipaN` with approved claims.
     pub async fn active_address_peers(&mut self) -> Result<i64, StoreError> {
         active_address_peers(self).await
     }
 
-    /// Gives a peer another encrypted password.
+    /// Sets a peer's encrypted password.
     pub async fn set_peer_secret(
         &mut self,
         name: &str,
@@ -285,19 +285,19 @@ impl Tx {
         Ok(())
     }
 
-    /// Removes a peer, and its name from the namespace.
+    /// Deletes a peer, and its name from the namespace.
     pub async fn delete_peer(&mut self, name: &str) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(DELETE).bind(name).execute(c).await.map(drop))?;
         on!(self, c => sqlx::query(NAME_DELETE).bind(name).execute(c).await.map(drop))?;
         Ok(())
     }
 
-    /// Peers that must have a password and have none, at most so many.
+    /// Reads a limited number of peers that must have a password and have none.
     pub async fn peers_without_secret(&mut self, limit: i64) -> Result<Vec<PeerRecord>, StoreError> {
         records(on!(self, c => sqlx::query_as(WITHOUT_SECRET).bind(limit).fetch_all(c).await)?)
     }
 
-    /// Peers whose password is encrypted with another key than this one, at most so many, by the key.
+    /// Reads a limited number of peers whose password is encrypted with a key other than this one, by the key.
     pub async fn peers_under_other_key(
         &mut self,
         key_id: u16,
@@ -309,29 +309,29 @@ impl Tx {
 }
 
 impl Store {
-    /// The next page of peers after a name, by name; empty at the end.
+    /// Reads the next page of peers after a name, by name; empty at the end.
     pub async fn peers_after(&self, name: &str) -> Result<Vec<PeerRecord>, StoreError> {
         let mut reader = self.reader().await?;
         records(on!(&mut reader, c => sqlx::query_as(PAGE).bind(name).bind(PAGE_ROWS).fetch_all(c).await)?)
     }
 
-    /// An account's peers: the main one first, then by age.
+    /// Reads an account's peers: the main one first, then by age.
     pub async fn peers_of(&self, account_id: i64) -> Result<Vec<PeerRecord>, StoreError> {
         let mut reader = self.reader().await?;
         records(on!(&mut reader, c => sqlx::query_as(OF).bind(account_id).fetch_all(c).await)?)
     }
 
-    /// A peer by its name.
+    /// Reads a peer by its name.
     pub async fn peer_by_name(&self, name: &str) -> Result<Option<PeerRecord>, StoreError> {
         by_name(&mut self.reader().await?, name).await
     }
 
-    /// The `_ipaN` of a SIP account, by N.
+    /// Reads the `_ipaN` of a SIP account, by N.
     pub async fn address_peers_of(&self, sip_account: &str) -> Result<Vec<PeerRecord>, StoreError> {
         of_sip_account(&mut self.reader().await?, sip_account).await
     }
 
-    /// Whether a peer must have a password and has none.
+    /// Reports whether any peer that must have a password has none.
     pub async fn lacks_passwords(&self) -> Result<bool, StoreError> {
         let mut reader = self.reader().await?;
         let found: Vec<PeerRow> =
@@ -339,24 +339,24 @@ impl Store {
         Ok(!found.is_empty())
     }
 
-    /// How many `_ipaN` are in force by their own switch.
+    /// Counts the enabled `_ipaN` with approved claims.
     pub async fn active_address_peers(&self) -> Result<i64, StoreError> {
         active_address_peers(&mut self.reader().await?).await
     }
 
-    /// The `_ipaN` whose claims are pending, the oldest first, at most a thousand.
+    /// Reads the `_ipaN` with pending claims, oldest first, at most a thousand.
     pub async fn pending_address_peers(&self) -> Result<Vec<PeerRecord>, StoreError> {
         let mut reader = self.reader().await?;
         records(on!(&mut reader, c => sqlx::query_as(PENDING_ADDRESSES).fetch_all(c).await)?)
     }
 
-    /// Every `_ipaN` that is in force by its own switch, the oldest first.
+    /// Reads every enabled `_ipaN` with an approved claim, oldest first.
     pub async fn address_peers_in_force(&self) -> Result<Vec<PeerRecord>, StoreError> {
         let mut reader = self.reader().await?;
         records(on!(&mut reader, c => sqlx::query_as(ADDRESSES_IN_FORCE).fetch_all(c).await)?)
     }
 
-    /// Every `_ipaN` with an address, in force or not, the oldest first, at most a thousand.
+    /// Reads every `_ipaN` with an address, in force or not, oldest first, at most a thousand.
     pub async fn peers_of_address(&self, ip: Ipv4Addr) -> Result<Vec<PeerRecord>, StoreError> {
         let mut reader = self.reader().await?;
         records(

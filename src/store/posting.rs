@@ -1,4 +1,4 @@
-//! Money that moves without a call: credits, transfers, corrections.
+//! Transfers of money without a call: credits, transfers, corrections.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -6,99 +6,99 @@ use tollgate_rating::Money;
 
 use crate::secrets::hex;
 
-/// The operator's own money: what credit that is given to a top-level account is taken from.
+/// Funds of the operator: the source of credit for top-level accounts.
 pub const OPERATOR_FUNDS: i64 = 1;
-/// What the top of each chain pays for calls: the operator's revenue.
+/// The operator's revenue from calls: payments by the top of each chain.
 pub const CALL_REVENUE: i64 = 2;
-/// What the lower payers of a chain pay: the revenue of the resellers above them, which the operator does not collect.
+/// Resellers' revenue from calls, which the operator does not collect: payments by the lower payers of a chain.
 pub const RESOLD_CALLS: i64 = 3;
-/// What retail credit that resellers give is taken from: their promise to their clients, no money of the operator's.
+/// Source of the retail credit that resellers grant: their promise to their clients, not the operator's money.
 pub const RESELLER_CREDIT: i64 = 4;
-/// What the top of each chain pays for messages: the operator's revenue.
+/// The operator's revenue from messages: payments by the top of each chain.
 pub const MESSAGE_REVENUE: i64 = 5;
-/// What the lower payers of a message's chain pay, as [`RESOLD_CALLS`] of a call's.
+/// Payments for messages by the lower payers of a chain, like [`RESOLD_CALLS`] for calls.
 pub const RESOLD_MESSAGES: i64 = 6;
-/// What the top of each chain pays for data packages: the operator's revenue.
+/// The operator's revenue from eSIM packages: payments by the top of each chain.
 pub const PACKAGE_REVENUE: i64 = 7;
-/// What the lower payers of a package's chain pay, as [`RESOLD_CALLS`] of a call's.
+/// Payments for eSIM packages by the lower payers of a chain, like [`RESOLD_CALLS`] for calls.
 pub const RESOLD_PACKAGES: i64 = 8;
-/// Account ids up to this one are the house's own; wallets have higher ones.
+/// Account ids up to this one are internal accounts; wallets have higher ids.
 pub const LAST_SYSTEM_ACCOUNT: i64 = 99;
 
-/// Whether the amount of an entry includes its tax.
+/// Relation of an entry's amount to its tax.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaxBase {
-    /// The tax comes on top.
+    /// The tax is added on top.
     #[default]
     Net,
-    /// The tax is inside.
+    /// The amount includes the tax.
     Gross,
 }
 
-/// One line of a posting: what is added to an account.
+/// A line of a posting: an amount added to an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PostingLine {
-    /// Whose balance.
+    /// Account of the balance.
     pub account_id: i64,
-    /// Added to it; negative takes away.
+    /// Amount to add; negative to subtract.
     pub amount: Money,
-    /// The tax, where one is known.
+    /// Tax; zero where unknown.
     pub tax: Money,
-    /// Whether the amount includes it.
+    /// Relation of the amount to the tax.
     pub tax_base: TaxBase,
 }
 
 impl PostingLine {
-    /// A line without tax.
+    /// Creates a line without tax.
     pub const fn new(account_id: i64, amount: Money) -> Self {
         Self { account_id, amount, tax: Money::ZERO, tax_base: TaxBase::Net }
     }
 }
 
-/// A name that a posting has for ever.
+/// A permanent reference of a posting.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Reference {
-    /// Whose names these are: the account that gives them, 0 for the operator.
+    /// Account that defines the reference, 0 for the operator.
     pub scope: i64,
-    /// The name, unique among its scope and the posting's kind.
+    /// The reference, unique within its scope and the posting's kind.
     pub text: String,
 }
 
-/// Who may write it.
+/// Permission required to write a posting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fence {
-    /// Only the present owner: it spends or grants. Refused when the epoch is over.
+    /// Only the current owner may write it: it spends or grants. Refused when the epoch is over.
     Owner {
-        /// The epoch under which it was decided.
+        /// Epoch in which it was decided.
         epoch: i64,
     },
-    /// Anybody: it states what has happened.
+    /// Any process may write it: it records a past event.
     #[default]
     Fact,
 }
 
-/// Lines that belong together: they sum to zero.
+/// Lines that belong together and sum to zero.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Posting {
-    /// `credit`, `transfer`, `correction`, …
+    /// Kind of the posting: `credit`, `transfer`, `correction`, …
     pub kind: String,
-    /// The lines, in one currency.
+    /// Lines, in one currency.
     pub lines: Vec<PostingLine>,
-    /// Their currency.
+    /// Currency of the lines.
     pub currency: String,
-    /// With a reference it is written once; the same again answers with the first one's id.
+    /// With a reference the posting is written once; a repetition returns the first one's id.
     pub reference: Option<Reference>,
-    /// For people.
+    /// Note for people.
     pub note: Option<String>,
-    /// Who may write it.
+    /// Permission required to write it.
     pub fence: Fence,
 }
 
 impl Posting {
-    /// Credit from the operator to an account (`tollgate credit`); negative takes back.
+    /// Creates a credit from the operator to an account (`tollgate credit`); negative to debit.
     ///
-    /// `None` where the amount has no opposite (the lowest number there is).
+    /// `None` where the amount cannot be negated (the lowest number).
     pub fn credit(
         account_id: i64,
         amount: Money,
@@ -117,13 +117,13 @@ impl Posting {
         })
     }
 
-    /// Whether its lines sum to zero, and there are any.
+    /// Reports whether there are lines and they sum to zero.
     pub fn balances(&self) -> bool {
         !self.lines.is_empty()
             && self.lines.iter().map(|line| i128::from(line.amount.nanos())).sum::<i128>() == 0
     }
 
-    /// What must be equal in another posting of the same name for it to be the same one: kind, currency and lines.
+    /// Returns the content that an identical posting of the same reference must have: kind, currency and lines.
     pub(crate) fn fingerprint(&self) -> String {
         let mut digest = Sha256::new();
         digest.update(format!("{:?}{:?}", self.kind, self.currency));
@@ -140,12 +140,12 @@ impl Posting {
     }
 }
 
-/// What became of a posting.
+/// Result of a posting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Posted {
-    /// Its transaction.
+    /// Id of its transaction.
     pub tx_id: i64,
-    /// Whether it had been written before: nothing was added.
+    /// True if it had already been written: nothing was added.
     pub duplicate: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Whom accounts belong to.
+//! Contact data of accounts' holders.
 
 use super::{Session, Store, StoreError, Tx, on, row};
 
@@ -6,7 +6,7 @@ const OF: &str = include_str!("../../sql/queries/profiles_of.sql");
 const PUT: &str = include_str!("../../sql/queries/profiles_put.sql");
 
 row! {
-    /// What was told of an account's holder.
+    /// Contact data of an account's holder.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct Profile {
         /// Mail address.
@@ -29,12 +29,12 @@ async fn profile(session: &mut impl Session, account_id: i64) -> Result<Profile,
 }
 
 impl Tx {
-    /// An account's profile; empty where nothing was told.
+    /// Reads an account's profile; empty where nothing is stored.
     pub async fn profile(&mut self, account_id: i64) -> Result<Profile, StoreError> {
         profile(self, account_id).await
     }
 
-    /// Writes an account's profile, all of it.
+    /// Replaces an account's profile.
     pub async fn put_profile(&mut self, account_id: i64, profile: &Profile) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(PUT)
             .bind(account_id)
@@ -49,7 +49,7 @@ impl Tx {
 }
 
 impl Store {
-    /// An account's profile; empty where nothing was told.
+    /// Reads an account's profile; empty where nothing is stored.
     pub async fn profile(&self, account_id: i64) -> Result<Profile, StoreError> {
         profile(&mut self.reader().await?, account_id).await
     }

@@ -1,4 +1,4 @@
-//! What providers call messages and their parts, and what they say of them later.
+//! Providers' ids of messages and their parts, and their delivery receipts.
 
 use jiff::Timestamp;
 
@@ -33,16 +33,16 @@ row! {
 }
 
 row! {
-    /// A message that its provider may have, and is to be asked for by our reference.
+    /// A message whose delivery to its provider is in doubt, to be looked up by reference.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct LostMessage {
-        /// The message.
+        /// Id of the message.
         pub message_id: i64,
-        /// Our name for it.
+        /// Reference given to the provider.
         pub reference: String,
-        /// To whom it goes.
+        /// Number of the recipient.
         pub phone: String,
-        /// How often its provider was asked.
+        /// Number of queries so far.
         pub asked: i64,
     }
 }
@@ -50,39 +50,39 @@ row! {
 /// A part of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// How it ended, if it did.
+    /// Final state, if reached.
     pub end: Option<MessageState>,
-    /// Why it failed.
+    /// Reason of the failure.
     pub failure: Option<String>,
-    /// When it ended.
+    /// Time of the final state.
     pub ended_at: Option<Timestamp>,
 }
 
-/// A part of a message that its provider is to be asked about.
+/// A part of a message whose state is to be queried at its provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartToAsk {
-    /// The message.
+    /// Id of the message.
     pub message_id: i64,
-    /// What the provider calls the part.
+    /// The provider's id of the part.
     pub upstream_id: String,
-    /// How often it was asked about the message.
+    /// Number of queries about the message so far.
     pub asked: i64,
 }
 
-/// A message that receipts came for.
+/// A message with receipts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReceiptedMessage {
-    /// The campaign it belongs to.
+    /// Id of its campaign, if any.
     pub campaign_id: Option<i64>,
-    /// Where it is.
+    /// State of the message.
     pub state: MessageState,
-    /// Its segments.
+    /// Number of segments.
     pub segments: i64,
 }
 
 impl Tx {
-    /// Writes what a provider calls a message or a part of it. A receipt that came before stays with it; one of an older
-    /// message that the provider called the same does not.
+    /// Stores the provider's id of a message or a part of it. An earlier receipt is attached to it, but not the receipt
+    /// of an older message with the same provider id.
     pub async fn insert_part(
         &mut self,
         provider: &str,
@@ -95,7 +95,8 @@ impl Tx {
         Ok(())
     }
 
-    /// Writes where a part has ended, unless it has ended before. Returns its message; none where it is not known (yet).
+    /// Stores the final state of a part, unless it already has one. Returns its message; `None` if the part is not
+    /// known (yet).
     pub async fn take_receipt(
         &mut self,
         provider: &str,
@@ -109,7 +110,7 @@ impl Tx {
         Ok((message_id != 0).then_some(message_id))
     }
 
-    /// The parts of a message, as far as its provider has named them.
+    /// Reads the parts of a message that its provider has identified.
     pub async fn parts_of(&mut self, message_id: i64) -> Result<Vec<Part>, StoreError> {
         let rows: Vec<PartRow> = on!(self, c => sqlx::query_as(PARTS).bind(message_id).fetch_all(c).await)?;
         let part = |row: PartRow| {
@@ -119,7 +120,7 @@ impl Tx {
         rows.into_iter().map(part).collect()
     }
 
-    /// Writes where a message that was sent has ended; `false` where it has ended before.
+    /// Stores the final state of a sent message; `false` if it already has one.
     pub async fn message_delivered(
         &mut self,
         id: i64,
@@ -132,7 +133,7 @@ impl Tx {
         Ok(rows == 1)
     }
 
-    /// A message that receipts came for.
+    /// Reads a message with receipts.
     pub async fn receipted_message(&mut self, id: i64) -> Result<Option<ReceiptedMessage>, StoreError> {
         let row: Option<(Option<i64>, String, i64)> =
             on!(self, c => sqlx::query_as(CAMPAIGN).bind(id).fetch_optional(c).await)?;
@@ -142,7 +143,7 @@ impl Tx {
         .transpose()
     }
 
-    /// A message of which nobody knew was taken by its provider; `false` where it is known by now.
+    /// Marks a message of unknown outcome as accepted by its provider; `false` if the outcome is known by now.
     pub async fn message_found(
         &mut self,
         id: i64,
@@ -154,7 +155,7 @@ impl Tx {
         Ok(rows == 1)
     }
 
-    /// Says when a provider is asked about a message again; never where there is no time.
+    /// Sets the time of the next query about a message; `None` for never.
     pub async fn message_asked(&mut self, id: i64, next: Option<Timestamp>) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(ASKED).bind(id).bind(next.map(to_micros)).execute(c).await.map(drop))?;
         Ok(())
@@ -162,7 +163,7 @@ impl Tx {
 }
 
 impl Store {
-    /// Parts that a provider is to be asked about by now.
+    /// Reads the parts whose query is due.
     pub async fn parts_to_ask(
         &self,
         provider: &str,
@@ -180,7 +181,7 @@ impl Store {
         Ok(rows.into_iter().map(part).collect())
     }
 
-    /// Messages that a provider may have, and is to be asked for by now.
+    /// Reads the messages in doubt whose query is due.
     pub async fn lost_messages(
         &self,
         provider: &str,
@@ -192,7 +193,7 @@ impl Store {
             .fetch_all(c).await)?)
     }
 
-    /// Forgets receipts of messages that nobody sent here, as old as that.
+    /// Deletes receipts older than a time that belong to no message of this service.
     pub async fn sweep_receipts(&self, taken_before: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         on!(&mut tx, c => sqlx::query(SWEEP).bind(to_micros(taken_before)).execute(c).await.map(drop))?;

@@ -1,4 +1,4 @@
-//! The names that postings have for ever.
+//! Permanent references of postings.
 
 use super::{Session, Store, StoreError, Tx, on};
 use crate::ledger::{Posted, Posting};
@@ -6,7 +6,7 @@ use crate::store::batch::PostingRefusal;
 
 const FIND: &str = include_str!("../../sql/queries/posting_reference_find.sql");
 
-/// Looks for an earlier posting of the same name. `None` where the name is free, or the posting has none.
+/// Finds an earlier posting of the same reference. `None` if the reference is free, or the posting has none.
 async fn find(
     session: &mut impl Session,
     posting: &Posting,
@@ -24,8 +24,8 @@ async fn find(
 }
 
 impl Store {
-    /// An earlier posting of the same name: it is this one, or the name is taken. `None` where the name is free, or the
-    /// posting has none.
+    /// Finds an earlier posting of the same reference: it is either the same posting or a conflict. `None` if the
+    /// reference is free, or the posting has none.
     pub async fn posted_before(
         &self,
         posting: &Posting,

@@ -1,4 +1,5 @@
-//! One text per query for both databases: a session is a connection to either, and `on!` expands a query for each.
+//! Runs a single text per query on both databases: a session is a connection to either, and `on!` expands a query for
+//! each.
 
 use sqlx::{Executor as _, Postgres, Sqlite, Transaction, pool::PoolConnection};
 use tokio::sync::OwnedSemaphorePermit;
@@ -10,13 +11,13 @@ use super::StoreError;
 pub enum Side<'a> {
     /// The embedded database.
     Sqlite(&'a mut sqlx::SqliteConnection),
-    /// The shared book.
+    /// The shared database.
     Postgres(&'a mut sqlx::PgConnection),
 }
 
-/// What a query can be run on: a writing transaction or a reader.
+/// A target for queries: a writing transaction or a reader.
 pub trait Session: Send {
-    /// The connection, for the `on!` macro.
+    /// Returns the connection, for the `on!` macro.
     fn side(&mut self) -> Side<'_>;
 }
 
@@ -50,21 +51,21 @@ macro_rules! row {
 }
 pub(crate) use row;
 
-/// A writing transaction. Dropped without [`Tx::commit`], it leaves nothing behind.
+/// A writing transaction. Dropped without [`Tx::commit`], it has no effect.
 #[derive(Debug)]
 #[must_use = "a transaction that is not committed leaves nothing behind"]
 pub enum Tx {
-    /// Begun with BEGIN IMMEDIATE: the only writer until it ends. A request's turn to write ends with it.
+    /// Begun with BEGIN IMMEDIATE: the only writer until it ends. A request's permit to write ends with it.
     Sqlite(Transaction<'static, Sqlite>, Option<OwnedSemaphorePermit>),
-    /// READ COMMITTED; what must not run beside others takes the row lock of `ledger_head` first.
+    /// READ COMMITTED; operations that must be serialized first acquire the row lock of `ledger_head`.
     Postgres(Transaction<'static, Postgres>),
 }
 
 impl Tx {
-    /// Makes everything that was written durable: on return it survives the loss of power.
+    /// Makes all writes durable: on return they survive a power failure.
     ///
-    /// A transaction that an error has ended before is an error here. `SQLite` says so itself; `PostgreSQL` answers the
-    /// COMMIT of an aborted transaction with ROLLBACK and no error, so a statement before it asks.
+    /// Fails if an error has already ended the transaction. `SQLite` reports that itself; `PostgreSQL` answers the
+    /// COMMIT of an aborted transaction with ROLLBACK and no error, so a statement before it checks.
     pub async fn commit(self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(tx, _turn) => tx.commit().await.map_err(lost_transaction),
@@ -75,7 +76,7 @@ impl Tx {
         }
     }
 
-    /// Undoes everything that was written. Dropping does the same, later.
+    /// Undoes all writes. Dropping does the same, later.
     pub async fn rollback(self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(tx, _turn) => tx.rollback().await.map_err(lost_transaction),
@@ -84,8 +85,8 @@ impl Tx {
     }
 }
 
-/// `SQLite` has no code of its own for the end of a transaction that has ended by itself: where BEGIN, COMMIT or ROLLBACK
-/// fails with its general one, that is the reason.
+/// `SQLite` has no specific code for a transaction that has ended by itself: if BEGIN, COMMIT or ROLLBACK fails with
+/// its general code, that is the reason.
 pub(super) fn lost_transaction(error: sqlx::Error) -> StoreError {
     let is_general =
         matches!(&error, sqlx::Error::Database(refusal) if refusal.code().is_some_and(|code| code == "1"));
@@ -101,12 +102,12 @@ impl Session for Tx {
     }
 }
 
-/// A connection that reads what is committed.
+/// A connection for reading committed data.
 #[derive(Debug)]
 pub enum Reader {
-    /// From the pool of readers; it refuses to write.
+    /// From the pool of readers; it rejects writes.
     Sqlite(PoolConnection<Sqlite>),
-    /// From the one pool.
+    /// From the shared pool.
     Postgres(PoolConnection<Postgres>),
 }
 

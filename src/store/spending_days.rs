@@ -1,4 +1,4 @@
-//! Spending days that began under plans which their accounts have no longer.
+//! Spending days that began under an account's former plans.
 
 use jiff::Timestamp;
 use tollgate_rating::credit::Day;
@@ -18,7 +18,7 @@ row! {
 }
 
 impl Tx {
-    /// Keeps a day that has begun for an account, and forgets those that are over.
+    /// Stores a spending day in progress of an account, and deletes days that are over.
     pub async fn keep_spending_day(
         &mut self,
         account_id: i64,
@@ -36,7 +36,7 @@ impl Tx {
 }
 
 impl Store {
-    /// The days of an account that were kept and are not over.
+    /// Reads an account's stored days that are not over.
     pub async fn spending_days_of(&self, account_id: i64, now: Timestamp) -> Result<Vec<Day>, StoreError> {
         let mut reader = self.reader().await?;
         let rows: Vec<DayRow> = on!(&mut reader, c =>

@@ -1,4 +1,4 @@
-//! What only subaccounts have: their top-up, and whether they were deleted.
+//! Data specific to subaccounts: the automatic top-up and the deletion mark.
 
 use jiff::Timestamp;
 use tollgate_rating::Money;
@@ -15,7 +15,7 @@ const SET_TOP_UP: &str = include_str!("../../sql/queries/subaccounts_set_top_up.
 const SET_ARMED: &str = include_str!("../../sql/queries/subaccounts_set_armed.sql");
 const DELETE: &str = include_str!("../../sql/queries/subaccounts_delete.sql");
 
-/// Rows read at a time when everything is loaded.
+/// Number of rows per page when everything is loaded.
 const PAGE_ROWS: i64 = 5_000;
 
 row! {
@@ -46,41 +46,42 @@ row! {
 /// A subaccount's automatic top-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TopUpSetting {
-    /// Below so much it is due.
+    /// The top-up is due when the balance is below this amount.
     pub threshold: Money,
-    /// So much is moved; off at zero.
+    /// Amount of a top-up; zero disables it.
     pub amount: Money,
 }
 
-/// A subaccount as the store has it.
+/// A subaccount as stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubaccountRecord {
-    /// Its account.
+    /// Id of its account.
     pub account_id: i64,
-    /// Its top-up; none until one was set.
+    /// Top-up setting; `None` until set.
     pub top_up: Option<TopUpSetting>,
-    /// Whether falling under the threshold moves money: not from a top-up until the balance is at the threshold again.
+    /// True if a fall below the threshold triggers a top-up: false from a top-up until the balance has reached the
+    /// threshold again.
     pub armed: bool,
-    /// Whether it was deleted.
+    /// True if it was deleted.
     pub deleted: bool,
 }
 
-/// A subaccount as its client sees it.
+/// A subaccount as shown to its client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedSubaccount {
-    /// Its account.
+    /// Id of its account.
     pub account_id: i64,
-    /// Its login, which is its id on the wire.
+    /// Login, which is its id in the API.
     pub login: String,
-    /// Name of its contact.
+    /// Name of the contact.
     pub contact_name: Option<String>,
-    /// Mail address of its contact.
+    /// Mail address of the contact.
     pub email: Option<String>,
-    /// Its company.
+    /// Company.
     pub company: Option<String>,
-    /// Its top-up; none until one was set.
+    /// Top-up setting; `None` until set.
     pub top_up: Option<TopUpSetting>,
-    /// What its calls have cost it, ever.
+    /// Total charges of its calls.
     pub spent: Money,
 }
 
@@ -120,37 +121,37 @@ async fn by_account(session: &mut impl Session, id: i64) -> Result<Option<Subacc
 }
 
 impl Tx {
-    /// Adds what a subaccount has beside its account: no top-up yet.
+    /// Inserts the subaccount data of an account, without a top-up.
     pub async fn insert_subaccount(&mut self, account_id: i64) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(INSERT).bind(account_id).execute(c).await.map(drop))?;
         Ok(())
     }
 
-    /// A subaccount by its account.
+    /// Reads a subaccount by its account.
     pub async fn subaccount(&mut self, account_id: i64) -> Result<Option<SubaccountRecord>, StoreError> {
         by_account(self, account_id).await
     }
 
-    /// How many subaccounts a client has ever had.
+    /// Counts all subaccounts a client has ever had.
     pub async fn count_subaccounts_ever(&mut self, client_id: i64) -> Result<i64, StoreError> {
         let (count,): (i64,) = on!(self, c => sqlx::query_as(EVER).bind(client_id).fetch_one(c).await)?;
         Ok(count)
     }
 
-    /// How many subaccounts a client has.
+    /// Counts a client's subaccounts that are not deleted.
     pub async fn count_subaccounts(&mut self, client_id: i64) -> Result<i64, StoreError> {
         let (count,): (i64,) = on!(self, c => sqlx::query_as(COUNT).bind(client_id).fetch_one(c).await)?;
         Ok(count)
     }
 
-    /// Sets a subaccount's top-up, and arms it.
+    /// Sets a subaccount's top-up and arms it.
     pub async fn set_top_up(&mut self, account_id: i64, setting: TopUpSetting) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(SET_TOP_UP).bind(account_id).bind(setting.threshold.nanos())
             .bind(setting.amount.nanos()).execute(c).await.map(drop))?;
         Ok(())
     }
 
-    /// Arms a subaccount's top-up, or disarms it.
+    /// Arms or disarms a subaccount's top-up.
     pub async fn set_armed(&mut self, account_id: i64, armed: bool) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(SET_ARMED).bind(account_id).bind(i64::from(armed))
             .execute(c).await.map(drop))?;
@@ -165,12 +166,12 @@ impl Tx {
 }
 
 impl Store {
-    /// A subaccount by its account.
+    /// Reads a subaccount by its account.
     pub async fn subaccount(&self, account_id: i64) -> Result<Option<SubaccountRecord>, StoreError> {
         by_account(&mut self.reader().await?, account_id).await
     }
 
-    /// The next page of subaccounts after an account id, the deleted ones too; empty at the end.
+    /// Reads the next page of subaccounts after an account id, deleted ones included; empty at the end.
     pub async fn subaccounts_after(&self, account_id: i64) -> Result<Vec<SubaccountRecord>, StoreError> {
         let mut reader = self.reader().await?;
         let rows: Vec<Row> =
@@ -178,13 +179,13 @@ impl Store {
         Ok(rows.into_iter().map(Into::into).collect())
     }
 
-    /// A client's subaccounts that were not deleted, oldest first; with `login` that one alone.
+    /// Reads a client's undeleted subaccounts, oldest first; with `login` only that one.
     pub async fn subaccounts_of(
         &self,
         client_id: i64,
         login: Option<&str>,
     ) -> Result<Vec<ListedSubaccount>, StoreError> {
-        // PostgreSQL takes no text with NUL, so nobody has such a login.
+        // PostgreSQL does not accept NUL in a text, so no account has such a login.
         if login.is_some_and(|login| login.contains('\0')) {
             return Ok(Vec::new());
         }
@@ -194,7 +195,7 @@ impl Store {
         Ok(rows.into_iter().map(Into::into).collect())
     }
 
-    /// Arms a subaccount's top-up again.
+    /// Rearms a subaccount's top-up.
     pub async fn arm_top_up(&self, account_id: i64) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         tx.set_armed(account_id, true).await?;

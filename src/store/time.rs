@@ -1,4 +1,4 @@
-//! Times as the tables hold them: microseconds since the Unix epoch, UTC.
+//! Times in the form of the tables: microseconds since the Unix epoch, UTC.
 
 use jiff::Timestamp;
 

@@ -1,4 +1,4 @@
-//! Retail credit that resellers gave their clients, and what of it was refused.
+//! Transfers of retail credit from resellers to their clients, including refused ones.
 
 use jiff::Timestamp;
 use tollgate_rating::Money;
@@ -13,34 +13,34 @@ const COUNT: &str = include_str!("../../sql/queries/transfers_count.sql");
 const SUCCESS: &str = "success";
 const FAILED: &str = "failed";
 
-/// How a transfer ended.
+/// Result of a transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TransferEnd {
-    /// The credit was given.
+    /// The client was credited.
     Success {
-        /// What the client had after it.
+        /// Balance of the client afterwards.
         client_balance: Money,
     },
-    /// It was refused.
+    /// The transfer was refused.
     Failed {
-        /// The machine code.
+        /// Machine code of the reason.
         reason: String,
     },
 }
 
-/// Which transfers are asked for.
+/// Filter for transfers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransferFilter {
-    /// All of them.
+    /// All transfers.
     All,
-    /// Those that gave credit.
+    /// Successful transfers.
     Success,
-    /// Those that were refused.
+    /// Refused transfers.
     Failed,
 }
 
 impl TransferFilter {
-    /// What the column holds; nothing for all.
+    /// Returns the value of the column; `None` for all.
     const fn text(self) -> &'static str {
         match self {
             Self::All => "",
@@ -50,22 +50,22 @@ impl TransferFilter {
     }
 }
 
-/// One transfer.
+/// A transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransferRecord {
-    /// Its transaction in the book; of a refused one a number of its own among them.
+    /// Id of its ledger transaction; for a refused transfer a separate number of the same sequence.
     pub id: i64,
-    /// Who gave.
+    /// Id of the reseller.
     pub reseller_id: i64,
-    /// The reseller's name for it.
+    /// The reseller's reference of the transfer.
     pub external_id: String,
-    /// Who got it.
+    /// Login of the client.
     pub login: String,
-    /// How much.
+    /// Amount of the transfer.
     pub amount: Money,
-    /// How it ended.
+    /// Result of the transfer.
     pub end: TransferEnd,
-    /// When.
+    /// Time of the transfer.
     pub created_at: Timestamp,
 }
 
@@ -101,14 +101,14 @@ impl TransferRow {
 }
 
 impl Tx {
-    /// How many refused transfers of a reseller are kept.
+    /// Counts a reseller's stored refused transfers.
     pub async fn count_failed_transfers(&mut self, reseller_id: i64) -> Result<i64, StoreError> {
         let (count,): (i64,) =
             on!(self, c => sqlx::query_as(FAILED_COUNT).bind(reseller_id).fetch_one(c).await)?;
         Ok(count)
     }
 
-    /// Adds a transfer.
+    /// Inserts a transfer.
     pub async fn insert_transfer(&mut self, transfer: &TransferRecord) -> Result<(), StoreError> {
         let (status, reason, balance) = match &transfer.end {
             TransferEnd::Success { client_balance } => (SUCCESS, None, Some(client_balance.nanos())),
@@ -130,7 +130,7 @@ impl Tx {
 }
 
 impl Store {
-    /// The transfer that gave credit under a reseller's name.
+    /// Reads the successful transfer with this reference of a reseller.
     pub async fn transfer_of(
         &self,
         reseller_id: i64,
@@ -142,7 +142,7 @@ impl Store {
         Ok(row.map(TransferRow::record))
     }
 
-    /// A reseller's transfers, newest first, and how many there are.
+    /// Reads a reseller's transfers, newest first, and their total number.
     pub async fn transfers(
         &self,
         reseller_id: i64,

@@ -1,4 +1,4 @@
-//! Messages that no provider has, and campaigns that cost nothing: nobody pays for them, so they are counted and deleted.
+//! Messages that were never sent, and campaigns without cost: free of charge, and therefore counted and deleted.
 
 use jiff::Timestamp;
 
@@ -27,30 +27,30 @@ row! {
     }
 }
 
-/// Messages of an account in one state that no provider has.
+/// Number of an account's messages in one state that no provider has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnsentMessages {
-    /// The account.
+    /// Id of the account.
     pub account_id: i64,
-    /// Their state.
+    /// State of the messages.
     pub state: MessageState,
-    /// How many.
+    /// Number of messages.
     pub messages: i64,
 }
 
-/// Campaigns of an account that are at their end and cost nothing.
+/// Number of an account's campaigns in a final state without cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnchargedCampaigns {
-    /// The account.
+    /// Id of the account.
     pub account_id: i64,
-    /// How many.
+    /// Number of campaigns.
     pub campaigns: i64,
-    /// When the oldest of them ended.
+    /// Time when the oldest of them ended.
     pub first_finished: Timestamp,
 }
 
 impl Store {
-    /// Messages that no provider has, by account and state.
+    /// Counts messages that no provider has, by account and state.
     pub async fn unsent_messages(&self) -> Result<Vec<UnsentMessages>, StoreError> {
         let mut reader = self.reader().await?;
         let rows: Vec<CountRow> = on!(&mut reader, c => sqlx::query_as(COUNTS).fetch_all(c).await)?;
@@ -61,7 +61,7 @@ impl Store {
         rows.into_iter().map(read).collect()
     }
 
-    /// Campaigns at their end that cost nothing, by account.
+    /// Counts campaigns in a final state without cost, by account.
     pub async fn uncharged_campaigns(&self) -> Result<Vec<UnchargedCampaigns>, StoreError> {
         let mut reader = self.reader().await?;
         let rows: Vec<CampaignsRow> = on!(&mut reader, c => sqlx::query_as(CAMPAIGNS).fetch_all(c).await)?;
@@ -75,8 +75,8 @@ impl Store {
 }
 
 impl Tx {
-    /// Deletes messages of an account that were never sent and last changed before a time, the oldest first; their
-    /// campaigns keep the number. Returns how many.
+    /// Deletes an account's messages that were never sent and last changed before a time, oldest first; their campaigns
+    /// keep the count. Returns the number deleted.
     pub async fn delete_unsent(
         &mut self,
         account_id: i64,
@@ -100,8 +100,8 @@ impl Tx {
         Ok(i64::try_from(campaigns.len()).unwrap_or(i64::MAX))
     }
 
-    /// Deletes campaigns of an account that cost nothing, have no messages any more and ended before a time, the oldest
-    /// first. Returns how many.
+    /// Deletes an account's campaigns without cost and without messages that ended before a time, oldest first. Returns
+    /// the number deleted.
     pub async fn delete_uncharged_campaigns(
         &mut self,
         account_id: i64,

@@ -1,4 +1,4 @@
-//! Vouchers, found by the digest of their code.
+//! Vouchers, identified by the digest of their code.
 
 use jiff::Timestamp;
 use tollgate_rating::Money;
@@ -18,34 +18,34 @@ row! {
     }
 }
 
-/// A voucher as it is found.
+/// A voucher as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VoucherRecord {
-    /// Its id.
+    /// Id of the voucher.
     pub id: i64,
-    /// What it is worth.
+    /// Value of the voucher.
     pub amount: Money,
-    /// The reseller whose clients may redeem it; the operator's direct clients where none.
+    /// Reseller whose clients may redeem it; `None` for the operator's direct clients.
     pub issuer_id: Option<i64>,
-    /// When it was redeemed.
+    /// Time of redemption.
     pub redeemed_at: Option<Timestamp>,
 }
 
-/// A voucher to make.
+/// A voucher to insert.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewVoucher {
-    /// Its id.
+    /// Id of the voucher.
     pub id: i64,
     /// SHA-256 of its code.
     pub digest: [u8; 32],
-    /// What it is worth.
+    /// Value of the voucher.
     pub amount: Money,
-    /// As in [`VoucherRecord`].
+    /// See [`VoucherRecord`].
     pub issuer_id: Option<i64>,
 }
 
 impl Tx {
-    /// Adds a voucher.
+    /// Inserts a voucher.
     pub async fn insert_voucher(&mut self, voucher: &NewVoucher, at: Timestamp) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(INSERT)
             .bind(voucher.id)
@@ -57,7 +57,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Marks a voucher as redeemed by an account in a transaction of the book; `false` where it was before.
+    /// Marks a voucher as redeemed by an account in a ledger transaction; `false` if it was already redeemed.
     pub async fn redeem_voucher(
         &mut self,
         id: i64,
@@ -73,7 +73,7 @@ impl Tx {
 }
 
 impl Store {
-    /// The voucher whose code has this digest.
+    /// Reads the voucher whose code has this digest.
     pub async fn voucher(&self, digest: &[u8; 32]) -> Result<Option<VoucherRecord>, StoreError> {
         let mut reader = self.reader().await?;
         let row: Option<VoucherRow> = on!(&mut reader, c => sqlx::query_as(BY_DIGEST)

@@ -1,4 +1,4 @@
-//! Who else can get at the files that matter.
+//! Checks the access of other users to the files that matter.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use super::Findings;
 use crate::config::{Config, exposure};
 use crate::control::folder;
 
-/// Looks at the modes of the configuration, the keys, the database, the spool and the command socket's folder.
+/// Checks the modes of the configuration, the keys, the database, the spool and the command socket's folder.
 pub(super) fn files(config: &Config, file: Option<&Path>, findings: &mut Findings) {
     let before = findings.0.len();
     if let Some(file) = file
@@ -56,12 +56,12 @@ pub(super) fn files(config: &Config, file: Option<&Path>, findings: &mut Finding
     }
 }
 
-/// The permission bits of what is there.
+/// Returns the permission bits of an existing file.
 fn mode(path: &Path) -> Option<u32> {
     std::fs::metadata(path).ok().map(|metadata| metadata.permissions().mode() & 0o777)
 }
 
-/// The files of an embedded database.
+/// Returns the files of an embedded database.
 fn database_files(config: &Config) -> Vec<PathBuf> {
     let Some(path) = config.database.url.sqlite_file() else { return Vec::new() };
     ["", "-wal", "-shm"].iter().map(|ending| PathBuf::from(format!("{path}{ending}"))).collect()

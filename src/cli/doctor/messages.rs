@@ -1,14 +1,14 @@
-//! What `doctor` says of messages.
+//! Checks of messages for `doctor`.
 
 use jiff::SignedDuration;
 
 use super::Findings;
 use crate::services::Services;
 
-/// How long a message may be due before somebody should know.
+/// Delay of a due message beyond which it is reported.
 const LATE: SignedDuration = SignedDuration::from_mins(5);
 
-/// Providers, what waits for them, and what nobody knows the fate of.
+/// Checks the providers, their waiting messages, and messages of unknown outcome.
 pub(super) async fn messages(services: &Services, findings: &mut Findings) {
     let config = &services.config.sms;
     for provider in config.provider.iter().filter(|provider| provider.is_simulator()) {

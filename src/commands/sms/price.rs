@@ -1,4 +1,4 @@
-//! `tollgate sms price LOGIN NUMBER [TEXT]`: what a message would cost everybody, or why it would be refused.
+//! `tollgate sms price LOGIN NUMBER [TEXT]`: the price of a message for every payer, or the reason to refuse it.
 
 use std::fmt::Write as _;
 
@@ -13,24 +13,24 @@ use crate::messaging::price::{NoPrice, price};
 use crate::messaging::segments::{Counted, count};
 use crate::services::Services;
 
-/// What a message says when its text is not given: one segment.
+/// Default text of a message: one segment.
 const ANY_TEXT: &str = "a";
 
 /// `tollgate sms price …`
 #[derive(Debug, Args)]
 pub struct PriceArgs {
-    /// Who sends.
+    /// Login of the sender
     pub login: String,
-    /// The number, as the account's phones write it.
+    /// Destination number, as the account's phones write it
     pub number: String,
-    /// The text; one segment when not given.
+    /// Message text; one segment by default
     pub text: Option<String>,
-    /// When it is sent; now when not given.
+    /// Time of sending; now by default
     #[arg(long, value_name = "RFC3339")]
     pub at: Option<Timestamp>,
 }
 
-/// Explains a message of an account, sending nothing and holding nothing.
+/// Explains a message of an account; sends nothing and holds nothing.
 pub(super) async fn run(services: &Services, args: &PriceArgs) -> Outcome {
     let calls = services.memory().await?;
     let account = calls.directory.account_named(&args.login);

@@ -1,4 +1,4 @@
-//! `tollgate sms unknown`: messages of which nobody knows whether their provider has them.
+//! `tollgate sms unknown`: messages whose delivery to the provider is in doubt.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -10,12 +10,12 @@ use crate::store::message_lists::MessageRecord;
 /// `tollgate sms unknown …`
 #[derive(Debug, Args)]
 pub struct UnknownArgs {
-    /// How many, the newest first.
+    /// Maximum number of messages, newest first
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..=10_000))]
     limit: i64,
 }
 
-/// Lists them: for asking the provider by hand. They are charged, and are not sent again.
+/// Lists the messages, so that the operator can ask the provider. They are charged and are not sent again.
 pub(super) async fn run(services: &Services, args: &UnknownArgs) -> Outcome {
     let messages = services.store.unknown_messages(args.limit).await.map_err(ServiceError::from)?;
     let lines: Vec<String> = messages.iter().map(line_of).collect();

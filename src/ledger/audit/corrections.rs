@@ -1,5 +1,5 @@
-//! The part of the audit that is about replaced records: a record that was written without the call's ticket and replaced
-//! by the settlement with the ticket has its charges cancelled, once and exactly; no other reversal exists.
+//! Audits replaced records: a record written without the call's ticket and replaced by the settlement with the ticket
+//! has its charges cancelled, once and exactly; no other reversal exists.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,7 +7,7 @@ use super::{Audit, expected_entries};
 use crate::store::audit::{CallEntryRow, PayerRow, corrections::CorrectionPage};
 use crate::store::{Head, Store, StoreError};
 
-/// Proves every correction.
+/// Audits every correction.
 pub(super) async fn check(audit: &mut Audit, store: &Store, head: Head) -> Result<(), StoreError> {
     let mut after = 0;
     loop {

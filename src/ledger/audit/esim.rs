@@ -1,9 +1,9 @@
-//! The part of the audit that is about data packages: an order that has its eSIM was charged in one transaction, of which
-//! the entries are exactly what its buyer and each reseller above pays, and who gets it; of an order that waits exactly
-//! these shares are held, and nothing was charged; one that failed has neither. And nothing is held or charged for an order
-//! that is none.
+//! Audits eSIM orders. An order with its eSIM was charged in one transaction whose entries are exactly the amounts paid
+//! by its buyer and each reseller above, and their recipients. For a waiting order exactly these shares are held and
+//! nothing was charged. A failed order has neither. Nothing is held or charged for an order that does not exist.
 //!
-//! A page is one statement, so that orders which are settled meanwhile are seen before or after, not in between.
+//! Each page is read by one statement, so that an order settled meanwhile is seen either before or after, never in
+//! between.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::store::audit::esim::EsimOrderFact;
 use crate::store::posting::{PACKAGE_REVENUE, RESOLD_PACKAGES};
 use crate::store::{Store, StoreError};
 
-/// Proves every order.
+/// Audits every order.
 pub(super) async fn check(audit: &mut Audit, store: &Store) -> Result<(), StoreError> {
     let mut after = 0;
     loop {
@@ -29,14 +29,14 @@ pub(super) async fn check(audit: &mut Audit, store: &Store) -> Result<(), StoreE
     Ok(())
 }
 
-/// What the book has, or should have, of an order.
+/// Ledger state of an order, actual or expected.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Book {
-    /// Its transaction.
+    /// Id of its transaction.
     posted: Option<i64>,
-    /// What that adds to each account.
+    /// Effect of that transaction on each account.
     entries: BTreeMap<i64, i128>,
-    /// What is held of each payer, from the buyer up.
+    /// Amount held of each payer, from the buyer up.
     held: Vec<(i64, i64)>,
 }
 
@@ -49,7 +49,7 @@ fn check_order(audit: &mut Audit, facts: &[EsimOrderFact]) {
     let expected = match order.status.as_str() {
         "PENDING" => Book { held: shares, ..Book::default() },
         "FAILED" => Book::default(),
-        // A transaction that is not named is none that was posted.
+        // A missing transaction id matches no posted transaction.
         _ => Book { posted: Some(order.tx_id.unwrap_or(-1)), entries: charged(&shares), held: Vec::new() },
     };
     let mut found = Book {
@@ -66,7 +66,7 @@ fn check_order(audit: &mut Audit, facts: &[EsimOrderFact]) {
     }
 }
 
-/// What the shares do to each account when they are charged.
+/// Computes the effect of the shares on each account when they are charged.
 fn charged(shares: &[(i64, i64)]) -> BTreeMap<i64, i128> {
     let mut entries = BTreeMap::new();
     for (position, (account_id, amount)) in (1..).zip(shares) {

@@ -1,4 +1,4 @@
-//! Messages are proved: what was charged, what is set aside, and what campaigns count.
+//! Audits messages: charges, holds and campaign counters.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,15 +11,17 @@ use crate::store::messages::MessageState::{
 use crate::store::posting::{MESSAGE_REVENUE, RESOLD_MESSAGES};
 use crate::store::{Head, Store, StoreError};
 
-/// Nothing, nobody's.
+/// No payer and no amount.
 const NOTHING: Amounts = [(None, 0); 4];
 
 impl Audit {
-    /// - a message that a provider took, or may have taken, has one transaction under its own name, whose entries are what
-    ///   its payers pay and nothing else; any other has none;
-    /// - every transaction for messages is a message's;
-    /// - what is set aside is the cost of what waits, and nothing else;
-    /// - a campaign's numbers are its messages', and those of its recipients that have no message row.
+    /// Audits messages and campaigns:
+    ///
+    /// - a message that a provider accepted, or may have accepted, has one transaction under its own name, whose
+    ///   entries are exactly the payers' amounts; any other message has none;
+    /// - every transaction for messages belongs to a message;
+    /// - holds equal the cost of the waiting messages exactly;
+    /// - a campaign's counters equal its messages plus its recipients without a message row.
     pub(super) async fn messages(&mut self, store: &Store, head: Head) -> Result<(), StoreError> {
         let newest = store.audit_message_head().await?;
         let mut after = 0;
@@ -80,7 +82,7 @@ impl Audit {
         }
     }
 
-    /// Whoever pays nothing has nothing set aside.
+    /// Compares the holds; a payer of nothing must hold nothing.
     fn held(&mut self, subject: &str, expected: &Amounts, found: &Amounts) {
         let counts = |amounts: &Amounts| amounts.map(|(who, amount)| (who.filter(|_| amount != 0), amount));
         if counts(expected) != counts(found) {
@@ -131,7 +133,7 @@ impl Audit {
         }
         let is_staged = campaign.state == "STAGING";
         if is_staged {
-            // Its credit is held before its messages are written, and nothing is counted before all of them are.
+            // The credit is held before the messages are written, and counting starts after all of them are written.
             counted = nothing_of(campaign);
         }
         counted.recipients += campaign.failed_unstored + campaign.cancelled_unstored;
@@ -148,7 +150,8 @@ impl Audit {
     }
 }
 
-/// Whether a message in this state must have been given to its provider, or must not; none where either may be.
+/// Reports whether a message in this state must have been submitted to its provider or must not; `None` where either is
+/// possible.
 const fn may_have_been_sent(state: MessageState) -> Option<bool> {
     match state {
         Scheduled | Queued | Sending | Cancelled => Some(false),
@@ -161,7 +164,7 @@ const fn waits(state: MessageState) -> bool {
     matches!(state, Scheduled | Queued | Sending)
 }
 
-/// A campaign of which nothing is counted.
+/// A campaign with all counters at zero.
 fn nothing_of(campaign: &CampaignRow) -> CampaignRow {
     CampaignRow {
         id: campaign.id,
@@ -192,7 +195,7 @@ fn numbers(campaign: &CampaignRow) -> [(&'static str, i64); 8] {
     ]
 }
 
-/// What the payers' charges do to each account.
+/// Computes the effect of the payers' charges on each account.
 fn expected_entries(payers: &Amounts) -> BTreeMap<i64, i128> {
     let payers: Vec<(i64, i64)> =
         payers.iter().filter_map(|(payer, charge)| payer.map(|id| (id, *charge))).collect();

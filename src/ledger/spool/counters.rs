@@ -5,15 +5,15 @@ use std::sync::atomic::AtomicU64;
 /// Gauges of the spool, and its counters since it was opened.
 #[derive(Debug, Default)]
 pub struct SpoolCounters {
-    /// Records that wait for the book.
+    /// Records waiting for the ledger.
     pub records: AtomicU64,
-    /// Bytes of the file, records that the book has by now included.
+    /// Size of the file in bytes, including records that the ledger already has.
     pub bytes: AtomicU64,
     /// Records added.
     pub kept: AtomicU64,
-    /// Records that the book has taken, or had.
+    /// Records that the ledger accepted or already had.
     pub drained: AtomicU64,
-    /// Records that the book refused.
+    /// Records that the ledger refused.
     pub refused: AtomicU64,
     /// Records that could not be kept.
     pub failed: AtomicU64,

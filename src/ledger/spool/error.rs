@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-/// The reason why the spool cannot be opened, or did not keep a record.
+/// Reason why the spool cannot be opened or did not keep a record.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SpoolError {
     /// A file cannot be used.
@@ -10,45 +10,45 @@ pub enum SpoolError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: Arc<std::io::Error>,
     },
-    /// Another process has it.
+    /// Another process has the file open.
     #[error("{} is in use by another process", path.display())]
     InUse {
         /// The file.
         path: PathBuf,
     },
-    /// The file is something else.
+    /// The file is not a spool file.
     #[error("{} is not a spool of this program's", path.display())]
     NoSpool {
         /// The file.
         path: PathBuf,
     },
-    /// What waits in it belongs to another database.
+    /// The records in the file belong to another database.
     #[error("{} holds settlements of another database", path.display())]
     OtherBook {
         /// The file.
         path: PathBuf,
     },
-    /// A whole record cannot be understood: a newer program wrote it.
+    /// A complete record cannot be decoded: a newer program wrote it.
     #[error("{}: the record at byte {offset} cannot be read by this program", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Where the record begins.
+        /// Byte offset of the record.
         offset: usize,
     },
-    /// Nothing more goes in.
+    /// The spool is full.
     #[error("it is full: {bytes} bytes wait for the book")]
     Full {
-        /// Its bound.
+        /// Size limit in bytes.
         bytes: u64,
     },
-    /// One record is longer than any settlement.
+    /// A single record exceeds the maximum length of a settlement.
     #[error("the settlement is too long")]
     TooLong,
-    /// It was closed, or its thread has ended.
+    /// The spool was closed, or its thread has ended.
     #[error("the spool is closed")]
     Closed,
 }

@@ -1,13 +1,13 @@
-//! The bytes of a spool file: a line that says whose it is, then one frame a record.
+//! Format of a spool file: a header line that names its ledger, then one frame per record.
 //!
 //! ```text
 //! tollgate-spool 1 BOOK\n
 //! mark (4 bytes) | length (u32, little endian) | CRC-32 of length and payload | payload (JSON)
 //! ```
 //!
-//! The file is only added to and, once everything in it is in the book, cut back to its first line. So a frame that
-//! does not check is the torn end of a write that nobody was told of, and is cut. Where whole frames follow a broken
-//! one the disk has lost something: what is whole is a fact and is kept, and the mark finds it.
+//! The file is only appended to and, once everything in it is in the ledger, truncated to its header line. A frame that
+//! fails its check at the end of the file is therefore the torn end of an unacknowledged write, and is cut. Where whole
+//! frames follow a broken one the disk has lost data: the whole frames are facts and are kept, and the mark finds them.
 
 use std::ops::Range;
 
@@ -15,32 +15,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::cdr::{CallKey, Settlement};
 
-/// The first words of a spool file; the number is the format's.
+/// First words of a spool file; the number is the format version.
 const HEADER: &str = "tollgate-spool 1 ";
-/// Begins a frame: not text, so that no record's own JSON can hold it.
+/// Begins a frame. It is not valid text, so no record's JSON can contain it.
 const MARK: [u8; 4] = [0xF1, b'T', b'G', 0x8D];
-/// Bytes before a frame's payload.
+/// Length in bytes of the fields before a frame's payload.
 const PREFIX: usize = 12;
-/// The longest payload. A settlement with four payers and their rates has some thousand bytes; a length beyond this is
-/// damage and must not be believed.
+/// Maximum payload in bytes. A settlement with four payers and their rates has some thousand bytes; a greater length is
+/// damage and must not be trusted.
 pub(super) const MAX_PAYLOAD: usize = 1 << 20;
-/// The longest first line.
+/// Maximum length of the header line in bytes.
 const MAX_HEADER: usize = 256;
 
 const CHECKSUM: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
 
-/// What the spool keeps for the book.
+/// A record that the spool keeps for the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kept {
     /// A call that ended.
     Settled(Box<Settlement>),
-    /// A call that holds nothing any more and was never dialled.
+    /// A call that was never dialled and no longer holds credit.
     Voided(CallKey),
 }
 
 impl Kept {
-    /// The key of its call.
+    /// Returns the key of its call.
     pub fn key(&self) -> &CallKey {
         match self {
             Self::Settled(settlement) => &settlement.key,
@@ -49,19 +49,19 @@ impl Kept {
     }
 }
 
-/// The first line of a spool of a book.
+/// Returns the header line of a spool for a ledger.
 pub(crate) fn header(book: &str) -> Vec<u8> {
     format!("{HEADER}{book}\n").into_bytes()
 }
 
-/// The book that a spool file belongs to, and where its frames begin; nothing if it is no spool file.
+/// Parses the ledger name of a spool file and the offset of its frames; `None` if it is not a spool file.
 pub(crate) fn read_header(bytes: &[u8]) -> Option<(&str, usize)> {
     let line_end = bytes.iter().take(MAX_HEADER).position(|byte| *byte == b'\n')?;
     let line = std::str::from_utf8(&bytes[..line_end]).ok()?;
     Some((line.strip_prefix(HEADER)?, line_end + 1))
 }
 
-/// A record as a frame; nothing if it is too long for one.
+/// Encodes a record as a frame; `None` if it is too long.
 pub(crate) fn frame(kept: &Kept) -> Option<Vec<u8>> {
     let payload = serde_json::to_vec(kept).ok().filter(|payload| payload.len() <= MAX_PAYLOAD)?;
     let length = u32::try_from(payload.len()).ok()?.to_le_bytes();
@@ -80,12 +80,12 @@ fn checksum(length: [u8; 4], payload: &[u8]) -> u32 {
     digest.finalize()
 }
 
-/// The record of a whole frame.
+/// Decodes the record of a whole frame.
 pub(crate) fn record(frame: &[u8]) -> Option<Kept> {
     serde_json::from_slice(frame.get(PREFIX..)?).ok()
 }
 
-/// The whole frame that begins a slice, by its length.
+/// Returns the length of the whole frame at the start of a slice.
 fn frame_length(bytes: &[u8]) -> Option<usize> {
     let word = |at: usize| -> Option<[u8; 4]> { bytes.get(at..at + 4)?.try_into().ok() };
     if word(0)? != MARK {
@@ -97,14 +97,14 @@ fn frame_length(bytes: &[u8]) -> Option<usize> {
     (checksum(length, payload) == u32::from_le_bytes(word(8)?)).then_some(PREFIX + payload_bytes)
 }
 
-/// What was found in a spool file.
+/// Result of scanning a spool file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Scan {
-    /// Where each whole frame is, in order.
+    /// Byte range of each whole frame, in order.
     pub(crate) frames: Vec<Range<usize>>,
-    /// Where the last whole frame ends, or the first line.
+    /// End of the last whole frame, or of the header line.
     pub(crate) end: usize,
-    /// Bytes between whole frames that are none: the disk has lost records that were acknowledged.
+    /// Bytes between whole frames that belong to none: the disk has lost acknowledged records.
     pub(crate) damaged: usize,
 }
 
@@ -119,7 +119,7 @@ pub(crate) fn scan(bytes: &[u8], begin: usize) -> Scan {
             at += length;
             found.end = at;
         } else {
-            // On to the next place where a frame may begin.
+            // Continue at the next possible start of a frame.
             let rest = &bytes[at + 1..];
             at = rest.iter().position(|byte| *byte == MARK[0]).map_or(bytes.len(), |next| at + 1 + next);
         }
@@ -135,7 +135,7 @@ mod tests {
         Kept::Voided(CallKey { server: "pbx1".to_owned(), unique_id: unique_id.to_owned(), leg: 1 })
     }
 
-    /// A file of three records, and where each ends.
+    /// A file of three records, and the end of each.
     fn three() -> (Vec<u8>, Vec<usize>) {
         let mut bytes = header("b00k");
         let mut ends = Vec::new();

@@ -8,18 +8,18 @@ use super::{
     keeper::{DAMAGED, REFUSED, WAITING},
 };
 
-/// What lies in a spool's folder, for whoever only looks.
+/// Contents of a spool's folder, read without opening the spool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Look {
-    /// What waits for the book, oldest first; the book may have some of it.
+    /// Records waiting for the ledger, oldest first; the ledger may already have some of them.
     pub waiting: Vec<Kept>,
-    /// What the book refused.
+    /// Records that the ledger refused.
     pub refused: Vec<Kept>,
-    /// Whether the disk has lost something: a copy of that file lies there.
+    /// True if the disk has lost data: a copy of the damaged file is in the folder.
     pub damaged: bool,
 }
 
-/// Looks into a spool's folder without disturbing whoever has it open. A folder that is not there holds nothing.
+/// Reads a spool's folder without disturbing the process that has it open. A missing folder has no records.
 pub fn look(dir: &Path) -> Result<Look, SpoolError> {
     let records = |name: &str, has_header: bool| -> Result<Vec<Kept>, SpoolError> {
         let path = dir.join(name);
@@ -46,7 +46,7 @@ pub fn look(dir: &Path) -> Result<Look, SpoolError> {
     })
 }
 
-/// How many records of a book lie in a spool's folder, those that the book refused among them; `None` where the folder
+/// Counts the records of a ledger in a spool's folder, including those that the ledger refused; `None` where the folder
 /// cannot be read from here.
 pub fn left_in(dir: &Path, book: &str) -> Result<Option<usize>, SpoolError> {
     if std::fs::read_dir(dir).is_err() {

@@ -1,5 +1,5 @@
-//! The one thread that owns the spool's files: it adds what is waiting, synchronises once for all of it, then tells
-//! everyone.
+//! The single thread that owns the spool's files: it appends all waiting records, synchronises once for all of them,
+//! then notifies every caller.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -23,44 +23,44 @@ use crate::{
     store::cdr::{CallKey, Settlement},
 };
 
-/// What waits for the book.
+/// File of records that wait for the ledger.
 pub(super) const WAITING: &str = "waiting";
-/// What the book refused, until the next start offers it again.
+/// File of records that the ledger refused, kept until the next start submits them again.
 pub(super) const REFUSED: &str = "refused";
-/// A copy of a file in which the disk lost something.
+/// Copy of a file in which the disk lost data.
 pub(super) const DAMAGED: &str = "damaged";
-/// The most bytes that wait. A settlement has 2 to 3 KB, so this is an outage of a day at five calls a second; beyond
-/// it calls stay with Asterisk, which has their ends as well.
+/// Maximum bytes waiting. A settlement has 2 to 3 KB, so this covers an outage of a day at five calls a second; beyond
+/// it calls stay with Asterisk, which keeps their ends as well.
 pub(super) const MAX_BYTES: u64 = 1 << 30;
-/// The most records in one write and synchronisation: bounds how long the first of them waits.
+/// Maximum records in one write and synchronisation: bounds the wait of the first of them.
 const GROUP: usize = 512;
 
-/// Something to do, and whom to tell.
+/// An operation for the thread, and the channel for its answer.
 pub(super) enum Command {
     /// Add a record.
     Keep(Kept, oneshot::Sender<Result<(), SpoolError>>),
     /// Read the first records.
     First(usize, oneshot::Sender<Result<Vec<Kept>, SpoolError>>),
-    /// Forget so many of the first records; those at these places among them were refused.
+    /// Remove this many of the first records; those at the given positions among them were refused.
     Done(usize, Vec<usize>, oneshot::Sender<Result<(), SpoolError>>),
-    /// Let go of the files.
+    /// Close the files.
     Close(oneshot::Sender<()>),
 }
 
-/// The calls whose end is kept.
+/// The calls with a kept end.
 pub(super) type Keys = std::sync::Mutex<HashSet<KeptEnd>>;
 
-/// An end that is kept: of which call, and which word on it.
+/// A kept end of a call: the call's key and the kind of record.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct KeptEnd {
     pub(super) key: CallKey,
-    /// When the call was granted, in microseconds since the epoch, for a settlement with the call's ticket; without
-    /// it the grant is unknown.
+    /// Time the call was granted, in microseconds since the epoch, for a settlement with the call's ticket; `None`
+    /// without the ticket, as the grant is then unknown.
     pub(super) granted_at: Option<i64>,
 }
 
 impl KeptEnd {
-    /// The mark of a settlement.
+    /// Returns the mark of a settlement.
     pub(super) fn of(settlement: &Settlement) -> Self {
         let granted_at = (!settlement.provisional).then(|| settlement.cdr.setup_at.as_microsecond());
         Self { key: settlement.key.clone(), granted_at }
@@ -71,20 +71,20 @@ impl KeptEnd {
 pub(super) struct Keeper {
     dir: PathBuf,
     file: File,
-    /// Where the frames begin.
+    /// Offset of the first frame.
     begin: u64,
-    /// Where the next frame goes.
+    /// Offset of the next frame to write.
     end: u64,
-    /// The most bytes of the file.
+    /// Maximum size of the file in bytes.
     most: u64,
-    /// Where each record is that the book has not acknowledged, oldest first.
+    /// Range of each record that the ledger has not acknowledged, oldest first.
     waiting: VecDeque<Range<u64>>,
     keys: Arc<Keys>,
     counters: Arc<SpoolCounters>,
 }
 
 impl Keeper {
-    /// Opens the spool of a book, made where there is none; cuts a torn end.
+    /// Opens the spool of a ledger, creating it if needed, and cuts a torn end.
     pub(super) fn open(
         dir: &Path,
         book: &str,
@@ -107,7 +107,7 @@ impl Keeper {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed(&path))?;
         let header = frames::header(book);
-        // New, or its very beginning was torn; or it was another database's, and that has everything.
+        // New, or torn within the header; or it belonged to another database, which has all of its records.
         if header.starts_with(&bytes) || is_empty_spool(&bytes) {
             let begun = file.set_len(0).and_then(|()| file.write_all_at(&header, 0));
             begun.and_then(|()| file.sync_all()).map_err(failed(&path))?;
@@ -147,7 +147,7 @@ impl Keeper {
             counters,
         };
         for at in found.frames {
-            // What this program wrote it can read; a record of a newer one must not be lost by an older.
+            // This program can read everything it wrote; an older program must not lose a newer one's record.
             let kept = frames::record(&bytes[at.clone()])
                 .ok_or_else(|| SpoolError::Unreadable { path: path.clone(), offset: at.start })?;
             keeper.remember(&kept, offset(at.start)..offset(at.end));
@@ -157,7 +157,7 @@ impl Keeper {
         Ok(keeper)
     }
 
-    /// What the book refused is offered to it once more: an operator may have mended the reason.
+    /// Submits the refused records again: an operator may have removed the reason.
     fn take_back_refused(&mut self) -> Result<(), SpoolError> {
         let path = self.dir.join(REFUSED);
         let failed = |source| SpoolError::Io { path: path.clone(), source: Arc::new(source) };
@@ -169,7 +169,7 @@ impl Keeper {
         let mut group = Vec::new();
         for at in frames::scan(&bytes, 0).frames {
             let unreadable = || SpoolError::Unreadable { path: path.clone(), offset: at.start };
-            // Nobody waits for the answer: what matters is whether all of them were added.
+            // No caller waits for these answers; only the addition of all of them matters.
             group.push((frames::record(&bytes[at.clone()]).ok_or_else(unreadable)?, oneshot::channel().0));
         }
         let wanted = self.waiting.len() + group.len();
@@ -183,7 +183,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// Works until it is closed, or nobody is left to ask.
+    /// Runs until it is closed or every handle is dropped.
     pub(super) fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut next = commands.blocking_recv();
         while let Some(command) = next.take() {
@@ -202,7 +202,7 @@ impl Keeper {
                     }
                     self.keep(group);
                 }
-                // Whoever asked may have gone away.
+                // The caller may have gone.
                 Command::First(most, answer) => drop(answer.send(self.first(most))),
                 Command::Done(count, refused, answer) => drop(answer.send(self.done(count, &refused))),
                 Command::Close(answer) => {
@@ -217,7 +217,7 @@ impl Keeper {
         }
     }
 
-    /// Adds records in one write; each is told after the synchronisation that holds it.
+    /// Appends records in one write; each caller is notified after the synchronisation that includes its record.
     fn keep(&mut self, group: Vec<(Kept, oneshot::Sender<Result<(), SpoolError>>)>) {
         let mut bytes = Vec::new();
         let mut written = Vec::with_capacity(group.len());
@@ -240,8 +240,8 @@ impl Keeper {
         let added = self.file.write_all_at(&bytes, self.end).and_then(|()| self.file.sync_data());
         if let Err(source) = added {
             let error = SpoolError::Io { path: self.dir.join(WAITING), source: Arc::new(source) };
-            // What is there of it was acknowledged to nobody. Should it stay, it is read again at the next start, as
-            // the settlement it is.
+            // The partial write was acknowledged to no caller. If it remains, the next start reads it as the settlement
+            // it is.
             let _ = self.file.set_len(self.end);
             for (_, _, answer) in written {
                 let _ = answer.send(Err(error.clone()));
@@ -312,7 +312,7 @@ impl Keeper {
         self.counters.drained.fetch_add((ended.len() - refused.len()) as u64, Ordering::Relaxed);
         self.counters.refused.fetch_add(refused.len() as u64, Ordering::Relaxed);
         if self.waiting.is_empty() {
-            // Were this lost, the records would be written again, and the book would know them.
+            // If this truncation is lost, the records are written again, and the ledger recognises them.
             if let Err(error) = self.file.set_len(self.begin).and_then(|()| self.file.sync_all()) {
                 tracing::warn!(%error, "the spool could not be emptied; the book will be told again");
             } else {
@@ -323,13 +323,13 @@ impl Keeper {
         Ok(())
     }
 
-    /// Keeps what the book refused for the operator.
+    /// Keeps refused records for the operator.
     fn put_aside(&self, frames: &[u8]) -> Result<(), SpoolError> {
         let path = self.dir.join(REFUSED);
         let written = private(&path).and_then(|file| {
             let end = file.metadata()?.len();
             let added = file.write_all_at(frames, end).and_then(|()| file.sync_all());
-            // A part of it, on a full disk, would stand before what is put aside next.
+            // After a partial write on a full disk, the fragment would precede the records kept next.
             added.inspect_err(|_| drop(file.set_len(end)))
         });
         written
@@ -343,17 +343,17 @@ impl Keeper {
     }
 }
 
-/// Whether the bytes are a spool in which nothing waits.
+/// Reports whether the bytes are a spool without waiting records.
 fn is_empty_spool(bytes: &[u8]) -> bool {
     frames::read_header(bytes).is_some_and(|(_, begin)| frames::scan(bytes, begin).frames.is_empty())
 }
 
-/// Opens a file for its owner alone, made where there is none.
+/// Opens a file for its owner alone, creating it if needed.
 fn private(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
-/// A new file is only there after a power cut if its folder says so; a new folder likewise.
+/// A new file survives a power cut only if its folder is synchronised; the same holds for a new folder.
 fn sync_folders(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()?;
     let above = match dir.parent() {
@@ -361,7 +361,7 @@ fn sync_folders(dir: &Path) -> io::Result<()> {
         _ => Path::new("."),
     };
     match File::open(above).and_then(|above| above.sync_all()) {
-        // One may be allowed into a folder that one may not read.
+        // The process may be allowed into a folder that it may not read.
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
         synced => synced,
     }

@@ -1,18 +1,20 @@
-//! Settlements that the book could not take when they came, kept on this machine until it can.
+//! Settlements that the ledger could not accept on arrival, kept on this machine until it can.
 //!
-//! The [`Spool`] stands before the [`Ledger`]. While the book answers it is not there. When the book does not take a
-//! settlement within [`BOOK_PATIENCE`], the settlement is added to a file, synchronised together with others that
-//! wait, and its caller is told that it is durable. Whatever comes while something waits goes behind it. Drained, the
-//! oldest goes first, and the file is emptied when the book has everything.
+//! The [`Spool`] is in front of the [`Ledger`]. While the ledger answers, the spool passes everything on. When the
+//! ledger does not accept a settlement within [`BOOK_PATIENCE`], the settlement is appended to a file, synchronised
+//! together with others that wait, and reported to its caller as durable. Later settlements queue behind it. Draining
+//! starts with the oldest record, and the file is emptied when the ledger has everything.
 //!
-//! The book alone decides what is there already: a record that is written and not yet forgotten here, or one whose
-//! commit's answer was lost, is told to it again and changes nothing.
+//! The ledger alone decides which records it already has: a record that is written and not yet removed here, or whose
+//! commit outcome is in doubt, is submitted again and changes nothing.
 //!
-//! | what | then |
+//! | event | result |
 //! |---|---|
-//! | the file is full, or its disk is | the book is asked once more, then the caller gets an error: Asterisk keeps the call's end |
-//! | the process or the power ends in a write | that end of the file was acknowledged to nobody and is cut at the next start |
-//! | the book refuses a record | it goes to a file beside, is counted and logged, and the rest goes on |
+//! | the file or its disk is full | the ledger is tried once more, then the caller gets an error: Asterisk keeps the
+//! call's end |
+//! | the process or the power fails during a write | that end of the file was acknowledged to no caller and is cut at
+//! the next start |
+//! | the ledger refuses a record | it is moved to a second file, counted and logged, and the rest continues |
 
 mod counters;
 mod error;
@@ -49,12 +51,12 @@ pub use self::{
     inspect::{Look, left_in, look},
 };
 
-/// How long the book is waited for before a settlement is kept here: Asterisk, and a proxy before it, wait for three
+/// How long to wait for the ledger before a settlement is kept here: Asterisk, and a proxy before it, wait for three
 /// seconds.
 pub const BOOK_PATIENCE: Duration = Duration::from_millis(1_500);
-/// Records written to the book at once when the spool is drained.
+/// Number of records written to the ledger at once when the spool is drained.
 const DRAIN: usize = 256;
-/// Records that wait to be added; more callers wait outside.
+/// Maximum records waiting to be added; further callers wait.
 const QUEUE: usize = 8_192;
 
 /// The place where a settlement is durable.
@@ -62,29 +64,29 @@ const QUEUE: usize = 8_192;
 pub enum Taken {
     /// In the ledger.
     Booked(Settled),
-    /// In the spool: it has no CDR yet, and whether the call had been settled before is still to be decided.
+    /// In the spool: it has no CDR yet, and a later write decides if the call had already been settled.
     Spooled {
-        /// Whether the spool had this call's end already; nothing was added.
+        /// True if the spool already had this call's end; nothing was added.
         again: bool,
     },
 }
 
-/// A record that the book has taken.
+/// A record that the ledger accepted.
 #[derive(Debug)]
 pub struct Written {
-    /// What was written.
+    /// The settlement written.
     pub settlement: Settlement,
-    /// What the book made of it.
+    /// The ledger's result.
     pub settled: Settled,
 }
 
-/// The spool's file, once it is open.
+/// The spool's file, once open.
 struct Open {
     commands: mpsc::Sender<Command>,
     keys: Arc<Keys>,
 }
 
-/// A handle to the spool before a ledger. Cloning is cheap.
+/// A handle to the spool in front of a ledger. Cloning is cheap.
 ///
 /// Until it is [opened](Spool::open) it keeps nothing: a process that serves no calls passes everything on.
 #[derive(Clone)]
@@ -92,11 +94,11 @@ pub struct Spool {
     ledger: Ledger,
     open: Arc<OnceLock<Open>>,
     counters: Arc<SpoolCounters>,
-    /// Something was kept.
+    /// Notified when a record was added.
     filled: Arc<Notify>,
-    /// The database did not answer when it was last asked.
+    /// True while the last request to the database went unanswered.
     away: Arc<AtomicBool>,
-    /// The spool could not keep what it was given last: logged once.
+    /// True while the last record could not be kept: logged once.
     failing: Arc<AtomicBool>,
 }
 
@@ -107,7 +109,7 @@ impl std::fmt::Debug for Spool {
 }
 
 impl Spool {
-    /// Before this ledger.
+    /// Creates a closed spool in front of this ledger.
     pub fn new(ledger: Ledger) -> Self {
         Self {
             ledger,
@@ -119,13 +121,13 @@ impl Spool {
         }
     }
 
-    /// Opens the folder, made where there is none, of the book of this name. What an earlier process left in it waits
-    /// to be [written](Spool::write_next).
+    /// Opens the folder for the ledger of this name, creating it if needed. Records left by an earlier process wait to
+    /// be [written](Spool::write_next).
     pub async fn open(&self, dir: &Path, book: &str) -> Result<(), SpoolError> {
         self.open_with(dir, book, MAX_BYTES).await
     }
 
-    /// As [`Spool::open`], with at most so many bytes in the file.
+    /// Like [`Spool::open`], with a maximum file size of `most` bytes.
     pub async fn open_with(&self, dir: &Path, book: &str, most: u64) -> Result<(), SpoolError> {
         let (commands, queue) = mpsc::channel(QUEUE);
         let keys = Arc::<Keys>::default();
@@ -143,13 +145,13 @@ impl Spool {
         Ok(())
     }
 
-    /// What it holds and has counted.
+    /// Returns the gauges and counters.
     pub fn counters(&self) -> &SpoolCounters {
         &self.counters
     }
 
-    /// Whether the end of a call is kept here, as the settlement with its ticket has it: `granted_at` in microseconds
-    /// since the epoch.
+    /// Reports whether the spool keeps the end of a call, from the settlement with its ticket: `granted_at` is in
+    /// microseconds since the epoch.
     pub fn holds(&self, key: &CallKey, granted_at: i64) -> bool {
         self.open.get().is_some_and(|open| {
             let mut key = key.clone();
@@ -158,7 +160,7 @@ impl Spool {
         })
     }
 
-    /// Whether the database did not answer when it was last asked, and something waits for it.
+    /// Reports whether the last request to the database went unanswered and records wait for it.
     pub fn is_away(&self) -> bool {
         self.away.load(Ordering::Relaxed) && self.waits()
     }
@@ -167,27 +169,28 @@ impl Spool {
         self.counters.records.load(Ordering::Acquire) > 0
     }
 
-    /// Returns when something waits to be written.
+    /// Returns when a record waits to be written.
     pub async fn filled(&self) {
         while !self.waits() {
             self.filled.notified().await;
         }
     }
 
-    /// Settles a call: on return it is durable, in the book or here.
+    /// Settles a call: on return it is durable, in the ledger or here.
     pub async fn settle(&self, mut settlement: Settlement) -> Result<Taken, LedgerError> {
         let Some(open) = self.open.get() else {
             return self.ledger.settle(settlement).await.map(Taken::Booked);
         };
         text::clean_settlement(&mut settlement);
-        // A settlement without the ticket keeps none with it away: that one replaces it.
+        // A settlement without the ticket does not displace one with it: the latter replaces it.
         if lock(&open.keys).contains(&KeptEnd::of(&settlement)) {
             return Ok(Taken::Spooled { again: true });
         }
         let asked = !self.waits();
         if asked && let Some(answer) = self.ask(self.ledger.settle(settlement.clone())).await {
             match answer {
-                // The call was made: its end is kept here, and put aside when the book refuses it again.
+                // The call took place: its end is kept here, and moved to the refused file if the ledger refuses it
+                // again.
                 Err(LedgerError::Refused(error)) => {
                     tracing::error!(%error, call = ?settlement.key, "the book refuses the end of a call");
                 }
@@ -198,14 +201,14 @@ impl Spool {
             Ok(()) => return Ok(Taken::Spooled { again: false }),
             Err(error) => error,
         };
-        // The order matters less than that it is durable.
+        // Durability matters more than order.
         if !asked && let Some(answer) = self.ask(self.ledger.settle(settlement)).await {
             return answer.map(Taken::Booked);
         }
         Err(LedgerError::Spool(error))
     }
 
-    /// Ends what a call holds without a CDR.
+    /// Releases the holds of a call without a CDR.
     pub async fn void(&self, key: CallKey) -> Result<(), LedgerError> {
         if self.open.get().is_none() {
             return self.ledger.void(key).await;
@@ -218,7 +221,7 @@ impl Spool {
         self.keep(Kept::Voided(key)).await.map_err(LedgerError::Spool)
     }
 
-    /// The book's answer, unless it is away or takes too long; it may then still write what it was asked to.
+    /// Returns the ledger's answer, or `None` if it is unavailable or too slow; it may still write the row afterwards.
     async fn ask<T>(
         &self,
         answer: impl Future<Output = Result<T, LedgerError>>,
@@ -256,20 +259,20 @@ impl Spool {
         done
     }
 
-    /// Says once that something is wrong with the file, until a record is kept in it again.
+    /// Logs once that the file has a problem, until a record is kept in it again.
     fn complain(&self, error: &SpoolError, what: &'static str) {
         if !self.failing.swap(true, Ordering::Relaxed) {
             tracing::error!(%error, "{what}");
         }
     }
 
-    /// Writes the oldest records to the book and forgets them here; none when nothing waits. What it returns of a
-    /// record that had to be told twice is the book's last word.
+    /// Writes the oldest records to the ledger and removes them here; returns none when none wait. For a record
+    /// submitted twice it returns the ledger's final result.
     pub async fn write_next(&self) -> Result<Vec<Written>, LedgerError> {
         if !self.waits() {
             return Ok(Vec::new());
         }
-        // A database that was away is asked for one.
+        // A database that was unavailable is tried with a single record.
         let most = if self.away.load(Ordering::Relaxed) { 1 } else { DRAIN };
         let cannot = |error| {
             self.complain(&error, "the spool cannot be drained; what is in it stays there");
@@ -289,7 +292,7 @@ impl Spool {
                     tracing::error!(%error, spool.record = ?kept.key(), "the book refuses what was kept for it");
                     refused.push(count);
                 }
-                // Those behind it may be written already: they are told again, and the book knows them.
+                // Later records may already be written: they are submitted again, and the ledger recognises them.
                 (Err(error), _) => {
                     failed = Some(error);
                     break;
@@ -318,7 +321,7 @@ impl Spool {
         }
     }
 
-    /// Lets go of the files. What waits in them waits for the next process; nothing can be kept afterwards.
+    /// Closes the files. Their records wait for the next process; nothing can be kept afterwards.
     pub async fn close(&self) {
         let Some(open) = self.open.get() else { return };
         let (answer, answered) = oneshot::channel();

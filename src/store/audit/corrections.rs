@@ -1,4 +1,4 @@
-//! Records that were written without the call's ticket and replaced, as the audit reads them.
+//! Reads records that were written without the call's ticket and later replaced, for the audit.
 
 use super::{CallEntryRow, PayerRow};
 use crate::store::{Head, Store, StoreError, on, row};
@@ -9,16 +9,16 @@ const ENTRIES: &str = include_str!("../../../sql/queries/audit_reversal_entries.
 const STRAYS: &str = include_str!("../../../sql/queries/audit_reversal_strays.sql");
 
 row! {
-    /// A record that another one replaces.
+    /// A record replaced by another.
     #[derive(Debug)]
     pub(crate) struct CorrectionRow {
         pub(crate) replaced_cdr: i64,
-        /// The transaction that cancels its charges.
+        /// Id of the transaction that cancels its charges.
         pub(crate) reversal_tx: Option<i64>,
     }
 }
 
-/// Corrections with the replaced records' payers and the entries of their reversals.
+/// Corrections with the payers of the replaced records and the entries of their reversals.
 #[derive(Debug, Default)]
 pub(crate) struct CorrectionPage {
     pub(crate) corrections: Vec<CorrectionRow>,
@@ -27,7 +27,7 @@ pub(crate) struct CorrectionPage {
 }
 
 impl Store {
-    /// The next corrections with all that belongs to them.
+    /// Reads the next corrections with all their rows.
     pub(crate) async fn audit_corrections(
         &self,
         after: i64,
@@ -44,7 +44,7 @@ impl Store {
         Ok(CorrectionPage { corrections, payers, entries })
     }
 
-    /// Reversals that belong to no correction.
+    /// Reads reversals that belong to no correction.
     pub(crate) async fn audit_reversal_strays(&self, head: Head) -> Result<Vec<i64>, StoreError> {
         let mut reader = self.reader().await?;
         let strays: Vec<(i64,)> = on!(&mut reader, c => sqlx::query_as(STRAYS).bind(head.transaction_id)

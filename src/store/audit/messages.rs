@@ -1,7 +1,7 @@
-//! Messages and campaigns read for the audit, a page at a time.
+//! Reads messages and campaigns for the audit, a page at a time.
 //!
-//! They change while they are read. So what must agree is read in one statement, which sees one moment; entries are read
-//! after it, and do not change.
+//! They change while they are read. Values that must agree are therefore read in one statement, which sees a single
+//! moment; entries are read after it, and do not change.
 
 use super::CallEntryRow;
 use crate::store::messages::MessageState;
@@ -41,7 +41,7 @@ row! {
     }
 }
 
-/// Who, and how much, at each place of a chain; nobody where nothing is.
+/// Payer and amount at each position of a chain; `None` where a position is empty.
 pub(crate) type Amounts = [(Option<i64>, i64); 4];
 
 impl From<PayersRow> for Amounts {
@@ -66,7 +66,7 @@ impl From<HeldRow> for Amounts {
     }
 }
 
-/// What of a message its money follows from, and its money.
+/// The columns of a message from which its charges are derived, and its charges.
 #[derive(Debug)]
 pub(crate) struct MessageRow {
     pub(crate) id: i64,
@@ -74,12 +74,12 @@ pub(crate) struct MessageRow {
     pub(crate) state: MessageState,
     pub(crate) was_sent: bool,
     pub(crate) tx_id: Option<i64>,
-    /// The kind of that transaction, if there is such a one.
+    /// Kind of that transaction, if it exists.
     pub(crate) tx_kind: Option<String>,
-    /// The transaction that was posted under the message's name.
+    /// Id of the transaction posted under the message's name.
     pub(crate) named_tx: Option<i64>,
     pub(crate) payers: Amounts,
-    /// What is set aside under the message's name.
+    /// Amounts held under the message's name.
     pub(crate) held: Amounts,
 }
 
@@ -114,7 +114,7 @@ fn state(text: &str) -> Result<MessageState, sqlx::Error> {
 }
 
 row! {
-    /// What a campaign says of itself.
+    /// The columns of a campaign.
     #[derive(Clone, Debug)]
     pub(crate) struct CampaignRow {
         pub(crate) id: i64,
@@ -127,23 +127,23 @@ row! {
         pub(crate) unknown: i64,
         pub(crate) cancelled: i64,
         pub(crate) cost: i64,
-        /// Part of `failed` that has no message row.
+        /// Part of `failed` without a message row.
         pub(crate) failed_unstored: i64,
-        /// Part of `cancelled` that has no message row.
+        /// Part of `cancelled` without a message row.
         pub(crate) cancelled_unstored: i64,
     }
 }
 
-/// A campaign, and those of its messages that are in one state: how many, and the sums of what they cost.
+/// A campaign joined with its messages of one state: their number, and the sums of their cost.
 #[derive(Debug)]
 pub(crate) struct CampaignPart {
     pub(crate) campaign: CampaignRow,
-    /// None where it has no messages at all.
+    /// `None` if it has no messages at all.
     pub(crate) message_state: Option<MessageState>,
     pub(crate) were_sent: bool,
     pub(crate) messages: i64,
     pub(crate) charges: Amounts,
-    /// What is set aside under the campaign's name.
+    /// Amounts held under the campaign's name.
     pub(crate) held: Amounts,
 }
 
@@ -171,7 +171,7 @@ where
 }
 
 row! {
-    /// Credit that is set aside under a name that nothing has.
+    /// Credit held under a name that no message or campaign has.
     #[derive(Debug)]
     pub(crate) struct StrayHeld {
         pub(crate) reference: String,
@@ -181,14 +181,14 @@ row! {
 }
 
 impl Store {
-    /// The newest message's id; campaigns of messages up to it have lower ones.
+    /// Returns the newest message's id; the campaigns of messages up to it have lower ids.
     pub(crate) async fn audit_message_head(&self) -> Result<i64, StoreError> {
         let mut reader = self.reader().await?;
         let (id,): (i64,) = on!(&mut reader, c => sqlx::query_as(HEAD).fetch_one(c).await)?;
         Ok(id)
     }
 
-    /// The next messages up to an id, and the entries of their transactions.
+    /// Reads the next messages up to an id, and the entries of their transactions.
     pub(crate) async fn audit_messages(
         &self,
         after: i64,
@@ -203,7 +203,7 @@ impl Store {
         Ok((messages, entries))
     }
 
-    /// Transactions for messages that no message names as its own, as many as are worth naming.
+    /// Reads transactions for messages that no message refers to, up to the number that is reported.
     pub(crate) async fn audit_stray_message_transactions(&self, head: Head) -> Result<Vec<i64>, StoreError> {
         let mut reader = self.reader().await?;
         let rows: Vec<(i64,)> =
@@ -211,13 +211,13 @@ impl Store {
         Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
-    /// Credit that is set aside for messages under names that nothing has, as much as is worth naming.
+    /// Reads credit held for messages under unknown names, up to the number that is reported.
     pub(crate) async fn audit_stray_message_credit(&self) -> Result<Vec<StrayHeld>, StoreError> {
         let mut reader = self.reader().await?;
         Ok(on!(&mut reader, c => sqlx::query_as(HELD).fetch_all(c).await)?)
     }
 
-    /// The next campaigns up to an id, in their order, each with its messages by their states.
+    /// Reads the next campaigns up to an id, in order, each with its messages grouped by state.
     pub(crate) async fn audit_campaigns(
         &self,
         after: i64,

@@ -1,4 +1,4 @@
-//! The content of a batch, and the outcome of each of its rows.
+//! The content of a batch, and the result of each of its rows.
 
 use tollgate_rating::Money;
 use tollgate_rating::credit::MAX_PAYERS;
@@ -10,58 +10,57 @@ use crate::store::{
     posting::{Fence, Posted, Posting},
 };
 
-/// Name of a batch: the number of the ledger run (`Store::count_run`) and a number of its own.
+/// Name of a batch: the number of the ledger run (`Store::count_run`) and a number within it.
 ///
-/// A batch that is tried again after its commit's answer was lost finds its rows under its own name, and they are not
-/// duplicates.
+/// A retried batch whose first commit is in doubt finds its rows under its own name, and they are not duplicates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BatchName {
-    /// The start of the ledger.
+    /// Run of the ledger.
     pub run: i64,
-    /// Its batch.
+    /// Number of the batch within the run.
     pub batch: i64,
 }
 
-/// What a batch carries.
+/// Content of a batch.
 #[derive(Debug, Default)]
 pub struct Batch<'a> {
-    /// The same each time that it is tried.
+    /// Its name; unchanged when the batch is retried.
     pub name: BatchName,
     /// Calls that ended.
     pub settlements: Vec<&'a Settlement>,
-    /// Calls that were granted; a key comes once.
+    /// Calls that were granted; each key at most once.
     pub opened: &'a [OpenCall],
-    /// Under which the openings are written: they hold credit.
+    /// Fence under which the openings are written: they hold credit.
     pub opened_under: Fence,
-    /// Calls that hold nothing any more and cost nothing.
+    /// Calls that no longer hold credit and cost nothing.
     pub voided: Vec<&'a CallKey>,
-    /// Refused calls that get a CDR.
+    /// Refused calls with a CDR.
     pub refused: &'a [RefusedAttempt],
-    /// Refused calls that are only counted; a source, reason and minute comes once.
+    /// Refused calls that are only counted; each source, reason and minute at most once.
     pub counts: &'a [RefusalCount],
-    /// Money that moves without a call.
+    /// Transfers of money without a call.
     pub postings: Vec<&'a Posting>,
 }
 
-/// What became of a settlement.
+/// Result of a settlement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settled {
-    /// Its CDR: the first one's, if the call had been settled before.
+    /// Id of its CDR: the first one's, if the call had already been settled.
     pub cdr_id: i64,
-    /// Whether it had been: nothing was added.
+    /// True if the call had already been settled: nothing was added.
     pub duplicate: bool,
-    /// Whether that record was written without the call's ticket, so that a settlement with the ticket replaces it.
+    /// True if that record was written without the call's ticket, so that a settlement with the ticket replaces it.
     pub provisional: bool,
     /// The record without the ticket that it replaces.
     pub replaced: Option<Replaced>,
 }
 
-/// A record that another one of the same call replaces.
+/// A record replaced by another one of the same call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Replaced {
-    /// Its id.
+    /// Id of its CDR.
     pub cdr_id: i64,
-    /// What it had charged each payer of the settlement, in their order.
+    /// Its charge to each payer of the settlement, in their order.
     pub charges: [Money; MAX_PAYERS],
 }
 
@@ -71,19 +70,19 @@ impl Settled {
     }
 }
 
-/// Why one posting of a batch was not written; the rest of the batch was.
+/// Reason why one posting of a batch was not written; the rest of the batch was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PostingRefusal {
-    /// Its lines do not sum to zero.
+    /// The lines do not sum to zero.
     #[error("the lines of a posting must sum to zero")]
     Unbalanced,
-    /// Its owner's epoch is over.
+    /// The epoch of the posting's owner is over.
     #[error("epoch {epoch} no longer owns the accounts")]
     StaleEpoch {
-        /// The epoch it carried.
+        /// The epoch of the posting.
         epoch: i64,
     },
-    /// Its reference names another posting.
+    /// The reference already names a different posting.
     #[error("reference {reference:?} names another posting")]
     ReferenceTaken {
         /// The reference.
@@ -91,15 +90,15 @@ pub enum PostingRefusal {
     },
 }
 
-/// What became of a batch, in the order of what it carried.
+/// Result of a batch, in the order of its content.
 #[derive(Debug, Default)]
 pub struct Written {
-    /// Of each settlement.
+    /// Results of the settlements.
     pub settled: Vec<Settled>,
-    /// Of each posting.
+    /// Results of the postings.
     pub posted: Vec<Result<Posted, PostingRefusal>>,
-    /// Entries added.
+    /// Number of entries added.
     pub entries: usize,
-    /// The openings were left out: their epoch is over.
+    /// True if the openings were left out because their epoch is over.
     pub fenced: bool,
 }

@@ -1,8 +1,8 @@
-//! Settlements of calls whose key is taken: repetitions, corrections, and calls whose unique id came twice.
+//! Settlements of calls with an existing key: repetitions, corrections, and calls whose unique id occurred twice.
 //!
 //! | the key's record | the settlement | outcome |
 //! |---|---|---|
-//! | of another grant, by its time | any that somebody pays for | written under a key of its own, once |
+//! | of another grant, by its time | any with a payer | written under its own key, once |
 //! | with the ticket, or replaced already | any | a repetition: nothing is written |
 //! | without the ticket | without the ticket | a repetition: nothing is written |
 //! | without the ticket | with the ticket | the record's charges are cancelled and the settlement is written, once |
@@ -27,7 +27,7 @@ const ADD_CORRECTION: &str = include_str!("../../../sql/queries/call_correction_
 const CHARGES: &str = include_str!("../../../sql/queries/cdr_charges.sql");
 
 row! {
-    /// What a call's key names.
+    /// The record of a call's key.
     #[derive(Clone, Copy, Debug)]
     struct KnownCall {
         cdr_id: i64,
@@ -46,33 +46,33 @@ impl KnownCall {
         BatchName { run: self.run, batch: self.batch }
     }
 
-    /// The record that replaced the first one, and the batch that wrote it.
+    /// Returns the record that replaced the first one, and the batch that wrote it.
     fn correction(&self) -> Option<(i64, BatchName)> {
         let name = BatchName { run: self.corrected_run?, batch: self.corrected_batch? };
         Some((self.corrected_cdr?, name))
     }
 
-    /// The record that counts.
+    /// Returns the record in effect.
     fn counting_cdr(&self) -> i64 {
         self.corrected_cdr.unwrap_or(self.cdr_id)
     }
 }
 
-/// The record of a call that counts.
+/// The record in effect of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordedCall {
-    /// Its id.
+    /// Id of its CDR.
     pub cdr_id: i64,
-    /// When the call was granted, in microseconds since the epoch: two calls of one unique id differ in it.
+    /// Time the call was granted, in microseconds since the epoch: two calls of one unique id differ in it.
     pub setup_at: i64,
-    /// Whether it was written without the call's ticket.
+    /// True if it was written without the call's ticket.
     pub provisional: bool,
-    /// The record that it replaces.
+    /// Id of the record that it replaces.
     pub replaced: Option<i64>,
 }
 
 impl Store {
-    /// The record of a call that counts, if it has one.
+    /// Reads the record in effect of a call, if it has one.
     pub async fn recorded_call(&self, key: &CallKey) -> Result<Option<RecordedCall>, StoreError> {
         let mut reader = self.reader().await?;
         let known: Option<KnownCall> = on!(&mut reader, c => sqlx::query_as(FIND_CALL).bind(&key.server)
@@ -87,8 +87,8 @@ impl Store {
 }
 
 impl<'a> BatchRows<'a> {
-    /// Writes what is new in a settlement whose key is taken; `id` is its record's, should it get one. `earlier`: what
-    /// became of those before it in the batch.
+    /// Writes the new part of a settlement whose key exists; `id` is the CDR id to use if it gets a record. `earlier`
+    /// holds the results of the settlements before it in the batch.
     pub(super) async fn settle_known_call(
         &mut self,
         tx: &mut Tx,
@@ -111,7 +111,7 @@ impl<'a> BatchRows<'a> {
         self.repeat_or_correct(tx, id, settlement, &key, known, earlier).await
     }
 
-    /// Takes a key for a record; `false` where it is taken.
+    /// Claims a key for a record; `false` if it exists already.
     async fn take_key(
         &self,
         tx: &mut Tx,
@@ -140,7 +140,7 @@ impl<'a> BatchRows<'a> {
         known: KnownCall,
         earlier: &[Settled],
     ) -> Result<Settled, StoreError> {
-        // Written by an earlier try of this batch, whose commit's answer was lost, and by nothing else in it.
+        // Written by an earlier attempt at this batch whose commit is in doubt, and by nothing else in it.
         let is_own = |cdr_id: i64, name: BatchName| {
             name == self.name && !earlier.iter().any(|settled| settled.cdr_id == cdr_id)
         };
@@ -169,7 +169,7 @@ impl<'a> BatchRows<'a> {
         self.correct(tx, id, settlement, key, known.cdr_id).await
     }
 
-    /// Cancels the charges of a record that was written without the ticket, and writes the one with it.
+    /// Cancels the charges of a record written without the ticket, and writes the settlement with it.
     async fn correct(
         &mut self,
         tx: &mut Tx,
@@ -186,7 +186,7 @@ impl<'a> BatchRows<'a> {
             entries: count((charged.len() + settlement.payers.len()) * 2),
             ..Reserved::default()
         };
-        // The batch reserved what calls need; the row of the counters is locked, so these are the next ones.
+        // The batch reserved the ids that calls need; the row of the counters is locked, so these are the next ones.
         let rest = std::mem::replace(&mut self.next, tx.reserve_ids(need).await?);
         let reversal_tx = self.reverse(settlement, &charged);
         let cdr = self.new_cdr(id, settlement);
@@ -198,7 +198,7 @@ impl<'a> BatchRows<'a> {
         Ok(Settled { cdr_id: id, duplicate: false, provisional: false, replaced: Some(replaced) })
     }
 
-    /// The entries that cancel a record's charges; none where it was free.
+    /// Adds the entries that cancel a record's charges; none if the call was free.
     fn reverse(&mut self, settlement: &'a Settlement, charged: &[(i64, i64)]) -> Option<i64> {
         if charged.iter().all(|(_, charge)| *charge == 0) {
             return None;

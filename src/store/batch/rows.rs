@@ -28,7 +28,7 @@ pub(crate) static CALL_KEYS: LazyLock<ManyRows> = LazyLock::new(|| {
     )
 });
 
-/// The rows that a batch adds, and the ids that it reserved and has not used yet.
+/// The rows that a batch adds, and its reserved ids that are still unused.
 pub(super) struct BatchRows<'a> {
     pub(super) at: i64,
     pub(super) name: BatchName,
@@ -65,7 +65,7 @@ impl<'a> BatchRows<'a> {
         })
     }
 
-    /// The entries of one call: each payer's charge goes to the account that collects it. A free call has none.
+    /// Adds the entries of one call: each payer's charge goes to the account that collects it. A free call has none.
     fn charge(&mut self, cdr_id: i64, settlement: &'a Settlement) -> Option<i64> {
         if settlement.payers.iter().all(|payer| payer.charge.nanos() == 0) {
             return None;
@@ -144,7 +144,7 @@ pub(super) fn json(value: &impl serde::Serialize) -> Result<String, StoreError> 
         .map_err(|error| StoreError::Inconsistent { table: "cdrs", reason: error.to_string() })
 }
 
-/// A length as an id's distance.
+/// Converts a length to a distance between ids.
 pub(super) fn count(length: usize) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX)
 }

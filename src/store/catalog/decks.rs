@@ -1,24 +1,24 @@
-//! Tariffs, the decks behind their versions, and exchange rates.
+//! Tariffs, the decks of their versions, and exchange rates.
 
 use jiff::Timestamp;
 
 use crate::store::{Session, Store, StoreError, Tx, on, row, to_micros};
 
 row! {
-    /// One line of the exchange rates.
+    /// An exchange rate.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct FxRate {
-        /// Its id; of two lines with one date the higher holds.
+        /// Id; of two rates with the same date the higher id is in force.
         pub id: i64,
-        /// The currency that is priced.
+        /// Base currency.
         pub base: String,
-        /// The currency it is priced in.
+        /// Quote currency.
         pub quote: String,
-        /// What one unit of `base` costs in `quote`, in 1e-12.
+        /// Price of one unit of `base` in `quote`, in units of 1e-12.
         pub rate_pico: i64,
-        /// From when it holds, in microseconds since the epoch.
+        /// Start of validity in microseconds since the epoch.
         pub valid_from: i64,
-        /// When it was set, in microseconds since the epoch.
+        /// Time it was set, in microseconds since the epoch.
         pub set_at: i64,
     }
 }
@@ -27,42 +27,42 @@ row! {
     /// A version of a tariff: a deck at an exchange rate.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct TariffVersion {
-        /// The tariff.
+        /// Id of the tariff.
         pub tariff_id: i64,
-        /// The tariff's name.
+        /// Name of the tariff.
         pub name: String,
-        /// What it prices: `voice` or `sms`.
+        /// Kind of the tariff: `voice` or `sms`.
         pub kind: String,
-        /// The currency of the deck.
+        /// Currency of the deck.
         pub currency: String,
-        /// The version's id.
+        /// Id of the version.
         pub version_id: i64,
-        /// Its number in the tariff, from 1.
+        /// Number of the version within the tariff, from 1.
         pub number: i64,
-        /// The deck.
+        /// Id of the deck.
         pub deck_id: i64,
-        /// The line of exchange rates that it was priced with.
+        /// Id of the exchange rate that converted its prices.
         pub fx_rate_id: Option<i64>,
-        /// That line's rate.
+        /// That exchange rate in units of 1e-12.
         pub rate_pico: Option<i64>,
-        /// The currency of its prices after conversion.
+        /// Currency of its prices after conversion.
         pub priced_in: String,
-        /// Rows of the deck.
+        /// Number of rows of the deck.
         pub row_count: i64,
-        /// Prefixes of the deck.
+        /// Number of prefixes of the deck.
         pub prefix_count: i64,
-        /// When it was published, in microseconds since the epoch.
+        /// Time of publication in microseconds since the epoch.
         pub created_at: i64,
     }
 }
 
 row! {
-    /// An import that never ended.
+    /// An unfinished import.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct StaleDeck {
-        /// The deck.
+        /// Id of the deck.
         pub id: i64,
-        /// Chunks it has.
+        /// Number of its chunks.
         pub chunks: i64,
     }
 }
@@ -70,21 +70,21 @@ row! {
 /// A version to publish.
 #[derive(Clone, Debug)]
 pub struct NewTariffVersion<'a> {
-    /// The tariff.
+    /// Id of the tariff.
     pub tariff_id: i64,
-    /// The version's own id.
+    /// Id of the version.
     pub version_id: i64,
-    /// Its number.
+    /// Number of the version within the tariff.
     pub number: i64,
-    /// The deck.
+    /// Id of the deck.
     pub deck_id: i64,
-    /// The line of exchange rates, where the deck needs one and one is known.
+    /// Id of the exchange rate, if the deck needs one and one is known.
     pub fx_rate_id: Option<i64>,
-    /// The wallets' currency.
+    /// Currency of the wallets.
     pub priced_in: &'a str,
-    /// Rows of the deck.
+    /// Number of rows of the deck.
     pub row_count: i64,
-    /// Prefixes of the deck.
+    /// Number of prefixes of the deck.
     pub prefix_count: i64,
 }
 
@@ -106,13 +106,13 @@ const TARIFF_CURRENT: &str = include_str!("../../../sql/queries/tariff_current.s
 const TARIFF_VERSION: &str = include_str!("../../../sql/queries/tariff_version.sql");
 
 impl Store {
-    /// Every exchange rate ever set, by pair and date.
+    /// Reads every exchange rate ever set, by pair and date.
     pub async fn fx_rates(&self) -> Result<Vec<FxRate>, StoreError> {
         let mut reader = self.reader().await?;
         Ok(on!(&mut reader, c => sqlx::query_as(FX_LIST).fetch_all(c).await)?)
     }
 
-    /// The exchange rate that holds at a moment.
+    /// Reads the exchange rate in force at a time.
     pub async fn fx_rate_in_force(
         &self,
         base: &str,
@@ -125,18 +125,18 @@ impl Store {
         )
     }
 
-    /// The current version of each tariff, by name.
+    /// Reads the current version of each tariff, by name.
     pub async fn current_tariffs(&self) -> Result<Vec<TariffVersion>, StoreError> {
         current_tariffs(&mut self.reader().await?).await
     }
 
-    /// Any version, also one that is no longer current.
+    /// Reads a version, current or not.
     pub async fn tariff_version(&self, version_id: i64) -> Result<Option<TariffVersion>, StoreError> {
         let mut reader = self.reader().await?;
         Ok(on!(&mut reader, c => sqlx::query_as(TARIFF_VERSION).bind(version_id).fetch_optional(c).await)?)
     }
 
-    /// A deck's text, chunk by chunk, each with its header.
+    /// Reads a deck's text, chunk by chunk, each with its header.
     pub async fn deck_chunks(&self, deck_id: i64) -> Result<Vec<String>, StoreError> {
         let mut reader = self.reader().await?;
         let chunks: Vec<(String,)> =
@@ -144,7 +144,7 @@ impl Store {
         Ok(chunks.into_iter().map(|(body,)| body).collect())
     }
 
-    /// Staged decks that nobody has touched since.
+    /// Reads staged decks not modified since a time.
     pub async fn stale_decks(&self, untouched_since: Timestamp) -> Result<Vec<StaleDeck>, StoreError> {
         let mut reader = self.reader().await?;
         let since = to_micros(untouched_since);
@@ -153,14 +153,14 @@ impl Store {
 }
 
 impl Tx {
-    /// Adds an exchange rate.
+    /// Inserts an exchange rate.
     pub async fn insert_fx_rate(&mut self, rate: &FxRate) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(FX_INSERT).bind(rate.id).bind(&rate.base).bind(&rate.quote).bind(rate.rate_pico)
             .bind(rate.valid_from).bind(rate.set_at).execute(c).await.map(drop))?;
         Ok(())
     }
 
-    /// The exchange rate that holds at a moment.
+    /// Reads the exchange rate in force at a time.
     pub async fn fx_in_force(
         &mut self,
         base: &str,
@@ -172,13 +172,14 @@ impl Tx {
         )
     }
 
-    /// Begins a deck that nothing refers to yet.
+    /// Inserts a staged deck that nothing refers to yet.
     pub async fn stage_deck(&mut self, deck_id: i64, now: Timestamp) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(DECK_STAGE).bind(deck_id).bind(to_micros(now)).execute(c).await.map(drop))?;
         Ok(())
     }
 
-    /// Adds the next chunk to a staged deck; false where the deck is no longer there, or has another number of chunks.
+    /// Appends the next chunk to a staged deck; `false` if the deck no longer exists or has a different number of
+    /// chunks.
     pub async fn stage_chunk(
         &mut self,
         deck_id: i64,
@@ -194,7 +195,7 @@ impl Tx {
         Ok(touched == 1)
     }
 
-    /// Makes a staged deck of so many chunks a whole one; false where it is no longer there.
+    /// Completes a staged deck with this number of chunks; `false` if it no longer exists.
     pub async fn finish_deck(
         &mut self,
         deck_id: i64,
@@ -206,24 +207,24 @@ impl Tx {
         Ok(done == 1)
     }
 
-    /// Deletes the chunks of a staged deck from that one on.
+    /// Deletes the chunks of a staged deck from a sequence number on.
     pub async fn sweep_chunks(&mut self, deck_id: i64, from_seq: i64) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(DECK_SWEEP).bind(deck_id).bind(from_seq).execute(c).await.map(drop))?;
         Ok(())
     }
 
-    /// Deletes a staged deck whose chunks are gone.
+    /// Deletes a staged deck without chunks.
     pub async fn forget_deck(&mut self, deck_id: i64) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(DECK_FORGET).bind(deck_id).execute(c).await.map(drop))?;
         Ok(())
     }
 
-    /// The current version of each tariff, by name.
+    /// Reads the current version of each tariff, by name.
     pub async fn current_tariffs(&mut self) -> Result<Vec<TariffVersion>, StoreError> {
         current_tariffs(self).await
     }
 
-    /// Adds a tariff whose first version is inserted with it.
+    /// Inserts a tariff together with its first version.
     pub async fn insert_tariff(
         &mut self,
         tariff_id: i64,
@@ -244,7 +245,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Adds a version; it is current once [`Tx::insert_tariff`] or [`Tx::flip_tariff`] says so.
+    /// Inserts a version; [`Tx::insert_tariff`] or [`Tx::flip_tariff`] makes it current.
     pub async fn insert_tariff_version(
         &mut self,
         version: &NewTariffVersion<'_>,

@@ -5,55 +5,55 @@ use jiff::Timestamp;
 use crate::store::{Session, Store, StoreError, Tx, on, row, to_micros};
 
 row! {
-    /// A version of a plan. A setting that is `None` is the base plan's.
+    /// A version of a plan. A setting of `None` means the base plan's value.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct PlanVersion {
-        /// The plan.
+        /// Id of the plan.
         pub plan_id: i64,
-        /// The plan's name.
+        /// Name of the plan.
         pub name: String,
-        /// The reseller it belongs to; the operator's where none.
+        /// Reseller that owns the plan; `None` for the operator.
         pub owner_id: Option<i64>,
-        /// The version's id.
+        /// Id of the version.
         pub version_id: i64,
-        /// Its number in the plan, from 1.
+        /// Number of the version within the plan, from 1.
         pub number: i64,
-        /// The tariff it sells, or none where it derives from a plan.
+        /// Tariff it sells; `None` if it derives from a plan.
         pub tariff_id: Option<i64>,
-        /// The plan it derives from.
+        /// Plan it derives from.
         pub base_plan_id: Option<i64>,
         /// Markup in millionths of the price.
         pub markup_millionths: i64,
-        /// Rounding mode.
+        /// Rounding mode of charges.
         pub rounding: Option<String>,
-        /// Decimals that a charge is rounded to.
+        /// Number of decimals of charges.
         pub decimals: Option<i64>,
-        /// How milliseconds become seconds.
+        /// Rounding of milliseconds to seconds.
         pub duration_rounding: Option<String>,
-        /// What is rounded to the increment.
+        /// Duration rounded to the increment.
         pub block_rounding: Option<String>,
-        /// Time zone of windows, dates and the spending day.
+        /// Time zone of time windows, dates and the spending day.
         pub zone: Option<String>,
-        /// The longest call in seconds.
+        /// Maximum duration of a call in seconds.
         pub max_call_seconds: Option<i64>,
-        /// Whether clients can choose it themselves.
+        /// True if clients can choose the plan themselves.
         pub signup: bool,
-        /// Credit of a new client, in nano-units.
+        /// Initial credit of a new client in nano-units.
         pub initial_credit: i64,
-        /// How many plans an agent on it may own.
+        /// Maximum number of plans an agent on this plan may own.
         pub tariff_limit: Option<i64>,
-        /// The tariff it sells messages by.
+        /// Tariff that prices messages.
         pub sms_tariff_id: Option<i64>,
-        /// When it was published, in microseconds since the epoch.
+        /// Time of publication in microseconds since the epoch.
         pub created_at: i64,
     }
 }
 
 row! {
-    /// A price of a plan's own.
+    /// A plan's own price for a prefix.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct OverridePrice {
-        /// The prefix's digits.
+        /// Digits of the prefix.
         pub prefix: String,
         /// Price per minute in nano-units.
         pub price: i64,
@@ -76,34 +76,34 @@ const OVERRIDE_OPEN: &str = include_str!("../../../sql/queries/plan_override_ope
 const OVERRIDE_CLOSE: &str = include_str!("../../../sql/queries/plan_override_close.sql");
 
 impl Store {
-    /// The current version of each plan, by name.
+    /// Reads the current version of each plan, by name.
     pub async fn current_plans(&self) -> Result<Vec<PlanVersion>, StoreError> {
         current_plans(&mut self.reader().await?).await
     }
 
-    /// The current version of a plan.
+    /// Reads the current version of a plan.
     pub async fn plan_by_id(&self, plan_id: i64) -> Result<Option<PlanVersion>, StoreError> {
         plan_by_id(&mut self.reader().await?, plan_id).await
     }
 
-    /// The current versions of a reseller's plans, newest plan first.
+    /// Reads the current versions of a reseller's plans, newest plan first.
     pub async fn plans_of_owner(&self, owner_id: i64) -> Result<Vec<PlanVersion>, StoreError> {
         let mut reader = self.reader().await?;
         Ok(on!(&mut reader, c => sqlx::query_as(PLANS_OF_OWNER).bind(owner_id).fetch_all(c).await)?)
     }
 
-    /// The plan that a reseller's clients get when none is named, once there is one.
+    /// Reads the default plan of a reseller's clients, if there is one.
     pub async fn retail_plan_of(&self, reseller_id: i64) -> Result<Option<PlanVersion>, StoreError> {
         retail_plan_of(&mut self.reader().await?, reseller_id).await
     }
 
-    /// Any version, also one that is no longer current.
+    /// Reads a version, current or not.
     pub async fn plan_version(&self, version_id: i64) -> Result<Option<PlanVersion>, StoreError> {
         let mut reader = self.reader().await?;
         Ok(on!(&mut reader, c => sqlx::query_as(PLAN_VERSION).bind(version_id).fetch_optional(c).await)?)
     }
 
-    /// The prices of its own that a version of a plan has, by its number.
+    /// Reads the plan's own prices in a version, given by its number.
     pub async fn plan_overrides(&self, plan_id: i64, number: i64) -> Result<Vec<OverridePrice>, StoreError> {
         let mut reader = self.reader().await?;
         Ok(on!(&mut reader, c => sqlx::query_as(OVERRIDES).bind(plan_id).bind(number).fetch_all(c).await)?)
@@ -111,30 +111,30 @@ impl Store {
 }
 
 impl Tx {
-    /// The current version of each plan, by name.
+    /// Reads the current version of each plan, by name.
     pub async fn current_plans(&mut self) -> Result<Vec<PlanVersion>, StoreError> {
         current_plans(self).await
     }
 
-    /// The plan that a reseller's clients get when none is named, once there is one.
+    /// Reads the default plan of a reseller's clients, if there is one.
     pub async fn retail_plan_of(&mut self, reseller_id: i64) -> Result<Option<PlanVersion>, StoreError> {
         retail_plan_of(self, reseller_id).await
     }
 
-    /// Notes which plan a reseller's clients get when none is named.
+    /// Inserts the default plan of a reseller's clients.
     pub async fn insert_retail_plan(&mut self, reseller_id: i64, plan_id: i64) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(RETAIL_PLAN_INSERT).bind(reseller_id).bind(plan_id).execute(c).await.map(drop))?;
         Ok(())
     }
 
-    /// Adds a plan with its first version.
+    /// Inserts a plan with its first version.
     pub async fn insert_plan(&mut self, version: &PlanVersion, now: Timestamp) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(PLAN_INSERT).bind(version.plan_id).bind(&version.name).bind(version.owner_id)
             .bind(version.version_id).bind(to_micros(now)).execute(c).await.map(drop))?;
         self.insert_plan_version(version, now).await
     }
 
-    /// Adds a version and makes it the current one.
+    /// Inserts a version and makes it the current one.
     pub async fn publish_plan_version(
         &mut self,
         version: &PlanVersion,
@@ -154,26 +154,26 @@ impl Tx {
         Ok(())
     }
 
-    /// A plan's own price of a prefix now, in nano-units.
+    /// Reads a plan's current own price for a prefix in nano-units.
     pub async fn override_price(&mut self, plan_id: i64, prefix: &str) -> Result<Option<i64>, StoreError> {
         let row: Option<(i64,)> = on!(self, c => sqlx::query_as(OVERRIDE_PRICE).bind(plan_id).bind(prefix).fetch_optional(c).await)?;
         Ok(row.map(|(price,)| price))
     }
 
-    /// How many prices of its own a plan has now.
+    /// Counts a plan's current own prices.
     pub async fn count_overrides(&mut self, plan_id: i64) -> Result<i64, StoreError> {
         let (count,): (i64,) =
             on!(self, c => sqlx::query_as(OVERRIDE_COUNT).bind(plan_id).fetch_one(c).await)?;
         Ok(count)
     }
 
-    /// Ends a plan's own price of a prefix from a version (a number) on.
+    /// Ends a plan's own price for a prefix from a version number on.
     pub async fn close_override(&mut self, plan_id: i64, prefix: &str, until: i64) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(OVERRIDE_CLOSE).bind(plan_id).bind(prefix).bind(until).execute(c).await.map(drop))?;
         Ok(())
     }
 
-    /// Gives a plan a price of its own from a version (a number) on.
+    /// Starts a plan's own price for a prefix from a version number on.
     pub async fn open_override(
         &mut self,
         plan_id: i64,
@@ -198,7 +198,7 @@ async fn retail_plan_of(
     Ok(on!(session, c => sqlx::query_as(RETAIL_PLAN_OF).bind(reseller_id).fetch_optional(c).await)?)
 }
 
-/// The current version of a plan, as this session sees it.
+/// Reads the current version of a plan as this session sees it.
 pub(crate) async fn plan_by_id(
     session: &mut impl Session,
     plan_id: i64,

@@ -8,33 +8,33 @@ row! {
     /// A carrier's endpoint.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct TrunkRow {
-        /// Its id.
+        /// Id of the trunk.
         pub trunk_id: i64,
-        /// Its name.
+        /// Name of the trunk.
         pub name: String,
-        /// The PJSIP endpoint.
+        /// PJSIP endpoint.
         pub endpoint: String,
-        /// The host of the dialled URI; the endpoint's own contact where none.
+        /// Host of the dialled URI; `None` for the endpoint's own contact.
         pub host: Option<String>,
-        /// The tariff it is bought by.
+        /// Id of its buying tariff.
         pub tariff_id: i64,
-        /// Breaks ties of price: the lower first.
+        /// Priority among trunks of equal price: lower goes first.
         pub priority: i64,
-        /// Breaks ties of priority: its share of the calls.
+        /// Share of the calls among trunks of equal price and priority.
         pub weight: i64,
-        /// Time zone of the tariff's windows and dates.
+        /// Time zone of the tariff's time windows and dates.
         pub zone: String,
-        /// What is rounded to the increment.
+        /// Duration rounded to the increment.
         pub block_rounding: String,
-        /// The most calls at once; unlimited where none.
+        /// Maximum concurrent calls; `None` is unlimited.
         pub max_calls: Option<i64>,
-        /// Digits taken off the front.
+        /// Digits removed from the front.
         pub strip: String,
-        /// Digits put in front.
+        /// Digits prepended.
         pub prepend: String,
-        /// Whether calls are routed over it.
+        /// True if calls are routed over it.
         pub active: bool,
-        /// When it was made, in microseconds since the epoch.
+        /// Time of creation in microseconds since the epoch.
         pub created_at: i64,
     }
 }
@@ -43,19 +43,19 @@ const TRUNK_INSERT: &str = include_str!("../../../sql/queries/trunk_insert.sql")
 const TRUNK_LIST: &str = include_str!("../../../sql/queries/trunk_list.sql");
 
 impl Store {
-    /// Every trunk, by name.
+    /// Reads every trunk, by name.
     pub async fn trunks(&self) -> Result<Vec<TrunkRow>, StoreError> {
         trunks(&mut self.reader().await?).await
     }
 }
 
 impl Tx {
-    /// Every trunk, by name.
+    /// Reads every trunk, by name.
     pub async fn trunks(&mut self) -> Result<Vec<TrunkRow>, StoreError> {
         trunks(self).await
     }
 
-    /// Adds a trunk.
+    /// Inserts a trunk.
     pub async fn insert_trunk(&mut self, trunk: &TrunkRow, now: Timestamp) -> Result<(), StoreError> {
         on!(self, c => sqlx::query(TRUNK_INSERT).bind(trunk.trunk_id).bind(&trunk.name).bind(&trunk.endpoint)
             .bind(&trunk.host).bind(trunk.tariff_id).bind(trunk.priority).bind(trunk.weight).bind(&trunk.zone)
