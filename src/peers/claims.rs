@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 
 use super::change::{begin_at, finish, finish_new};
-use super::error::PeerError;
+use super::error::{MAX_ADDRESSES, PeerError};
 use crate::config::IpApproval;
 use crate::services::{FEED_ACCOUNT, Services};
 use crate::sip::address;
@@ -25,8 +25,6 @@ use crate::store::peers::PeerKind;
 use crate::store::peers::PeerRecord;
 use crate::store::{StoreError, Tx};
 
-/// Maximum IP peers of a SIP account: the offices of a large customer.
-pub const MAX_ADDRESSES: usize = 20;
 /// Maximum time to resolve a host name. The addresses are remembered for a minute.
 const NAME_PATIENCE: Duration = Duration::from_secs(1);
 const NAME_KEPT: Duration = Duration::from_mins(1);

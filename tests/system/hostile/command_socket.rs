@@ -287,7 +287,9 @@ fn a_server_refuses_a_socket_path_that_is_not_its_own_and_says_why() {
     ] {
         let path = at(path);
         let said = program.run_with(&[("TOLLGATE_INTERNAL__SOCKET", path.to_str().unwrap())], &["serve"]);
-        assert_eq!(said.status, 78, "{said:?}");
+        // Nothing but the configuration is wrong, except where the system refuses: that may pass.
+        let expected = if reason == "cannot be used" { 1 } else { 78 };
+        assert_eq!(said.status, expected, "{said:?}");
         let error = said.json()["error"].as_str().unwrap().to_owned();
         assert!(error.contains("internal.socket") && error.contains(reason), "{}: {error}", path.display());
     }
