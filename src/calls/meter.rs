@@ -69,7 +69,7 @@ impl Calls {
         metered
     }
 
-    /// Extends a call's holds if due; returns the seconds that they pay for now.
+    /// Extends a call's holds if due; returns the seconds that they pay.
     fn renew(
         &self,
         snapshot: &Arc<Snapshot>,
