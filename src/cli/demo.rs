@@ -323,12 +323,12 @@ fn lines(
             text(&cdr.destination)
         ),
         format!(
-            "Granted before the phone rings: funded for {} s, at most {} s; held on both purses; first route {}",
+            "Granted before the phone rings: funded for {} s, at most {} s; held in both wallets; first route {}",
             variable("TG_TALK_S"),
             variable("TG_LIMIT_MS").parse::<u64>().unwrap_or(0) / 1_000,
             variable("TG_ROUTE_1"),
         ),
-        format!("It was answered and talked {} s (the demo's clock skips them). In the book:\n", cdr.answered_ms / 1_000),
+        format!("It was answered and talked {} s (the demo's clock skips them). In the ledger:\n", cdr.answered_ms / 1_000),
         row("client, retail", &client.prefix, client.price, client.billed_seconds, client.charge),
         row("reseller, wholesale", &reseller.prefix, reseller.price, reseller.billed_seconds, reseller.charge),
         row(
