@@ -3,10 +3,10 @@
 
 use std::net::Ipv4Addr;
 
-use tollgate::accounts::login;
+use tollgate::directory::login;
 use tollgate::config::Peers;
 use tollgate::fuzzing;
-use tollgate::peers::{address, name};
+use tollgate::sip::{address, name};
 
 fn checked_address(text: &str) {
     let mut settings = Peers::default();
