@@ -11,7 +11,7 @@ use tollgate_rating::{AnswerRange, CallRate, E164};
 use super::funding::{GUARD_MS, HOLD_GRACE, PayerPrice, days, paid_seconds};
 use super::grant::Grant;
 use super::live::{Live, signed};
-use super::open::{OpenCall, OpenPayer, Origin, Phase};
+use super::open::{OpenCall, OpenPayer, Origin, Phase, Submission};
 use super::refusal::Reason;
 use super::request::AuthorizeRequest;
 use super::state::Calls;
@@ -268,6 +268,7 @@ impl Calls {
             ring_seconds: self.settings.ring_seconds,
             hold_until_ms: order.now_ms + hold_ms(funding.funded, self.settings.ring_seconds),
             phase: Phase::Granted,
+            submission: Submission::NotSubmitted,
         };
         let journalled = self.journalled(&order.request.key, &open, order.now_ms);
         self.enlist(order.request, open)?;

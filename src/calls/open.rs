@@ -69,6 +69,8 @@ pub struct OpenCall {
     pub hold_until_ms: u64,
     /// Progress of the call between grant and close.
     pub phase: Phase,
+    /// Whether the ledger may have a settlement of it that memory has not charged, while it has not ended here.
+    pub submission: Submission,
 }
 
 /// Process that granted a call. Times are by this process's monotonic clock; those of an earlier process are converted

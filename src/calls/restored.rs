@@ -11,7 +11,7 @@ use super::error::SettleError;
 use super::funding::HOLD_GRACE;
 use super::link_state::LinkIs;
 use super::live::{Live, signed};
-use super::open::{OpenCall, OpenPayer, Origin, Phase};
+use super::open::{OpenCall, OpenPayer, Origin, Phase, Submission};
 use super::request::SettleRequest;
 use super::state::Calls;
 use super::ticket::Ticket;
@@ -110,6 +110,7 @@ pub(super) async fn from_ticket(
         ring_seconds: ticket.ring_seconds,
         hold_until_ms: calls.ms_until(granted_at + SignedDuration::from_secs(seconds) + HOLD_GRACE),
         phase: Phase::Dialled,
+        submission: Submission::NotSubmitted,
         live: Live::default(),
     };
     if let Some(request) = request {
@@ -269,6 +270,8 @@ impl Calls {
         let Some((_, mut call)) = self.open.remove_if(key, |_, call| is_over(call)) else { return Ok(()) };
         if let Some(record) = record.filter(|record| record.setup_at == to_micros(call.granted_at)) {
             if let Err(error) = self.close_as_recorded(key, &mut call, record, true).await {
+                // Its settlement, reported later, finds that record and charges it.
+                call.submission = Submission::InDoubt;
                 self.open.insert(key.clone(), call);
                 return Err(error);
             }

@@ -166,7 +166,7 @@ impl Calls {
                 return Err(error);
             }
         };
-        let submission = call.ending().map_or(Submission::NotSubmitted, |ending| ending.submission);
+        let submission = call.ending().map_or(call.submission, |ending| ending.submission);
         let ending = Ending { settlement, submission, may_have_dialled: call.may_have_dialled() };
         self.submit(&request.key, call, ending).await
     }
